@@ -1,0 +1,179 @@
+"""Typed settings: config.toml beside this file, overridden by environment variables.
+
+The variable of a setting is the package's name in capitals, then the path to the setting with two underscores between
+its parts: `CHURN_DATA__SOURCE` is `source` under `[data]` of the package `churn`.
+"""
+
+import functools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from .errors import ConfigurationError
+
+PACKAGE = __package__ or "project"
+CONFIG_FILE = Path(__file__).with_name("config.toml")
+ENV_PREFIX = f"{PACKAGE.upper()}_"
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+ProblemType = Literal["classification", "regression"]
+
+
+class Section(BaseModel):
+    """A part of the settings; an unknown name is an error, so that a misspelling is found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Section):
+    """Where the table comes from."""
+
+    source: str = Field(min_length=1, description="`sample`, a path, a folder, a glob, a URL or a SQL URL.")
+    target: str = Field(min_length=1, description="The column to predict.")
+
+
+class SplitSettings(Section):
+    """Which rows are held out, so that no model is ever trained on them."""
+
+    method: Literal["hash", "time", "source"] = "hash"
+    holdout: Share = Field(default=0.2, description="The share of the rows held out (hash and time).")
+    keys: tuple[str, ...] = Field(default=(), description="Columns whose values decide the side; empty: the whole row.")
+    time_column: str | None = Field(default=None, description="The datetime column of the time method.")
+    source: str | None = Field(default=None, description="The holdout's own source, for the source method.")
+    seed: int = Field(default=0, description="Another seed is another split: a champion of the old one is not comparable.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SplitSettings":
+        if self.method == "time" and not self.time_column:
+            raise ValueError('method = "time" needs time_column')
+        if self.method == "source" and not self.source:
+            raise ValueError('method = "source" needs source')
+        return self
+
+
+class GateSettings(Section):
+    """What a challenger must show before it goes to production."""
+
+    metric: str | None = Field(default=None, description="Empty: f1_score for classification, rmse for regression.")
+    min_improvement: float = Field(
+        default=0.005,
+        ge=0,
+        description="How much better: points of a score (F1 0.90 to 0.91 is 0.01), share of an error (RMSE 100 to 99 is 0.01).",
+    )
+    confidence: Share = Field(default=0.95, description="How sure the improvement must be.")
+    floor: float | None = Field(default=None, description="No model beyond this goes to production, champion or none.")
+    staging_floor: float | None = Field(default=None, description="Beyond this: rejected and the team told.")
+    guard_metrics: dict[str, float] = Field(
+        default={}, description="Metric to the largest worsening allowed, in the units of min_improvement."
+    )
+    guard_slices: dict[str, float] = Field(
+        default={}, description="Column to the largest worsening allowed within any of its values."
+    )
+    slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
+
+
+class ScheduleSettings(Section):
+    """When the deployed retrain runs."""
+
+    cron: str = "0 6 * * 1"
+    timezone: str = "UTC"
+
+
+class NotificationSettings(Section):
+    """Who is told."""
+
+    block: str | None = Field(default=None, description="`<block type>/<block name>` of a Prefect notification block.")
+
+
+class RegistrySettings(Section):
+    """Where models are kept."""
+
+    path: Path = Path("models")
+    keep: int = Field(default=10, ge=1, description="Versions kept beside champion, staging and the rollback target.")
+
+
+class Settings(BaseSettings):
+    """Every setting of the project.
+
+    Relative paths are meant from `root`, the folder with pyproject.toml, wherever a command is started.
+    """
+
+    model_config = SettingsConfigDict(
+        toml_file=CONFIG_FILE,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    root: Path = Field(default_factory=lambda: _project_root())
+    problem_type: ProblemType
+    estimators: tuple[str, ...] = Field(min_length=1, description="Names in models.py; of several the best is taken.")
+    seed: int = 0
+    data: DataSettings
+    split: SplitSettings = SplitSettings()
+    gate: GateSettings = GateSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    notifications: NotificationSettings = NotificationSettings()
+    registry: RegistrySettings = RegistrySettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let arguments win over the environment, and the environment over config.toml."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that the gate compares."""
+        return self.gate.metric or ("f1_score" if self.problem_type == "classification" else "rmse")
+
+    def resolve(self, path: str | Path) -> Path:
+        """Return `path`, a relative one meant from `root`."""
+        return self.root / Path(path).expanduser()
+
+
+def _project_root() -> Path:
+    checkout = CONFIG_FILE.parents[2]
+    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings, `overrides` winning over the environment and config.toml.
+
+    Raises:
+        ConfigurationError: a setting is missing, unknown or impossible; the message lists every one.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"  {_name(item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise ConfigurationError(
+            "The settings cannot be used:\n" + "\n".join(lines) + f"\nThey are read from {CONFIG_FILE} and {ENV_PREFIX}* variables."
+        ) from None
+    except ValueError as error:
+        raise ConfigurationError(f"The settings in {CONFIG_FILE} cannot be read: {error}") from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "settings"
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return load_settings()
