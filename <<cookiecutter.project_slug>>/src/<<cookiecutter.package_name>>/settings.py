@@ -115,6 +115,7 @@ class Settings(BaseSettings):
     )
 
     root: Path = Field(default_factory=lambda: _project_root())
+    project: str = Field(min_length=1, description="The name in messages, and of the console command.")
     problem_type: ProblemType
     estimators: tuple[str, ...] = Field(min_length=1, description="Names in models.py; of several the best is taken.")
     seed: int = 0

@@ -1,0 +1,63 @@
+"""Save the Slack notification block of the settings and send a test message: `python setup_slack.py`.
+
+The webhook's URL is read from the variable SLACK_WEBHOOK_URL or asked for without showing it; it is never printed.
+"""
+
+import getpass
+import os
+import sys
+
+from prefect.blocks.notifications import SlackWebhook
+from pydantic import SecretStr
+
+from << cookiecutter.package_name >>.errors import ConfigurationError, ProjectError
+from << cookiecutter.package_name >>.settings import get_settings
+
+
+def webhook_url() -> SecretStr:
+    """Return the webhook's URL from the environment or from a prompt that does not echo.
+
+    Raises:
+        ConfigurationError: there is neither a URL nor a terminal to ask at.
+    """
+    url = os.environ.get("SLACK_WEBHOOK_URL", "").strip()
+    if not url and sys.stdin.isatty():
+        url = getpass.getpass("Slack webhook URL (not shown): ").strip()
+    if "://" not in url:
+        raise ConfigurationError(
+            "No webhook URL: set SLACK_WEBHOOK_URL to the URL that Slack shows under Incoming Webhooks of your app."
+        )
+    return SecretStr(url)
+
+
+def main() -> None:
+    """Save the block under the name of the settings, over an older one, and send the test message.
+
+    Raises:
+        ConfigurationError: the URL is missing, or the block of the settings is not a Slack webhook.
+    """
+    kind, _, name = (get_settings().notifications.block or "").partition("/")
+    if kind != "slack-webhook" or not name:
+        raise ConfigurationError(
+            f"notifications.block is {kind + '/' + name!r}: this script sets up `slack-webhook/<name>` only;"
+            " create any other block in the Prefect UI under Blocks."
+        )
+    block = SlackWebhook(url=webhook_url())
+    block.save(name, overwrite=True)
+    print(f"Saved the block slack-webhook/{name}.")
+    try:
+        block.notify(subject="<< cookiecutter.project_slug >>", body="Retraining messages will arrive here.")
+    except Exception as error:
+        # The block's own words may hold the URL, which is a secret.
+        raise ConfigurationError(
+            f"The block is saved, but the test message was not taken ({type(error).__name__}): check the URL."
+        ) from None
+    print("Sent a test message.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ProjectError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

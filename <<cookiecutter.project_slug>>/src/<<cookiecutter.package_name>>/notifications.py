@@ -1,0 +1,88 @@
+"""What the team is told, and how: message builders that are pure, and one function that sends.
+
+Any Prefect notification block will do (Slack, Teams, Discord, PagerDuty, e-mail): the setting names it as
+`<block type>/<block name>`. A missing block or a dead webhook is a warning with the message in it, never an error:
+the run's own outcome stands.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Message:
+    """A subject of one line and a body of a few."""
+
+    subject: str
+    body: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}\n{self.body}"
+
+
+def failure_message(*, project: str, flow: str, run: str, state: str, reason: str, link: str, champion: str) -> Message:
+    """Tell that a run failed, crashed or was cancelled, and that production is what it was."""
+    return Message(
+        subject=f"{project}: {flow} {state.lower()}",
+        body="\n".join(
+            [
+                f"Run: {_linked(run, link)}",
+                f"Why: {reason}",
+                f"In production: {champion} (untouched by this run)",
+                "To do: mend the cause, then run it again; `doctor` checks the usual ones.",
+            ]
+        ),
+    )
+
+
+def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any], champion: str, todo: str) -> Message:
+    """Tell what the gate decided.
+
+    Parameters:
+        decision: a recorded decision with `verdict`, `reason` and `version`.
+        champion: what is in production now, in words.
+    """
+    return Message(
+        subject=f"{project}: {decision['version']} {decision['verdict'].replace('_', ' ')}",
+        body="\n".join(
+            [
+                f"Run: {_linked(run, link)}",
+                f"Why: {decision['reason']}",
+                f"In production: {champion}",
+                f"To do: {todo}",
+            ]
+        ),
+    )
+
+
+def _linked(run: str, link: str) -> str:
+    return f"{run} {link}".rstrip()
+
+
+def send(message: Message, *, block: str | None, logger: Any) -> bool:
+    """Send `message` through the notification block `<type>/<name>`; return whether it was taken.
+
+    Whatever goes wrong is a warning that holds the message. The block's own error is named by its type only: its text
+    may carry the webhook's URL, which is a secret.
+    """
+    from prefect.blocks.abstract import NotificationBlock
+    from prefect.blocks.core import Block
+
+    if not block:
+        logger.info("No notification block is set. The message was: %s", message)
+        return False
+    try:
+        loaded = Block.load(block)
+    except Exception:
+        hint = "save it with `python setup_slack.py`, or set notifications.block to one you have"
+        logger.warning("The notification block %s cannot be loaded: %s. It would have said: %s", block, hint, message)
+        return False
+    try:
+        if not isinstance(loaded, NotificationBlock):
+            raise TypeError("not a notification block")
+        loaded.notify(body=message.body, subject=message.subject)
+    except Exception as error:
+        kind = type(error).__name__
+        logger.warning("The notification block %s did not send (%s). It would have said: %s", block, kind, message)
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""A real Prefect server, a real receiver of messages, and a project folder of its own for each test."""
+
+import http.server
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from << cookiecutter.package_name >>.settings import (
+    ENV_PREFIX,
+    Settings,
+    get_settings,
+    load_settings,
+)
+
+ROWS = 600
+
+
+def make_table(problem_type: str, *, noise: float = 0.3, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
+    """Return a table with numbers, text and blanks whose target can be learned; more noise, less well."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {
+            "usage": rng.normal(size=rows).round(6),
+            "age": rng.integers(18, 90, size=rows).astype(float),
+            "plan": rng.choice(["basic", "plus", "pro"], size=rows),
+        }
+    )
+    score = 2 * table["usage"] + (table["plan"] == "pro") + noise * rng.normal(size=rows)
+    table.loc[rng.choice(rows, size=rows // 20, replace=False), "age"] = np.nan
+    table["target"] = np.where(score > 0, "yes", "no") if problem_type == "classification" else 100 * score
+    return table
+
+
+@pytest.fixture(params=["classification", "regression"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of a project in `tmp_path` whose table is `table.csv`, for either type of problem."""
+    for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+        monkeypatch.delenv(name)
+    values = {
+        "ROOT": str(tmp_path),
+        "PROBLEM_TYPE": request.param,
+        "ESTIMATORS": '["linear"]',
+        "DATA__SOURCE": "table.csv",
+        "DATA__TARGET": "target",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(ENV_PREFIX + name, value)
+    make_table(request.param).to_csv(tmp_path / "table.csv", index=False)
+    get_settings.cache_clear()
+    yield load_settings()
+    get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one Prefect server for the whole session on a free port; return its API's URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home = tmp_path_factory.mktemp("prefect")
+    environment = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    log = home / "server.log"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=output)
+    try:
+        _wait_until_healthy(environment["PREFECT_API_URL"], process, log)
+        yield environment["PREFECT_API_URL"]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_healthy(api: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{api}/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"The Prefect server did not start:\n{log.read_text()}")
+
+
+@pytest.fixture
+def prefect_api(server: str, tmp_path: Path) -> Iterator[str]:
+    """Point Prefect in this process at the session's server, with result storage of its own."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: server, PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results"}):
+        yield server
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """An HTTP server that keeps the JSON payloads posted to it and answers with `status`."""
+
+    def __init__(self) -> None:
+        self.payloads: list[dict[str, str]] = []
+        self.status = 200
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.payloads.append(json.loads(body))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def receiver(prefect_api: str, settings: Settings) -> Iterator[Receiver]:
+    """Receive the messages of the notification block that the settings name."""
+    from prefect.blocks.notifications import SlackWebhook
+    from pydantic import SecretStr
+
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    block = SlackWebhook(url=SecretStr(f"json://127.0.0.1:{server.server_port}"))
+    block.save(str(settings.notifications.block).removeprefix("slack-webhook/"), overwrite=True)
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def write_table(settings: Settings) -> Callable[..., None]:
+    """Return a function that replaces the project's table."""
+
+    def write(**options: float) -> None:
+        table = make_table(settings.problem_type, **options)  # type: ignore[arg-type]
+        table.to_csv(settings.resolve(settings.data.source), index=False)
+
+    return write
