@@ -46,7 +46,8 @@ def main() -> None:
     block.save(name, overwrite=True)
     print(f"Saved the block slack-webhook/{name}.")
     try:
-        block.notify(subject="<< cookiecutter.project_slug >>", body="Retraining messages will arrive here.")
+        with block.raise_on_failure():
+            block.notify(subject="<< cookiecutter.project_slug >>", body="Retraining messages will arrive here.")
     except Exception as error:
         # The block's own words may hold the URL, which is a secret.
         raise ConfigurationError(

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +113,14 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.payloads: list[dict[str, str]] = []
         self.status = 200
         super().__init__(("127.0.0.1", 0), _Handler)
+        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port; a second time is no harm."""
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -135,22 +143,7 @@ def receiver(prefect_api: str, settings: Settings) -> Iterator[Receiver]:
     from pydantic import SecretStr
 
     server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     block = SlackWebhook(url=SecretStr(f"json://127.0.0.1:{server.server_port}"))
     block.save(str(settings.notifications.block).removeprefix("slack-webhook/"), overwrite=True)
     yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def write_table(settings: Settings) -> Callable[..., None]:
-    """Return a function that replaces the project's table."""
-
-    def write(**options: float) -> None:
-        table = make_table(settings.problem_type, **options)  # type: ignore[arg-type]
-        table.to_csv(settings.resolve(settings.data.source), index=False)
-
-    return write
+    server.stop()

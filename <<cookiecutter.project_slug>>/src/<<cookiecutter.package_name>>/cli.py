@@ -3,18 +3,21 @@
 import datetime
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from .errors import ProjectError
+
+if TYPE_CHECKING:
+    from .registry import Record, Registry
 
 app = App(help="Retrain the model, promote what is better, and look into the registry.")
 registry_app = App(name="registry", help="What was trained, what was decided, and why.")
 app.command(registry_app)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the facts as JSON.")]
-VersionName = Annotated[str, Parameter(help="A version, its first characters, `champion` or `staging`.")]
+VersionName = Annotated[str, Parameter(help="A version or the beginning of one, `champion` or `staging`.")]
 
 
 @app.command
@@ -24,68 +27,157 @@ def retrain(
     as_of: Annotated[
         datetime.datetime | None, Parameter(help="The moment that dates in the source stand for.")
     ] = None,
-    accept_incomparable: Annotated[
+    accept_not_comparable: Annotated[
         bool, Parameter(negative="", help="Let a challenger replace a champion it cannot be compared with.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train on fresh data, compare with production, promote only what is really better.
-
-    Examples:
-
-        retrain
-
-        retrain --source data/2026-10.parquet --json
-    """
-    settings = get_settings()
+    """Train on fresh data, compare with production, promote only what is really better."""
     from .flows import retrain as flow
 
-    facts = flow(source=source, as_of=as_of, accept_incomparable=accept_incomparable)
+    facts = flow(source=source, as_of=as_of, accept_not_comparable=accept_not_comparable)
     if as_json:
         _print_json(facts)
-    else:
-        _print_outcome(facts, settings)
+        return
+    from rich.panel import Panel
+
+    lines = [
+        facts["reason"],
+        "",
+        f"challenger     {facts['version']}",
+        f"in production  {facts['champion'] or 'no model yet'}",
+        f"registry       {facts['registry']}",
+    ]
+    _print(Panel("\n".join(lines), title=facts["verdict"], title_align="left"))
 
 
 @registry_app.command(name="list")
 def list_versions(*, as_json: AsJson = False) -> None:
-    """List the versions, newest first, with their metric and what was decided."""
-    from .registry import open_registry
-
-    settings = get_settings()
-    registry = open_registry(settings)
-    facts = registry.overview()
+    """List the versions, newest first: their score and what was decided."""
+    registry = _registry()
+    champion, staging = registry.champion(), registry.staging()
+    verdicts = {record.version: record for record in registry.decisions() if record.verdict != "rolled_back"}
+    facts = [
+        {
+            "version": version.id,
+            "created_at": version.created_at,
+            "metric": version.metric,
+            "score": version.metrics.get(version.metric),
+            "verdict": verdicts[version.id].verdict if version.id in verdicts else "undecided",
+            "now": ["champion"] * (version == champion) + ["staging"] * (version == staging),
+        }
+        for version in reversed(registry.versions())
+    ]
     if as_json:
         _print_json(facts)
         return
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{COMMAND}: versions", title_justify="left")
-    for heading in ("version", settings.metric, "verdict", "decided (UTC)", "now"):
-        table.add_column(heading, justify="right" if heading == settings.metric else "left")
+    table = Table("version", "metric", "score", "verdict", "now")
     for fact in facts:
-        table.add_row(
-            fact["version"],
-            f"{fact['metrics'].get(settings.metric, float('nan')):.4f}",
-            fact["verdict"],
-            fact["decided_at"][:16].replace("T", " "),
-            fact["role"],
-        )
-    Console().print(table)
+        score = "" if fact["score"] is None else f"{fact['score']:.4f}"
+        table.add_row(fact["version"], fact["metric"], score, fact["verdict"], *fact["now"])
+    _print(table)
+
+
+@registry_app.command
+def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
+    """Show a version: its metrics and where it comes from."""
+    found = _registry().version(version)
+    if as_json:
+        _print_json(vars(found))
+        return
+    _print(f"[bold]{found.id}[/bold], trained {found.created_at}")
+    for name, value in found.metrics.items():
+        _print(f"  {name:<18} {value:.4f}")
+    _print_json(found.lineage)
+
+
+@registry_app.command
+def explain(
+    version: Annotated[str | None, Parameter(help="A version; the one decided last if left out.")] = None,
+    *,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, Parameter(negative="", help="Print it as Markdown.")] = False,
+) -> None:
+    """Explain why a version was promoted or not: the verdict, the reason, each criterion with its numbers."""
+    record = _decision(_registry(), version)
+    if as_json:
+        _print_json(vars(record))
+        return
+    from .promotion import Decision
+
+    text = Decision.from_dict(record.decision).explain()
+    if markdown:
+        print(f"### {record.version}\n\n{text}")
+    else:
+        _print(f"[bold]{record.version}[/bold] {text}")
+
+
+@registry_app.command
+def verify(*, as_json: AsJson = False) -> None:
+    """Check every file, digest and pointer of the registry; ends with 1 if a promise is broken."""
+    problems = _registry().verify()
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if as_json:
+        _print_json([vars(problem) for problem in problems])
+    else:
+        for problem in problems:
+            _print(f"{problem.severity}: {problem}")
+        _print(f"{len(errors)} errors" if errors else "The registry is whole.")
+    sys.exit(1 if errors else 0)
+
+
+@registry_app.command
+def rollback(*, to: Annotated[str | None, Parameter(help="The version to put back.")] = None) -> None:
+    """Put the champion before this one back into production, and tell the team."""
+    from .settings import get_settings
+
+    settings = get_settings()
+    record = _registry().rollback(to)
+    _print(f"In production: {record.champion}. {record.reason}")
+
+    import logging
+
+    from .notifications import rollback_message, send
+
+    message = rollback_message(project=settings.project, champion=str(record.champion), reason=record.reason)
+    send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
+
+
+def _registry() -> "Registry":
+    from .registry import open_registry
+    from .settings import get_settings
+
+    return open_registry(get_settings())
+
+
+def _decision(registry: "Registry", version: str | None) -> "Record":
+    records = [record for record in registry.decisions() if record.version and "criteria" in record.decision]
+    if version:
+        name = registry.version(version).id
+        records = [record for record in records if record.version == name]
+    if not records:
+        raise ProjectError(f"Nothing was decided about {version or 'any version'} yet: run retrain first.")
+    return records[-1]
+
+
+def _print(content: Any) -> None:
+    from rich.console import Console
+
+    Console(soft_wrap=not sys.stdout.isatty(), highlight=False).print(content)
 
 
 def _print_json(facts: Any) -> None:
-    json.dump(facts, sys.stdout, indent=2, default=str)
-    print()
+    print(json.dumps(facts, indent=2, default=str))
 
 
 def main() -> None:
-    """Run the command line; an error meant for a person ends it with its message and exit code."""
+    """Run the command line; an error meant for a person ends it with its message and exit code, no traceback."""
     try:
         app()
     except ProjectError as error:
-        print(f"{COMMAND}: {error}", file=sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -35,21 +35,37 @@ def failure_message(*, project: str, flow: str, run: str, state: str, reason: st
     )
 
 
-def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any], champion: str, todo: str) -> Message:
-    """Tell what the gate decided.
+TODO = {
+    "promoted": "nothing; `registry rollback` puts the former model back.",
+    "staging": "look at `registry explain`; it is not good enough for production.",
+    "rejected": "look at the data: `registry explain` has the numbers.",
+}
 
-    Parameters:
-        decision: a recorded decision with `verdict`, `reason` and `version`.
-        champion: what is in production now, in words.
-    """
+
+def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any]) -> Message:
+    """Tell what the gate decided: `decision` has `version`, `verdict`, `reason` and `champion`, its id or None."""
     return Message(
-        subject=f"{project}: {decision['version']} {decision['verdict'].replace('_', ' ')}",
+        subject=f"{project}: {decision['version']} {decision['verdict']}",
         body="\n".join(
             [
                 f"Run: {_linked(run, link)}",
                 f"Why: {decision['reason']}",
+                f"In production: {decision['champion'] or 'no model yet'}",
+                f"To do: {TODO[decision['verdict']]}",
+            ]
+        ),
+    )
+
+
+def rollback_message(*, project: str, champion: str, reason: str) -> Message:
+    """Tell that an earlier model is in production again."""
+    return Message(
+        subject=f"{project}: rolled back to {champion}",
+        body="\n".join(
+            [
+                f"Why: {reason}",
                 f"In production: {champion}",
-                f"To do: {todo}",
+                "To do: find out what was wrong with the model before, then retrain.",
             ]
         ),
     )
@@ -80,7 +96,8 @@ def send(message: Message, *, block: str | None, logger: Any) -> bool:
     try:
         if not isinstance(loaded, NotificationBlock):
             raise TypeError("not a notification block")
-        loaded.notify(body=message.body, subject=message.subject)
+        with loaded.raise_on_failure():
+            loaded.notify(body=message.body, subject=message.subject)
     except Exception as error:
         kind = type(error).__name__
         logger.warning("The notification block %s did not send (%s). It would have said: %s", block, kind, message)

@@ -44,10 +44,10 @@ class SplitSettings(Section):
 
     method: Literal["hash", "time", "source"] = "hash"
     holdout: Share = Field(default=0.2, description="The share of the rows held out (hash and time).")
-    keys: tuple[str, ...] = Field(default=(), description="Columns whose values decide the side; empty: the whole row.")
+    key_columns: tuple[str, ...] = Field(default=(), description="Columns whose values decide the side; empty: the whole row.")
     time_column: str | None = Field(default=None, description="The datetime column of the time method.")
     source: str | None = Field(default=None, description="The holdout's own source, for the source method.")
-    seed: int = Field(default=0, description="Another seed is another split: a champion of the old one is not comparable.")
+    seed: int = Field(default=1, description="Another seed is another split: a champion of the old one is not comparable.")
 
     @model_validator(mode="after")
     def _complete(self) -> "SplitSettings":

@@ -4,27 +4,33 @@ Tables stay in memory and are never results: hashing and pickling them would cos
 small record of a fetch is cached, under the fingerprint of its source.
 """
 
+import dataclasses
 import datetime
 import functools
+import hashlib
 import logging
-from pathlib import Path
+import os
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from prefect import task
+from prefect import Flow, task, unmapped
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
+from prefect.logging.loggers import flow_run_logger
 from prefect.runtime import flow_run
 from prefect.states import State
 from prefect.tasks import Task, exponential_backoff
+from prefect.utilities.urls import url_for
 from sklearn.pipeline import Pipeline
 
 from . import data, evaluation, models, notifications, preprocessing, promotion, splitting, validation
 from .errors import ProjectError
+from .lineage import lineage
 from .registry import StaleDecision, Version, open_registry
-from .settings import PACKAGE, Settings
+from .settings import PACKAGE, Settings, get_settings, load_settings
 
 
 class _PlainErrors(logging.Filter):
@@ -50,9 +56,12 @@ step = functools.partial(task, cache_policy=NO_CACHE, persist_result=False)
 
 
 def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-    settings, source = parameters["settings"], parameters["source"]
-    fingerprint = data.fingerprint(source, settings=settings)
-    return fingerprint and f"{PACKAGE}-{settings.root.resolve()}-{fingerprint}"
+    settings: Settings = parameters["settings"]
+    try:
+        fingerprint = data.fingerprint(parameters["source"], settings=settings)
+    except ProjectError:
+        return None  # the fetch itself will say so
+    return fingerprint and hashlib.sha256(f"{PACKAGE} {settings.root.resolve()} {fingerprint}".encode()).hexdigest()
 
 
 @task(
@@ -71,6 +80,50 @@ def fetch(source: str, *, settings: Settings) -> data.Snapshot:
     return snapshot
 
 
+@dataclass(frozen=True)
+class Part:
+    """One side of the split.
+
+    Attributes:
+        rows: The rows as labelled, n of them.
+        X: What the pipeline gets of them, shape (n, features).
+        y: The target, shape (n,).
+        definition: The split, as the lineage records it.
+    """
+
+    rows: pd.DataFrame
+    X: pd.DataFrame
+    y: pd.Series
+    definition: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The challenger on the holdout."""
+
+    predictions: evaluation.Predictions
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the gate decided, and about which champion."""
+
+    decision: promotion.Decision
+    champion: Version | None
+
+
+def settings_of_run(**overrides: Any) -> Settings:
+    """Return the settings of this run: those of the process, and what the run's parameters override."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return load_settings(data=given) if given else get_settings()
+
+
+def source_of_run(source: str, as_of: datetime.datetime | None) -> str:
+    """Fill in the dates of a source; without `as_of` those of when the run was due, however late it is."""
+    return data.resolve(source, as_of=as_of or flow_run.scheduled_start_time)
+
+
 @step()
 def preprocess(snapshot: data.Snapshot, *, settings: Settings) -> pd.DataFrame:
     """Read the snapshot, derive the label and check that the table can be learned from."""
@@ -78,15 +131,195 @@ def preprocess(snapshot: data.Snapshot, *, settings: Settings) -> pd.DataFrame:
 
 
 @step()
-def split(labelled: pd.DataFrame, *, settings: Settings) -> splitting.Split:
+def split(
+    table: pd.DataFrame, *, settings: Settings, holdout: pd.DataFrame | None = None
+) -> tuple[Part, Part]:
     """Hold rows out that no model is ever trained on."""
-    return splitting.split(
-        labelled, settings=settings.split, problem_type=settings.problem_type, target=settings.data.target
+    target = settings.data.target
+    parts = splitting.split(
+        table,
+        settings=settings.split,
+        problem_type=settings.problem_type,
+        target=target,
+        holdout_frame=holdout,
+    )
+    get_run_logger().info(
+        "%s rows to learn from, %s held out", f"{len(parts.train):,}", f"{len(parts.holdout):,}"
+    )
+    training, held_out = (
+        Part(rows, preprocessing.inputs(rows, target=target), rows[target], parts.definition)
+        for rows in (parts.train, parts.holdout)
+    )
+    return training, held_out
+
+
+@step(task_run_name="cross-validate {estimator}")
+def cross_validate(training: Part, *, estimator: str, settings: Settings, threads: int) -> float:
+    """Score one candidate on folds of the training rows; the holdout plays no part in the choice."""
+    split = settings.split
+    return evaluation.cross_validate_score(
+        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
+        training.X,
+        training.y,
+        metric=settings.metric,
+        problem_type=settings.problem_type,
+        seed=settings.seed,
+        groups=splitting.group_codes(training.rows, keys=split.key_columns),
+        times=splitting.times(training.rows, column=split.time_column) if split.time_column else None,
+        threads=threads,
     )
 
 
+def choose_estimator(training: Part, *, settings: Settings) -> str:
+    """Return the candidate with the best cross-validation score; a single candidate needs none.
+
+    Candidates are scored side by side, each with its share of the cores.
+    """
+    names = settings.estimators
+    if len(names) == 1:
+        return names[0]
+    threads = max(1, (os.cpu_count() or 1) // len(names))
+    scores = cross_validate.map(
+        unmapped(training), estimator=list(names), settings=unmapped(settings), threads=unmapped(threads)
+    ).result()
+    return evaluation.best(dict(zip(names, scores, strict=True)), metric=settings.metric)
+
+
 @step(retries=2, retry_condition_fn=_may_pass)
-def train(X: pd.DataFrame, y: pd.Series, *, estimator: str, settings: Settings) -> Pipeline:
-    """Fit one estimator with its preprocessing on the training rows."""
+def train(training: Part, *, estimator: str, settings: Settings) -> Pipeline:
+    """Fit the estimator with its preprocessing on the training rows."""
     pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
-    return pipeline.fit(X, y)
+    return pipeline.fit(training.X, training.y)
+
+
+@step()
+def evaluate(challenger: Pipeline, holdout: Part, *, settings: Settings) -> Scores:
+    """Score the challenger on the holdout."""
+    predictions = evaluation.predict(challenger, holdout.X, problem_type=settings.problem_type)
+    metrics = evaluation.evaluate(predictions, holdout.y, problem_type=settings.problem_type)
+    get_run_logger().info(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    return Scores(predictions, metrics)
+
+
+@step()
+def compare_with_production(
+    scores: Scores, holdout: Part, *, settings: Settings, accept_not_comparable: bool
+) -> Comparison:
+    """Let the champion predict the same holdout, and ask the gate."""
+    registry = open_registry(settings)
+    champion = registry.champion()
+    predictions = comparable = None
+    why_not_comparable = ""
+    if champion:
+        if champion.schema:
+            validation.check(holdout.X, validation.Schema.from_dict(champion.schema))
+        model = registry.load_model(champion)
+        predictions = evaluation.predict(model, holdout.X, problem_type=settings.problem_type)
+        its_split = champion.lineage.get("split")
+        comparable = splitting.unseen(holdout.rows, its_split)
+        why_not_comparable = splitting.difference(its_split, holdout.definition)
+    decision = promotion.decide(
+        holdout.y,
+        scores.predictions,
+        predictions,
+        gate=settings.gate,
+        metric=settings.metric,
+        problem_type=settings.problem_type,
+        slices=holdout.rows,
+        comparable=comparable,
+        stored_champion=champion.metrics.get(settings.metric) if champion else None,
+        why_not_comparable=why_not_comparable,
+        accept_not_comparable=accept_not_comparable,
+        seed=settings.seed,
+    )
+    get_run_logger().info(decision.reason)
+    return Comparison(decision, champion)
+
+
+@step()
+def record(
+    challenger: Pipeline,
+    comparison: Comparison,
+    scores: Scores,
+    *,
+    training: Part,
+    snapshot: data.Snapshot,
+    estimator: str,
+    settings: Settings,
+) -> dict[str, Any] | None:
+    """Save the version and commit the decision; None if another retrain changed the champion meanwhile."""
+    registry = open_registry(settings)
+    version = registry.stage(
+        challenger,
+        metrics=scores.metrics,
+        schema=validation.learn_schema(training.X).to_dict(),
+        lineage=lineage(settings.root)
+        | {
+            "data": dataclasses.asdict(snapshot),
+            "rows": {"training": len(training.rows), "holdout": len(scores.predictions.labels)},
+            "split": training.definition,
+            "estimator": estimator,
+            "seed": settings.seed,
+            "flow_run_id": flow_run.id,
+        },
+    )
+    try:
+        registry.record(
+            version,
+            comparison.decision.to_dict(),
+            expected_champion=comparison.champion,
+            flow_run_id=flow_run.id,
+        )
+    except StaleDecision as error:
+        get_run_logger().info("%s", error)
+        registry.discard(version)
+        return None
+    except BaseException:
+        registry.discard(version)
+        raise
+    registry.prune(settings.registry.keep)
+    champion = registry.champion()
+    return {
+        "version": version.id,
+        "verdict": comparison.decision.verdict,
+        "reason": comparison.decision.reason,
+        "metric": settings.metric,
+        "metrics": scores.metrics,
+        "champion": champion and champion.id,
+        "registry": str(settings.resolve(settings.registry.path)),
+    }
+
+
+@step()
+def notify(recorded: dict[str, Any], *, settings: Settings) -> None:
+    """Tell the team what was decided; keeping the champion is no news."""
+    if recorded["verdict"] == "kept":
+        return
+    message = notifications.decision_message(
+        project=settings.project,
+        run=str(flow_run.name),
+        link=url_for("flow-run", flow_run.id) or "",
+        decision=recorded,
+    )
+    notifications.send(message, block=settings.notifications.block, logger=get_run_logger())
+
+
+def tell_outcome(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+    """Tell the team that a run failed, crashed or was cancelled; Prefect calls it, if need be from the runner."""
+    try:
+        settings = get_settings()
+        champion = open_registry(settings).champion()
+        in_production = f"{champion.id}" if champion else "no model yet"
+        block, project = settings.notifications.block, settings.project
+    except ProjectError as error:
+        in_production, block, project = f"cannot be told: {error}", None, PACKAGE
+    message = notifications.failure_message(
+        project=project,
+        flow=flow.name,
+        run=run.name,
+        state=state.name or "failed",
+        reason=state.message or "no reason was given",
+        link=url_for(run) or "",
+        champion=in_production,
+    )
+    notifications.send(message, block=block, logger=flow_run_logger(run, flow))

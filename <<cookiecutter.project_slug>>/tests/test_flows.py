@@ -1,0 +1,154 @@
+"""The flows as they run in production: against a real server, with a real receiver of messages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+import pytest
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from << cookiecutter.package_name >> import evaluation, models
+from << cookiecutter.package_name >>.errors import DataError
+from << cookiecutter.package_name >>.flows import retrain
+from << cookiecutter.package_name >>.registry import open_registry
+from << cookiecutter.package_name >>.settings import (
+    ENV_PREFIX,
+    Settings,
+    get_settings,
+)
+
+from .conftest import Receiver
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+def pointer(settings: Settings) -> dict[str, object]:
+    return json.loads((settings.root / "models" / "production_metrics.json").read_text())
+
+
+def test_first_model_is_promoted_the_same_again_is_kept(settings: Settings, receiver: Receiver) -> None:
+    first, second = retrain(), retrain()
+
+    assert (first["verdict"], second["verdict"]) == ("promoted", "kept")
+    assert pointer(settings)["version"] == first["version"]
+    assert pointer(settings)[settings.metric] == pytest.approx(first["metrics"][settings.metric])
+    assert [payload["title"] for payload in receiver.payloads] == [
+        f"{settings.project}: {first['version']} promoted"
+    ]
+    assert first["reason"] in receiver.payloads[0]["message"]
+
+
+def test_the_champion_can_be_loaded_with_joblib_alone(settings: Settings) -> None:
+    retrain()
+
+    champion = pointer(settings)
+    pipeline = joblib.load(settings.root / str(champion["model_path"]))
+    table = pd.read_csv(settings.root / "table.csv")
+    assert len(pipeline.predict(table.drop(columns="target"))) == len(table)
+
+
+def test_a_better_challenger_is_promoted_a_worse_one_is_not(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = models.make_pipeline
+
+    def bad(name: str, **options: Any) -> Pipeline:
+        return make_pipeline(FunctionTransformer(only_age), good(name, **options))
+
+    verdicts = []
+    for make in (bad, good, bad):
+        monkeypatch.setattr(models, "make_pipeline", make)
+        verdicts.append(retrain()["verdict"])
+
+    assert verdicts == ["promoted", "promoted", "kept"]
+    reasons = [record.reason for record in open_registry(settings).decisions()]
+    assert len(set(reasons)) == 3
+
+
+def test_a_failing_source_leaves_production_alone_and_tells_the_team(
+    settings: Settings, receiver: Receiver
+) -> None:
+    promoted = retrain()["version"]
+    before = files(settings.root / "models")
+    settings.resolve(settings.data.source).unlink()
+
+    with pytest.raises(DataError, match=r"table\.csv"):
+        retrain()
+
+    assert files(settings.root / "models") == before
+    assert receiver.payloads[-1]["title"] == f"{settings.project}: retrain failed"
+    assert "table.csv" in receiver.payloads[-1]["message"]
+    assert promoted in receiver.payloads[-1]["message"]
+
+
+def test_the_error_of_a_bug_reaches_the_caller_and_the_team(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(evaluation, "evaluate", broken)
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        retrain()
+
+    assert "a bug" in receiver.payloads[-1]["message"]
+
+
+@pytest.mark.parametrize("trouble", ["block missing", "receiver broken", "receiver gone"])
+def test_a_message_that_cannot_be_sent_is_a_warning(
+    settings: Settings,
+    receiver: Receiver,
+    trouble: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if trouble == "block missing":
+        monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
+        get_settings.cache_clear()
+    elif trouble == "receiver broken":
+        receiver.status = 500
+    else:
+        receiver.stop()
+
+    recorded = retrain()
+
+    assert recorded["verdict"] == "promoted"
+    warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+    assert any(recorded["reason"] in warning for warning in warnings)
+    assert "json://" not in caplog.text
+
+
+def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Settings) -> None:
+    first, again = retrain(), retrain()
+    table = settings.resolve(settings.data.source)
+    table.write_text(table.read_text().replace("basic", "Basic"))
+    changed = retrain()
+
+    digests = [open_registry(settings).version(run["version"]).lineage["data"]["digest"] for run in (first, again, changed)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_several_estimators_the_best_is_chosen_on_the_training_rows(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}ESTIMATORS", '["linear", "hist_gradient_boosting"]')
+    get_settings.cache_clear()
+
+    recorded = retrain()
+
+    version = open_registry(settings).version(recorded["version"])
+    assert version.lineage["estimator"] == "linear"
+
+
+def only_age(X: pd.DataFrame) -> pd.DataFrame:
+    """Leave the one column that tells nothing about the target."""
+    return X[["age"]]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder with its content."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
