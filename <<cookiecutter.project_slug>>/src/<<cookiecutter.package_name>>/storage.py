@@ -60,14 +60,14 @@ class LocalStore:
     """Files in a folder of a POSIX file system with hard links."""
 
     def __init__(self, root: Path, *, base: Path | None = None) -> None:
-        """Keep files under `root`; paths are shown relative to `base` where they lie in it."""
-        self.root = root.resolve()
-        self.base = (base or root).resolve()
+        """Keep files under `root`; `where` names them relative to `base`, when they lie in it."""
+        self.root = root.absolute()
+        self.base = base.absolute() if base else None
 
     def where(self, key: str) -> str:
         """Return the path of `key`, relative to the base folder when it lies in it."""
         path = self.root / key
-        return str(path.relative_to(self.base) if path.is_relative_to(self.base) else path)
+        return str(path.relative_to(self.base) if self.base and path.is_relative_to(self.base) else path)
 
     def read(self, key: str) -> bytes:
         """Return the content of `key`; FileNotFoundError when there is none."""
