@@ -1,0 +1,45 @@
+PYTHON ?= python3
+BIN := .venv/bin
+SLUG := ml-retraining
+RENDER := <<cookiecutter.project_slug>>
+
+# Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup test demo check lock
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/.installed  ## Create .venv from the lock
+
+.venv/.installed: requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+test: setup  ## Render the template every way and run what it renders; ARGS are pytest's
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: setup  ## Render the defaults into demo/, retrain twice, show the decisions
+	rm -rf demo
+	$(BIN)/cookiecutter . --no-input --output-dir demo
+	$(MAKE) -C demo/$(SLUG) setup
+	$(MAKE) -C demo/$(SLUG) retrain
+	$(MAKE) -C demo/$(SLUG) retrain
+	demo/$(SLUG)/$(BIN)/$(SLUG) registry list
+	demo/$(SLUG)/$(BIN)/$(SLUG) registry explain
+	@echo "The registry: $(CURDIR)/demo/$(SLUG)/models"
+
+check: setup  ## Lint and format check of the hooks, tests and benchmarks
+	$(BIN)/ruff check hooks tests benchmarks
+	$(BIN)/ruff format --check hooks tests benchmarks
+
+lock: setup  ## Resolve both locks anew, the template's and the render's
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
+	rm -rf demo
+	$(BIN)/cookiecutter . --no-input --output-dir demo
+	$(MAKE) -C demo/$(SLUG) setup
+	$(MAKE) -C demo/$(SLUG) lock
+	cp demo/$(SLUG)/requirements.lock '$(RENDER)/requirements.lock'
