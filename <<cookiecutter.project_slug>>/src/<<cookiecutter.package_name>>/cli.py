@@ -57,7 +57,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
     registry = _registry()
     champion, staging = registry.champion(), registry.staging()
     verdicts = {record.version: record for record in registry.decisions() if record.verdict != "rolled_back"}
-    facts = [
+    facts: list[dict[str, Any]] = [
         {
             "version": version.id,
             "created_at": version.created_at,
