@@ -31,12 +31,12 @@ demo: setup  ## Render the defaults into demo/, retrain twice, show the decision
 	demo/$(SLUG)/$(BIN)/$(SLUG) registry explain
 	@echo "The registry: $(CURDIR)/demo/$(SLUG)/models"
 
-check: setup  ## Lint and format check of the hooks, tests and benchmarks
-	$(BIN)/ruff check hooks tests benchmarks
-	$(BIN)/ruff format --check hooks tests benchmarks
+check: setup  ## Lint and format check of the hooks and tests
+	$(BIN)/ruff check hooks tests
+	$(BIN)/ruff format --check hooks tests
 
 lock: setup  ## Resolve both locks anew, the template's and the render's
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --output-dir demo

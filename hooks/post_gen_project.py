@@ -8,7 +8,7 @@ ANSWERS = r"""<< cookiecutter | jsonify >>"""
 
 
 def remove_excluded(answers: dict[str, str], project: Path) -> None:
-    """Remove GitHub's folder where CI runs elsewhere; a folder, unlike a file, cannot be left out by its name."""
+    """Remove GitHub's folder where CI runs elsewhere: unlike a file's, its name cannot leave it out."""
     if answers["ci_provider"] != "github":
         shutil.rmtree(project / ".github")
 

@@ -30,8 +30,8 @@ TAKEN = {
     "skrub",
     "sqlalchemy",
 }
-MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-DAYS = "sun mon tue wed thu fri sat".split()
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 CRON_FIELDS = (
     ("minute", 0, 59, []),
     ("hour", 0, 23, []),
@@ -80,7 +80,7 @@ def name_errors(answers: dict[str, str]) -> Iterator[str]:
 
 def number_errors(text: str) -> Iterator[str]:
     """Check the margin of the gate: a plain decimal number, as TOML wants it."""
-    if not re.fullmatch(r"\d+(\.\d+)?", text) or not math.isfinite(float(text)):
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not math.isfinite(float(text)):
         yield f"min_improvement is {text!r}: a number such as 0.005, zero or more."
 
 

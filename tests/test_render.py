@@ -1,0 +1,284 @@
+"""What is rendered, before any of it runs: the files, their syntax, their values."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from .conftest import CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Project, one_choice_each, run
+
+ALWAYS = {
+    ".env.example",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+    "Makefile",
+    "README.md",
+    "deploy.py",
+    "prefect.yaml",
+    "pyproject.toml",
+    "requirements.lock",
+    "setup_slack.py",
+}
+BY_ANSWER = {
+    ("ci_provider", "github"): {".github/workflows/ci.yml"},
+    ("ci_provider", "gitlab"): {".gitlab-ci.yml"},
+    ("ci_provider", "none"): set(),
+    ("license", "MIT"): {"LICENSE"},
+    ("license", "Apache-2.0"): {"LICENSE"},
+    ("license", "none"): set(),
+}
+# Another answer for each prompt without choices.
+OTHER = {
+    "project_name": "Churn of the Shop",
+    "project_slug": "shop-churn",
+    "package_name": "churn",
+    "description": "Says who will leave.",
+    "author_name": "Ada Lovelace",
+    "data_source": "data/customers.parquet",
+    "target_column": "Churn",
+    "min_improvement": "0.02",
+    "schedule": "30 5 * * 2-4",
+    "timezone": "Europe/Berlin",
+    "slack_block": "shop-alerts",
+    "work_pool": "shop-pool",
+}
+LONGEST = {"project_slug": "a" * 40, "package_name": "b" * 40}
+VARIANTS = [
+    *one_choice_each(),
+    pytest.param(OTHER, id="every text answered"),
+    pytest.param(LONGEST, id="longest names"),
+]
+
+every_variant = pytest.mark.parametrize("answers", VARIANTS)
+
+
+def other_answer(prompt: str) -> str:
+    return CHOICES[prompt][1] if prompt in CHOICES else OTHER[prompt]
+
+
+def load_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def load_toml(path: Path) -> Any:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@every_variant
+def test_exactly_the_files_of_the_answers(bake: Bake, template: Path, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    given = {name: values[0] for name, values in CHOICES.items()} | answers
+    expected = ALWAYS | set().union(*(BY_ANSWER.get(item, set()) for item in given.items()))
+    package = template / RENDERED / "src" / "<<cookiecutter.package_name>>"
+    expected |= {f"src/{project.package}/{path.relative_to(package)}" for path in package.rglob("*.*")}
+    expected |= {f"tests/{path.name}" for path in (template / RENDERED / "tests").iterdir()}
+
+    assert project.files() == expected
+
+
+def test_every_choice_that_selects_files_is_known_here() -> None:
+    assert {name for name, _ in BY_ANSWER} <= CHOICES.keys()
+    for name in {name for name, _ in BY_ANSWER}:
+        assert {value for known, value in BY_ANSWER if known == name} == set(CHOICES[name])
+
+
+@every_variant
+def test_nothing_unrendered_is_left(bake: Bake, answers: dict[str, str]) -> None:
+    for name, text in bake(**answers).texts().items():
+        assert not re.search(r"<<|>>|<%|%>|<#|#>|cookiecutter\.", name + text), name
+
+
+def test_marks_stand_in_the_template_only_as_marks(template: Path) -> None:
+    """A here-document or a shift would be taken for a mark, or left out silently."""
+    mark = re.compile(r"<< ?cookiecutter\.[a-z_]+( ?\| ?[a-z]+)? ?>>|<% (if [^%]*|else|endif) %>")
+    for path in sorted((template / RENDERED).rglob("*")):
+        if path.is_file():
+            assert not re.search(r"<<|>>|<%|%>|<#|#>", mark.sub("", path.read_text(encoding="utf-8"))), path
+
+
+@every_variant
+def test_the_package_is_copied_byte_for_byte(bake: Bake, template: Path, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    package = template / RENDERED / "src" / "<<cookiecutter.package_name>>"
+    modules = sorted(path.relative_to(package) for path in package.rglob("*.py"))
+
+    assert modules
+    for module in modules:
+        assert (project.source / module).read_bytes() == (package / module).read_bytes(), module
+
+
+@every_variant
+def test_every_file_of_data_parses(bake: Bake, answers: dict[str, str]) -> None:
+    parsers = {".toml": tomllib.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load, ".json": json.loads}
+    parsed = 0
+    for name, text in bake(**answers).texts().items():
+        if parse := parsers.get(Path(name).suffix):
+            assert parse(text), name
+            parsed += 1
+    assert parsed >= 4
+
+
+@every_variant
+def test_lint_and_format_find_nothing(bake: Bake, environment: Path, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+
+    run(environment / "ruff", "check", "--no-cache", ".", cwd=project.path)
+    run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
+
+
+@pytest.mark.parametrize("answers", [{}, OTHER], ids=["defaults", "every text answered"])
+def test_types_are_right(bake: Bake, environment: Path, tmp_path: Path, answers: dict[str, str]) -> None:
+    cache = {"MYPY_CACHE_DIR": str(tmp_path)}
+
+    run(environment / "mypy", cwd=bake(**answers).path, environment=cache)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_every_prompt_has_a_label_and_changes_something(bake: Bake, prompt: str) -> None:
+    before, after = bake(), bake(**{prompt: other_answer(prompt)})
+
+    assert CONTEXT["__prompts__"][prompt].strip()
+    assert before.slug != after.slug or before.texts() != after.texts()
+
+
+def test_an_unknown_answer_is_an_error(bake: Bake) -> None:
+    with pytest.raises(KeyError, match="no_such_prompt"):
+        bake(no_such_prompt="1")
+
+
+@every_variant
+def test_the_answers_are_the_settings(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    given = {
+        name: value[0] if isinstance(value, list) else value for name, value in PROMPTS.items()
+    } | answers
+    config = load_toml(project.source / "config.toml")
+
+    assert config["project"] == project.slug
+    assert config["problem_type"] == given["problem_type"]
+    assert config["estimators"] == [given["estimator"]]
+    assert config["data"] == {"source": given["data_source"], "target": given["target_column"]}
+    assert config["gate"] == {"min_improvement": float(given["min_improvement"])}
+    assert config["schedule"] == {"cron": given["schedule"], "timezone": given["timezone"]}
+    assert config["notifications"] == {"block": f"slack-webhook/{given['slack_block']}"}
+
+
+@every_variant
+def test_prefect_yaml_deploys_what_deploy_py_serves(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    (deployment,) = load_yaml(project.path / "prefect.yaml")["deployments"]
+    config = load_toml(project.source / "config.toml")
+    code = (project.path / "deploy.py").read_text()
+    (name,) = re.findall(r'^PROJECT = "(.*)"$', code, flags=re.MULTILINE)
+
+    assert deployment["name"] == name == project.slug
+    assert deployment["entrypoint"] == f"{project.package}.flows.retrain"
+    assert f"from {project.package}.flows import retrain\n" in code
+    assert deployment["schedules"] == [config["schedule"] | {"active": True}]
+    assert deployment["work_pool"]["name"] == answers.get("work_pool", PROMPTS["work_pool"])
+
+
+@every_variant
+def test_the_package_metadata_are_the_answers(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    metadata = load_toml(project.path / "pyproject.toml")["project"]
+    license_answer = answers.get("license", CHOICES["license"][0])
+
+    assert metadata["name"] == project.slug
+    assert metadata["scripts"] == {project.slug: f"{project.package}.cli:main"}
+    assert metadata["description"] == answers.get("description", PROMPTS["description"])
+    assert metadata["authors"] == [{"name": answers.get("author_name", PROMPTS["author_name"])}]
+    assert metadata.get("license", "none") == license_answer
+
+
+SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}
+
+
+@pytest.mark.parametrize(("provider", "schema"), SCHEMAS.items(), ids=SCHEMAS.keys())
+def test_the_ci_configuration_is_what_the_provider_reads(bake: Bake, provider: str, schema: str) -> None:
+    project = bake(ci_provider=provider, **{name: OTHER[name] for name in ("project_slug", "package_name")})
+    (name,) = BY_ANSWER["ci_provider", provider]
+
+    run("check-jsonschema", "--builtin-schema", schema, name, cwd=project.path)
+    jobs = ci_jobs(project, provider)
+    assert set(jobs) == {"test", "smoke"}
+    assert {"make setup", "make check", "make test"} <= set(jobs["test"]["commands"])
+    assert jobs["test"]["pythons"] == pythons(project)
+    assert "make setup retrain" in jobs["smoke"]["commands"]
+    assert jobs["smoke"]["environment"] == {"CHURN_DATA__SOURCE": "sample", "CHURN_DATA__TARGET": "target"}
+
+
+def ci_jobs(project: Project, provider: str) -> dict[str, dict[str, Any]]:
+    """Return each job's commands, Python versions and environment, whoever the provider."""
+    if provider == "github":
+        jobs = load_yaml(project.path / ".github" / "workflows" / "ci.yml")["jobs"]
+        return {
+            name: {
+                "commands": [step["run"] for step in job["steps"] if "run" in step],
+                "pythons": job.get("strategy", {}).get("matrix", {}).get("python"),
+                "environment": job.get("env"),
+            }
+            for name, job in jobs.items()
+        }
+    config = load_yaml(project.path / ".gitlab-ci.yml")
+    jobs = {name: job for name, job in config.items() if isinstance(job, dict) and "script" in job}
+    return {
+        name: {
+            "commands": job["script"],
+            "pythons": job["parallel"]["matrix"][0]["PYTHON_VERSION"] if "parallel" in job else None,
+            "environment": job.get("variables"),
+        }
+        for name, job in jobs.items()
+    }
+
+
+def pythons(project: Project) -> list[str]:
+    """Return the Python versions that pyproject.toml allows."""
+    bounds = load_toml(project.path / "pyproject.toml")["project"]["requires-python"]
+    low, high = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", bounds).groups())
+    return [f"3.{minor}" for minor in range(low, high)]
+
+
+def test_the_templates_own_ci_is_what_github_reads(template: Path) -> None:
+    run("check-jsonschema", "--builtin-schema", SCHEMAS["github"], ".github/workflows/ci.yml", cwd=template)
+
+
+def test_pre_commit_takes_its_configuration(bake: Bake, environment: Path) -> None:
+    run(environment / "pre-commit", "validate-config", ".pre-commit-config.yaml", cwd=bake().path)
+
+
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", f"{RENDERED}/requirements.lock"], ids=["template", "render"]
+)
+def test_the_locks_are_pinned_hashed_and_name_no_index(template: Path, lock: str) -> None:
+    text = (template / lock).read_text()
+    entries = [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
+
+    assert len(entries) > 20
+    for entry in entries:
+        assert re.match(r"[a-z0-9._-]+(\[[a-z0-9,-]+\])?==[^\s;]+", entry), entry
+        assert "--hash=sha256:" in entry, entry
+    assert "://" not in text
+    assert "--index-url" not in text
+
+
+def test_the_lock_holds_every_dependency(bake: Bake) -> None:
+    project = bake()
+    metadata = load_toml(project.path / "pyproject.toml")
+    wanted = metadata["project"]["dependencies"] + metadata["dependency-groups"]["dev"]
+    wanted += metadata["build-system"]["requires"]
+    lock = (project.path / "requirements.lock").read_text()
+
+    assert wanted
+    for requirement in wanted:
+        name = re.match(r"[A-Za-z0-9_.-]+", requirement)[0]
+        assert re.search(rf"^{re.escape(name)}(\[.*\])?==", lock, flags=re.MULTILINE), requirement
+
+
+def test_the_link_for_cruft_names_the_rendered_folder(template: Path) -> None:
+    """Cruft looks for a folder with braces in its name, whatever the delimiters are."""
+    assert (template / "{{cookiecutter.project_slug}}").readlink() == Path(RENDERED)
