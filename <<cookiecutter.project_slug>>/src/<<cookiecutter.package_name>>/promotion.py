@@ -235,9 +235,10 @@ def decide(
     obstacle = _obstacle(truth, mask, problem_type)
     if obstacle is None:
         here, of_champion = _part(challenger, mask), _part(champion, mask)
+        whole = bool(mask.all())
         scores = [
-            evaluate(one, truth[mask], problem_type=problem_type, metrics=wanted)
-            for one in (here, of_champion)
+            score if whole else evaluate(here, truth[mask], problem_type=problem_type, metrics=wanted),
+            evaluate(of_champion, truth[mask], problem_type=problem_type, metrics=wanted),
         ]
         facts["challenger"], facts["champion"] = scores
         facts["compared_rows"] = int(mask.sum())
