@@ -150,6 +150,20 @@ def test_a_pipeline_that_cannot_be_pickled_leaves_nothing(registry: Registry) ->
     assert registry.store.list("") == []
 
 
+def test_a_version_of_another_process_is_never_overwritten_nor_removed(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(_key: str) -> None:
+        raise FileExistsError
+
+    version = stage(registry)
+    monkeypatch.setattr(registry.store, "writer", taken)
+    monkeypatch.setattr(registry.store, "delete", pytest.fail)
+    with pytest.raises(RegistryError, match="run this again"):
+        stage(registry)
+    assert registry.versions() == [version]
+
+
 def test_a_name_that_is_not_one_version_is_refused(registry: Registry) -> None:
     for _ in range(2):
         stage(registry)
