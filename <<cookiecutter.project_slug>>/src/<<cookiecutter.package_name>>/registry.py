@@ -117,7 +117,7 @@ class Registry:
             }
             self.store.create(_key(name, MANIFEST), sealed(manifest))
         except FileExistsError:  # not ours to remove
-            raise RegistryError(f"Another process staged {name} in the same second: run this again.") from None
+            raise RegistryError(f"Another process just staged {name} too: run this again.") from None
         except BaseException as error:
             with suppress(StorageError):
                 self.store.delete(f"versions/{name}")
