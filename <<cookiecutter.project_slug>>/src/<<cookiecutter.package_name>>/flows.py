@@ -16,7 +16,9 @@ from . import tasks
     on_cancellation=[tasks.tell_outcome],
 )
 def retrain(
-    source: Annotated[str | None, Field(description="Another source than data.source of the settings.")] = None,
+    source: Annotated[
+        str | None, Field(description="Another source than data.source of the settings.")
+    ] = None,
     as_of: Annotated[
         datetime.datetime | None,
         Field(description="The moment that dates in the source stand for; empty: when the run was due."),
@@ -37,7 +39,9 @@ def retrain(
     scores = tasks.evaluate(challenger, holdout, settings=settings)
 
     recorded = None
-    while recorded is None:  # another retrain may have decided in between: then there is a new champion to beat
+    while (
+        recorded is None
+    ):  # another retrain may have decided in between: then there is a new champion to beat
         comparison = tasks.compare_with_production(
             scores, holdout, settings=settings, accept_not_comparable=accept_not_comparable
         )

@@ -20,7 +20,9 @@ class Message:
         return f"{self.subject}\n{self.body}"
 
 
-def failure_message(*, project: str, flow: str, run: str, state: str, reason: str, link: str, champion: str) -> Message:
+def failure_message(
+    *, project: str, flow: str, run: str, state: str, reason: str, link: str, champion: str
+) -> Message:
     """Tell that a run failed, crashed or was cancelled, and that production is what it was."""
     return Message(
         subject=f"{project}: {flow} {state.lower()}",
@@ -91,7 +93,9 @@ def send(message: Message, *, block: str | None, logger: Any) -> bool:
         loaded = Block.load(block)
     except Exception:
         hint = "save it with `python setup_slack.py`, or set notifications.block to one you have"
-        logger.warning("The notification block %s cannot be loaded: %s. It would have said: %s", block, hint, message)
+        logger.warning(
+            "The notification block %s cannot be loaded: %s. It would have said: %s", block, hint, message
+        )
         return False
     try:
         if not isinstance(loaded, NotificationBlock):
@@ -100,6 +104,8 @@ def send(message: Message, *, block: str | None, logger: Any) -> bool:
             loaded.notify(body=message.body, subject=message.subject)
     except Exception as error:
         kind = type(error).__name__
-        logger.warning("The notification block %s did not send (%s). It would have said: %s", block, kind, message)
+        logger.warning(
+            "The notification block %s did not send (%s). It would have said: %s", block, kind, message
+        )
         return False
     return True

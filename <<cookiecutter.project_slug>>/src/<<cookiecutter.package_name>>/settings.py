@@ -37,6 +37,10 @@ class DataSettings(Section):
 
     source: str = Field(min_length=1, description="`sample`, a path, a folder, a glob, a URL or a SQL URL.")
     target: str = Field(min_length=1, description="The column to predict.")
+    query: str | None = Field(default=None, description="For a SQL URL: the name of a table, or a SELECT.")
+    watermark: str | None = Field(
+        default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
+    )
 
 
 class SplitSettings(Section):
@@ -44,10 +48,14 @@ class SplitSettings(Section):
 
     method: Literal["hash", "time", "source"] = "hash"
     holdout: Share = Field(default=0.2, description="The share of the rows held out (hash and time).")
-    key_columns: tuple[str, ...] = Field(default=(), description="Columns whose values decide the side; empty: the whole row.")
+    key_columns: tuple[str, ...] = Field(
+        default=(), description="Columns whose values decide the side; empty: the whole row."
+    )
     time_column: str | None = Field(default=None, description="The datetime column of the time method.")
     source: str | None = Field(default=None, description="The holdout's own source, for the source method.")
-    seed: int = Field(default=1, description="Another seed is another split: a champion of the old one is not comparable.")
+    seed: int = Field(
+        default=1, description="Another seed is another split: a champion of the old one is not comparable."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> "SplitSettings":
@@ -61,14 +69,18 @@ class SplitSettings(Section):
 class GateSettings(Section):
     """What a challenger must show before it goes to production."""
 
-    metric: str | None = Field(default=None, description="Empty: f1_score for classification, rmse for regression.")
+    metric: str | None = Field(
+        default=None, description="Empty: f1_score for classification, rmse for regression."
+    )
     min_improvement: float = Field(
         default=0.005,
         ge=0,
         description="How much better: points of a score (F1 0.90 to 0.91 is 0.01), share of an error (RMSE 100 to 99 is 0.01).",
     )
     confidence: Share = Field(default=0.95, description="How sure the improvement must be.")
-    floor: float | None = Field(default=None, description="No model beyond this goes to production, champion or none.")
+    floor: float | None = Field(
+        default=None, description="No model beyond this goes to production, champion or none."
+    )
     staging_floor: float | None = Field(default=None, description="Beyond this: rejected and the team told.")
     guard_metrics: dict[str, float] = Field(
         default={}, description="Metric to the largest worsening allowed, in the units of min_improvement."
@@ -89,14 +101,18 @@ class ScheduleSettings(Section):
 class NotificationSettings(Section):
     """Who is told."""
 
-    block: str | None = Field(default=None, description="`<block type>/<block name>` of a Prefect notification block.")
+    block: str | None = Field(
+        default=None, description="`<block type>/<block name>` of a Prefect notification block."
+    )
 
 
 class RegistrySettings(Section):
     """Where models are kept."""
 
     path: Path = Path("models")
-    keep: int = Field(default=10, ge=1, description="Versions kept beside champion, staging and the rollback target.")
+    keep: int = Field(
+        default=10, ge=1, description="Versions kept beside champion, staging and the rollback target."
+    )
 
 
 class Settings(BaseSettings):
@@ -117,7 +133,9 @@ class Settings(BaseSettings):
     root: Path = Field(default_factory=lambda: _project_root())
     project: str = Field(min_length=1, description="The name in messages, and of the console command.")
     problem_type: ProblemType
-    estimators: tuple[str, ...] = Field(min_length=1, description="Names in models.py; of several the best is taken.")
+    estimators: tuple[str, ...] = Field(
+        min_length=1, description="Names in models.py; of several the best is taken."
+    )
     seed: int = 0
     data: DataSettings
     split: SplitSettings = SplitSettings()
@@ -164,7 +182,9 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [f"  {_name(item['loc'])}: {item['msg']}" for item in error.errors()]
         raise ConfigurationError(
-            "The settings cannot be used:\n" + "\n".join(lines) + f"\nThey are read from {CONFIG_FILE} and {ENV_PREFIX}* variables."
+            "The settings cannot be used:\n"
+            + "\n".join(lines)
+            + f"\nThey are read from {CONFIG_FILE} and {ENV_PREFIX}* variables."
         ) from None
     except ValueError as error:
         raise ConfigurationError(f"The settings in {CONFIG_FILE} cannot be read: {error}") from None

@@ -31,6 +31,7 @@ from .errors import ProjectError
 from .lineage import lineage
 from .registry import StaleDecision, Version, open_registry
 from .settings import PACKAGE, Settings, get_settings, load_settings
+from .sources import SourceUnavailable
 
 
 class _PlainErrors(logging.Filter):
@@ -48,7 +49,8 @@ for logger_name in ("prefect.flow_runs", "prefect.task_runs"):
 
 def _may_pass(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
     """Retry what may pass by itself (a network, a disk), not what a person has to mend."""
-    return not isinstance(state.result(raise_on_failure=False), ProjectError)
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
 
 
 # A step hands frames on in memory, once: nothing to cache, nothing to store.
@@ -61,7 +63,10 @@ def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
         fingerprint = data.fingerprint(parameters["source"], settings=settings)
     except ProjectError:
         return None  # the fetch itself will say so
-    return fingerprint and hashlib.sha256(f"{PACKAGE} {settings.root.resolve()} {fingerprint}".encode()).hexdigest()
+    return (
+        fingerprint
+        and hashlib.sha256(f"{PACKAGE} {settings.root.resolve()} {fingerprint}".encode()).hexdigest()
+    )
 
 
 @task(
@@ -76,7 +81,7 @@ def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
 def fetch(source: str, *, settings: Settings) -> data.Snapshot:
     """Fetch the table; an unchanged source is not fetched again, a changed one never served stale."""
     snapshot = data.fetch(source, settings=settings)
-    get_run_logger().info("%s: %s rows, sha256 %s", snapshot.source, f"{snapshot.rows:,}", snapshot.digest[:12])
+    get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
     return snapshot
 
 
@@ -189,7 +194,10 @@ def choose_estimator(training: Part, *, settings: Settings) -> str:
 def train(training: Part, *, estimator: str, settings: Settings) -> Pipeline:
     """Fit the estimator with its preprocessing on the training rows."""
     pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
-    return pipeline.fit(training.X, training.y)
+    pipeline.fit(training.X, training.y)
+    for column, reason in pipeline[0].left_out_.items():
+        get_run_logger().info("Column %r is left out: %s", column, reason)
+    return pipeline
 
 
 @step()
