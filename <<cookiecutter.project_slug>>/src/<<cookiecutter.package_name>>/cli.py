@@ -173,7 +173,7 @@ def _print_json(facts: Any) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error meant for a person ends it with its message and exit code, no traceback."""
+    """Run the command line; an error meant for a person ends it with its message, without a traceback."""
     try:
         app()
     except ProjectError as error:

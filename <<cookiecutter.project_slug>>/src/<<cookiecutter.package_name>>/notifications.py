@@ -1,8 +1,8 @@
 """What the team is told, and how: message builders that are pure, and one function that sends.
 
 Any Prefect notification block will do (Slack, Teams, Discord, PagerDuty, e-mail): the setting names it as
-`<block type>/<block name>`. A missing block or a dead webhook is a warning with the message in it, never an error:
-the run's own outcome stands.
+`<block type>/<block name>`. A missing block or a dead webhook is a warning with the message in it, never an
+error: the run's own outcome stands.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ TODO = {
 
 
 def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any]) -> Message:
-    """Tell what the gate decided: `decision` has `version`, `verdict`, `reason` and `champion`, its id or None."""
+    """Tell what the gate decided; `decision` has `version`, `verdict`, `reason` and `champion` (or None)."""
     return Message(
         subject=f"{project}: {decision['version']} {decision['verdict']}",
         body="\n".join(
@@ -80,8 +80,8 @@ def _linked(run: str, link: str) -> str:
 def send(message: Message, *, block: str | None, logger: Any) -> bool:
     """Send `message` through the notification block `<type>/<name>`; return whether it was taken.
 
-    Whatever goes wrong is a warning that holds the message. The block's own error is named by its type only: its text
-    may carry the webhook's URL, which is a secret.
+    Whatever goes wrong is a warning that holds the message. The block's own error is named by its type only:
+    its text may carry the webhook's URL, which is a secret.
     """
     from prefect.blocks.abstract import NotificationBlock
     from prefect.blocks.core import Block

@@ -1,7 +1,7 @@
 """Typed settings: config.toml beside this file, overridden by environment variables.
 
-The variable of a setting is the package's name in capitals, then the path to the setting with two underscores between
-its parts: `CHURN_DATA__SOURCE` is `source` under `[data]` of the package `churn`.
+The variable of a setting is the package's name in capitals, then the path to the setting with two underscores
+between its parts: `CHURN_DATA__SOURCE` is `source` under `[data]` of the package `churn`.
 """
 
 import functools
@@ -75,7 +75,8 @@ class GateSettings(Section):
     min_improvement: float = Field(
         default=0.005,
         ge=0,
-        description="How much better: points of a score (F1 0.90 to 0.91 is 0.01), share of an error (RMSE 100 to 99 is 0.01).",
+        description="How much better: points of a score (F1 0.90 to 0.91 is 0.01), or the share of an error"
+        " (RMSE 100 to 99 is 0.01).",
     )
     confidence: Share = Field(default=0.95, description="How sure the improvement must be.")
     floor: float | None = Field(

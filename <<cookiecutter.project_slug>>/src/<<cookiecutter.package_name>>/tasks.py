@@ -1,7 +1,7 @@
 """The steps of the flows as Prefect tasks: retries, cache policy and logging, nothing else.
 
-Tables stay in memory and are never results: hashing and pickling them would cost more than the training. Only the
-small record of a fetch is cached, under the fingerprint of its source.
+Tables stay in memory and are never results: hashing and pickling them would cost more than the training.
+Only the small record of a fetch is cached, under the fingerprint of its source.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import functools
 import hashlib
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ from prefect.utilities.urls import url_for
 from sklearn.pipeline import Pipeline
 
 from . import data, evaluation, models, notifications, preprocessing, promotion, splitting, validation
-from .errors import ProjectError
+from .errors import ProjectError, RegistryError
 from .lineage import lineage
 from .registry import StaleDecision, Version, open_registry
 from .settings import PACKAGE, Settings, get_settings, load_settings
@@ -195,8 +196,9 @@ def train(training: Part, *, estimator: str, settings: Settings) -> Pipeline:
     """Fit the estimator with its preprocessing on the training rows."""
     pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
     pipeline.fit(training.X, training.y)
-    for column, reason in pipeline[0].left_out_.items():
-        get_run_logger().info("Column %r is left out: %s", column, reason)
+    for transformer in pipeline:
+        for column, reason in getattr(transformer, "left_out_", {}).items():
+            get_run_logger().info("Column %r is left out: %s", column, reason)
     return pipeline
 
 
@@ -278,14 +280,17 @@ def record(
             expected_champion=comparison.champion,
             flow_run_id=flow_run.id,
         )
-    except StaleDecision as error:
+    except BaseException as error:
+        with suppress(RegistryError):  # what went wrong first is what is told
+            registry.discard(version)
+        if not isinstance(error, StaleDecision):
+            raise
         get_run_logger().info("%s", error)
-        registry.discard(version)
         return None
-    except BaseException:
-        registry.discard(version)
-        raise
-    registry.prune(settings.registry.keep)
+    try:
+        registry.prune(settings.registry.keep)
+    except RegistryError as error:
+        get_run_logger().warning("Old versions were not removed: %s", error)
     champion = registry.champion()
     return {
         "version": version.id,
@@ -313,7 +318,7 @@ def notify(recorded: dict[str, Any], *, settings: Settings) -> None:
 
 
 def tell_outcome(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
-    """Tell the team that a run failed, crashed or was cancelled; Prefect calls it, if need be from the runner."""
+    """Tell the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner."""
     try:
         settings = get_settings()
         champion = open_registry(settings).champion()
