@@ -1,12 +1,18 @@
-"""Render the template with any answers, once each, from what a clone of it would hold."""
+"""Render the template with any answers, once each, and run a Prefect server for what is rendered."""
 
+import http.server
 import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,18 +55,19 @@ class Project:
 Bake = Callable[..., Project]
 
 
-def combinations(*names: str) -> Iterable[Any]:
-    """Yield pytest parameters, every combination of the choices of these prompts, with readable ids."""
-    for values in itertools.product(*(CHOICES[name] for name in names)):
-        yield pytest.param(dict(zip(names, values, strict=True)), id="-".join(values))
+def combinations(*names: str) -> list[Any]:
+    """Return pytest parameters, every combination of the choices of these prompts, with readable ids."""
+    return [
+        pytest.param(dict(zip(names, values, strict=True)), id="-".join(values))
+        for values in itertools.product(*(CHOICES[name] for name in names))
+    ]
 
 
-def one_choice_each() -> Iterable[Any]:
-    """Yield pytest parameters, the defaults and every other choice alone, with readable ids."""
-    yield pytest.param({}, id="defaults")
-    for name, (_, *others) in CHOICES.items():
-        for value in others:
-            yield pytest.param({name: value}, id=f"{name}={value}")
+def one_choice_each() -> list[Any]:
+    """Return pytest parameters, the defaults and every other choice alone, with readable ids."""
+    others = [(name, value) for name, (_, *values) in CHOICES.items() for value in values]
+    alone = [pytest.param({name: value}, id=f"{name}={value}") for name, value in others]
+    return [pytest.param({}, id="defaults"), *alone]
 
 
 def run(
@@ -174,3 +181,112 @@ def environment(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=600,
     )
     return folder / "bin"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server, and the environment of its clients."""
+
+    api: str
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables that point Prefect at this server."""
+        return {
+            "PREFECT_API_URL": self.api,
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        }
+
+    def call(self, path: str, payload: Mapping[str, Any] | None = None) -> Any:
+        """Post the payload, or get if there is none; return the JSON answer, None if nothing is found."""
+        body = None if payload is None else json.dumps(payload).encode()
+        request = urllib.request.Request(self.api + path, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+
+def wait_for(what: Callable[[], Any], *, seconds: float = 120, trouble: Callable[[], str]) -> Any:
+    """Return what `what` returns as soon as that is true; fail with `trouble` if it takes too long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"waited {seconds:g} s in vain\n{trouble()}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run one Prefect server on a free port for all tests."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home = tmp_path_factory.mktemp("prefect")
+    server = Server(f"http://127.0.0.1:{port}/api", home)
+    log = home / "server.log"
+    command = [environment / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, env=clean_environment() | server.environment, stdout=output, stderr=output
+        )
+
+    def healthy() -> bool:
+        if process.poll() is not None:
+            pytest.fail(
+                f"The Prefect server ended with {process.returncode}:\n{log.read_text()}", pytrace=False
+            )
+        try:
+            return bool(server.call("/health"))
+        except OSError:
+            return False
+
+    try:
+        wait_for(healthy, trouble=log.read_text)
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """An HTTP server that keeps the JSON payloads posted to it."""
+
+    def __init__(self) -> None:
+        self.payloads: list[dict[str, str]] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        """The address, in the words of the library that Prefect sends messages with."""
+        return f"json://127.0.0.1:{self.server_port}/a-secret"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.server.payloads.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Receive messages on a free port."""
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
