@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from << cookiecutter.package_name >>.evaluation import METRICS, Predictions, evaluate
-from << cookiecutter.package_name >>.resampling import compare
+from << cookiecutter.package_name >>.evaluation import (
+    METRICS,
+    Predictions,
+    code,
+    evaluate,
+)
+from << cookiecutter.package_name >>.resampling import (
+    _average_precision_influence,
+    _roc_auc_influence,
+    _weighted_influence,
+    compare,
+)
 
 ROWS = 800
 
@@ -107,3 +118,26 @@ def test_delong_against_its_definition() -> None:
     found = compare(METRICS["roc_auc"], y, champion=models[0], challenger=models[1], confidence=0.95, seed=0)
     assert found.improvement == pytest.approx(w10.mean() - v10.mean())
     assert found.standard_error == pytest.approx(np.sqrt(variance))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_influence_is_the_derivative_by_the_weight_of_a_row(name: str, classes: int) -> None:
+    y, champion, _ = make_case(name, classes, rows=400)
+    probabilities = champion.probabilities
+    assert probabilities is not None
+    positives = [1] if classes == 2 else list(range(classes))
+    reference = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}[name]
+    one = {"roc_auc": _roc_auc_influence, "average_precision": _average_precision_influence}[name]
+
+    def weighted(weights: np.ndarray) -> float:
+        scores = [reference(y == k, probabilities[:, k], sample_weight=weights) for k in positives]
+        return float(np.average(scores, weights=[weights[y == k].sum() for k in positives]))
+
+    score, influence = _weighted_influence(code(y, champion), one)
+    assert score == pytest.approx(weighted(np.ones(400)))
+    for row in range(0, 400, 19):
+        step = 1e-4 * (np.arange(400) == row)
+        slope = (weighted(1 + step) - weighted(1 - step)) / 2e-4
+        # DeLong divides by one less than the rows of a class.
+        assert influence[row] == pytest.approx(slope, rel=0.02, abs=1e-6)

@@ -266,15 +266,14 @@ def _weighted_influence(
 
 def _roc_auc_influence(positive: Array, scores: Array) -> tuple[float, Array]:
     """Return the AUC and DeLong's placements, centred and divided by their number; ties count half."""
-    from scipy.stats import rankdata
-
-    ranks = rankdata(scores)
+    _, level = np.unique(scores, return_inverse=True)
+    ours = np.bincount(level, weights=positive)
+    theirs = np.bincount(level, weights=~positive)
+    positives, negatives = int(ours.sum()), int(theirs.sum())
+    # The share of the other class that each row stands above (a positive) or below (a negative).
+    above = ((np.cumsum(theirs) - theirs / 2) / negatives)[level[positive]]
+    below = (1 - (np.cumsum(ours) - ours / 2) / positives)[level[~positive]]
     influence = np.empty(len(scores))
-    positives = int(positive.sum())
-    negatives = len(scores) - positives
-    # How many of the other class each row stands above: its rank among all, less its rank among its own.
-    above = (ranks[positive] - rankdata(scores[positive])) / negatives
-    below = 1 - (ranks[~positive] - rankdata(scores[~positive])) / positives
     auc = float(above.mean())
     influence[positive] = (above - auc) / math.sqrt(positives * max(positives - 1, 1))
     influence[~positive] = (below - auc) / math.sqrt(negatives * max(negatives - 1, 1))
