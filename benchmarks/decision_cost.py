@@ -16,7 +16,7 @@ from package_in_place import TEMPLATE, import_package
 
 
 def measure(name: str, rows: int) -> str:
-    """Decide once about `rows` rows of holdout and return a line of the table."""
+    """Decide about `rows` rows of holdout and return a line of the table: the best time of three."""
     from project.evaluation import METRICS, Predictions
     from project.promotion import decide
     from project.settings import GateSettings
@@ -43,11 +43,13 @@ def measure(name: str, rows: int) -> str:
     decide(y[:100], few[1], few[0], **settings)  # so that the imports are not counted
     unit = 1 if sys.platform == "darwin" else 1024
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    started = time.perf_counter()
-    decision = decide(y, models[1], models[0], **settings)
-    seconds = time.perf_counter() - started
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        decision = decide(y, models[1], models[0], **settings)
+        seconds.append(time.perf_counter() - started)
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before) / 1e6
-    return f"| {metric.label} | {decision.method} | {seconds:.2f} s | {memory:.0f} MB |"
+    return f"| {metric.label} | {decision.method} | {min(seconds):.2f} s | {memory:.0f} MB |"
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """How often the gate is wrong where the truth is known, beside the rule of the tutorials.
 
-In a rendered project's environment: `python benchmarks/gate_simulation.py`. It takes about five minutes and prints
-the tables of docs/promotion.md. The same seed prints the same figures.
+In a rendered project's environment: `python benchmarks/gate_simulation.py`. It takes about five minutes and
+prints the tables of docs/promotion.md. The same seed prints the same figures.
 """
 
 import argparse
