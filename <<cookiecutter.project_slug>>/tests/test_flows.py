@@ -128,7 +128,10 @@ def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Setti
     table.write_text(table.read_text().replace("basic", "Basic"))
     changed = retrain()
 
-    digests = [open_registry(settings).version(run["version"]).lineage["data"]["digest"] for run in (first, again, changed)]
+    registry = open_registry(settings)
+    digests = [
+        registry.version(run["version"]).lineage["data"]["digest"] for run in (first, again, changed)
+    ]
     assert digests[0] == digests[1] != digests[2]
 
 
