@@ -129,9 +129,7 @@ def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Setti
     changed = retrain()
 
     registry = open_registry(settings)
-    digests = [
-        registry.version(run["version"]).lineage["data"]["digest"] for run in (first, again, changed)
-    ]
+    digests = [registry.version(run["version"]).lineage["data"]["digest"] for run in (first, again, changed)]
     assert digests[0] == digests[1] != digests[2]
 
 
