@@ -10,9 +10,9 @@ Three kinds of metric, each with a method whose cost on many rows stays small be
   2007, "Introduction to Variance Estimation", chapter 2; with them the standard error itself is known to
   about 1 %).
 - Rankings (ROC AUC, average precision) are linearised: each row's influence on the score gives the variance
-  (the infinitesimal jackknife, Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter
-  6). For the AUC this is the estimate of DeLong, DeLong and Clarke-Pearson (1988, Biometrics 44), computed from
-  ranks in one sort, after Sun and Xu (2014, IEEE Signal Processing Letters 21).
+  (the infinitesimal jackknife, Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans",
+  chapter 6). For the AUC this is the estimate of DeLong, DeLong and Clarke-Pearson (1988, Biometrics 44),
+  computed from ranks in one sort, after Sun and Xu (2014, IEEE Signal Processing Letters 21).
 
 Both models are always resampled together, because they are right and wrong on much the same rows: the
 difference is far more certain than either score (Efron and Tibshirani 1993, "An Introduction to the
