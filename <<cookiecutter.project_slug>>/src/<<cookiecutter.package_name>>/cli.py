@@ -51,6 +51,26 @@ def retrain(
     _print(Panel("\n".join(lines), title=facts["verdict"], title_align="left"))
 
 
+@app.command
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check settings, data, registry, server, deployment and messages; ends with 2 on an error, 1 on a warning."""
+    from .doctor import examine
+
+    checks = examine()
+    if as_json:
+        _print_json([vars(check) for check in checks])
+    else:
+        from rich.table import Table
+
+        table = Table("", "check", "found", "mend", box=None)
+        for check in checks:
+            colour = {"ok": "green", "warning": "yellow", "error": "red"}[check.severity]
+            table.add_row(f"[{colour}]{check.severity}[/]", check.name, check.found, check.mend)
+        _print(table)
+    severities = {check.severity for check in checks}
+    sys.exit(2 if "error" in severities else 1 if "warning" in severities else 0)
+
+
 @registry_app.command(name="list")
 def list_versions(*, as_json: AsJson = False) -> None:
     """List the versions, newest first: their score and what was decided."""

@@ -29,10 +29,12 @@ def retrain(
 ) -> dict[str, Any]:
     """Train on fresh data, compare with the model in production, promote only what is really better."""
     settings = tasks.settings_of_run(source=source)
-    snapshot = tasks.fetch(tasks.source_of_run(settings.data.source, as_of), settings=settings)
+    source = tasks.source_of_run(settings.data.source, as_of, settings=settings)
+    snapshot = tasks.fetch(source, settings=settings)
     table = tasks.preprocess(snapshot, settings=settings)
-    training, holdout = tasks.split(table, settings=settings)
-    del table  # the parts hold its rows
+    separate = tasks.separate_holdout(as_of, settings=settings)
+    training, holdout = tasks.split(table, holdout=separate, settings=settings)
+    del table, separate  # the parts hold their rows
 
     estimator = tasks.choose_estimator(training, settings=settings)
     challenger = tasks.train(training, estimator=estimator, settings=settings)

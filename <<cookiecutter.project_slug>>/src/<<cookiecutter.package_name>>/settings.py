@@ -80,9 +80,12 @@ class GateSettings(Section):
     )
     confidence: Share = Field(default=0.95, description="How sure the improvement must be.")
     floor: float | None = Field(
-        default=None, description="No model beyond this goes to production, champion or none."
+        default=None, description="A model worse than this goes to production in no case."
     )
-    staging_floor: float | None = Field(default=None, description="Beyond this: rejected and the team told.")
+    staging_floor: float | None = Field(
+        default=None,
+        description="A model worse than `floor` but no worse than this is staged; worse still, it is rejected.",
+    )
     guard_metrics: dict[str, float] = Field(
         default={}, description="Metric to the largest worsening allowed, in the units of min_improvement."
     )
@@ -90,6 +93,33 @@ class GateSettings(Section):
         default={}, description="Column to the largest worsening allowed within any of its values."
     )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
+
+
+class MonitorSettings(Section):
+    """When new data differ so much from the training data that the model is trained again."""
+
+    psi: float = Field(
+        default=0.2, gt=0, description="A column drifts beyond this population stability index."
+    )
+    rate_change: Share = Field(
+        default=0.05,
+        description="A column drifts when its share of missing values changes by more, or more are unseen.",
+    )
+    significance: Share = Field(
+        default=0.01, description="How often a window without drift may be taken for one with it."
+    )
+    minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows tells nothing.")
+    drifted_columns: int = Field(default=1, ge=1, description="This many columns make a window drifted.")
+    windows: int = Field(default=5, ge=1, description="How many windows are looked back on.")
+    needed: int = Field(
+        default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain."
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> "MonitorSettings":
+        if self.needed > self.windows:
+            raise ValueError(f"needed = {self.needed} of windows = {self.windows} can never be")
+        return self
 
 
 class ScheduleSettings(Section):
@@ -141,6 +171,7 @@ class Settings(BaseSettings):
     data: DataSettings
     split: SplitSettings = SplitSettings()
     gate: GateSettings = GateSettings()
+    monitor: MonitorSettings = MonitorSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     notifications: NotificationSettings = NotificationSettings()
     registry: RegistrySettings = RegistrySettings()

@@ -13,6 +13,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from prefect import Flow, task, unmapped
@@ -125,9 +126,18 @@ def settings_of_run(**overrides: Any) -> Settings:
     return load_settings(data=given) if given else get_settings()
 
 
-def source_of_run(source: str, as_of: datetime.datetime | None) -> str:
-    """Fill in the dates of a source; without `as_of` those of when the run was due, however late it is."""
-    return data.resolve(source, as_of=as_of or flow_run.scheduled_start_time)
+def source_of_run(source: str, as_of: datetime.datetime | None, *, settings: Settings) -> str:
+    """Fill in the dates of a source: of `as_of`, or of when the run was due in the schedule's time zone."""
+    due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+    return data.resolve(source, as_of=as_of or due.astimezone(ZoneInfo(settings.schedule.timezone)))
+
+
+def separate_holdout(as_of: datetime.datetime | None, *, settings: Settings) -> pd.DataFrame | None:
+    """Fetch and preprocess the holdout's own source, where the settings name one."""
+    if settings.split.method != "source":
+        return None
+    source = source_of_run(str(settings.split.source), as_of, settings=settings)
+    return preprocess(fetch(source, settings=settings), settings=settings)
 
 
 @step()
@@ -171,7 +181,9 @@ def cross_validate(training: Part, *, estimator: str, settings: Settings, thread
         problem_type=settings.problem_type,
         seed=settings.seed,
         groups=splitting.group_codes(training.rows, keys=split.key_columns),
-        times=splitting.times(training.rows, column=split.time_column) if split.time_column else None,
+        times=splitting.times(training.rows, column=str(split.time_column))
+        if split.method == "time"
+        else None,
         threads=threads,
     )
 

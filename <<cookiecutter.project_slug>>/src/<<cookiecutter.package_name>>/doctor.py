@@ -1,0 +1,189 @@
+"""What is wrong with this project here and now: each check with its mend.
+
+Speaks HTTP to the Prefect API instead of importing Prefect, which alone would take longer than all the checks.
+"""
+
+import os
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import ProjectError
+from .settings import Settings, load_settings
+
+Severity = Literal["ok", "warning", "error"]
+API_SECONDS = 2.0
+LEAST_FREE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at and found; `mend` is empty where nothing is wrong."""
+
+    name: str
+    severity: Severity
+    found: str
+    mend: str = ""
+
+
+def examine() -> list[Check]:
+    """Run every check; one that cannot be made because an earlier one failed is left out."""
+    try:
+        settings = load_settings()
+    except ProjectError as error:
+        return [Check("settings", "error", str(error), "correct config.toml or the environment variable")]
+    checks = [Check("settings", "ok", f"{settings.problem_type}, target {settings.data.target!r}")]
+    checks.append(_guarded("data source", lambda: _check_source(settings)))
+    checks += _check_registry(settings)
+    checks.append(_guarded("disk space", lambda: _check_disk(settings)))
+    checks.append(_guarded("lock", lambda: _check_lock(settings.root / "requirements.lock")))
+    checks += _check_api(settings)
+    return checks
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except ProjectError as error:
+        return Check(name, "error", str(error), "mend what the message says")
+    except OSError as error:
+        return Check(name, "error", f"{type(error).__name__}: {error}", "make it readable and writable")
+
+
+def _check_source(settings: Settings) -> Check:
+    from . import data
+
+    source = data.resolve(settings.data.source, as_of=None)
+    state = data.fingerprint(source, settings=settings)
+    seen = "a change in it is seen" if state else "fetched anew by every run"
+    return Check("data source", "ok", f"{settings.data.source}, {seen}")
+
+
+def _check_registry(settings: Settings) -> Iterator[Check]:
+    from .registry import open_registry
+
+    try:
+        registry = open_registry(settings)
+        champion = registry.champion()
+        errors = [problem for problem in registry.verify() if problem.severity == "error"]
+    except (ProjectError, OSError) as error:
+        yield Check("registry", "error", str(error), "see `registry verify`")
+        return
+    for problem in errors:
+        yield Check("registry", "error", f"{problem.path} {problem.what}", problem.mend)
+    if not errors:
+        found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
+        yield Check("registry", "ok" if champion else "warning", found, "" if champion else "run retrain")
+
+
+def _check_disk(settings: Settings) -> Check:
+    free = shutil.disk_usage(settings.root).free
+    found = f"{free / 1e9:.1f} GB free at {settings.root}"
+    if free < LEAST_FREE_BYTES:
+        return Check("disk space", "error", found, "free some, or lower registry.keep")
+    return Check("disk space", "ok", found)
+
+
+def _check_lock(lock: Path) -> Check:
+    """Hold what is installed against the lock, of which pip and uv only look when told to."""
+    from packaging.requirements import Requirement
+
+    if not lock.exists():
+        return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
+    differing = []
+    for line in lock.read_text().splitlines():
+        if "==" not in line or line.startswith(("#", " ")):
+            continue
+        pinned = Requirement(line.rstrip("\\ "))
+        if pinned.marker and not pinned.marker.evaluate():
+            continue
+        try:
+            installed = version(pinned.name)
+        except PackageNotFoundError:
+            installed = "not installed"
+        if not pinned.specifier.contains(installed, prereleases=True) if installed[0].isdigit() else True:
+            differing.append(f"{pinned.name} {installed} (lock: {pinned.specifier})")
+    if differing:
+        return Check("lock", "error", "; ".join(differing[:5]), "touch requirements.lock && make setup")
+    return Check("lock", "ok", "in step with what is installed")
+
+
+def _check_api(settings: Settings) -> Iterator[Check]:
+    import httpx
+
+    url = _api_url()
+    if not url:
+        yield Check(
+            "API",
+            "warning",
+            "PREFECT_API_URL is not set: each command runs a server of its own, and schedules do not run",
+            "make server, then export PREFECT_API_URL=http://127.0.0.1:4200/api",
+        )
+        return
+    key = os.environ.get("PREFECT_API_KEY")
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    with httpx.Client(base_url=url, timeout=API_SECONDS, headers=headers) as client:
+        try:
+            server = client.get("/admin/version").raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            yield Check("API", "error", f"{url} does not answer ({type(error).__name__})", "make server")
+            return
+        yield Check("API", "ok", f"{url} answers")
+        yield _check_version(str(server))
+        yield from _check_deployment(client, settings.project)
+        yield _check_block(client, settings.notifications.block)
+
+
+def _api_url() -> str | None:
+    """Return the API of the environment, or of Prefect's active profile."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    try:
+        profiles = tomllib.loads((home / "profiles.toml").read_text())
+    except (OSError, tomllib.TOMLDecodeError):
+        return None
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    return profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+
+
+def _check_version(server: str) -> Check:
+    client = version("prefect")
+    found = f"server {server}, client {client}"
+    if server.split(".")[:2] != client.split(".")[:2]:
+        return Check("server version", "error", found, "restart the server from this project: make server")
+    return Check("server version", "ok", found)
+
+
+def _check_deployment(client: Any, project: str) -> Iterator[Check]:
+    answer = client.get(f"/deployments/name/retrain/{project}")
+    if answer.status_code == 404:
+        yield Check("deployment", "error", f"retrain/{project} is not registered", "make deploy")
+        return
+    deployment = answer.raise_for_status().json()
+    active = [schedule for schedule in deployment["schedules"] if schedule["active"]]
+    if deployment["paused"] or not active:
+        mend = f"prefect deployment schedule resume retrain/{project} --all"
+        yield Check("schedule", "error", "paused, or none is active: it will never start by itself", mend)
+    else:
+        yield Check("schedule", "ok", f"{len(active)} active")
+    if deployment["status"] != "READY":
+        pool = deployment["work_pool_name"]
+        mend = f"prefect worker start --pool {pool}" if pool else "make deploy, and keep it running"
+        yield Check("worker", "error", f"nobody polls for retrain/{project}: its runs stay late", mend)
+    else:
+        yield Check("worker", "ok", "polling")
+
+
+def _check_block(client: Any, block: str | None) -> Check:
+    if not block:
+        return Check("notifications", "warning", "no block is set: nobody is told", "set notifications.block")
+    kind, _, name = block.partition("/")
+    answer = client.get(f"/block_types/slug/{kind}/block_documents/name/{name}")
+    if answer.status_code != 200:
+        return Check("notifications", "error", f"there is no block {block}", "python setup_slack.py")
+    return Check("notifications", "ok", block)
