@@ -282,3 +282,24 @@ def test_the_lock_holds_every_dependency(bake: Bake) -> None:
 def test_the_link_for_cruft_names_the_rendered_folder(template: Path) -> None:
     """Cruft looks for a folder with braces in its name, whatever the delimiters are."""
     assert (template / "{{cookiecutter.project_slug}}").readlink() == Path(RENDERED)
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_every_prompt_is_in_the_readme(template: Path, prompt: str) -> None:
+    assert f"\n| `{prompt}` |" in (template / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_target_of_make_is_in_the_help_and_the_documents(template: Path, bake: Bake) -> None:
+    documents = "".join(
+        (template / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")
+    )
+    for folder, text in ((template, documents), (bake().path, (bake().path / "README.md").read_text())):
+        targets = set(re.findall(r"^([a-z]+):", (folder / "Makefile").read_text(), flags=re.MULTILINE)) - {
+            "help"
+        }
+        shown = run("make", "help", cwd=folder).stdout
+
+        assert targets
+        assert targets == set(re.findall(r"^  make ([a-z]+)", shown, flags=re.MULTILINE)) - {"help"}
+        missing = {target for target in targets if not re.search(rf"\bmake ([a-z]+ )*{target}\b", text)}
+        assert missing <= {"setup"}
