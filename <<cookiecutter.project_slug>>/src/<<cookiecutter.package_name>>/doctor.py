@@ -17,7 +17,7 @@ from .settings import Settings, load_settings
 
 Severity = Literal["ok", "warning", "error"]
 API_SECONDS = 2.0
-LEAST_FREE_BYTES = 1 << 30
+LEAST_FREE_BYTES = 2**30
 
 
 @dataclass(frozen=True)
