@@ -3,12 +3,15 @@
 For runs on other machines use the work pool of prefect.yaml instead: `prefect deploy --all`, and a worker there.
 """
 
+import asyncio
+import signal
 import sys
+from contextlib import suppress
+from typing import Any
 
-from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-from prefect.deployments.runner import RunnerDeployment
-from prefect.flows import EntrypointType
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.runner import Runner
 from prefect.schedules import Cron
 
 from << cookiecutter.package_name >>.errors import ProjectError
@@ -40,9 +43,27 @@ def deployments() -> list[RunnerDeployment]:
     ]
 
 
+class Server(Runner):
+    """Prefect's runner, stopped by SIGTERM as by Ctrl-C: its own handler leaves its clean-up undone (3.8.8)."""
+
+    def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
+        """End the event loop the way Ctrl-C does."""
+        signal.raise_signal(signal.SIGINT)
+
+
+def main() -> None:
+    """Serve until told to stop; the schedules stay active, for whoever serves next."""
+    server = Server(name=PROJECT, pause_on_shutdown=False)
+    for deployment in deployments():
+        server.add_deployment(deployment)
+        print(f"Serving {deployment.flow_name}/{deployment.name}", flush=True)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(server.start())
+
+
 if __name__ == "__main__":
     try:
-        serve(*deployments(), pause_on_shutdown=False)
+        main()
     except ProjectError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
