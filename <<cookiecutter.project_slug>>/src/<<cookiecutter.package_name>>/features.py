@@ -1,19 +1,31 @@
-"""Yours: what the target is, and what the model sees."""
+"""Yours to edit: what the model learns to predict, and from what.
+
+A model is saved with the columns it was trained on, so after a change here the next retrain makes a new model, and
+scoring with the one in production is refused where its columns are gone.
+"""
 
 import pandas as pd
 
 
 def label(frame: pd.DataFrame) -> pd.DataFrame:
-    """Derive the target column and drop the rows not to learn from; for training only.
+    """Return the rows to learn from, with the target column.
 
-    `frame` is the table as it was read, one row an example. As it stands: the table has its target already.
+    Called in training only. The place to derive the target from other columns and to drop rows; columns that are
+    known only afterwards, and would give the target away, must go here too.
+
+    Args:
+        frame: The table as the source has it.
     """
     return frame
 
 
 def features(frame: pd.DataFrame) -> pd.DataFrame:
-    """Derive what the model sees, for training and scoring alike.
+    """Return the columns that the model sees, a row for each row.
 
-    `frame` is the table without its target; the result has the same rows. As it stands: every other column.
+    Called in training and in scoring alike, without the target column. Each row must be derived from itself alone:
+    what has to be learned from all rows (means, categories) belongs into the pipeline in models.py.
+
+    Args:
+        frame: The rows of `label()`, or those to score.
     """
     return frame

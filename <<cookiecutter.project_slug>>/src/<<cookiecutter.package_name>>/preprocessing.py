@@ -1,6 +1,4 @@
-"""From the table as it was read to what a pipeline learns from."""
-
-import logging
+"""From the table as loaded to what is learned from: the label, the features, and the checks on both."""
 
 import pandas as pd
 
@@ -8,38 +6,60 @@ from . import features, validation
 from .errors import DataError
 from .settings import Settings
 
-logger = logging.getLogger(__name__)
+
+class FeaturesError(DataError):
+    """features.py returned something that cannot be used."""
 
 
 def labelled(frame: pd.DataFrame, *, settings: Settings) -> pd.DataFrame:
-    """Return the rows to learn from, with a target in each: `features.label`, checked.
+    """Return the rows to learn from, with a usable target column.
 
-    Rows without a target are left out and counted in the log.
+    Calls `label()` of features.py, drops rows without a target, and reads the target as what the problem type needs.
+
+    Args:
+        frame: The table as loaded.
+        settings: For the target and the problem type.
 
     Raises:
-        DataError: the table has no usable target, see `validation.check_target`.
+        DataError: see `validation.check_target` and `validation.check_table`.
     """
-    target = settings.data.target
-    validation.check_columns(frame, source=settings.data.source)
     table = features.label(frame)
-    validation.check_target(table, target=target, problem_type=settings.problem_type)
-    missing = table[target].isna()
-    if missing.any():
-        logger.warning("%d of %d rows have no %r: left out", missing.sum(), len(table), target)
-        table = table[~missing]
-    return table.reset_index(drop=True)
+    if not isinstance(table, pd.DataFrame):
+        raise FeaturesError(f"label() in features.py must return a DataFrame, not {type(table).__name__}.")
+    table = table.reset_index(drop=True)
+    target = settings.data.target
+    y = validation.check_target(table, target=target, problem_type=settings.problem_type)
+    if len(y) < len(table):
+        table = table.loc[y.index]
+    validation.check_table(table, target=target)
+    if not y.equals(table[target]):
+        table[target] = y
+    return table
 
 
-def inputs(rows: pd.DataFrame, *, target: str) -> pd.DataFrame:
-    """Return what the pipeline gets of the rows, target or no target among them: `features.features`, checked.
+def inputs(frame: pd.DataFrame, *, target: str) -> pd.DataFrame:
+    """Return what the pipeline gets: `features()` of the frame without the target, a row for each row.
+
+    Args:
+        frame: Labelled rows, or rows to score, with or without the target.
+        target: The column to predict.
 
     Raises:
-        DataError: `features` changed the number of rows, or a column holds infinite values.
+        FeaturesError: `features()` changed the number of rows, kept the target, or returned no columns.
+        InfiniteValuesError: a column holds infinite values.
     """
-    X = features.features(rows.drop(columns=target, errors="ignore"))
-    if len(X) != len(rows):
-        raise DataError(
-            f"features.features() returned {len(X)} rows for {len(rows)}: drop rows in features.label() instead."
+    X = features.features(frame.drop(columns=target) if target in frame.columns else frame)
+    if not isinstance(X, pd.DataFrame):
+        raise FeaturesError(f"features() in features.py must return a DataFrame, not {type(X).__name__}.")
+    if len(X) != len(frame):
+        raise FeaturesError(
+            f"features() in features.py made {len(X)} rows of {len(frame)}: it must return each row. "
+            "Rows are dropped in label()."
         )
+    if target in X.columns:
+        raise FeaturesError(f"features() in features.py returned the target column {target!r}.")
+    if not len(X.columns):
+        raise FeaturesError("features() in features.py returned no columns.")
+    validation.check_duplicates(X)
     validation.check_finite(X)
     return X

@@ -1,146 +1,430 @@
-"""Read a table from files: CSV in its many dialects, Parquet, JSON lines, any of them compressed."""
+"""Files as tables: CSV, Parquet and JSON lines, each recognised by what is in the file, not by its name."""
 
+import bz2
+import codecs
+import contextlib
 import csv
+import gzip
 import io
+import itertools
+import json
 import logging
-from collections.abc import Iterable, Sequence
+import lzma
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
-
-import pandas as pd
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from .errors import DataError
 
-Format = Literal["csv", "parquet", "jsonl"]
-FORMATS: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-}
-COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
-SEPARATORS = ",;\t|"
-_SAMPLE_BYTES = 1 << 16
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
+# What stands for a missing value, in files and in text columns; pandas' own list is part of it.
+MISSING_VALUES = frozenset(
+    {"", "?", "-", "#N/A", "N/A", "n/a", "NA", "na", "<NA>", "NaN", "nan", "-NaN", "-nan"}
+    | {
+        "NULL",
+        "null",
+        "None",
+        "none",
+        "NONE",
+        "NIL",
+        "nil",
+        "missing",
+        "MISSING",
+        "#NA",
+        "1.#QNAN",
+        "-1.#IND",
+    }
+)
+SEPARATORS = ",;\t|"
+UTF_8 = "utf-8-sig"  # with or without a byte-order mark
+_SAMPLE_BYTES = 256 * 1024
+_SAMPLE_RECORDS = 200
+_DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
+_DECIMAL_POINT = re.compile(r"\s*-?\d+\.\d+\s*")
+
+Format = Literal["csv", "parquet", "json"]
+
 
 class TableError(DataError):
-    """A file cannot be read as a table, or does not fit the ones before it."""
+    """The file is there, but is no table that can be read."""
 
 
-def format_of(path: Path | str) -> Format | None:
-    """Return the format that a file's name tells, whatever it is compressed with; None for any other file."""
-    name = Path(path)
-    stem = Path(name.stem) if name.suffix.lower() in COMPRESSED else name
-    return FORMATS.get(stem.suffix.lower())
+class TruncatedTableError(TableError):
+    """The file ends too early."""
 
 
-def count_rows(paths: Iterable[Path]) -> int | None:
-    """Return the number of rows as far as Parquet tells without reading them, otherwise None."""
-    if not all(path.suffix in (".parquet", ".pq") for path in paths):
-        return None
-    import pyarrow.parquet
-
-    try:
-        return sum(pyarrow.parquet.read_metadata(path).num_rows for path in paths)
-    except (OSError, ValueError) as error:
-        raise TableError(f"{error}: a Parquet file is damaged; write it anew.") from None
+class EmptyTableError(TableError):
+    """The table has no rows."""
 
 
-def read(paths: Sequence[str]) -> pd.DataFrame:
-    """Read files of the same columns into one table, in order.
+class DuplicateColumnsError(TableError):
+    """Two columns of the table have the same name."""
+
+
+class ColumnsDifferError(TableError):
+    """The files of one source have different columns."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written.
+
+    Attributes:
+        separator: Between the fields.
+        decimal: The decimal mark of its numbers.
+        encoding: Of its text; a byte-order mark is not part of it.
+        columns: The names in the header, without the spaces around them.
+    """
+
+    separator: str
+    decimal: str
+    encoding: str
+    columns: tuple[str, ...]
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows, and make sure the file is whole; the table itself is not built.
 
     Raises:
-        TableError: a file is no table, or has other columns than the first.
+        TableError: the file cannot be read, or is truncated.
+        EmptyTableError: there is nothing in it.
     """
-    frames = [read_file(path) for path in paths]
-    if len(frames) == 1:
-        return frames[0]
-    first = set(frames[0].columns)
-    for path, frame in zip(paths[1:], frames[1:], strict=True):
-        if difference := sorted(map(str, first ^ set(frame.columns))):
-            raise TableError(f"{path} and {paths[0]} differ in their columns: {', '.join(difference)}.")
-    return pd.concat(frames, ignore_index=True)
+    with _reading(path):
+        kind = detect_format(path)
+        if kind == "parquet":
+            import pyarrow.parquet as pq
+
+            return int(pq.read_metadata(path).num_rows)
+        if kind == "json":
+            return _count_json(path)
+        return _count_csv(path, detect_dialect(path))
 
 
-def read_file(path: str) -> pd.DataFrame:
-    """Read one file; the format is told by its name, the dialect of CSV by its content.
+def read(paths: Sequence[Path]) -> "pd.DataFrame":
+    """Read the files, which must have the same columns, one below the other.
+
+    Types of a column may differ from file to file as far as one holds the other (whole and decimal numbers,
+    or nothing at all). CSV: separator, decimal mark, encoding and compression are found out; `MISSING_VALUES`
+    are missing. Spaces around column names are removed.
 
     Raises:
-        TableError: it is empty, truncated, or not what its name says.
+        TableError: a file cannot be read, or is truncated.
+        DuplicateColumnsError: two columns of a file have the same name.
+        ColumnsDifferError: the files have different columns.
+        EmptyTableError: there are no rows.
     """
-    readers = {"csv": _read_csv, "parquet": pd.read_parquet, "jsonl": _read_jsonl, None: _read_csv}
-    try:
-        return readers[format_of(path)](path)
-    except pd.errors.EmptyDataError:
-        raise TableError(f"{path} is empty.") from None
-    except (OSError, EOFError, ValueError, csv.Error) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise TableError(f"{path} cannot be read: {error.strerror}.") from None
-        kind = format_of(path) or "csv"
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise TableError(f"{path} cannot be read as {kind}, it may be truncated: {first_line}") from None
+    import pandas as pd
 
-
-def _read_jsonl(path: str) -> pd.DataFrame:
-    return pd.read_json(path, lines=True, dtype_backend="numpy_nullable")
-
-
-def _read_csv(path: str) -> pd.DataFrame:
-    sample = _sample(path)
-    encoding = "utf-8-sig"
-    try:
-        text = sample.decode(encoding, errors="strict")
-    except UnicodeDecodeError as error:
-        # The sample may end within a character; anything earlier is another encoding.
-        if error.start < len(sample) - 4:
-            encoding = "cp1252"
-        text = sample.decode(encoding, errors="ignore")
-    separator = _separator(text)
-    _check_header(path, text, separator)
-    options: dict[str, Any] = {
-        "sep": separator,
-        "skipinitialspace": True,
-        "na_values": ["?"],
-        "low_memory": False,
-    }
-    try:
-        frame = pd.read_csv(path, encoding=encoding, **options)
-    except UnicodeDecodeError:
-        encoding = "cp1252"
-        frame = pd.read_csv(path, encoding=encoding, **options)
-    if encoding == "cp1252":
-        logger.warning("%s is not UTF-8: read as Windows-1252", path)
-    frame.columns = frame.columns.str.strip()
-    for name in frame.columns[frame.dtypes == object]:
-        # Booleans with gaps come as objects of several types, which nothing downstream can order.
-        frame[name] = frame[name].astype("str").where(frame[name].notna())
+    kinds = []
+    for path in paths:
+        with _reading(path):
+            kinds.append(detect_format(path))
+    if set(kinds) == {"parquet"}:
+        frame = _read_parquet(paths)
+    else:
+        frames = []
+        for path, kind in zip(paths, kinds, strict=True):
+            frames.append(_read_one(path, kind))
+            _require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
+        frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    if not len(frame):
+        raise EmptyTableError(f"{_names(paths)} has no rows.")
     return frame
 
 
-def _sample(path: str) -> bytes:
-    opened: IO[bytes]
-    with pd.io.common.get_handle(path, "rb", compression="infer", is_text=False) as handles:
-        opened = handles.handle  # type: ignore[assignment]
-        return opened.read(_SAMPLE_BYTES)
+def detect_format(path: Path) -> Format:
+    """Tell the format of a file from its first bytes.
+
+    Raises:
+        EmptyTableError: the file is empty.
+        TableError: it is a web page, UTF-16 text or an archive of several files.
+    """
+    with path.open("rb") as raw:
+        if raw.read(4) == b"PAR1":
+            return "parquet"
+    with open_decompressed(path) as stream:
+        head = stream.read(4096)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise TableError(f"{path} is UTF-16 text. Save it as UTF-8.")
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if not text:
+        raise EmptyTableError(f"{path} is empty.")
+    if text[:15].lower().startswith((b"<!doctype html", b"<html")):
+        raise TableError(f"{path} is a web page, not a table: is it the right address, without a login?")
+    if b"\0" in text:
+        raise TableError(f"{path} is neither CSV, Parquet nor JSON lines: it holds binary data.")
+    return "json" if text[:1] in b"{[" else "csv"
 
 
-def _separator(text: str) -> str:
-    """Return the separator that the first lines agree on; a comma where there is but one column."""
-    lines = "\n".join(text.splitlines()[:50])
+def open_decompressed(path: Path) -> IO[bytes]:
+    """Open a file for reading, uncompressed if its first bytes say gzip, bzip2, xz, Zstandard or zip."""
+    with path.open("rb") as raw:
+        head = raw.read(6)
+    if head.startswith(b"\x1f\x8b"):
+        return cast("IO[bytes]", gzip.open(path))
+    if head.startswith(b"BZh"):
+        return bz2.open(path)
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return lzma.open(path)
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        import pyarrow as pa
+
+        # A Python stream around Arrow's: the latter has no lines to go through.
+        return io.BufferedReader(cast("Any", pa.CompressedInputStream(str(path), "zstd")))
+    if head.startswith(b"PK\x03\x04"):
+        archive = zipfile.ZipFile(path)
+        members = [
+            item for item in archive.infolist() if not item.is_dir() and "__MACOSX" not in item.filename
+        ]
+        if len(members) != 1:
+            raise TableError(f"{path} holds {len(members)} files; a zipped table must be the only one.")
+        return archive.open(members[0])
+    return path.open("rb")
+
+
+def detect_dialect(path: Path) -> Dialect:
+    """Find out how a CSV file is written, from its first records.
+
+    The separator is the one that gives most records as many fields as the header, two at least. A decimal
+    comma is only looked for where the separator is another character.
+    """
+    with open_decompressed(path) as stream:
+        sample = stream.read(_SAMPLE_BYTES)
+        whole = not stream.read(1)
+    encoding, text = _decode(sample)
+    lines = text.splitlines(keepends=True)
+    if not whole and len(lines) > 1:
+        lines.pop()  # cut by the end of the sample
+
+    def records(separator: str) -> list[list[str]]:
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+        return [record for record in itertools.islice(reader, _SAMPLE_RECORDS) if record]
+
+    def agreement(separator: str) -> tuple[float, int]:
+        header, *rest = records(separator)
+        if len(header) < 2:
+            return 0.0, 0
+        return sum(len(record) == len(header) for record in rest) / max(1, len(rest)), len(header)
+
     try:
-        return csv.Sniffer().sniff(lines, delimiters=SEPARATORS).delimiter
-    except csv.Error:
-        return ","
+        separator = max(SEPARATORS, key=agreement)
+        header, *rest = records(separator)
+    except csv.Error as error:
+        raise TableError(f"{path} cannot be read as CSV: {error}.") from None
+    cells = [cell for record in rest for cell in record]
+    comma = separator != "," and any(map(_DECIMAL_COMMA.fullmatch, cells))
+    decimal = "," if comma and not any(map(_DECIMAL_POINT.fullmatch, cells)) else "."
+    return Dialect(separator, decimal, encoding, tuple(name.strip() for name in header))
 
 
-def _check_header(path: str, text: str, separator: str) -> None:
-    header = [name.strip() for name in next(csv.reader(io.StringIO(text), delimiter=separator), [])]
-    if repeated := sorted({name for name in header if name and header.count(name) > 1}):
-        raise TableError(
-            f"{path} has more than one column named {', '.join(repeated)}: rename them at the source."
+def _decode(sample: bytes) -> tuple[str, str]:
+    """Return encoding and text of the beginning of a file, which may end within a character."""
+    try:
+        return UTF_8, codecs.getincrementaldecoder(UTF_8)().decode(sample)
+    except UnicodeDecodeError:
+        return _single_byte(sample), sample.decode(_single_byte(sample))
+
+
+def _single_byte(data: bytes) -> str:
+    """Return cp1252, which Western spreadsheets write, or latin-1, which has a character for every byte."""
+    try:
+        data.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
+
+
+def _count_csv(path: Path, dialect: Dialect) -> int:
+    """Count the records after the header: line ends within quotes belong to their field."""
+    rows, quoted, last = -1, False, b""
+    with open_decompressed(path) as stream:
+        for line in stream:
+            if not quoted:
+                if line.isspace():
+                    continue
+                rows += 1
+                last = line
+            quoted ^= bool(line.count(b'"') & 1)
+    if quoted:
+        raise TruncatedTableError(f"{path} is truncated: it ends within quotes.")
+    if rows > 0 and not last.endswith(b"\n"):
+        text = last.decode(dialect.encoding, errors="replace")
+        fields = next(csv.reader([text], delimiter=dialect.separator, skipinitialspace=True))
+        if len(fields) < len(dialect.columns):
+            raise TruncatedTableError(
+                f"{path} is truncated: its last line has {len(fields)} of {len(dialect.columns)} fields."
+            )
+    if rows < 1:
+        raise EmptyTableError(f"{path} has a header and no rows." if rows == 0 else f"{path} is empty.")
+    return rows
+
+
+def _count_json(path: Path) -> int:
+    with open_decompressed(path) as stream:
+        if stream.read(64).lstrip()[:1] == b"[":
+            with open_decompressed(path) as whole:
+                return len(json.load(whole))
+    with open_decompressed(path) as stream:
+        return sum(not line.isspace() for line in stream)
+
+
+def _read_one(path: Path, kind: Format) -> "pd.DataFrame":
+    if kind == "parquet":
+        return _read_parquet([path])
+    with _reading(path):
+        frame: pd.DataFrame = _read_csv(path) if kind == "csv" else _read_json(path)
+    frame.columns = _column_names(frame.columns, path)
+    return frame
+
+
+def _read_csv(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    dialect = detect_dialect(path)
+    _column_names([name for name in dialect.columns if name], path)  # pandas renames duplicates: look before
+    options: dict[str, Any] = {
+        "sep": dialect.separator,
+        "decimal": dialect.decimal,
+        "na_values": sorted(MISSING_VALUES),
+        "skipinitialspace": True,
+        "index_col": False,  # else a separator at the end of each row makes the first column the index
+        "low_memory": False,  # else a column's type may differ between chunks
+    }
+    encoding = dialect.encoding
+    if encoding == UTF_8:
+        with (
+            contextlib.suppress(UnicodeDecodeError),
+            open_decompressed(path) as stream,
+        ):  # not all of it may be
+            frame: pd.DataFrame = pd.read_csv(stream, encoding=UTF_8, **options)
+            return frame
+        with open_decompressed(path) as stream:
+            encoding = _single_byte(stream.read())
+    logger.warning("%s is not UTF-8: read as %s", path, encoding)
+    with open_decompressed(path) as stream:
+        return cast("pd.DataFrame", pd.read_csv(stream, encoding=encoding, **options))
+
+
+def _read_json(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    with open_decompressed(path) as stream:
+        lines = stream.read(64).lstrip()[:1] == b"{"
+    with open_decompressed(path) as stream:
+        return pd.read_json(stream, lines=lines, dtype=False, convert_dates=False)
+
+
+def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
+    """Read Parquet files; Arrow's memory is given back column by column, so the table is there only once."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables: list[pa.Table] = []
+    for path in paths:
+        with _reading(path):
+            table = pq.read_table(path, partitioning=None)
+        table = table.rename_columns(_column_names(table.column_names, path))
+        if tables:
+            _require_same_columns(tables[0].column_names, table.column_names, paths[0], path)
+            table = table.select(tables[0].column_names)
+        tables.append(table)
+    table = tables[0] if len(tables) == 1 else _concatenate(tables, paths)
+    del tables
+    for position, field in enumerate(table.schema):
+        if pa.types.is_decimal(field.type):
+            table = table.set_column(position, field.name, table.column(position).cast(pa.float64()))
+    frame = table.to_pandas(self_destruct=True, split_blocks=True, date_as_object=False)
+    del table
+    if any(
+        name is not None for name in frame.index.names
+    ):  # an index that was saved is a column like any other
+        return cast("pd.DataFrame", frame.reset_index())
+    return cast("pd.DataFrame", frame.reset_index(drop=True))
+
+
+def _concatenate(tables: "list[pa.Table]", paths: Sequence[Path]) -> "pa.Table":
+    import pyarrow as pa
+
+    schema = tables[0].schema.remove_metadata()
+    for table, path in zip(tables[1:], paths[1:], strict=True):
+        for position, theirs in enumerate(table.schema):
+            ours = schema.field(position)
+            try:
+                both = pa.unify_schemas(
+                    [pa.schema([ours]), pa.schema([theirs])], promote_options="permissive"
+                ).field(0)
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                logger.warning(
+                    "%r is %s in %s, %s before: read as text", ours.name, theirs.type, path, ours.type
+                )
+                both = pa.field(ours.name, pa.string())
+            schema = schema.set(position, both)
+    return pa.concat_tables([table.cast(schema) for table in tables])
+
+
+def _column_names(names: Any, path: Path) -> list[str]:
+    """Return the names as text without spaces around them, none of them twice."""
+    clean = [str(name).strip() for name in names]
+    if twice := sorted({name for name in clean if clean.count(name) > 1}):
+        raise DuplicateColumnsError(
+            f"{path} has {len(twice)} column name(s) more than once: {', '.join(map(repr, twice[:5]))}. "
+            "Rename or remove them at the source."
         )
+    return clean
+
+
+def _require_same_columns(ours: list[str], theirs: list[str], first: Path, path: Path) -> None:
+    if set(ours) == set(theirs):
+        return
+    gone, new = sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours))
+    parts = [f"{path} is without {', '.join(map(repr, gone[:5]))}"] * bool(gone)
+    parts += [f"{first} is without {', '.join(map(repr, new[:5]))}"] * bool(new)
+    raise ColumnsDifferError(f"The files of the source have different columns: {'; '.join(parts)}.")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what the libraries raise about a broken file into an error that names the file."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        yield
+    except DataError:
+        raise
+    except (EOFError, pa.ArrowInvalid) as error:
+        said = str(error)
+        with path.open("rb") as raw:
+            parquet = raw.read(4) == b"PAR1"
+        if isinstance(error, EOFError) or (parquet and "magic bytes" in said):
+            raise TruncatedTableError(f"{path} is truncated: {_first_line(error)}") from None
+        raise TableError(f"{path} cannot be read: {_first_line(error)}") from None
+    except PermissionError:
+        raise TableError(f"{path} may not be read by this user.") from None
+    except pd.errors.EmptyDataError:
+        raise EmptyTableError(f"{path} is empty.") from None
+    except (
+        ValueError,
+        csv.Error,
+        zipfile.BadZipFile,
+        lzma.LZMAError,
+        gzip.BadGzipFile,
+        pa.ArrowException,
+    ) as error:
+        raise TableError(f"{path} cannot be read: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
