@@ -35,11 +35,11 @@ check: setup  ## Lint and format check of the hooks and tests
 	$(BIN)/ruff check hooks tests
 	$(BIN)/ruff format --check hooks tests
 
-lock: setup  ## Resolve both locks anew, the template's and the render's
+lock: setup  ## Resolve the locks anew, the template's and the render's
 	$(BIN)/uv pip compile --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --output-dir demo
 	$(MAKE) -C demo/$(SLUG) setup
 	$(MAKE) -C demo/$(SLUG) lock
-	cp demo/$(SLUG)/requirements.lock '$(RENDER)/requirements.lock'
+	cp demo/$(SLUG)/*.lock '$(RENDER)'

@@ -295,6 +295,7 @@ def test_deploy_py_serves_a_run_and_stops_when_told(
 
     assert done["state_type"] == "COMPLETED", log.read_text()
     assert code == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
     assert champion(project)["version"]
     assert_same_schedule(deployment, cron="15 4 * * 2", timezone="Asia/Tokyo")
 

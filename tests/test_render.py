@@ -1,5 +1,6 @@
 """What is rendered, before any of it runs: the files, their syntax, their values."""
 
+import itertools
 import json
 import re
 import tomllib
@@ -20,6 +21,7 @@ ALWAYS = {
     "deploy.py",
     "prefect.yaml",
     "pyproject.toml",
+    "requirements-extras.lock",
     "requirements.lock",
     "setup_slack.py",
 }
@@ -93,11 +95,14 @@ def test_nothing_unrendered_is_left(bake: Bake, answers: dict[str, str]) -> None
 
 
 def test_marks_stand_in_the_template_only_as_marks(template: Path) -> None:
-    """A here-document or a shift would be taken for a mark, or left out silently."""
+    """A here-document or a shift would be taken for a mark; modules have no marks at all."""
     mark = re.compile(r"<< ?cookiecutter\.[a-z_]+( ?\| ?[a-z]+)? ?>>|<% (if [^%]*|else|endif) %>")
     for path in sorted((template / RENDERED).rglob("*")):
         if path.is_file():
-            assert not re.search(r"<<|>>|<%|%>|<#|#>", mark.sub("", path.read_text(encoding="utf-8"))), path
+            text = path.read_text(encoding="utf-8")
+            if not ("src" in path.parts and path.suffix == ".py"):
+                text = mark.sub("", text)
+            assert not re.search(r"<<|>>|<%|%>|<#|#>", text), path
 
 
 @every_variant
@@ -251,9 +256,14 @@ def test_pre_commit_takes_its_configuration(bake: Bake, environment: Path) -> No
     run(environment / "pre-commit", "validate-config", ".pre-commit-config.yaml", cwd=bake().path)
 
 
-@pytest.mark.parametrize(
-    "lock", ["requirements.lock", f"{RENDERED}/requirements.lock"], ids=["template", "render"]
-)
+LOCKS = {
+    "template": "requirements.lock",
+    "render": f"{RENDERED}/requirements.lock",
+    "extras": f"{RENDERED}/requirements-extras.lock",
+}
+
+
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS.keys())
 def test_the_locks_are_pinned_hashed_and_name_no_index(template: Path, lock: str) -> None:
     text = (template / lock).read_text()
     entries = [line for line in text.replace("\\\n", " ").splitlines() if not line.startswith("#")]
@@ -266,17 +276,39 @@ def test_the_locks_are_pinned_hashed_and_name_no_index(template: Path, lock: str
     assert "--index-url" not in text
 
 
-def test_the_lock_holds_every_dependency(bake: Bake) -> None:
+@pytest.mark.parametrize("extras", [False, True], ids=["base", "extras"])
+def test_the_lock_holds_every_dependency(bake: Bake, extras: bool) -> None:
     project = bake()
     metadata = load_toml(project.path / "pyproject.toml")
     wanted = metadata["project"]["dependencies"] + metadata["dependency-groups"]["dev"]
     wanted += metadata["build-system"]["requires"]
-    lock = (project.path / "requirements.lock").read_text()
+    if extras:
+        wanted += itertools.chain(*metadata["project"]["optional-dependencies"].values())
+    pins = read_pins(project.path / ("requirements-extras.lock" if extras else "requirements.lock"))
 
     assert wanted
-    for requirement in wanted:
-        name = re.match(r"[A-Za-z0-9_.-]+", requirement)[0]
-        assert re.search(rf"^{re.escape(name)}(\[.*\])?==", lock, flags=re.MULTILINE), requirement
+    assert {canonical(requirement) for requirement in wanted} <= pins.keys()
+
+
+def test_the_extras_change_no_version_of_the_base(bake: Bake) -> None:
+    folder = bake().path
+    base, extras = read_pins(folder / "requirements.lock"), read_pins(folder / "requirements-extras.lock")
+
+    assert base.items() <= extras.items()
+
+
+def read_pins(lock: Path) -> dict[str, list[str]]:
+    """Return the pins of each package in a lock: one, or one for each range of Python versions."""
+    pins: dict[str, list[str]] = {}
+    for line in lock.read_text().splitlines():
+        if "==" in line and not line.startswith(("#", " ")):
+            pins.setdefault(canonical(line), []).append(line.partition("==")[2].strip(" \\"))
+    return pins
+
+
+def canonical(requirement: str) -> str:
+    """Return the name of the required package as locks spell it."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[A-Za-z0-9_.-]+", requirement)[0]).lower()
 
 
 def test_the_link_for_cruft_names_the_rendered_folder(template: Path) -> None:
