@@ -36,7 +36,8 @@ def main() -> None:
     Raises:
         ConfigurationError: the URL is missing, or the block of the settings is not a Slack webhook.
     """
-    kind, _, name = (get_settings().notifications.block or "").partition("/")
+    settings = get_settings()
+    kind, _, name = (settings.notifications.block or "").partition("/")
     if kind != "slack-webhook" or not name:
         raise ConfigurationError(
             f"notifications.block is {kind + '/' + name!r}: this script sets up `slack-webhook/<name>` only;"
@@ -47,7 +48,7 @@ def main() -> None:
     print(f"Saved the block slack-webhook/{name}.")
     try:
         with block.raise_on_failure():
-            block.notify(subject="<< cookiecutter.project_slug >>", body="Retraining messages will arrive here.")
+            block.notify(subject=settings.project, body="Retraining messages will arrive here.")
     except Exception as error:
         # The block's own words may hold the URL, which is a secret.
         raise ConfigurationError(
