@@ -3,19 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from .settings import MonitorSettings
-from .validation import KNOWN_VALUES, Kind, kind_of
 
 BINS = 10
+KNOWN_VALUES = 200  # of a category, in the profile
 EDGE_ROWS = 100_000  # the edges of bins come from a sample of this size; every row is counted
 EXPECTED_ROWS = 5  # of a bin in the window; rarer bins are counted as one (Cochran 1954)
 EXAMPLES = 3
 
+Kind = Literal["number", "boolean", "datetime", "category"]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -79,7 +80,7 @@ class Drift:
 
 
 def learn_profile(X: pd.DataFrame, *, left_out: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Describe the training inputs by bins and counts, fit to be stored as JSON; no row can be told from it.
+    """Describe the training inputs by bins and counts, small enough to be stored as JSON, without any row.
 
     Numbers are counted between their deciles, categories by value (the commonest 200 and the rest), datetimes
     by their range. Of a column with more than 200 values, those that a single row has are not kept.
@@ -94,7 +95,7 @@ def learn_profile(X: pd.DataFrame, *, left_out: Mapping[str, str] | None = None)
 
 
 def _learn(values: pd.Series) -> dict[str, Any]:
-    kind = kind_of(values)
+    kind = _kind(values)
     nulls = int(values.isna().sum())
     facts: dict[str, Any] = {"kind": kind, "nulls": nulls}
     if nulls == len(values):
@@ -112,6 +113,14 @@ def _learn(values: pd.Series) -> dict[str, Any]:
         "counts": counts,
         "other": len(values) - nulls - sum(counts.values()),
     }
+
+
+def _kind(values: pd.Series) -> Kind:
+    if pd.api.types.is_bool_dtype(values):
+        return "boolean"
+    if pd.api.types.is_numeric_dtype(values):
+        return "number"
+    return "datetime" if pd.api.types.is_datetime64_any_dtype(values) else "category"
 
 
 def _learn_number(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
@@ -235,7 +244,7 @@ def _count(values: pd.Series, learnt: Mapping[str, Any], tally: _Tally) -> None:
     tally.nulls += nulls
     if nulls == len(values):
         return
-    kind, expected = kind_of(values), learnt["kind"]
+    kind, expected = _kind(values), learnt["kind"]
     if kind != expected and {kind, expected} != {"number", "boolean"}:
         tally.other_kind = kind
     elif expected == "datetime":
