@@ -136,7 +136,7 @@ def test_each_estimator_is_promoted_for_either_problem(
 def test_a_better_challenger_is_promoted(own_copy: Bake, runner: Runner) -> None:
     project = own_copy(data_source="table.csv", target_column="left", estimator="linear")
     write_table(
-        project.path / "table.csv", rows=1000, left=lambda row: "yes" if row % 7 in (1, 3, 5) else "no"
+        project.path / "table.csv", rows=600, left=lambda row: "yes" if row % 7 in (1, 3, 5) else "no"
     )
 
     worse = runner.command(project, "retrain", "--json")
