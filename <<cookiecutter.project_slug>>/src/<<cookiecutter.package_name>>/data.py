@@ -20,7 +20,9 @@ from . import sources, tables
 from .errors import ConfigurationError
 from .lineage import redact
 from .settings import Settings
-from .sources import SourceError
+from .sources import SourceError, SourceUnavailable
+
+__all__ = ["Snapshot", "SourceError", "SourceUnavailable", "fetch", "fingerprint", "load", "resolve"]
 
 if TYPE_CHECKING:
     import pandas as pd

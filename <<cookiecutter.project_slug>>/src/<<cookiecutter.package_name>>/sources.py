@@ -189,11 +189,16 @@ def _asking(source: str) -> Iterator[None]:
         yield
     except (ConfigurationError, DataError):
         raise
-    except FileNotFoundError:
-        raise SourceError(f"{redact(source)} (data.source) does not exist.") from None
-    except Exception as error:  # each store has exceptions of its own
+    except Exception as raised:  # each store has exceptions of its own
+        error: BaseException = raised
+        if isinstance(
+            raised, FileNotFoundError
+        ):  # fsspec's for whatever a web server answers: its cause tells more
+            error = raised.__cause__ or raised
         said = f"{type(error).__name__}: {_hidden(error, source)}"
         status = getattr(error, "status", None)
+        if isinstance(error, FileNotFoundError) or status in (404, 410):
+            raise SourceError(f"{redact(source)} (data.source) does not exist.") from None
         refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
         if refused or isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
             raise SourceError(

@@ -47,6 +47,7 @@ SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 _SAMPLE_BYTES = 256 * 1024
 _SAMPLE_RECORDS = 200
+_UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 _DECIMAL_POINT = re.compile(r"\s*-?\d+\.\d+\s*")
 
@@ -319,11 +320,12 @@ def _read_json(path: Path) -> "pd.DataFrame":
     with open_decompressed(path) as stream:
         lines = stream.read(64).lstrip()[:1] == b"{"
     with open_decompressed(path) as stream:
-        return pd.read_json(stream, lines=lines, dtype=False, convert_dates=False)
+        return pd.read_json(stream, lines=lines, dtype=False)
 
 
 def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
     """Read Parquet files; Arrow's memory is given back column by column, so the table is there only once."""
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -341,13 +343,11 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
     for position, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(position, field.name, table.column(position).cast(pa.float64()))
-    frame = table.to_pandas(self_destruct=True, split_blocks=True, date_as_object=False)
-    del table
-    if any(
-        name is not None for name in frame.index.names
-    ):  # an index that was saved is a column like any other
-        return cast("pd.DataFrame", frame.reset_index())
-    return cast("pd.DataFrame", frame.reset_index(drop=True))
+    # An index that pandas saved is a column like any other if it has a name, otherwise it says nothing.
+    unnamed = [name for name in table.column_names if _UNNAMED_INDEX.fullmatch(name)]
+    table = table.drop_columns(unnamed).replace_schema_metadata(None)
+    frame: pd.DataFrame = table.to_pandas(self_destruct=True, split_blocks=True, date_as_object=False)
+    return frame
 
 
 def _concatenate(tables: "list[pa.Table]", paths: Sequence[Path]) -> "pa.Table":
