@@ -9,37 +9,62 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from prefect import Flow
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
-from prefect.schedules import Cron
+from prefect.schedules import Cron, Interval, RRule, Schedule
 
 from << cookiecutter.package_name >>.errors import ProjectError
-from << cookiecutter.package_name >>.flows import retrain
+from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.lineage import git_commit
-from << cookiecutter.package_name >>.settings import get_settings
+from << cookiecutter.package_name >>.settings import ScheduleSettings, get_settings
+from << cookiecutter.package_name >>.tasks import DRIFT_EVENT
 
 PROJECT = "<< cookiecutter.project_slug >>"
+
+
+def schedules(settings: ScheduleSettings) -> list[Schedule]:
+    """Return the schedule of the settings as Prefect has it; none where a flow is only started by hand."""
+    options = {"timezone": settings.timezone, "active": settings.active}
+    if settings.cron:
+        return [Cron(settings.cron, **options)]
+    if settings.interval:
+        return [Interval(settings.interval, **options)]
+    return [RRule(settings.rrule, **options)] if settings.rrule else []
 
 
 def deployments() -> list[RunnerDeployment]:
     """Describe the deployments as prefect.yaml does, so that either way serves the same ones.
 
-    A retrain that comes due while another runs is cancelled: the next one sees the same data and more.
+    A run that comes due while the one before is still at it is cancelled: the next one sees the same data and more.
     """
     settings = get_settings()
+    drifted = DeploymentEventTrigger(
+        name=f"{PROJECT}: retrain on drift",
+        expect={DRIFT_EVENT},
+        match={"prefect.resource.id": f"retraining.{PROJECT}"},
+    )
+    wanted: list[tuple[Flow[..., Any], ScheduleSettings, list[DeploymentEventTrigger]]] = [
+        (retrain, settings.schedule, [drifted]),
+        (score, settings.score.schedule, []),
+        (monitor, settings.monitor.schedule, []),
+    ]
     return [
-        retrain.to_deployment(
+        flow.to_deployment(
             name=PROJECT,
-            schedules=[Cron(settings.schedule.cron, timezone=settings.schedule.timezone)],
+            schedules=schedules(schedule),
+            triggers=triggers,
             concurrency_limit=ConcurrencyLimitConfig(
                 limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
             ),
-            description=retrain.description,
+            description=flow.description,
             tags=[PROJECT],
             version=git_commit(settings.root),
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
+        for flow, schedule, triggers in wanted
     ]
 
 

@@ -17,16 +17,16 @@ registry_app = App(name="registry", help="What was trained, what was decided, an
 app.command(registry_app)
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the facts as JSON.")]
+SourceName = Annotated[str | None, Parameter(help="Another source than the one of the settings.")]
+AsOf = Annotated[datetime.datetime | None, Parameter(help="The moment that dates in the source stand for.")]
 VersionName = Annotated[str, Parameter(help="A version or the beginning of one, `champion` or `staging`.")]
 
 
 @app.command
 def retrain(
     *,
-    source: Annotated[str | None, Parameter(help="Another source than data.source of the settings.")] = None,
-    as_of: Annotated[
-        datetime.datetime | None, Parameter(help="The moment that dates in the source stand for.")
-    ] = None,
+    source: SourceName = None,
+    as_of: AsOf = None,
     accept_not_comparable: Annotated[
         bool, Parameter(negative="", help="Let a challenger replace a champion it cannot be compared with.")
     ] = False,
@@ -49,6 +49,30 @@ def retrain(
         f"registry       {facts['registry']}",
     ]
     _print(Panel("\n".join(lines), title=facts["verdict"], title_align="left"))
+
+
+@app.command
+def score(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Let the model in production predict a table, and write the predictions as Parquet."""
+    from .flows import score as flow
+
+    facts = flow(source=source, as_of=as_of)
+    if as_json:
+        _print_json(facts)
+    else:
+        _print(f"{facts['rows']:,} rows scored by {facts['version']}: {facts['path']}")
+
+
+@app.command
+def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
+    """Hold new data against the training data, and ask for a retrain when they have drifted apart."""
+    from .flows import monitor as flow
+
+    window = flow(source=source, as_of=as_of)
+    if as_json:
+        _print_json(window)
+    else:
+        _print(window["reason"] + (" A retrain is asked for." if window["retrain"] else ""))
 
 
 @app.command

@@ -8,6 +8,13 @@ from pydantic import Field
 
 from . import tasks
 
+Source = Annotated[str | None, Field(description="Another source than the one of the settings.")]
+AsOf = Annotated[
+    datetime.datetime | None,
+    Field(description="The moment that dates in the source stand for; empty: when the run was due."),
+]
+Accept = Annotated[bool, Field(description="Let a challenger replace a champion it cannot be compared with.")]
+
 
 @flow(
     name="retrain",
@@ -16,21 +23,13 @@ from . import tasks
     on_cancellation=[tasks.tell_outcome],
 )
 def retrain(
-    source: Annotated[
-        str | None, Field(description="Another source than data.source of the settings.")
-    ] = None,
-    as_of: Annotated[
-        datetime.datetime | None,
-        Field(description="The moment that dates in the source stand for; empty: when the run was due."),
-    ] = None,
-    accept_not_comparable: Annotated[
-        bool, Field(description="Let a challenger replace a champion it cannot be compared with.")
-    ] = False,
+    source: Source = None, as_of: AsOf = None, accept_not_comparable: Accept = False
 ) -> dict[str, Any]:
     """Train on fresh data, compare with the model in production, promote only what is really better."""
     settings = tasks.settings_of_run(source=source)
-    source = tasks.source_of_run(settings.data.source, as_of, settings=settings)
-    snapshot = tasks.fetch(source, settings=settings)
+    snapshot = tasks.fetch(
+        tasks.source_of_run(settings.data.source, as_of, settings=settings), settings=settings
+    )
     table = tasks.preprocess(snapshot, settings=settings)
     separate = tasks.separate_holdout(as_of, settings=settings)
     training, holdout = tasks.split(table, holdout=separate, settings=settings)
@@ -58,3 +57,34 @@ def retrain(
         )
     tasks.notify(recorded, settings=settings)
     return recorded
+
+
+@flow(
+    name="score",
+    on_failure=[tasks.tell_outcome],
+    on_crashed=[tasks.tell_outcome],
+    on_cancellation=[tasks.tell_outcome],
+)
+def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
+    """Let the model in production predict a table; the same table gives the same file."""
+    settings = tasks.settings_of_run()
+    wanted = source or settings.score.source or settings.data.source
+    snapshot = tasks.fetch(tasks.source_of_run(wanted, as_of, settings=settings), settings=settings)
+    return tasks.score_batches(snapshot, settings=settings)
+
+
+@flow(
+    name="monitor",
+    on_failure=[tasks.tell_outcome],
+    on_crashed=[tasks.tell_outcome],
+    on_cancellation=[tasks.tell_outcome],
+)
+def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
+    """Hold new data against the training data; ask for a retrain when they have drifted apart for good."""
+    settings = tasks.settings_of_run()
+    wanted = source or settings.monitor.source or settings.data.source
+    snapshot = tasks.fetch(tasks.source_of_run(wanted, as_of, settings=settings), settings=settings)
+    window = tasks.look(snapshot, settings=settings)
+    if window["retrain"]:
+        tasks.ask_for_retrain(window, settings=settings)
+    return window

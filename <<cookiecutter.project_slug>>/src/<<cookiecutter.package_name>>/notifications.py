@@ -38,6 +38,7 @@ def failure_message(
 
 
 TODO = {
+    "kept": "nothing.",
     "promoted": "nothing; `registry rollback` puts the former model back.",
     "staging": "look at `registry explain`; it is not good enough for production.",
     "rejected": "look at the data: `registry explain` has the numbers.",
@@ -68,6 +69,22 @@ def rollback_message(*, project: str, champion: str, reason: str) -> Message:
                 f"Why: {reason}",
                 f"In production: {champion}",
                 "To do: find out what was wrong with the model before, then retrain.",
+            ]
+        ),
+    )
+
+
+def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) -> Message:
+    """Tell that new data no longer look like the training data; `window` has `reason`, `source` and `version`."""
+    return Message(
+        subject=f"{project}: the data drifted, a retrain is asked for",
+        body="\n".join(
+            [
+                f"Run: {_linked(run, link)}",
+                f"Why: {window['reason']}",
+                f"Data: {window['source']}",
+                f"In production: {window['version']}",
+                "To do: look whether the source is as it should be; the retrain starts by itself where it is deployed.",
             ]
         ),
     )

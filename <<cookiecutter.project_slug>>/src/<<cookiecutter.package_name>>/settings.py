@@ -4,7 +4,9 @@ The variable of a setting is the package's name in capitals, then the path to th
 between its parts: `CHURN_DATA__SOURCE` is `source` under `[data]` of the package `churn`.
 """
 
+import datetime
 import functools
+import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,6 +97,33 @@ class GateSettings(Section):
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
 
 
+class ScheduleSettings(Section):
+    """When a deployed flow runs: by cron, at an interval, or by an RFC 5545 rule; one of the three, or none."""
+
+    cron: str | None = None
+    interval: float | None = Field(default=None, gt=0, description="Seconds.")
+    rrule: str | None = None
+    timezone: str = "UTC"
+    active: bool = Field(default=True, description="False: registered, and started by hand only.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ScheduleSettings":
+        from cronsim import CronSim, CronSimError
+
+        if sum(spelt is not None for spelt in (self.cron, self.interval, self.rrule)) > 1:
+            raise ValueError("give one of cron, interval and rrule")
+        if self.cron is not None:
+            try:
+                CronSim(self.cron, datetime.datetime.now())
+            except CronSimError as error:
+                raise ValueError(f"cron is {self.cron!r}: {error}") from None
+        try:
+            zoneinfo.ZoneInfo(self.timezone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone is {self.timezone!r}, which is no IANA time zone") from None
+        return self
+
+
 class MonitorSettings(Section):
     """When new data differ so much from the training data that the model is trained again."""
 
@@ -115,6 +144,13 @@ class MonitorSettings(Section):
         default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain."
     )
 
+    source: str | None = Field(default=None, description="Spelt as data.source, which it is if empty.")
+    folder: Path = Path("monitoring")
+    worsening: float | None = Field(
+        default=None, description="Where labels came: how much worse than promised the live metric may be."
+    )
+    schedule: ScheduleSettings = ScheduleSettings()
+
     @model_validator(mode="after")
     def _possible(self) -> "MonitorSettings":
         if self.needed > self.windows:
@@ -122,11 +158,16 @@ class MonitorSettings(Section):
         return self
 
 
-class ScheduleSettings(Section):
-    """When the deployed retrain runs."""
+class ScoreSettings(Section):
+    """What the score flow predicts, and where it writes."""
 
-    cron: str = "0 6 * * 1"
-    timezone: str = "UTC"
+    source: str | None = Field(default=None, description="Spelt as data.source, which it is if empty.")
+    folder: Path = Path("predictions")
+    identifiers: tuple[str, ...] = Field(
+        default=(), description="Columns carried over; empty: those that training left out as identifiers."
+    )
+    batch_rows: int = Field(default=100_000, ge=1, description="Rows in memory at a time.")
+    schedule: ScheduleSettings = ScheduleSettings()
 
 
 class NotificationSettings(Section):
@@ -135,6 +176,7 @@ class NotificationSettings(Section):
     block: str | None = Field(
         default=None, description="`<block type>/<block name>` of a Prefect notification block."
     )
+    kept: bool = Field(default=False, description="Whether to tell that the champion was kept, too.")
 
 
 class RegistrySettings(Section):
@@ -173,6 +215,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     monitor: MonitorSettings = MonitorSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    score: ScoreSettings = ScoreSettings()
     notifications: NotificationSettings = NotificationSettings()
     registry: RegistrySettings = RegistrySettings()
 

@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import functools
 import hashlib
+import json
 import logging
 import os
 from contextlib import suppress
@@ -17,9 +18,11 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 from prefect import Flow, task, unmapped
+from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.context import TaskRunContext
+from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.logging.loggers import flow_run_logger
 from prefect.runtime import flow_run
@@ -28,12 +31,28 @@ from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.urls import url_for
 from sklearn.pipeline import Pipeline
 
-from . import data, evaluation, models, notifications, preprocessing, promotion, splitting, validation
-from .errors import ProjectError, RegistryError
+from . import (
+    data,
+    drift,
+    evaluation,
+    models,
+    monitoring,
+    notifications,
+    preprocessing,
+    promotion,
+    scoring,
+    splitting,
+    tables,
+    validation,
+)
+from .errors import DataError, ProjectError, RegistryError
 from .lineage import lineage
 from .registry import StaleDecision, Version, open_registry
 from .settings import PACKAGE, Settings, get_settings, load_settings
 from .sources import SourceUnavailable
+
+DRIFT_EVENT = "retraining.drift"
+SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one starts
 
 
 class _PlainErrors(logging.Filter):
@@ -208,9 +227,8 @@ def train(training: Part, *, estimator: str, settings: Settings) -> Pipeline:
     """Fit the estimator with its preprocessing on the training rows."""
     pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
     pipeline.fit(training.X, training.y)
-    for transformer in pipeline:
-        for column, reason in getattr(transformer, "left_out_", {}).items():
-            get_run_logger().info("Column %r is left out: %s", column, reason)
+    for column, reason in _left_out(pipeline).items():
+        get_run_logger().info("Column %r is left out: %s", column, reason)
     return pipeline
 
 
@@ -275,6 +293,7 @@ def record(
         challenger,
         metrics=scores.metrics,
         schema=validation.learn_schema(training.X).to_dict(),
+        files={"profile.json": json.dumps(_profile(challenger, training.X)).encode()},
         lineage=lineage(settings.root)
         | {
             "data": dataclasses.asdict(snapshot),
@@ -315,16 +334,131 @@ def record(
     }
 
 
+def _left_out(pipeline: Pipeline) -> dict[str, str]:
+    """Return the columns that the steps of a pipeline left out, each with the reason."""
+    return {name: why for stage in pipeline for name, why in getattr(stage, "left_out_", {}).items()}
+
+
+def _profile(pipeline: Pipeline, X: pd.DataFrame) -> dict[str, Any]:
+    return drift.learn_profile(X, left_out=_left_out(pipeline))
+
+
 @step()
 def notify(recorded: dict[str, Any], *, settings: Settings) -> None:
     """Tell the team what was decided; keeping the champion is no news."""
-    if recorded["verdict"] == "kept":
+    if recorded["verdict"] == "kept" and not settings.notifications.kept:
         return
     message = notifications.decision_message(
         project=settings.project,
         run=str(flow_run.name),
         link=url_for("flow-run", flow_run.id) or "",
         decision=recorded,
+    )
+    notifications.send(message, block=settings.notifications.block, logger=get_run_logger())
+
+
+def champion_of(settings: Settings) -> Version:
+    """Return the version in production.
+
+    Raises:
+        RegistryError: there is none yet.
+    """
+    return open_registry(settings).version("champion")
+
+
+def _schema_of(version: Version) -> validation.Schema | None:
+    return validation.Schema.from_dict(version.schema) if version.schema else None
+
+
+@step(timeout_seconds=SCORE_SECONDS)
+def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
+    """Let the champion, verified, predict the table batch by batch."""
+    champion = champion_of(settings)
+    model = open_registry(settings).load_model(champion)
+    path = scoring.output_path(
+        settings.resolve(settings.score.folder),
+        source=snapshot.source,
+        digest=snapshot.digest,
+        version=champion.id,
+    )
+    logger, total = get_run_logger(), snapshot.rows
+    scored = scoring.score(
+        model,
+        tables.batches(snapshot.paths, rows=settings.score.batch_rows),
+        path,
+        version=champion.id,
+        target=settings.data.target,
+        problem_type=settings.problem_type,
+        schema=_schema_of(champion),
+        identifiers=settings.score.identifiers or list(_left_out(model)),
+        progress=lambda rows: logger.info("%s rows scored%s", f"{rows:,}", f" of {total:,}" if total else ""),
+    )
+    facts = {
+        "version": champion.id,
+        "rows": scored.rows,
+        "path": str(path),
+        "predictions": dict(scored.predictions),
+        "mean": scored.total / scored.rows if scored.total else None,
+        "unseen": dict(scored.unseen),
+    }
+    rows = [{"what": name, "value": str(value)} for name, value in facts.items()]
+    create_table_artifact(rows, key="scored", description=f"{scored.rows:,} rows scored by {champion.id}")
+    return facts
+
+
+@step()
+def look(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
+    """Hold new data against what the champion was trained on, and the champion against labels that came."""
+    registry, champion = open_registry(settings), champion_of(settings)
+    if "profile.json" not in champion.files:
+        raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
+    window = drift.Window(json.loads(registry.read_file(champion, "profile.json")))
+    target, live = settings.data.target, None
+    frame = data.load(snapshot)
+    window.add(preprocessing.inputs(frame, target=target))
+    found = window.drift(settings.monitor)
+    trained_on = champion.lineage.get("data", {}).get("digest")
+    if snapshot.digest != trained_on and target in frame.columns and frame[target].notna().any():
+        labelled = preprocessing.labelled(frame, settings=settings)
+        X = preprocessing.inputs(labelled, target=target)
+        model = registry.load_model(champion)
+        predictions = evaluation.predict(model, X, problem_type=settings.problem_type)
+        live = evaluation.evaluate(predictions, labelled[target], problem_type=settings.problem_type).get(
+            settings.metric
+        )
+    promised = champion.metrics.get(settings.metric)
+    entry = monitoring.Window(
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        source=snapshot.source,
+        digest=snapshot.digest,
+        version=champion.id,
+        drifted=found.drifted,
+        reason=found.reason,
+        metric=live,
+        promised=promised,
+        worse=monitoring.is_worse(live, promised, settings=settings),
+    )
+    windows = monitoring.History(settings.resolve(settings.monitor.folder)).add(entry)
+    get_run_logger().info(found.reason)
+    create_table_artifact(
+        [dict(row) for row in monitoring.summary(found)], key="drift", description=found.reason
+    )
+    return dataclasses.asdict(entry) | {"retrain": monitoring.asks_for_retrain(windows, settings=settings)}
+
+
+@step()
+def ask_for_retrain(window: dict[str, Any], *, settings: Settings) -> None:
+    """Emit the event that triggers the retrain deployment, and tell the team."""
+    emit_event(
+        event=DRIFT_EVENT,
+        resource={"prefect.resource.id": f"retraining.{settings.project}"},
+        payload={name: window[name] for name in ("source", "version", "reason")},
+    )
+    message = notifications.drift_message(
+        project=settings.project,
+        run=str(flow_run.name),
+        link=url_for("flow-run", flow_run.id) or "",
+        window=window,
     )
     notifications.send(message, block=settings.notifications.block, logger=get_run_logger())
 

@@ -1,0 +1,132 @@
+"""Batch scoring: a table in, predictions out, in memory that does not grow with the table."""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import evaluation, preprocessing, validation
+from .settings import ProblemType
+
+
+@dataclass
+class Scored:
+    """What a scoring run wrote.
+
+    Attributes:
+        path: The Parquet file: row identifiers, `prediction`, `probability_<class>` for a classifier, `model_version`.
+        rows: How many.
+        predictions: How often each class was predicted; empty for a regression.
+        unseen: By column, rows with a category that training did not have.
+        total: Sum of the predicted values, for their mean; 0 for classes.
+    """
+
+    path: Path
+    rows: int = 0
+    predictions: Counter[str] = field(default_factory=Counter)
+    unseen: Counter[str] = field(default_factory=Counter)
+    total: float = 0.0
+
+
+def output_path(folder: Path, *, source: str, digest: str, version: str) -> Path:
+    """Name the output after what it was made from, so that scoring the same again writes the same file."""
+    stem = re.sub(r"\W+", "-", Path(source.partition("?")[0]).stem).strip("-") or "table"
+    key = hashlib.sha256(f"{digest} {version}".encode()).hexdigest()[:12]
+    return folder / f"{stem}-{key}.parquet"
+
+
+def score(
+    pipeline: Any,
+    batches: Iterable[pd.DataFrame],
+    path: Path,
+    *,
+    version: str,
+    target: str,
+    problem_type: ProblemType,
+    schema: validation.Schema | None,
+    identifiers: Iterable[str] = (),
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Scored:
+    """Predict batch by batch and write Parquet aside; the file appears under its name when it is complete.
+
+    Args:
+        pipeline: The champion, fitted.
+        batches: The table in parts, of any number of rows each; with or without the target.
+        path: Where to write; an older file of that name is replaced.
+        version: The champion's id, written beside each prediction.
+        target: Left out of the inputs if present.
+        problem_type: Whether there are classes.
+        schema: What the champion was trained on; each batch is checked before it is scored.
+        identifiers: Columns to carry over, as far as the table has them.
+        progress: Told the number of rows scored so far.
+
+    Raises:
+        SchemaError: a batch does not fit the champion; nothing is written.
+        DataError: there are no rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    scored = Scored(path)
+    with _aside(path) as partial:
+        writer = None
+        for batch in batches:
+            X = preprocessing.inputs(batch, target=target)
+            if schema is not None:
+                new = validation.check(X, schema).new_categories
+                scored.unseen.update({column: sum(counts.values()) for column, counts in new.items()})
+            predictions = evaluation.predict(pipeline, X, problem_type=problem_type)
+            table = pa.Table.from_pydict(_columns(batch, predictions, identifiers, version))
+            writer = writer or pq.ParquetWriter(partial, table.schema)
+            writer.write_table(table.cast(writer.schema))
+            _count(scored, predictions)
+            progress(scored.rows)
+        if writer is None:
+            raise validation.SchemaError("There are no rows to score.")
+        writer.close()
+    return scored
+
+
+def _columns(
+    batch: pd.DataFrame, predictions: evaluation.Predictions, identifiers: Iterable[str], version: str
+) -> dict[str, Any]:
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {name: pa.array(batch[name]) for name in identifiers if name in batch}
+    columns["prediction"] = predictions.labels
+    if predictions.probabilities is not None and predictions.classes is not None:
+        for position, name in enumerate(predictions.classes):
+            columns[f"probability_{name}"] = predictions.probabilities[:, position]
+    indices = pa.array(np.zeros(len(batch), dtype=np.int32))
+    columns["model_version"] = pa.DictionaryArray.from_arrays(indices, [version])
+    return columns
+
+
+def _count(scored: Scored, predictions: evaluation.Predictions) -> None:
+    scored.rows += len(predictions.labels)
+    if predictions.classes is None and predictions.labels.dtype.kind == "f":
+        scored.total += float(predictions.labels.sum())
+    else:
+        values, counts = np.unique(predictions.labels, return_counts=True)
+        scored.predictions.update(dict(zip(map(str, values), counts.tolist(), strict=True)))
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
