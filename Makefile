@@ -23,7 +23,7 @@ test: setup  ## Render the template every way and run what it renders; ARGS are 
 
 demo: setup  ## Render the defaults into demo/, retrain twice, show the decisions
 	rm -rf demo
-	$(BIN)/cookiecutter . --no-input --output-dir demo
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
 	$(MAKE) -C demo/$(SLUG) setup
 	$(MAKE) -C demo/$(SLUG) retrain
 	$(MAKE) -C demo/$(SLUG) retrain
@@ -39,7 +39,7 @@ lock: setup  ## Resolve the locks anew, the template's and the render's
 	$(BIN)/uv pip compile --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
 	rm -rf demo
-	$(BIN)/cookiecutter . --no-input --output-dir demo
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
 	$(MAKE) -C demo/$(SLUG) setup
 	$(MAKE) -C demo/$(SLUG) lock
 	cp demo/$(SLUG)/*.lock '$(RENDER)'
