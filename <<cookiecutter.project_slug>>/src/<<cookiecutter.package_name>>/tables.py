@@ -141,6 +141,53 @@ def read(paths: Sequence[Path]) -> "pd.DataFrame":
     return frame
 
 
+def batches(paths: Sequence[Path], *, rows: int) -> "Iterator[pd.DataFrame]":
+    """Read the files in parts of at most `rows` rows, so that memory does not grow with the table.
+
+    Columns of CSV and JSON are typed part by part; what reads them must take numbers and text for one another.
+
+    Raises:
+        TableError: a file cannot be read, is truncated, or has other columns than the first.
+    """
+    first: list[str] | None = None
+    for path in paths:
+        with _reading(path):
+            for part in _parts(path, rows):
+                part.columns = _column_names(part.columns, path)
+                first = first or list(part.columns)
+                _require_same_columns(first, list(part.columns), paths[0], path)
+                yield part
+
+
+def _parts(path: Path, rows: int) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kind = detect_format(path)
+    if kind == "parquet":
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=rows):
+                yield _to_pandas(pa.Table.from_batches([batch]))
+    elif kind == "json":
+        with open_decompressed(path) as stream:
+            if stream.read(64).lstrip()[:1] != b"{":
+                yield _read_json(path)
+                return
+        with (
+            open_decompressed(path) as stream,
+            pd.read_json(stream, lines=True, dtype=False, chunksize=rows) as parts,
+        ):
+            yield from parts
+    else:
+        dialect = detect_dialect(path)
+        with (
+            open_decompressed(path) as stream,
+            pd.read_csv(stream, encoding=dialect.encoding, chunksize=rows, **_csv_options(dialect)) as parts,
+        ):
+            yield from parts
+
+
 def detect_format(path: Path) -> Format:
     """Tell the format of a file from its first bytes.
 
@@ -291,14 +338,7 @@ def _read_csv(path: Path) -> "pd.DataFrame":
 
     dialect = detect_dialect(path)
     _column_names([name for name in dialect.columns if name], path)  # pandas renames duplicates: look before
-    options: dict[str, Any] = {
-        "sep": dialect.separator,
-        "decimal": dialect.decimal,
-        "na_values": sorted(MISSING_VALUES),
-        "skipinitialspace": True,
-        "index_col": False,  # else a separator at the end of each row makes the first column the index
-        "low_memory": False,  # else a column's type may differ between chunks
-    }
+    options = _csv_options(dialect)
     encoding = dialect.encoding
     if encoding == UTF_8:
         with (
@@ -314,6 +354,17 @@ def _read_csv(path: Path) -> "pd.DataFrame":
         return cast("pd.DataFrame", pd.read_csv(stream, encoding=encoding, **options))
 
 
+def _csv_options(dialect: Dialect) -> dict[str, Any]:
+    return {
+        "sep": dialect.separator,
+        "decimal": dialect.decimal,
+        "na_values": sorted(MISSING_VALUES),
+        "skipinitialspace": True,
+        "index_col": False,  # else a separator at the end of each row makes the first column the index
+        "low_memory": False,  # else a column's type may differ between chunks
+    }
+
+
 def _read_json(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
@@ -325,7 +376,6 @@ def _read_json(path: Path) -> "pd.DataFrame":
 
 def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
     """Read Parquet files; Arrow's memory is given back column by column, so the table is there only once."""
-    import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -340,6 +390,13 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
         tables.append(table)
     table = tables[0] if len(tables) == 1 else _concatenate(tables, paths)
     del tables
+    return _to_pandas(table)
+
+
+def _to_pandas(table: "pa.Table") -> "pd.DataFrame":
+    """Hand a table over column by column; the Arrow table is of no use afterwards."""
+    import pyarrow as pa
+
     for position, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(position, field.name, table.column(position).cast(pa.float64()))

@@ -13,6 +13,7 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -384,7 +385,7 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
     logger, total = get_run_logger(), snapshot.rows
     scored = scoring.score(
         model,
-        tables.batches(snapshot.paths, rows=settings.score.batch_rows),
+        tables.batches([Path(path) for path in snapshot.paths], rows=settings.score.batch_rows),
         path,
         version=champion.id,
         target=settings.data.target,
