@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from << cookiecutter.package_name >> import evaluation, models
-from << cookiecutter.package_name >>.errors import DataError
-from << cookiecutter.package_name >>.flows import retrain
+from << cookiecutter.package_name >>.errors import DataError, RegistryError
+from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.registry import open_registry
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
@@ -20,7 +20,7 @@ from << cookiecutter.package_name >>.settings import (
     get_settings,
 )
 
-from .conftest import Receiver
+from .conftest import Receiver, make_table
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -143,6 +143,56 @@ def test_several_estimators_the_best_is_chosen_on_the_training_rows(
 
     version = open_registry(settings).version(recorded["version"])
     assert version.lineage["estimator"] == "linear"
+
+
+def test_scoring_the_same_table_twice_gives_the_same_file(settings: Settings) -> None:
+    version = retrain()["version"]
+    first = score()
+    before = Path(first["path"]).read_bytes()
+    second = score()
+
+    assert first == second
+    assert Path(second["path"]).read_bytes() == before
+    assert first["version"] == version
+    assert first["rows"] == len(pd.read_csv(settings.root / "table.csv"))
+
+
+def test_without_a_champion_there_is_nothing_to_score_with(settings: Settings, receiver: Receiver) -> None:
+    with pytest.raises(RegistryError, match="run retrain"):
+        score()
+
+    assert receiver.payloads[-1]["title"] == f"{settings.project}: score failed"
+
+
+def test_a_holdout_of_its_own_is_what_models_are_compared_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_table(settings.problem_type, seed=7, rows=200).to_csv(settings.root / "holdout.csv", index=False)
+    monkeypatch.setenv(f"{ENV_PREFIX}SPLIT__METHOD", "source")
+    monkeypatch.setenv(f"{ENV_PREFIX}SPLIT__SOURCE", "holdout.csv")
+    get_settings.cache_clear()
+
+    version = open_registry(settings).version(retrain()["version"])
+
+    assert version.lineage["rows"] == {"training": len(pd.read_csv(settings.root / "table.csv")), "holdout": 200}
+    assert retrain()["verdict"] == "kept"
+
+
+def test_drift_asks_for_a_retrain_only_when_it_stays(settings: Settings, receiver: Receiver) -> None:
+    retrain()
+    receiver.payloads.clear()
+    table = settings.root / "table.csv"
+    asked = []
+    for seed, shift in ((1, 0.0), (2, 5.0), (3, 5.0)):
+        shifted = make_table(settings.problem_type, seed=seed)
+        shifted["usage"] += shift
+        shifted.to_csv(table, index=False)
+        asked.append(monitor()["retrain"])
+
+    assert asked == [False, False, True]
+    titles = [payload["title"] for payload in receiver.payloads]
+    assert titles == [f"{settings.project}: the data drifted, a retrain is asked for"]
+    assert "usage" in receiver.payloads[0]["message"]
 
 
 def only_age(X: pd.DataFrame) -> pd.DataFrame:

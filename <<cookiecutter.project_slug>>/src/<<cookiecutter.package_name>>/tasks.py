@@ -364,7 +364,12 @@ def champion_of(settings: Settings) -> Version:
     Raises:
         RegistryError: there is none yet.
     """
-    return open_registry(settings).version("champion")
+    champion = open_registry(settings).champion()
+    if champion is None:
+        raise RegistryError(
+            f"There is no model in production in {settings.registry.path} yet: run retrain first."
+        )
+    return champion
 
 
 def _schema_of(version: Version) -> validation.Schema | None:
