@@ -39,7 +39,7 @@ DATE_FORMATS = (
 _DATE_LIKE = re.compile(r"\d.*[-/.: ].*\d")
 _ID_NAME = re.compile(
     r"(?i:unnamed: \d+|(.*[\W_])?(ids?|[ug]uid|key|pk|index|idx|row|no|nr|num|number|code|counter|ref))"
-    r"|.*[a-z](ID|Id|Key|No|Nr|Number)|[a-z]*id"
+    r"|.*[a-z](ID|Id|Key|No|Nr|Number)|(?i:customer|client|user|account|order|session|record|person|patient|member|employee|product|device|trip)id"
 )
 _WORDS = 3  # text of more words on average is read as text, not as the name of a category
 _MINIMUM_UNIQUE = 20  # fewer values that differ may do so by chance
@@ -284,7 +284,7 @@ def _date_columns(name: Any, values: pd.Series, date_format: str | None) -> dict
     when = moments.dt
     seconds = moments.to_numpy(dtype="datetime64[s]").astype(np.float64)
     seconds[moments.isna().to_numpy()] = np.nan
-    parts = (when.year, when.month, when.day, when.weekday, when.hour, seconds)
+    parts = (when.year, when.month, when.day, when.day_of_week, when.hour, seconds)
     return {
         f"{name}.{part}": np.asarray(found, dtype=np.float64)
         for part, found in zip(_DATE_PARTS, parts, strict=True)

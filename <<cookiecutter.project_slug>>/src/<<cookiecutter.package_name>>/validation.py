@@ -262,7 +262,7 @@ def _learn_column(values: pd.Series) -> ColumnSchema:
     if kind == "date":
         return ColumnSchema(kind, null_share, _moment(known.min()), _moment(known.max()), example=example)
     if kind == "text":
-        distinct = known.astype(str).str.strip().unique()
+        distinct = {str(value).strip() for value in known.unique()}
         categories = sorted(distinct) if len(distinct) <= CATEGORIES_KEPT else None
         return ColumnSchema(kind, null_share, categories=categories, example=example)
     return ColumnSchema(kind, null_share, example=example)
@@ -355,10 +355,12 @@ def _described(expected: ColumnSchema) -> str:
 
 
 def _missing(values: pd.Series) -> "pd.Series[bool]":
-    missing = values.isna()
-    if _kind(values) == "text":
-        missing |= values.astype("str").str.strip().isin(MISSING_VALUES)
-    return missing
+    if _kind(values) != "text":
+        return values.isna()
+    tokens = [
+        value for value in values.unique() if isinstance(value, str) and value.strip() in MISSING_VALUES
+    ]
+    return values.isna() | values.isin(tokens)
 
 
 def _not_readable(known: pd.Series, expected: ColumnSchema) -> str | None:
@@ -408,12 +410,13 @@ def _all_readable_dates(values: list[str], formats: tuple[str, ...]) -> bool:
 def _note(report: SchemaReport, name: str, known: pd.Series, expected: ColumnSchema) -> None:
     kind = _kind(known)
     if kind == "text" and expected.kind == "text" and expected.categories is not None:
-        texts = known.astype("str").str.strip()
-        new = texts[~texts.isin(expected.categories)]
-        if len(new):
-            report.new_categories[name] = {
-                str(value): int(count) for value, count in new.value_counts().items()
-            }
+        new: dict[str, int] = {}
+        for value, count in known.value_counts().items():
+            text = str(value).strip()
+            if count and text not in expected.categories:
+                new[text] = new.get(text, 0) + int(count)
+        if new:
+            report.new_categories[name] = new
     elif kind == expected.kind == "number" and known.dtype.kind != "m":
         outside = int(((known < expected.minimum) | (known > expected.maximum)).sum())
         if outside:
