@@ -174,7 +174,10 @@ def test_a_holdout_of_its_own_is_what_models_are_compared_on(
 
     version = open_registry(settings).version(retrain()["version"])
 
-    assert version.lineage["rows"] == {"training": len(pd.read_csv(settings.root / "table.csv")), "holdout": 200}
+    assert version.lineage["rows"] == {
+        "training": len(pd.read_csv(settings.root / "table.csv")),
+        "holdout": 200,
+    }
     assert retrain()["verdict"] == "kept"
 
 

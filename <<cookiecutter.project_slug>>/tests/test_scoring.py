@@ -13,7 +13,9 @@ from .conftest import make_table
 TYPES: list[ProblemType] = ["classification", "regression"]
 
 
-def scored(folder: Path, problem_type: ProblemType, *, rows: int = 250, table: pd.DataFrame | None = None) -> Path:
+def scored(
+    folder: Path, problem_type: ProblemType, *, rows: int = 250, table: pd.DataFrame | None = None
+) -> Path:
     """Train on a table, score it (or another) in batches, and return the file."""
     training = make_table(problem_type)
     X, y = training.drop(columns="target"), training["target"]
@@ -45,7 +47,9 @@ def test_every_row_is_predicted_in_order_with_its_identifier_and_version(
     assert table["order"].tolist() == list(range(len(table)))
     assert set(table["model_version"]) == {"v1"}
     if problem_type == "classification":
-        assert table[["probability_no", "probability_yes"]].sum(axis=1).tolist() == pytest.approx([1] * len(table))
+        assert table[["probability_no", "probability_yes"]].sum(axis=1).tolist() == pytest.approx(
+            [1] * len(table)
+        )
 
 
 @pytest.mark.parametrize("problem_type", TYPES)

@@ -1,0 +1,134 @@
+"""The console command as it is typed, in this process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from << cookiecutter.package_name >> import cli
+from << cookiecutter.package_name >>.flows import retrain, score
+from << cookiecutter.package_name >>.registry import open_registry
+from << cookiecutter.package_name >>.settings import (
+    ENV_PREFIX,
+    Settings,
+    get_settings,
+)
+
+from .conftest import Receiver, make_table
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prefect_api: str) -> Run:
+    """Return a function that runs a command line and gives exit code, standard output and standard error."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["command", *words])
+        capsys.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_the_life_of_two_champions(settings: Settings, run: Run, receiver: Receiver) -> None:
+    code, output, _ = run("retrain", "--json")
+    first = json.loads(output)
+    assert (code, first["verdict"]) == (0, "promoted")
+    predictions = score()["path"]
+    before = Path(predictions).read_bytes()
+
+    registry = open_registry(settings)
+    second = registry.stage(
+        registry.load_model(registry.champion()),
+        metrics=first["metrics"],
+        lineage=registry.champion().lineage,
+    )
+    registry.record(second, {"verdict": "promoted", "reason": "By hand."}, expected_champion=first["version"])
+    receiver.payloads.clear()
+
+    assert [entry["now"] for entry in json.loads(run("registry", "list", "--json")[1])] == [["champion"], []]
+    assert run("registry", "verify")[0] == 0
+    code, output, _ = run("registry", "rollback")
+
+    assert code == 0
+    assert first["version"] in output
+    assert receiver.payloads[-1]["title"] == f"{settings.project}: rolled back to {first['version']}"
+    assert json.loads(run("registry", "show", "--json")[1])["id"] == first["version"]
+    assert Path(score()["path"]).read_bytes() == before
+
+
+def test_explain_gives_the_reason_and_every_criterion(settings: Settings, run: Run) -> None:
+    first, second = retrain(), retrain()
+
+    assert second["reason"] in run("registry", "explain")[1]
+    text = run("registry", "explain", first["version"], "--markdown")[1]
+    assert first["reason"] in text
+    record = json.loads(run("registry", "explain", "--json")[1])
+    assert "improvement" in {criterion["name"] for criterion in record["decision"]["criteria"]}
+
+
+@pytest.mark.parametrize("flow", ["retrain", "score"])
+def test_a_tampered_model_is_refused_with_both_digests(
+    settings: Settings, run: Run, receiver: Receiver, flow: str
+) -> None:
+    version = retrain()["version"]
+    model = settings.root / "models" / "versions" / version / "model.joblib"
+    recorded = open_registry(settings).champion().files["model.joblib"]["sha256"]
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.chmod(0o644)
+    model.write_bytes(content)
+
+    code, _, error = run(flow)
+
+    assert code == 1
+    assert "model.joblib" in error
+    assert recorded in error
+    assert "Traceback" not in error
+    assert receiver.payloads[-1]["title"] == f"{settings.project}: {flow} failed"
+    assert run("registry", "verify")[0] == 1
+
+
+def test_bad_settings_end_with_2_and_are_named(
+    settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__CRON", "61 * * * *")
+    get_settings.cache_clear()
+
+    code, _, error = run("retrain")
+
+    assert code == 2
+    assert "schedule" in error
+    assert "61 * * * *" in error
+
+
+def test_a_missing_source_ends_with_1_and_is_named(settings: Settings, run: Run) -> None:
+    code, _, error = run("retrain", "--source", "nowhere.csv")
+
+    assert code == 1
+    assert "nowhere.csv" in error
+
+
+def test_a_retrain_of_another_source_says_so_in_its_lineage(settings: Settings, run: Run) -> None:
+    make_table(settings.problem_type, seed=3).to_csv(settings.root / "other.csv", index=False)
+
+    facts = json.loads(run("retrain", "--source", "other.csv", "--json")[1])
+
+    assert open_registry(settings).version(facts["version"]).lineage["data"]["source"] == "other.csv"
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("registry",), ("retrain", "--help"), ("registry", "rollback", "--help")]
+)
+def test_help_needs_no_settings(run: Run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}PROBLEM_TYPE", "nonsense")
+    get_settings.cache_clear()
+
+    assert run(*words)[0] == 0
