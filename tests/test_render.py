@@ -173,18 +173,51 @@ def test_the_answers_are_the_settings(bake: Bake, answers: dict[str, str]) -> No
 
 
 @every_variant
-def test_prefect_yaml_deploys_what_deploy_py_serves(bake: Bake, answers: dict[str, str]) -> None:
+def test_prefect_yaml_holds_the_answers(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
-    (deployment,) = load_yaml(project.path / "prefect.yaml")["deployments"]
+    deployments = load_yaml(project.path / "prefect.yaml")["deployments"]
     config = load_toml(project.source / "config.toml")
-    code = (project.path / "deploy.py").read_text()
-    (name,) = re.findall(r'^PROJECT = "(.*)"$', code, flags=re.MULTILINE)
 
-    assert deployment["name"] == name == project.slug
-    assert deployment["entrypoint"] == f"{project.package}.flows.retrain"
-    assert f"from {project.package}.flows import retrain\n" in code
-    assert deployment["schedules"] == [config["schedule"] | {"active": True}]
-    assert deployment["work_pool"]["name"] == answers.get("work_pool", PROMPTS["work_pool"])
+    assert {deployment["name"] for deployment in deployments} == {project.slug}
+    assert {deployment["work_pool"]["name"] for deployment in deployments} == {
+        answers.get("work_pool", PROMPTS["work_pool"])
+    }
+    schedules = {deployment["entrypoint"]: deployment["schedules"] for deployment in deployments}
+    assert schedules[f"{project.package}.flows.retrain"] == [config["schedule"] | {"active": True}]
+
+
+SERVED = """
+import json
+from deploy import deployments
+
+print(json.dumps([deployment.model_dump(mode="json") for deployment in deployments()]))
+"""
+
+
+def test_prefect_yaml_deploys_what_deploy_py_serves(bake: Bake, environment: Path) -> None:
+    project = bake(**OTHER)
+    path = {"PYTHONPATH": f"{project.path / 'src'}:{project.path}", "PYTHONDONTWRITEBYTECODE": "1"}
+    deployed = load_yaml(project.path / "prefect.yaml")["deployments"]
+    served = json.loads(run(environment / "python", "-c", SERVED, cwd=project.path, environment=path).stdout)
+
+    assert served
+    assert list(map(deployment_facts, served)) == list(map(deployment_facts, deployed))
+
+
+def deployment_facts(deployment: dict[str, Any]) -> dict[str, Any]:
+    """Return what prefect.yaml and a served deployment say in different words."""
+    limit = deployment.get("concurrency_limit")
+    options = deployment.get("concurrency_options") or limit
+    schedules = [item.get("schedule", item) | {"active": item["active"]} for item in deployment["schedules"]]
+    return {
+        "name": deployment["name"],
+        "entrypoint": deployment["entrypoint"],
+        "tags": deployment["tags"],
+        "limit": limit["limit"] if isinstance(limit, dict) else limit,
+        "collision": options["collision_strategy"],
+        "schedules": [{key: item[key] for key in ("cron", "timezone", "active")} for item in schedules],
+        "triggers": [[item["match"], item["expect"]] for item in deployment.get("triggers", [])],
+    }
 
 
 @every_variant
