@@ -204,13 +204,19 @@ class Server:
         """Post the payload, or get if there is none; return the JSON answer, None if nothing is found."""
         body = None if payload is None else json.dumps(payload).encode()
         request = urllib.request.Request(self.api + path, body, {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return None
-            raise
+        for patience in (1, 2, 4, 8, 0):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    return None
+                if (
+                    error.code != 503 or not patience
+                ):  # 503: its database is busy, as Prefect's own client knows
+                    raise
+                time.sleep(patience)
+        return None
 
 
 def wait_for(what: Callable[[], Any], *, seconds: float = 120, trouble: Callable[[], str]) -> Any:

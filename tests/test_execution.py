@@ -205,7 +205,7 @@ def test_a_configuration_that_is_no_toml_ends_with_2_and_its_name(own_copy: Bake
 
 
 BAD_TABLES: dict[str, tuple[dict[str, Any], str]] = {
-    "target missing": ({"left": None, "Left": lambda row: "no"}, "nearest names are: Left"),
+    "target missing": ({"left": None, "Left": lambda row: "no"}, "Left"),
     "target null": ({"left": lambda row: ""}, "left"),
     "single class": ({"left": lambda row: "no"}, "left"),
     "numbers for classes": ({"left": lambda row: row / 7}, "left"),
