@@ -1,0 +1,131 @@
+"""Each fault that doctor is for, seeded for real, and a project without any."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.schedules import Cron
+
+from << cookiecutter.package_name >> import doctor
+from << cookiecutter.package_name >>.flows import retrain
+from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings
+
+from .conftest import Receiver
+
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
+
+@pytest.fixture
+def healthy(
+    settings: Settings, receiver: Receiver, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[httpx.Client]:
+    """Make a project without a fault, and return a client of its API."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    (settings.root / "requirements.lock").write_text("# nothing is pinned here\n")
+    retrain()
+    retrain.to_deployment(name=settings.project, schedules=[Cron("0 6 * * 1")], paused=False).apply()
+    with httpx.Client(base_url=prefect_api, timeout=30) as client:
+        # Asking for work, as a runner does, is what makes a deployment ready.
+        body = {"deployment_ids": [deployment(client, settings)]}
+        client.post("/deployments/get_scheduled_flow_runs", json=body).raise_for_status()
+        yield client
+
+
+def deployment(client: httpx.Client, settings: Settings) -> str:
+    """Return the id of the retrain deployment."""
+    answer = client.get(f"/deployments/name/retrain/{settings.project}").raise_for_status()
+    return str(answer.json()["id"])
+
+
+def found(name: str) -> doctor.Check:
+    """Return the one check of this name that is not ok."""
+    (check,) = [check for check in doctor.examine() if check.name == name and check.severity != "ok"]
+    return check
+
+
+def test_a_healthy_project_has_no_fault(settings: Settings, healthy: httpx.Client) -> None:
+    assert [check for check in doctor.examine() if check.severity != "ok"] == []
+
+
+def test_a_setting_that_cannot_be(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}GATE__CONFIDENCE", "2")
+    assert "gate.confidence" in found("settings").found
+
+
+def test_a_source_that_is_gone(settings: Settings, healthy: httpx.Client) -> None:
+    settings.resolve(settings.data.source).unlink()
+    assert "table.csv" in found("data source").found
+
+
+def test_a_model_that_was_changed(settings: Settings, healthy: httpx.Client) -> None:
+    (model,) = (settings.root / "models" / "versions").glob("*/model.joblib")
+    model.chmod(0o644)
+    model.write_bytes(model.read_bytes() + b"x")
+    assert "model.joblib" in found("registry").found
+
+
+def test_no_model_yet(settings: Settings, healthy: httpx.Client) -> None:
+    shutil.rmtree(settings.root / "models")
+    assert found("registry").severity == "warning"
+
+
+def test_a_full_disk(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", shutil.disk_usage("/").total + 1)
+    assert "GB free" in found("disk space").found
+
+
+def test_another_version_than_the_lock_has(settings: Settings, healthy: httpx.Client) -> None:
+    (settings.root / "requirements.lock").write_text("pytest==0.0.1 \\\n    --hash=sha256:0\n")
+    assert "pytest" in found("lock").found
+
+
+def test_a_server_that_does_not_answer(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert "127.0.0.1:9" in found("API").found
+
+
+def test_no_server_at_all(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    assert found("API").severity == "warning"
+
+
+def test_a_server_of_another_version(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[[str], str] = doctor.version
+    monkeypatch.setattr(doctor, "version", lambda name: "2.0.0" if name == "prefect" else real(name))
+    assert "client 2.0.0" in found("server version").found
+
+
+def test_a_deployment_that_is_not_there(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}PROJECT", "never-deployed")
+    assert "not registered" in found("deployment").found
+
+
+def test_a_schedule_that_is_paused(settings: Settings, healthy: httpx.Client) -> None:
+    healthy.post(f"/deployments/{deployment(healthy, settings)}/pause_deployment").raise_for_status()
+    assert "never start" in found("schedule").found
+
+
+def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}PROJECT", "never-polled")
+    retrain.to_deployment(name="never-polled", schedules=[Cron("0 6 * * 1")]).apply()
+    assert "nobody polls" in found("worker").found
+
+
+def test_a_block_that_is_not_there(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
+    assert "nobody" in found("notifications").found
