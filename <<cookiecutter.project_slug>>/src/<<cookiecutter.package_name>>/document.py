@@ -1,0 +1,158 @@
+"""A document in parts, made into one HTML page that needs no network, or into Markdown: tables, pictures, text."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: `bar` and `heat`, from 0 to 1, are drawn; `style` is `number`, `good`, `bad` or `long`."""
+
+    text: str
+    style: str = ""
+    bar: float | None = None
+    heat: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names the rows; a text that ends a column's name with `#` has numbers below it."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[str | Cell]]
+
+    @property
+    def header(self) -> list[Cell]:
+        """The names of the columns."""
+        return [Cell(name.removesuffix("#"), "number" if name.endswith("#") else "") for name in self.columns]
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """The rows, numbers under a column of numbers."""
+        styles = [cell.style for cell in self.header]
+        return [
+            [
+                value if isinstance(value, Cell) else Cell(value, style)
+                for value, style in zip(row, styles, strict=True)
+            ]
+            for row in self.rows
+        ]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG element and its title."""
+
+    title: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page."""
+
+    name: str
+    title: str
+    texts: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    code: str = ""
+    notes: Sequence[str] = ()
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure to be seen first."""
+
+    label: str
+    value: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A labelled place on the gauge, `at` in per cent of its width."""
+
+    at: float
+    label: str
+    colour: str = "champion"
+    dashed: bool = False
+    above: bool = True
+
+    @property
+    def anchor(self) -> str:
+        """Which end of the label stands at the place, so that it stays on the page."""
+        return "start" if self.at < 34 else "end" if self.at > 66 else "middle"
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Where the challenger stands: against the champion and the margin, or against a floor."""
+
+    alt: str
+    caption: str
+    dot: Mark
+    lines: Sequence[Mark] = ()
+    interval: tuple[float, float] | None = None
+    zone: tuple[float, float] | None = None
+
+
+def moment(time: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M %Z}".strip()
+    except ValueError:
+        return time
+
+
+def sentence(reason: str) -> str:
+    """Return the reason without the verdict in front of it, which stands above."""
+    verdict, colon, rest = reason.partition(": ")
+    if not colon or " " in verdict:
+        return reason
+    return rest[:1].upper() + rest[1:]
+
+
+def render(name: str, **content: Any) -> str:
+    return _templates().get_template(name).render(**content)
+
+
+@functools.cache
+def _templates() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("pages")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def markdown_table(table: Table) -> str:
+    drawn = {number for row in table.cells for number, cell in enumerate(row) if cell.bar is not None}
+    kept = [number for number in range(len(table.columns)) if number not in drawn]
+    header = [table.header[number] for number in kept]
+    lines = [
+        f"**{escaped(table.caption)}**",
+        "",
+        "| " + " | ".join(escaped(cell.text) for cell in header) + " |",
+        "| " + " | ".join("---:" if cell.style == "number" else "---" for cell in header) + " |",
+        *("| " + " | ".join(escaped(row[number].text) for number in kept) + " |" for row in table.cells),
+    ]
+    return "\n".join(lines)
+
+
+def escaped(text: str) -> str:
+    for special in "\\`*_|[]":
+        text = text.replace(special, f"\\{special}")
+    return " ".join(text.replace("<", "&lt;").split())
