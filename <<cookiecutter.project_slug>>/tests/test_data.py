@@ -172,6 +172,22 @@ def test_text_that_is_not_utf_8_is_read_and_said(
     assert "table.csv is not UTF-8: read as cp1252" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
+def test_parts_make_the_whole(project: Callable[..., Settings], tmp_path: Path, kind: str) -> None:
+    table = pd.concat([TABLE] * 5, ignore_index=True)
+    for path in (tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"):
+        if kind == "json":
+            table.to_json(path, orient="records", lines=True)
+        else:
+            getattr(table, f"to_{kind}")(path, index=False)
+    snapshot = data.fetch(f"*.{kind}", settings=project(f"*.{kind}"))
+
+    parts = list(tables.batches([Path(path) for path in snapshot.paths], rows=8))
+
+    assert [len(part) for part in parts] == [8, 8, 4] * 2
+    assert_same(pd.concat(parts, ignore_index=True), data.load(snapshot))
+
+
 def test_line_ends_within_quotes_are_no_rows(project: Callable[..., Settings], tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text('note,target\n"two\nlines",1\n"said ""hello""\n",0\nplain,1\n')
 

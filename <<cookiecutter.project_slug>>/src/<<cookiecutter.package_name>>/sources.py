@@ -196,15 +196,23 @@ def _asking(source: str) -> Iterator[None]:
         ):  # fsspec's for whatever a web server answers: its cause tells more
             error = raised.__cause__ or raised
         said = f"{type(error).__name__}: {_hidden(error, source)}"
-        status = getattr(error, "status", None)
+        status = _http_status(error)
         if isinstance(error, FileNotFoundError) or status in (404, 410):
             raise SourceError(f"{redact(source)} (data.source) does not exist.") from None
-        refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
+        refused = status is not None and 400 <= status < 500 and status not in (408, 429)
         if refused or isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
             raise SourceError(
                 f"{redact(source)} may not be read ({said}). Credentials are taken from the environment."
             ) from None
         raise SourceUnavailable(f"{redact(source)} (data.source) cannot be read now ({said}).") from None
+
+
+def _http_status(error: BaseException) -> int | None:
+    """Return what aiohttp or botocore say the other side answered; None if they say nothing."""
+    status = getattr(error, "status", None)
+    if isinstance(answer := getattr(error, "response", None), dict):
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status if isinstance(status, int) else None
 
 
 def _hidden(error: BaseException, *secrets: str) -> str:

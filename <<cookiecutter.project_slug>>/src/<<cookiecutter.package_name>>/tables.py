@@ -183,7 +183,7 @@ def _parts(path: Path, rows: int) -> "Iterator[pd.DataFrame]":
         dialect = detect_dialect(path)
         with (
             open_decompressed(path) as stream,
-            pd.read_csv(stream, encoding=dialect.encoding, chunksize=rows, **_csv_options(dialect)) as parts,
+            pd.read_csv(stream, encoding=_encoding(path), chunksize=rows, **_csv_options(dialect)) as parts,
         ):
             yield from parts
 
@@ -338,20 +338,25 @@ def _read_csv(path: Path) -> "pd.DataFrame":
 
     dialect = detect_dialect(path)
     _column_names([name for name in dialect.columns if name], path)  # pandas renames duplicates: look before
-    options = _csv_options(dialect)
-    encoding = dialect.encoding
-    if encoding == UTF_8:
-        with (
-            contextlib.suppress(UnicodeDecodeError),
-            open_decompressed(path) as stream,
-        ):  # not all of it may be
-            frame: pd.DataFrame = pd.read_csv(stream, encoding=UTF_8, **options)
-            return frame
+    with open_decompressed(path) as stream:
+        frame: pd.DataFrame = pd.read_csv(stream, encoding=_encoding(path), **_csv_options(dialect))
+    return frame
+
+
+def _encoding(path: Path) -> str:
+    """Return the encoding of a whole file: bytes that are not UTF-8 may come late."""
+    decoder = codecs.getincrementaldecoder(UTF_8)()
+    try:
+        with open_decompressed(path) as stream:
+            while block := stream.read(_SAMPLE_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
         with open_decompressed(path) as stream:
             encoding = _single_byte(stream.read())
-    logger.warning("%s is not UTF-8: read as %s", path, encoding)
-    with open_decompressed(path) as stream:
-        return cast("pd.DataFrame", pd.read_csv(stream, encoding=encoding, **options))
+        logger.warning("%s is not UTF-8: read as %s", path, encoding)
+        return encoding
+    return UTF_8
 
 
 def _csv_options(dialect: Dialect) -> dict[str, Any]:
