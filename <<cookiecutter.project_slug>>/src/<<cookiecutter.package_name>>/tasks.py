@@ -469,8 +469,8 @@ def ask_for_retrain(window: dict[str, Any], *, settings: Settings) -> None:
     notifications.send(message, block=settings.notifications.block, logger=get_run_logger())
 
 
-def tell_outcome(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
-    """Tell the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner."""
+def tell_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Tell the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner, by name."""
     try:
         settings = get_settings()
         champion = open_registry(settings).champion()
@@ -481,10 +481,10 @@ def tell_outcome(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
     message = notifications.failure_message(
         project=project,
         flow=flow.name,
-        run=run.name,
+        run=flow_run.name,
         state=state.name or "failed",
         reason=state.message or "no reason was given",
-        link=url_for(run) or "",
+        link=url_for(flow_run) or "",
         champion=in_production,
     )
-    notifications.send(message, block=block, logger=flow_run_logger(run, flow))
+    notifications.send(message, block=block, logger=flow_run_logger(flow_run, flow))
