@@ -25,24 +25,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What stands for a missing value, in files and in text columns; pandas' own list is part of it.
-MISSING_VALUES = frozenset(
-    {"", "?", "-", "#N/A", "N/A", "n/a", "NA", "na", "<NA>", "NaN", "nan", "-NaN", "-nan"}
-    | {
-        "NULL",
-        "null",
-        "None",
-        "none",
-        "NONE",
-        "NIL",
-        "nil",
-        "missing",
-        "MISSING",
-        "#NA",
-        "1.#QNAN",
-        "-1.#IND",
-    }
-)
+# What stands for a missing value, in files and in text columns: what pandas takes for one, and two signs of old
+# statistics files. Words such as "none" are values: a missing fence is a kind of fence.
+_NOT_AVAILABLE = "#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None n/a nan null"
+MISSING_VALUES = frozenset({"", "?", "-", "#N/A N/A", *_NOT_AVAILABLE.split()})
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 _SAMPLE_BYTES = 256 * 1024
