@@ -73,6 +73,9 @@ def test_truth_however_kept(values: Any) -> None:
             pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None), utc=True), id="UTC"
         ),
         pytest.param(repeated("2026-02-03 04:00", "2025-12-31T23:59:00", ""), id="ISO 8601"),
+        pytest.param(
+            repeated("2026-02-03T05:00:00+01:00", "2025-12-31T23:59:00Z", ""), id="ISO 8601 with zones"
+        ),
         pytest.param(repeated("03/02/2026 04:00", "31/12/2025 23:59", None), id="day first"),
         pytest.param(repeated("2/3/2026 4:00", "12/31/2025 23:59", "?"), id="month first"),
         pytest.param(repeated("03.02.2026 04:00", "31.12.2025 23:59", None), id="dots"),

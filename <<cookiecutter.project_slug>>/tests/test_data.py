@@ -146,6 +146,9 @@ def test_a_zipped_table_is_read_an_archive_of_several_refused(
         pytest.param(
             "size,colour,target,\n1.5,red,0,\n2.0,blue,1,\n,red,1,\n4.25,,0,\n", id="separator at the end"
         ),
+        pytest.param(
+            "size,colour,target\n1.5,red,0,\n2.0,blue,1,\n,red,1,\n4.25,,0,\n", id="only below the header"
+        ),
         pytest.param("size,colour,target\n1.5,red,0\n\n2.0,blue,1\n,red,1\n4.25,,0\n\n\n", id="blank lines"),
     ],
 )
@@ -287,6 +290,7 @@ def test_files_of_different_columns_are_refused(project: Callable[..., Settings]
         pytest.param(b"<!DOCTYPE html><html>log in</html>", "web page", id="a web page"),
         pytest.param(CSV.encode("utf-16"), "UTF-16", id="UTF-16"),
         pytest.param(b"a,b,c\n1,2,3\n1,2,3,4,5\n", "line 3", id="too many fields"),
+        pytest.param(b"a,b\n1,2,3\n2,4,5\n", "2 column names and 3 fields", id="row names without a name"),
         pytest.param(b"a,b, a\n1,2,3\n", "'a'.*more than once|more than once.*'a'", id="duplicate columns"),
     ],
 )
@@ -356,7 +360,7 @@ def shop(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         None,
         "orders",
         "main.orders",
-        "select *, '12:30' as at from orders where note is null or note = 'late'",
+        "select *, 'at :noon' as at from orders where note is null or note = 'late'",
     ],
 )
 def test_a_database_is_streamed(
@@ -452,6 +456,7 @@ class _Store(http.server.ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.content, self.etag, self.gets, self.cut = CSV.encode(), '"1"', 0, 0
+        self.changing = False
         super().__init__(("127.0.0.1", 0), _StoreHandler)
 
     @property
@@ -479,6 +484,8 @@ class _StoreHandler(http.server.BaseHTTPRequestHandler):
         if body and found:
             self.wfile.write(self.server.content[: len(self.server.content) - self.server.cut])
             self.close_connection = True
+            if self.server.changing:
+                self.server.etag = '"3"'
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
@@ -522,6 +529,16 @@ def test_a_server_that_says_nothing_about_its_state_is_asked_every_time(
 
     assert store.gets == 2
     assert data.fingerprint(store.source, settings=project(store.source)) is None
+
+
+def test_what_changes_during_the_download_is_not_kept(
+    project: Callable[..., Settings], store: _Store
+) -> None:
+    store.changing = True
+    with pytest.raises(data.SourceUnavailable, match="changed while it was being fetched"):
+        data.fetch(store.source, settings=project(store.source))
+
+    assert not list((project().root / "data" / "snapshots").rglob("*table*"))
 
 
 def test_half_a_download_is_never_read(project: Callable[..., Settings], store: _Store) -> None:

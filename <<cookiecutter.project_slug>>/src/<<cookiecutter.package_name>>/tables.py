@@ -27,8 +27,24 @@ logger = logging.getLogger(__name__)
 
 # What stands for a missing value, in files and in text columns: what pandas takes for one, and two signs of old
 # statistics files. Words such as "none" are values: a missing fence is a kind of fence.
-_NOT_AVAILABLE = "#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None n/a nan null"
-MISSING_VALUES = frozenset({"", "?", "-", "#N/A N/A", *_NOT_AVAILABLE.split()})
+MISSING_VALUES = frozenset(
+    {
+        "",
+        "?",
+        "-",
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+    }
+    | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"}
+)
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 _SAMPLE_BYTES = 256 * 1024
@@ -253,6 +269,11 @@ def detect_dialect(path: Path) -> Dialect:
         header, *rest = records(separator)
     except csv.Error as error:
         raise TableError(f"{path} cannot be read as CSV: {error}.") from None
+    width = len(header)
+    if rest and all(len(record) > width and any(map(str.strip, record[width:])) for record in rest):
+        raise TableError(
+            f"{path} has {width} column names and {len(rest[0])} fields in each row: name every column in the header."
+        )
     cells = [cell for record in rest for cell in record]
     comma = separator != "," and any(map(_DECIMAL_COMMA.fullmatch, cells))
     decimal = "," if comma and not any(map(_DECIMAL_POINT.fullmatch, cells)) else "."
