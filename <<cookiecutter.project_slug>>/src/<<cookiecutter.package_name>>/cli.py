@@ -3,6 +3,7 @@
 import datetime
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -46,6 +47,7 @@ def retrain(
         "",
         f"challenger     {facts['version']}",
         f"in production  {facts['champion'] or 'no model yet'}",
+        f"report         {facts['report']}",
         f"registry       {facts['registry']}",
     ]
     _print(Panel("\n".join(lines), title=facts["verdict"], title_align="left"))
@@ -156,6 +158,20 @@ def explain(
         print(f"### {record.version}\n\n{text}")
     else:
         _print(f"[bold]{record.version}[/bold] {text}")
+
+
+@registry_app.command
+def report(
+    *, output: Annotated[Path, Parameter(help="Where to write the page.")] = Path("history.html")
+) -> None:
+    """Write one page of the model's life: its score over time, promotions, rejections, rollbacks, data sizes."""
+    from .history import history
+    from .settings import get_settings
+
+    registry = _registry()
+    page = history(registry.versions(), registry.decisions(), project=get_settings().project)
+    output.write_text(page, encoding="utf-8")
+    _print(f"Written: {output.resolve()}")
 
 
 @registry_app.command

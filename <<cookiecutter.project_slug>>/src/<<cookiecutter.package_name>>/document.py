@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: `bar` and `heat`, from 0 to 1, are drawn; `style` is `number`, `good`, `bad` or `long`."""
+    """A cell of a table.
+
+    Attributes:
+        text: What it says.
+        style: Words of `number`, `good`, `bad`, `wait`, `whole` (on one line) and `long`.
+        bar: From 0 to 1, drawn as a bar instead of the text.
+        heat: From 0 to 1, the colour behind the text.
+    """
 
     text: str
     style: str = ""
@@ -64,6 +71,7 @@ class Section:
     texts: Sequence[str] = ()
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
+    about_pictures: Sequence[str] = ()
     code: str = ""
     notes: Sequence[str] = ()
     wide: bool = False

@@ -46,15 +46,18 @@ def retrain(
         comparison = tasks.compare_with_production(
             scores, holdout, settings=settings, accept_not_comparable=accept_not_comparable
         )
-        recorded = tasks.record(
+        version = tasks.save(
             challenger,
             comparison,
             scores,
             training=training,
+            holdout=holdout,
             snapshot=snapshot,
             estimator=estimator,
             settings=settings,
         )
+        recorded = tasks.record(version, comparison, settings=settings)
+    tasks.publish(recorded, settings=settings)
     tasks.notify(recorded, settings=settings)
     return recorded
 

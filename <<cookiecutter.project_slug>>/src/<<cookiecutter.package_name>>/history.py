@@ -106,9 +106,9 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
         rows.append(
             [
                 str(record.sequence),
-                moment(record.time),
+                Cell(moment(record.time), "whole"),
                 Cell(record.verdict.replace("_", " "), STYLES.get(record.verdict, "wait")),
-                version.id,
+                Cell(version.id, "whole"),
                 Cell(f"{shown.label} {shown.format(_score(version, version.metric))}", "number"),
                 f"{_rows_of(version):,}" if _rows_of(version) else "",
                 Cell(sentence(record.reason), "long"),

@@ -46,7 +46,7 @@ TODO = {
 
 
 def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any]) -> Message:
-    """Tell what the gate decided; `decision` has `version`, `verdict`, `reason` and `champion` (or None)."""
+    """Tell what the gate decided; `decision` is what the record task returned."""
     return Message(
         subject=f"{project}: {decision['version']} {decision['verdict']}",
         body="\n".join(
@@ -54,6 +54,7 @@ def decision_message(*, project: str, run: str, link: str, decision: dict[str, A
                 f"Run: {_linked(run, link)}",
                 f"Why: {decision['reason']}",
                 f"In production: {decision['champion'] or 'no model yet'}",
+                f"Report: {decision['report']}",
                 f"To do: {TODO[decision['verdict']]}",
             ]
         ),

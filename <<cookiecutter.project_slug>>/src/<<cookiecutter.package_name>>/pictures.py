@@ -248,6 +248,8 @@ def life(
         rollbacks: When production went back.
         label: The metric.
     """
+    from matplotlib.dates import AutoDateLocator
+
     shapes = {
         "promoted": ("^", CHALLENGER, "full"),
         "kept": ("o", MUTED, "none"),
@@ -278,7 +280,7 @@ def life(
         axes.set(ylabel=label)
         axes.margins(y=0.15)
         axes.figure.autofmt_xdate(rotation=0, ha="center")  # type: ignore[union-attr]
-        axes.locator_params(axis="x", nbins=6)
+        axes.xaxis.set_major_locator(AutoDateLocator(maxticks=7))  # type: ignore[no-untyped-call]
         axes.legend(
             loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, columnspacing=1.2, handletextpad=0.4
         )
@@ -288,11 +290,12 @@ def life(
 
 def sizes(moments: Sequence[Any], rows: Sequence[int]) -> Callable[["Axes"], None]:
     """Paint how many rows each version learned from."""
+    from matplotlib.dates import AutoDateLocator
 
     def paint(axes: "Axes") -> None:
         axes.plot(moments, rows, "-o", color=CHALLENGER, markersize=4, linewidth=1.5)
         axes.set(ylabel="training rows", ylim=(0, max(rows) * 1.1))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.locator_params(axis="x", nbins=6)
+        axes.xaxis.set_major_locator(AutoDateLocator(maxticks=7))  # type: ignore[no-untyped-call]
 
     return paint

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .document import Gauge, Mark, Tile, escaped, moment, render, sentence
+from .document import Gauge, Mark, Section, Tile, escaped, markdown_table, moment, render, sentence
 from .drift import Drift
 from .evaluation import METRICS, Array, Coded, Metric, Predictions, code, evaluate
 from .importance import permutation_importance, take
@@ -89,23 +89,35 @@ class Facts:
         return np.asarray(self.comparable, dtype=bool)
 
     @functools.cached_property
+    def coded(self) -> dict[str, Coded]:
+        """Truth and predictions of a classification on those rows, of each model, as numbers."""
+        models = self._models
+        coded = code(np.asarray(self.y)[self.rows], *models.values())
+        return dict(zip(models, [coded] if isinstance(coded, Coded) else coded, strict=True))
+
+    @functools.cached_property
     def truth(self) -> Array:
-        """The truth on those rows."""
-        return np.asarray(self.y)[self.rows]
+        """The truth on those rows; classes as numbers, which are quicker to compare."""
+        if self.problem_type == "classification":
+            return self.coded["challenger"].y
+        return np.asarray(self.y, dtype=np.float64)[self.rows]
 
     @functools.cached_property
     def models(self) -> dict[str, Predictions]:
-        """The predictions on those rows, of the challenger and, if compared, the champion."""
+        """The predictions on those rows, of the challenger and, if compared, the champion; likewise."""
+        if self.problem_type == "regression":
+            return self._models
+        return {
+            name: Predictions(coded.labels, coded.probabilities, np.arange(len(coded.classes)))
+            for name, coded in self.coded.items()
+        }
+
+    @functools.cached_property
+    def _models(self) -> dict[str, Predictions]:
         models = {"challenger": take(self.predictions, self.rows)}
         if self.compared and self.champion_predictions is not None:
             models["champion"] = take(self.champion_predictions, self.rows)
         return models
-
-    @functools.cached_property
-    def coded(self) -> dict[str, Coded]:
-        """The same with classes as numbers."""
-        coded = code(self.truth, *self.models.values())
-        return dict(zip(self.models, [coded] if isinstance(coded, Coded) else coded, strict=True))
 
     @functools.cached_property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -128,6 +140,11 @@ class Facts:
             columns=[name for name in self.X.columns if str(name) not in self.left_out],
         )
 
+    @functools.cached_property
+    def sections(self) -> list[Section]:
+        """The parts of the report."""
+        return list(sections(self))
+
     @property
     def left_out(self) -> Mapping[str, str]:
         """The columns that the model does not look at, with the reason."""
@@ -148,7 +165,7 @@ def page(facts: Facts) -> str:
         reason=sentence(facts.decision.reason),
         tiles=_tiles(facts),
         gauge=_gauge(facts),
-        sections=list(sections(facts, illustrated=True)),
+        sections=facts.sections,
     )
 
 
@@ -160,7 +177,7 @@ def card(facts: Facts) -> str:
         escaped(facts.decision.reason),
         "\n".join(f"- {escaped(tile.label)}: **{escaped(tile.value)}**" for tile in _tiles(facts)),
     ]
-    for section in sections(facts, illustrated=False):
+    for section in facts.sections:
         parts.append(f"## {section.title}")
         parts += map(escaped, section.texts)
         parts += map(markdown_table, section.tables)

@@ -35,13 +35,13 @@ def difference(metric: Metric, value: float) -> str:
     return f"{'+' if value > 0 else '-' if value < 0 else ''}{metric.format_difference(abs(value))}"
 
 
-def sections(facts: "Facts", *, illustrated: bool) -> Iterator[Section]:
+def sections(facts: "Facts") -> Iterator[Section]:
     yield _criteria(facts)
     yield _metrics(facts)
     if facts.problem_type == "classification":
-        yield from _classification(facts, illustrated=illustrated)
+        yield from _classification(facts)
     else:
-        yield from _regression(facts, illustrated=illustrated)
+        yield from _regression(facts)
     yield _importance(facts)
     if slices := _slices(facts):
         yield slices
@@ -106,7 +106,7 @@ def _metrics(facts: "Facts") -> Section:
     )
 
 
-def _classification(facts: "Facts", *, illustrated: bool) -> Iterator[Section]:
+def _classification(facts: "Facts") -> Iterator[Section]:
     challenger = facts.coded["challenger"]
     yield Section(
         "classes", "Where it is right and wrong", tables=[_confusion(challenger), *_by_class(challenger)]
@@ -118,7 +118,7 @@ def _classification(facts: "Facts", *, illustrated: bool) -> Iterator[Section]:
     both = "challenger and champion" if len(models) > 1 else "challenger"
     drawn = []
     present = np.unique(challenger.y)
-    if illustrated and len(present) > 1:
+    if len(present) > 1:
         what = both if binary else "challenger, each class against the rest"
         shown = facts.scores["challenger"]
         drawn = [
@@ -148,13 +148,12 @@ def _classification(facts: "Facts", *, illustrated: bool) -> Iterator[Section]:
             ),
         ]
     positive = str(challenger.classes[-1])
-    notes = [
+    about = [
         f"On all {len(facts.truth):,} rows; curves are drawn through {pictures.CURVE_POINTS} of their points."
     ]
     if not binary:
-        notes.append(
-            "Curves are the challenger's, each class against the rest. Calibration is that of the predicted class."
-            " There is no threshold to choose between more than two classes."
+        about.append(
+            "Curves are the challenger's, each class against the rest; calibration is of the predicted class."
         )
     yield Section(
         "probabilities",
@@ -162,7 +161,8 @@ def _classification(facts: "Facts", *, illustrated: bool) -> Iterator[Section]:
         [f"Curves and thresholds are of the class {positive!r}."] if binary else [],
         [_thresholds(challenger)] if binary else [],
         drawn,
-        notes=notes if illustrated else notes[1:],
+        about,
+        notes=[] if binary else ["There is no threshold to choose between more than two classes."],
     )
 
 
@@ -223,48 +223,46 @@ def _thresholds(coded: Coded) -> Table:
     return Table(f"If {coded.classes[1]} were predicted from another probability on", columns, rows)
 
 
-def _regression(facts: "Facts", *, illustrated: bool) -> Iterator[Section]:
+def _regression(facts: "Facts") -> Iterator[Section]:
     truth = np.asarray(facts.truth, dtype=np.float64)
     values = {name: np.asarray(model.labels, dtype=np.float64) for name, model in facts.models.items()}
     if not all(np.isfinite(one).all() for one in values.values()):
         return
     own = values["challenger"]
     errors = {name: truth - value for name, value in values.items()}
-    drawn = []
-    if illustrated:
-        r2 = facts.scores["challenger"]["r2"]
-        drawn = [
-            Picture(
-                "Predicted against actual",
-                pictures.draw(
-                    pictures.predicted_against_actual(truth, own, kind="actual_vs_predicted"),
-                    name="predicted",
-                    alt=f"Actual over predicted values of the challenger, around the diagonal; R² {r2:.3f}",
-                ),
+    r2 = facts.scores["challenger"]["r2"]
+    drawn = [
+        Picture(
+            "Predicted against actual",
+            pictures.draw(
+                pictures.predicted_against_actual(truth, own, kind="actual_vs_predicted"),
+                name="predicted",
+                alt=f"Actual over predicted values of the challenger, around the diagonal; R² {r2:.3f}",
             ),
-            Picture(
-                "Residuals over predictions",
-                pictures.draw(
-                    pictures.predicted_against_actual(truth, own, kind="residual_vs_predicted"),
-                    name="residuals",
-                    alt="Errors of the challenger over its predictions, around zero",
-                ),
+        ),
+        Picture(
+            "Residuals over predictions",
+            pictures.draw(
+                pictures.predicted_against_actual(truth, own, kind="residual_vs_predicted"),
+                name="residuals",
+                alt="Errors of the challenger over its predictions, around zero",
             ),
-            Picture(
-                "Spread of the errors",
-                pictures.draw(
-                    pictures.residuals(errors),
-                    name="spread",
-                    alt=f"Histogram of the errors of {' and '.join(errors)}",
-                ),
+        ),
+        Picture(
+            "Spread of the errors",
+            pictures.draw(
+                pictures.residuals(errors),
+                name="spread",
+                alt=f"Histogram of the errors of {' and '.join(errors)}",
             ),
-        ]
-    notes = []
-    if illustrated and len(truth) > pictures.POINTS:
-        notes = [
+        ),
+    ]
+    about = []
+    if len(truth) > pictures.POINTS:
+        about = [
             f"Points are a random sample of {pictures.POINTS} of {len(truth):,} rows; everything else is of all."
         ]
-    yield Section("errors", "Errors", (), [_by_quantile(truth, values)], drawn, notes=notes)
+    yield Section("errors", "Errors", (), [_by_quantile(truth, values)], drawn, about)
 
 
 def _by_quantile(truth: Array, values: Mapping[str, Array]) -> Table:
@@ -321,7 +319,9 @@ def _importance(facts: "Facts") -> Section:
     return Section(
         name,
         title,
-        tables=[Table(what[:1].upper() + what[1:], ("column", "worse by#", "spread#", ""), rows)],
+        tables=[
+            Table(what[:1].upper() + what[1:], ("column", "worse by#", "spread#", "of the largest"), rows)
+        ],
         notes=notes,
     )
 

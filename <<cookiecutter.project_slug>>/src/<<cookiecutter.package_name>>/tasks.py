@@ -11,16 +11,19 @@ import hashlib
 import json
 import logging
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 from prefect import Flow, task, unmapped
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.context import TaskRunContext
 from prefect.events import emit_event
@@ -41,6 +44,7 @@ from . import (
     notifications,
     preprocessing,
     promotion,
+    report,
     scoring,
     splitting,
     tables,
@@ -53,6 +57,7 @@ from .settings import PACKAGE, Settings, get_settings, load_settings
 from .sources import SourceUnavailable
 
 DRIFT_EVENT = "retraining.drift"
+PROFILE = "profile.json"
 SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one starts
 
 
@@ -138,6 +143,8 @@ class Comparison:
 
     decision: promotion.Decision
     champion: Version | None
+    predictions: evaluation.Predictions | None
+    comparable: Any
 
 
 def settings_of_run(**overrides: Any) -> Settings:
@@ -274,49 +281,79 @@ def compare_with_production(
         seed=settings.seed,
     )
     get_run_logger().info(decision.reason)
-    return Comparison(decision, champion)
+    return Comparison(decision, champion, predictions, comparable)
 
 
 @step()
-def record(
+def save(
     challenger: Pipeline,
     comparison: Comparison,
     scores: Scores,
     *,
     training: Part,
+    holdout: Part,
     snapshot: data.Snapshot,
     estimator: str,
     settings: Settings,
-) -> dict[str, Any] | None:
-    """Save the version and commit the decision; None if another retrain changed the champion meanwhile."""
+) -> Version:
+    """Save the version with all that belongs to it, its report included; not in use until it is recorded."""
     registry = open_registry(settings)
+    profile = drift.learn_profile(training.X, left_out=_left_out(challenger))
     version = registry.stage(
         challenger,
         metrics=scores.metrics,
         schema=validation.learn_schema(training.X).to_dict(),
-        files={"profile.json": json.dumps(_profile(challenger, training.X)).encode()},
+        files={PROFILE: json.dumps(profile).encode()},
         lineage=lineage(settings.root)
         | {
             "data": dataclasses.asdict(snapshot),
-            "rows": {"training": len(training.rows), "holdout": len(scores.predictions.labels)},
+            "rows": {"training": len(training.rows), "holdout": len(holdout.rows)},
             "split": training.definition,
             "estimator": estimator,
             "seed": settings.seed,
             "flow_run_id": flow_run.id,
         },
     )
-    try:
-        registry.record(
-            version,
-            comparison.decision.to_dict(),
-            expected_champion=comparison.champion,
-            flow_run_id=flow_run.id,
+    with _discarded_on_failure(version, settings):
+        champion = comparison.champion
+        facts = report.Facts(
+            project=settings.project,
+            problem_type=settings.problem_type,
+            decision=comparison.decision,
+            version=version,
+            pipeline=challenger,
+            X=holdout.X,
+            y=holdout.y,
+            predictions=scores.predictions,
+            champion=champion,
+            champion_predictions=comparison.predictions,
+            comparable=comparison.comparable,
+            profile=profile,
+            drift=drift.compare(_profile_of(champion, settings), training.X, settings=settings.monitor)
+            if champion and PROFILE in champion.files
+            else None,
+            slices=tuple(settings.gate.guard_slices) or None,
+            run=str(flow_run.name),
+            run_url=url_for("flow-run", flow_run.id) or "",
+            seed=settings.seed,
         )
-    except BaseException as error:
-        with suppress(RegistryError):  # what went wrong first is what is told
-            registry.discard(version)
-        if not isinstance(error, StaleDecision):
-            raise
+        registry.add_file(version, "card.md", report.card(facts).encode())
+        return registry.add_file(version, "report.html", report.page(facts).encode())
+
+
+@step()
+def record(version: Version, comparison: Comparison, *, settings: Settings) -> dict[str, Any] | None:
+    """Commit the decision: it takes effect here or not at all.
+
+    None if another retrain changed the champion meanwhile: the version is gone then, and has to be compared again.
+    """
+    registry, decision = open_registry(settings), comparison.decision
+    try:
+        with _discarded_on_failure(version, settings):
+            registry.record(
+                version, decision.to_dict(), expected_champion=comparison.champion, flow_run_id=flow_run.id
+            )
+    except StaleDecision as error:
         get_run_logger().info("%s", error)
         return None
     try:
@@ -324,24 +361,50 @@ def record(
     except RegistryError as error:
         get_run_logger().warning("Old versions were not removed: %s", error)
     champion = registry.champion()
+    folder = settings.resolve(settings.registry.path)
     return {
         "version": version.id,
-        "verdict": comparison.decision.verdict,
-        "reason": comparison.decision.reason,
+        "verdict": decision.verdict,
+        "reason": decision.reason,
         "metric": settings.metric,
-        "metrics": scores.metrics,
+        "metrics": version.metrics,
         "champion": champion and champion.id,
-        "registry": str(settings.resolve(settings.registry.path)),
+        "registry": str(folder),
+        "report": str(folder / "versions" / version.id / "report.html"),
     }
+
+
+@contextmanager
+def _discarded_on_failure(version: Version, settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(RegistryError):  # what went wrong first is what is told
+            open_registry(settings).discard(version)
+        raise
+
+
+def _profile_of(version: Version, settings: Settings) -> dict[str, Any]:
+    return json.loads(open_registry(settings).read_file(version, PROFILE))
+
+
+@step()
+def publish(recorded: dict[str, Any], *, settings: Settings) -> None:
+    """Show in Prefect what happened: the card as an artifact, and the run's name; a failure here changes nothing."""
+    registry = open_registry(settings)
+    try:
+        card = registry.read_file(registry.version(recorded["version"]), "card.md").decode()
+        create_markdown_artifact(card, key="retrain", description=recorded["reason"])
+        name = f"retrain {recorded['version'][:8]} {recorded['verdict']} {recorded['version'][-6:]}"
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), name=name)
+    except Exception as error:
+        get_run_logger().warning("Prefect was not told what happened: %s", error)
 
 
 def _left_out(pipeline: Pipeline) -> dict[str, str]:
     """Return the columns that the steps of a pipeline left out, each with the reason."""
     return {name: why for stage in pipeline for name, why in getattr(stage, "left_out_", {}).items()}
-
-
-def _profile(pipeline: Pipeline, X: pd.DataFrame) -> dict[str, Any]:
-    return drift.learn_profile(X, left_out=_left_out(pipeline))
 
 
 @step()
@@ -416,9 +479,9 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
 def look(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Hold new data against what the champion was trained on, and the champion against labels that came."""
     registry, champion = open_registry(settings), champion_of(settings)
-    if "profile.json" not in champion.files:
+    if PROFILE not in champion.files:
         raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
-    window = drift.Window(json.loads(registry.read_file(champion, "profile.json")))
+    window = drift.Window(_profile_of(champion, settings))
     target, live = settings.data.target, None
     frame = data.load(snapshot)
     window.add(preprocessing.inputs(frame, target=target))
