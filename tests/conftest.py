@@ -262,6 +262,63 @@ def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         process.wait()
 
 
+class Runner:
+    """Runs the commands of a project that is not installed, and fails if one ends otherwise than expected."""
+
+    def __init__(self, environment: Path, server: Server) -> None:
+        self.environment = environment
+        self.server = server
+
+    def variables(self, project: Project, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of the project's commands, with settings such as `DATA__SOURCE`."""
+        own = {f"{project.package.upper()}_{name}": value for name, value in settings.items()}
+        return self.server.environment | {"PYTHONPATH": str(project.path / "src")} | own
+
+    def command(self, project: Project, *words: str, code: int = 0, **settings: str) -> Any:
+        """Run the console command; return what it prints, parsed if it is asked for JSON."""
+        done = self.python(project, "-m", f"{project.package}.cli", *words, code=code, **settings)
+        assert "Traceback" not in done.stdout + done.stderr
+        if code:
+            return done.stderr
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+    def python(
+        self,
+        project: Project,
+        *words: str | Path,
+        code: int = 0,
+        variables: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the environment's Python in the project's folder."""
+        values = self.variables(project, settings) | dict(variables or {})
+        return run(self.environment / "python", *words, cwd=project.path, environment=values, code=code)
+
+    def prefect(self, project: Project, *words: str) -> None:
+        """Run Prefect's command in the project's folder."""
+        values = self.variables(project, {})
+        run(self.environment / "prefect", "--no-prompt", *words, cwd=project.path, environment=values)
+
+
+@pytest.fixture
+def runner(environment: Path, server: Server) -> Runner:
+    """Run commands of projects against the server."""
+    return Runner(environment, server)
+
+
+def run_of(server: Server, deployment: Mapping[str, Any]) -> str:
+    """Ask for a run of a deployment; return its id."""
+    return server.call(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})[
+        "id"
+    ]
+
+
+def ended(server: Server, flow_run: str) -> dict[str, Any] | None:
+    """Return a flow run once it has ended."""
+    found = server.call(f"/flow_runs/{flow_run}")
+    return found if found["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
+
+
 class Receiver(http.server.ThreadingHTTPServer):
     """An HTTP server that keeps the JSON payloads posted to it."""
 
