@@ -29,6 +29,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import psutil
 
@@ -128,11 +129,16 @@ print("{}")
 
 @dataclass(frozen=True)
 class Run:
-    """One process, as seen from outside: seconds, bytes, and the score it printed."""
+    """One process, as seen from outside: seconds, bytes, and the facts it printed as JSON."""
 
     seconds: float
     peak_bytes: int
-    f1_score: float | None
+    facts: dict[str, Any]
+
+    @property
+    def f1_score(self) -> float | None:
+        """The score among the facts."""
+        return self.facts.get("f1_score", self.facts.get("metrics", {}).get("f1_score"))
 
 
 class Workspace:
@@ -143,7 +149,9 @@ class Workspace:
         self.project = folder / "ml-retraining"
         self.python = self.project / ".venv" / "bin" / "python"
         self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "ML_RETRAINING_"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PREFECT_", "ML_RETRAINING_"))
         }
 
     def set_up(self) -> None:
@@ -152,7 +160,12 @@ class Workspace:
         command = ["cookiecutter", "--no-input", "-o", str(self.folder), str(TEMPLATE), *answers]
         self._call([sys.executable, "-m", *command])
         self._call(["make", "-C", str(self.project), "setup", f"PYTHON={sys.executable}"])
-        for name, text in {"plain": PLAIN, "tutorial": TUTORIAL, "empty": EMPTY, "generate": GENERATE}.items():
+        for name, text in {
+            "plain": PLAIN,
+            "tutorial": TUTORIAL,
+            "empty": EMPTY,
+            "generate": GENERATE,
+        }.items():
             (self.folder / f"{name}.py").write_text(text)
 
     def _call(self, command: list[str]) -> None:
@@ -171,7 +184,17 @@ class Workspace:
             "PREFECT_API_URL": api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         }
-        command = [str(self.python), "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+        command = [
+            str(self.python),
+            "-m",
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         log = (self.folder / "server.log").open("w")
         server = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         while server.poll() is None:
@@ -224,7 +247,7 @@ def measure(command: list[str], *, environment: dict[str, str], log: Path) -> Ru
     if process.returncode:
         sys.exit(f"{' '.join(command)}\n{output}{log.read_text()}")
     facts = json.loads(output[output.rindex("\n{") if "\n{" in output else 0 :])
-    return Run(seconds, peak[0], facts.get("f1_score", facts.get("metrics", {}).get("f1_score")))
+    return Run(seconds, peak[0], facts)
 
 
 def _watch(pid: int, peak: list[int], done: threading.Event) -> None:
@@ -241,7 +264,9 @@ WAYS = ("plain", "tutorial", "render", "empty")
 
 def main() -> None:
     """Run the comparison and write the table and the plot."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
@@ -265,7 +290,9 @@ def main() -> None:
             server.terminate()
             server.wait()
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    command = f"python benchmarks/retrain.py --rows {' '.join(map(str, options.rows))} --rounds {options.rounds}"
+    command = (
+        f"python benchmarks/retrain.py --rows {' '.join(map(str, options.rows))} --rounds {options.rounds}"
+    )
     text = as_markdown(results, estimators, options.tutorial_estimator_rows, command)
     (OUTPUT / "retrain.md").write_text(text)
     plot(results, OUTPUT / "retrain.svg")
@@ -282,7 +309,10 @@ def compare(workspace: Workspace, sizes: list[int], rounds: int) -> dict[tuple[i
             for way in WAYS:
                 number += 1
                 run = workspace.run(way, table, "hist_gradient_boosting", number)
-                print(f"{rows:>10,} {way:<9} {run.seconds:7.2f} s {run.peak_bytes / 1e6:8.0f} MB", file=sys.stderr)
+                print(
+                    f"{rows:>10,} {way:<9} {run.seconds:7.2f} s {run.peak_bytes / 1e6:8.0f} MB",
+                    file=sys.stderr,
+                )
                 if turn or rows != min(sizes):
                     results.setdefault((rows, way), []).append(run)
     return results
@@ -295,15 +325,22 @@ def compare_estimators(workspace: Workspace, rows: int) -> dict[str, Run]:
     return {name: workspace.run("render", table, name, 10_000 + turn) for turn, name in enumerate(names)}
 
 
+def machine() -> str:
+    """Name what the figures were measured on."""
+    memory = psutil.virtual_memory().total / 2**30
+    return (
+        f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    )
+
+
 def as_markdown(
     results: dict[tuple[int, str], list[Run]], estimators: dict[str, Run], estimator_rows: int, command: str
 ) -> str:
     """Return the page: medians, and each way's ratio to the plain script, taken round by round."""
-    machine = f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}"
     lines = [
         "# What a retrain costs",
         "",
-        f"Printed by `{command}` on {machine}. Medians; the ratios are medians of the ratios within a round.",
+        f"Printed by `{command}` on {machine()}. Medians; the ratios are medians of the ratios within a round.",
         "",
         "![Wall time and memory by rows](retrain.svg)",
         "",
@@ -317,7 +354,9 @@ def as_markdown(
         time_ratio = statistics.median(
             run.seconds / (a.seconds + b.seconds) for run, a, b in zip(runs, plain, empty, strict=True)
         )
-        memory_ratio = statistics.median(run.peak_bytes / a.peak_bytes for run, a in zip(runs, plain, strict=True))
+        memory_ratio = statistics.median(
+            run.peak_bytes / a.peak_bytes for run, a in zip(runs, plain, strict=True)
+        )
         score = f"{runs[-1].f1_score:.4f}" if runs[-1].f1_score else ""
         lines.append(
             f"| {rows:,} | {way} | {seconds:.2f} | {time_ratio:.2f} | {memory / 1e6:.0f} | {memory_ratio:.2f} | {score} |"
@@ -349,7 +388,11 @@ def plot(results: dict[tuple[int, str], list[Run]], path: Path) -> None:
         strict=True,
     ):
         for way in WAYS:
-            points = [(rows, statistics.median(map(value, runs))) for (rows, name), runs in results.items() if name == way]
+            points = [
+                (rows, statistics.median(map(value, runs)))
+                for (rows, name), runs in results.items()
+                if name == way
+            ]
             axes.plot(*zip(*points, strict=True), marker="o", label=way)
         axes.set(xscale="log", yscale="log", xlabel="rows", ylabel=label)
         axes.grid(alpha=0.3)

@@ -3,6 +3,7 @@
 import datetime
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,19 @@ from .errors import ProjectError
 if TYPE_CHECKING:
     from .registry import Record, Registry
 
-app = App(help="Retrain the model, promote what is better, and look into the registry.")
+BARS = "▁▂▃▄▅▆▇█"
+HELP = """Retrain the model, promote what is better, and look into the registry.
+
+For example:
+  retrain --as-of 2026-10-01         as if it were October
+  score --source new.csv --json      predict another table
+  registry explain champion          why this one is in production
+  registry rollback                  put the one before back
+  doctor                             what is wrong here and now
+"""
+
+app = App(help=HELP, help_format="plaintext")
+app.register_install_completion_command(add_to_startup=False)
 registry_app = App(name="registry", help="What was trained, what was decided, and why.")
 app.command(registry_app)
 
@@ -42,10 +55,12 @@ def retrain(
         return
     from rich.panel import Panel
 
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
     lines = [
         facts["reason"],
         "",
         f"challenger     {facts['version']}",
+        f"its numbers    {numbers}",
         f"in production  {facts['champion'] or 'no model yet'}",
         f"report         {facts['report']}",
         f"registry       {facts['registry']}",
@@ -87,11 +102,12 @@ def doctor(*, as_json: AsJson = False) -> None:
         _print_json([vars(check) for check in checks])
     else:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table("", "check", "found", "mend", box=None)
         for check in checks:
             colour = {"ok": "green", "warning": "yellow", "error": "red"}[check.severity]
-            table.add_row(f"[{colour}]{check.severity}[/]", check.name, check.found, check.mend)
+            table.add_row(Text(check.severity, style=colour), check.name, check.found, check.mend)
         _print(table)
     severities = {check.severity for check in checks}
     sys.exit(2 if "error" in severities else 1 if "warning" in severities else 0)
@@ -119,11 +135,15 @@ def list_versions(*, as_json: AsJson = False) -> None:
         return
     from rich.table import Table
 
-    table = Table("version", "metric", "score", "verdict", "now")
-    for fact in facts:
+    table = Table("version", "metric", "score", "", "verdict", "now")
+    for fact, before in zip(facts, [*facts[1:], {}], strict=True):
         score = "" if fact["score"] is None else f"{fact['score']:.4f}"
-        table.add_row(fact["version"], fact["metric"], score, fact["verdict"], *fact["now"])
+        arrow = _arrow(before.get("score"), fact["score"])
+        table.add_row(fact["version"], fact["metric"], score, arrow, fact["verdict"], ", ".join(fact["now"]))
     _print(table)
+    scores = [fact["score"] for fact in reversed(facts) if fact["score"] is not None]
+    if len(scores) > 1:
+        _print(f"{_sparkline(scores[-60:])}  the scores, oldest first; each on the holdout of its time")
 
 
 @registry_app.command
@@ -133,7 +153,7 @@ def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(vars(found))
         return
-    _print(f"[bold]{found.id}[/bold], trained {found.created_at}")
+    _print(f"{found.id}, trained {found.created_at}")
     for name, value in found.metrics.items():
         _print(f"  {name:<18} {value:.4f}")
     _print_json(found.lineage)
@@ -157,7 +177,7 @@ def explain(
     if markdown:
         print(f"### {record.version}\n\n{text}")
     else:
-        _print(f"[bold]{record.version}[/bold] {text}")
+        _print(f"{record.version} {text}")
 
 
 @registry_app.command
@@ -222,10 +242,24 @@ def _decision(registry: "Registry", version: str | None) -> "Record":
     return records[-1]
 
 
+def _arrow(before: float | None, now: float | None) -> str:
+    if before is None or now is None or before == now:
+        return ""
+    return "▲" if now > before else "▼"
+
+
+def _sparkline(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    if low == high:
+        return BARS[0] * len(values)
+    return "".join(BARS[round((value - low) / (high - low) * (len(BARS) - 1))] for value in values)
+
+
 def _print(content: Any) -> None:
     from rich.console import Console
 
-    Console(soft_wrap=not sys.stdout.isatty(), highlight=False).print(content)
+    # No markup: a column of the user's may be called [red].
+    Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False).print(content)
 
 
 def _print_json(facts: Any) -> None:

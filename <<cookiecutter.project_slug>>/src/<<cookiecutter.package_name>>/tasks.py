@@ -11,7 +11,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,12 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 from prefect import Flow, task, unmapped
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, TaskRun
@@ -33,6 +39,8 @@ from prefect.runtime import flow_run
 from prefect.states import State
 from prefect.tasks import Task, exponential_backoff
 from prefect.utilities.urls import url_for
+from rich.console import Console
+from rich.progress import Progress
 from sklearn.pipeline import Pipeline
 
 from . import (
@@ -450,18 +458,18 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
         digest=snapshot.digest,
         version=champion.id,
     )
-    logger, total = get_run_logger(), snapshot.rows
-    scored = scoring.score(
-        model,
-        tables.batches([Path(path) for path in snapshot.paths], rows=settings.score.batch_rows),
-        path,
-        version=champion.id,
-        target=settings.data.target,
-        problem_type=settings.problem_type,
-        schema=_schema_of(champion),
-        identifiers=settings.score.identifiers or list(_left_out(model)),
-        progress=lambda rows: logger.info("%s rows scored%s", f"{rows:,}", f" of {total:,}" if total else ""),
-    )
+    with _progress_shown(snapshot.rows) as progress:
+        scored = scoring.score(
+            model,
+            tables.batches([Path(path) for path in snapshot.paths], rows=settings.score.batch_rows),
+            path,
+            version=champion.id,
+            target=settings.data.target,
+            problem_type=settings.problem_type,
+            schema=_schema_of(champion),
+            identifiers=settings.score.identifiers or list(_left_out(model)),
+            progress=progress,
+        )
     facts = {
         "version": champion.id,
         "rows": scored.rows,
@@ -473,6 +481,24 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
     rows = [{"what": name, "value": str(value)} for name, value in facts.items()]
     create_table_artifact(rows, key="scored", description=f"{scored.rows:,} rows scored by {champion.id}")
     return facts
+
+
+@contextmanager
+def _progress_shown(total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show how many rows are done: as a bar on a terminal, as a log line a batch elsewhere, and in Prefect's UI."""
+    logger = get_run_logger()
+    artifact = create_progress_artifact(0.0, key="scoring", description="rows scored") if total else None
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task_id = bar.add_task("rows scored", total=total)
+
+        def show(rows: int) -> None:
+            bar.update(task_id, completed=rows)
+            if bar.disable:
+                logger.info("%s rows scored%s", f"{rows:,}", f" of {total:,}" if total else "")
+            if artifact and total:
+                update_progress_artifact(artifact, min(100.0, 100 * rows / total))
+
+        yield show
 
 
 @step()
