@@ -31,9 +31,9 @@ demo: setup  ## Render the defaults into demo/, retrain twice, show the decision
 	demo/$(SLUG)/$(BIN)/$(SLUG) registry explain
 	@echo "The registry: $(CURDIR)/demo/$(SLUG)/models"
 
-check: setup  ## Lint and format check of the hooks and tests
-	$(BIN)/ruff check hooks tests
-	$(BIN)/ruff format --check hooks tests
+check: setup  ## Lint and format check of the hooks, tests and benchmarks
+	$(BIN)/ruff check hooks tests benchmarks
+	$(BIN)/ruff format --check hooks tests benchmarks
 
 lock: setup  ## Resolve the locks anew, the template's and the render's
 	$(BIN)/uv pip compile --group dev --universal --python-version 3.11 --generate-hashes \

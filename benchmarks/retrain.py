@@ -359,7 +359,8 @@ def as_markdown(
         )
         score = f"{runs[-1].f1_score:.4f}" if runs[-1].f1_score else ""
         lines.append(
-            f"| {rows:,} | {way} | {seconds:.2f} | {time_ratio:.2f} | {memory / 1e6:.0f} | {memory_ratio:.2f} | {score} |"
+            f"| {rows:,} | {way} | {seconds:.2f} | {time_ratio:.2f}"
+            f" | {memory / 1e6:.0f} | {memory_ratio:.2f} | {score} |"
         )
     if estimators:
         default, tutorial = estimators["hist_gradient_boosting"], estimators["gradient_boosting"]

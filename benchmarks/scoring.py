@@ -9,7 +9,6 @@ docs/benchmarks/scoring.md.
 """
 
 import argparse
-import json
 import statistics
 import sys
 from pathlib import Path
