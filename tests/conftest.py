@@ -1,18 +1,22 @@
 """Render the template with any answers, once each, and run a Prefect server for what is rendered."""
 
+import functools
 import http.server
 import itertools
 import json
 import os
+import pwd
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -229,19 +233,30 @@ def wait_for(what: Callable[[], Any], *, seconds: float = 120, trouble: Callable
     pytest.fail(f"waited {seconds:g} s in vain\n{trouble()}", pytrace=False)
 
 
-@pytest.fixture(scope="session")
-def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run one Prefect server on a free port for all tests."""
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    home = tmp_path_factory.mktemp("prefect")
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run one Prefect server for all tests."""
+    with serving(environment, tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+
+
+@contextmanager
+def serving(environment: Path, home: Path, **variables: str) -> Iterator[Server]:
+    """Run a Prefect server on a free port, with more variables in its environment."""
+    port = free_port()
     server = Server(f"http://127.0.0.1:{port}/api", home)
     log = home / "server.log"
     command = [environment / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, env=clean_environment() | server.environment, stdout=output, stderr=output
+            command, env=clean_environment() | server.environment | variables, stdout=output, stderr=output
         )
 
     def healthy() -> bool:
@@ -317,6 +332,60 @@ def ended(server: Server, flow_run: str) -> dict[str, Any] | None:
     """Return a flow run once it has ended."""
     found = server.call(f"/flow_runs/{flow_run}")
     return found if found["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
+
+
+SECRET = "hunter2"
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A PostgreSQL server on loopback, with the user `ml`, whose password is `SECRET`."""
+
+    port: int
+    folder: Path
+    commands: Path
+
+    def execute(self, sql: str) -> None:
+        """Run statements in the database `postgres`."""
+        command = [self.commands / "psql", "-q", "-v", "ON_ERROR_STOP=1"]
+        command += ["-h", "127.0.0.1", "-p", str(self.port), "-U", "ml", "postgres"]
+        environment = clean_environment() | {"PGPASSWORD": SECRET}
+        subprocess.run(command, input=sql, text=True, check=True, env=environment, cwd=self.folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """Run a PostgreSQL server on a free port; Debian keeps its commands off the path."""
+    found = [Path(path).resolve().parent for path in [shutil.which("initdb")] if path]
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    commands = next((folder for folder in found if (folder / "initdb").exists()), None)
+    if commands is None:
+        pytest.skip("PostgreSQL IS NOT INSTALLED: nothing is tested with it (apt-get install postgresql)")
+    user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    if user:
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    (folder / "password").write_text(SECRET)
+    server = PostgreSQL(free_port(), folder, commands)
+    cluster = str(folder / "data")
+    login = ["-U", "ml", "-A", "scram-sha-256", f"--pwfile={folder}/password"]
+    options = f"-p {server.port} -k {folder} -h 127.0.0.1 -F"  # durability is of no use here
+    call = functools.partial(
+        subprocess.run,
+        user=user,
+        check=True,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        call([commands / "initdb", "-D", cluster, *login])
+        call([commands / "pg_ctl", "-D", cluster, "-w", "-l", folder / "log", "-o", options, "start"])
+        yield server
+        call([commands / "pg_ctl", "-D", cluster, "-m", "immediate", "stop"])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Receiver(http.server.ThreadingHTTPServer):

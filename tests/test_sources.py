@@ -4,14 +4,10 @@ import functools
 import gzip
 import http.server
 import json
-import os
-import pwd
-import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -20,10 +16,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Bake, Project, clean_environment, run, wait_for
+from .conftest import SECRET, Bake, PostgreSQL, Project, clean_environment, free_port, run, wait_for
 
 ROWS = 500
-SECRET = "hunter2"
 
 FETCH = """
 import dataclasses, json, sys
@@ -84,13 +79,6 @@ def fetch(project: Project, extras: Path) -> Fetch:
         return told
 
     return fetch
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answers(port: int) -> bool:
@@ -204,82 +192,19 @@ def test_s3(s3: str, fetch: Fetch) -> None:
     assert not missing["may_pass"]
 
 
-def postgresql_commands() -> Path | None:
-    """Return the folder of PostgreSQL's commands; Debian keeps them off the path."""
-    found = [Path(path).resolve().parent for path in [shutil.which("initdb")] if path]
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in found if (folder / "initdb").exists()), None)
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[tuple[Callable[[str], None], int]]:
-    """Run a PostgreSQL server on a free port; return what runs SQL in it, and the port."""
-    commands = postgresql_commands()
-    if commands is None:
-        pytest.skip("PostgreSQL IS NOT INSTALLED: its source is not tested (apt-get install postgresql)")
-    # The server refuses to run as root.
-    user = "postgres" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    if user:
-        account = pwd.getpwnam(user)
-        os.chown(folder, account.pw_uid, account.pw_gid)
-    port = free_port()
-    start = functools.partial(subprocess.run, user=user, check=True, cwd=folder, capture_output=True)
-    (folder / "password").write_text(SECRET)
-    try:
-        # Durability is of no use here.
-        cluster, options = str(folder / "data"), f"-p {port} -k {folder} -h 127.0.0.1 -F"
-        start(
-            [
-                commands / "initdb",
-                "-D",
-                cluster,
-                "-U",
-                "ml",
-                "-A",
-                "scram-sha-256",
-                f"--pwfile={folder}/password",
-            ]
-        )
-        start([commands / "pg_ctl", "-D", cluster, "-w", "-l", folder / "log", "-o", options, "start"],
-              capture_output=False)  # fmt: skip
-        psql = [
-            commands / "psql",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(port),
-            "-U",
-            "ml",
-        ]
-        environment = clean_environment() | {"PGPASSWORD": SECRET}
-
-        def execute(sql: str) -> None:
-            subprocess.run([*psql, "postgres"], input=sql, text=True, check=True, env=environment, cwd=folder)
-
-        yield execute, port
-        start([commands / "pg_ctl", "-D", cluster, "-m", "immediate", "stop"])
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def test_postgresql(postgresql: tuple[Callable[[str], None], int], fetch: Fetch) -> None:
-    execute, port = postgresql
-    execute(
+def test_postgresql(postgresql: PostgreSQL, fetch: Fetch) -> None:
+    postgresql.execute(
         f"""CREATE SCHEMA shop;
         CREATE TABLE shop.customers AS SELECT i AS seen, (i / 8.0)::numeric(10, 3) AS usage, i % 2 = 0 AS vip,
             CASE WHEN i % 9 = 0 THEN NULL ELSE i % 4 END AS calls, now()::timestamptz AS since,
             CASE WHEN i % 5 > 2 THEN 'yes' ELSE 'no' END AS target FROM generate_series(1, {ROWS}) AS i;"""
     )
-    source = f"postgresql+psycopg://ml:{SECRET}@127.0.0.1:{port}/postgres"
+    source = f"postgresql+psycopg://ml:{SECRET}@127.0.0.1:{postgresql.port}/postgres"
     watermark = {"query": "shop.customers", "watermark": "SELECT max(seen) FROM shop.customers"}
 
     first = fetch(source, **watermark)
     unchanged = fetch(source, **watermark)
-    execute(
+    postgresql.execute(
         "INSERT INTO shop.customers SELECT seen + 1000, usage, vip, calls, since, target FROM shop.customers"
     )
     changed = fetch(source, **watermark)
@@ -303,14 +228,14 @@ def test_postgresql(postgresql: tuple[Callable[[str], None], int], fetch: Fetch)
     ],
 )
 def test_postgresql_says_what_is_wrong(
-    postgresql: tuple[Callable[[str], None], int],
+    postgresql: PostgreSQL,
     fetch: Fetch,
     database: str,
     query: str,
     part: str,
     may_pass: bool,
 ) -> None:
-    told = fetch(f"postgresql+psycopg://ml:{SECRET}@127.0.0.1:{postgresql[1]}/{database}", query=query)
+    told = fetch(f"postgresql+psycopg://ml:{SECRET}@127.0.0.1:{postgresql.port}/{database}", query=query)
 
     assert part in told["error"]
     assert "127.0.0.1" in told["error"]
