@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import TEMPLATE, Bake, Project
-from .test_execution import Runner, runner
-
-__all__ = ["runner"]  # a fixture
+from .conftest import TEMPLATE, Bake, Project, Runner
 
 EXAMPLE = TEMPLATE / "examples" / "nyc-taxi"
 HOLDOUT = "data/green_tripdata_{as_of-1month:%Y-%m}.parquet"
