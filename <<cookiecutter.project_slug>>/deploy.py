@@ -16,6 +16,7 @@ from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
+from << cookiecutter.package_name >>.automations import register_crash_detection
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.lineage import git_commit
@@ -69,11 +70,20 @@ def deployments() -> list[RunnerDeployment]:
 
 
 class Server(Runner):
-    """Prefect's runner, stopped by SIGTERM as by Ctrl-C: its own handler leaves its clean-up undone (3.8.8)."""
+    """Prefect's runner, which tells the team of the runs it takes down with it, stopped by SIGTERM as by Ctrl-C.
+
+    Prefect's own (3.8.8) kills them and leaves them running for ever in the server's eyes, where each keeps the
+    next one from starting; and its handler of SIGTERM leaves its clean-up undone.
+    """
 
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
         """End the event loop the way Ctrl-C does."""
         signal.raise_signal(signal.SIGINT)
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        """Cancel the runs that are still at it, hooks and all, before anything is torn down."""
+        await self.cancel_all()
+        await super().__aexit__(*exc_info)
 
 
 def main() -> None:
@@ -82,6 +92,7 @@ def main() -> None:
     for deployment in deployments():
         server.add_deployment(deployment)
         print(f"Serving {deployment.flow_name}/{deployment.name}", flush=True)
+    register_crash_detection()
     with suppress(KeyboardInterrupt):
         asyncio.run(server.start())
 

@@ -5,8 +5,13 @@ Any Prefect notification block will do (Slack, Teams, Discord, PagerDuty, e-mail
 error: the run's own outcome stands.
 """
 
+import contextvars
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+SECONDS = 10  # a webhook that takes longer is dead; the run goes on
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,21 @@ def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) 
     )
 
 
+def silence_message(*, project: str, minutes: float) -> Message:
+    """Tell that a run was killed together with its runner: the server says so, and fills in the braces."""
+    return Message(
+        subject=f"{project}: {{{{ flow.name }}}} crashed",
+        body="\n".join(
+            [
+                "Run: {{ flow_run.name }} {{ flow_run | ui_url }}",
+                f"Why: no heartbeat for {minutes:g} minutes: its process was killed, or its machine is gone",
+                "In production: what `registry list` says; the registry survives a kill at any instruction",
+                "To do: see that the machine is up and deploy.py or the worker runs, then run it again.",
+            ]
+        ),
+    )
+
+
 def _linked(run: str, link: str) -> str:
     return f"{run} {link}".rstrip()
 
@@ -119,7 +139,7 @@ def send(message: Message, *, block: str | None, logger: Any) -> bool:
         if not isinstance(loaded, NotificationBlock):
             raise TypeError("not a notification block")
         with loaded.raise_on_failure():
-            loaded.notify(body=message.body, subject=message.subject)
+            _within(SECONDS, lambda: loaded.notify(body=message.body, subject=message.subject))
     except Exception as error:
         kind = type(error).__name__
         logger.warning(
@@ -127,3 +147,27 @@ def send(message: Message, *, block: str | None, logger: Any) -> bool:
         )
         return False
     return True
+
+
+def _within(seconds: float, call: Callable[[], object]) -> None:
+    """Call, and give up on a call that takes longer: not every block has a time limit of its own, on all it does.
+
+    Raises:
+        TimeoutError: it took longer.
+        Exception: whatever the call raised.
+    """
+    errors: list[Exception] = []
+
+    def guarded() -> None:
+        try:
+            call()
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(guarded,), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError
+    if errors:
+        raise errors[0]

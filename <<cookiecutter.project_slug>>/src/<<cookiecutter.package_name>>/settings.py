@@ -1,7 +1,8 @@
 """Typed settings: config.toml beside this file, overridden by environment variables.
 
 The variable of a setting is the package's name in capitals, then the path to the setting with two underscores
-between its parts: `CHURN_DATA__SOURCE` is `source` under `[data]` of the package `churn`.
+between its parts: `CHURN_DATA__SOURCE` is `source` under `[data]` of the package `churn`. An empty variable unsets
+what config.toml says: with `CHURN_SCHEDULE__CRON=` there is no cron.
 """
 
 import datetime
@@ -198,6 +199,7 @@ class Settings(BaseSettings):
         toml_file=CONFIG_FILE,
         env_prefix=ENV_PREFIX,
         env_nested_delimiter="__",
+        env_parse_none_str="",
         nested_model_default_partial_update=True,
         extra="forbid",
         frozen=True,

@@ -571,7 +571,7 @@ def tell_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> 
         project=project,
         flow=flow.name,
         run=flow_run.name,
-        state=state.name or "failed",
+        state="cancelled" if state.is_cancelling() else state.name or "failed",
         reason=state.message or "no reason was given",
         link=url_for(flow_run) or "",
         champion=in_production,
