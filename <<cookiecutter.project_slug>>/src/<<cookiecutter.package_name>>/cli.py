@@ -56,16 +56,11 @@ def retrain(
     from rich.panel import Panel
 
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
-    lines = [
-        facts["reason"],
-        "",
-        f"challenger     {facts['version']}",
-        f"its numbers    {numbers}",
-        f"in production  {facts['champion'] or 'no model yet'}",
-        f"report         {facts['report']}",
-        f"registry       {facts['registry']}",
-    ]
-    _print(Panel("\n".join(lines), title=facts["verdict"], title_align="left"))
+    said = f"{facts['reason']}\n\nchallenger {facts['version']}: {numbers}"
+    _print(Panel(said, title=facts["verdict"], title_align="left"))
+    _print(f"in production  {facts['champion'] or 'no model yet'}")
+    _print(f"report         {facts['report']}")
+    _print(f"registry       {facts['registry']}")
 
 
 @app.command
@@ -259,7 +254,8 @@ def _print(content: Any) -> None:
     from rich.console import Console
 
     # No markup: a column of the user's may be called [red].
-    Console(soft_wrap=not sys.stdout.isatty(), highlight=False, markup=False).print(content)
+    # Text is never broken: a path can be copied then.
+    Console(highlight=False, markup=False).print(content, soft_wrap=isinstance(content, str))
 
 
 def _print_json(facts: Any) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from . import pictures
+from . import charts, pictures
 from .document import Cell, Picture, Section, Table, Tile, moment, render, sentence
 from .evaluation import METRICS
 from .records import Record, Version
@@ -73,11 +73,9 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
         drawn = [
             Picture(
                 f"{label} of each version, on its own holdout",
-                pictures.draw(
-                    pictures.life(moments, values, verdicts, held, rollbacks, label=label),
-                    name="life",
+                charts.draw(
+                    pictures.life(moments, values, verdicts, held, rollbacks, label=label, size=(850, 340)),
                     alt=f"{label} over time, from {values[0]:.4g} to {values[-1]:.4g}; the table has every value.",
-                    size=(8.5, 3.6),
                 ),
             )
         ]
@@ -88,10 +86,8 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
         sizes = [(moment, rows) for moment, rows in sizes if rows]
         if len(sizes) > 1:
             alt = f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}."
-            paint = pictures.sizes(*map(list, zip(*sizes, strict=True)))
-            drawn.append(
-                Picture("Rows learned from", pictures.draw(paint, name="sizes", alt=alt, size=(8.5, 2.2)))
-            )
+            chart = pictures.sizes(*map(list, zip(*sizes, strict=True)), size=(850, 220))
+            drawn.append(Picture("Rows learned from", charts.draw(chart, alt=alt)))
         yield Section(
             "over-time",
             f"{label} over time",

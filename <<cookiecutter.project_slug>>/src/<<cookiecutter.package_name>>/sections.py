@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from . import importance, pictures
+from . import charts, importance, pictures
 from .document import Cell, Picture, Section, Table, moment
 from .drift import Drift
 from .evaluation import METRICS, Array, Coded, Metric, evaluate
@@ -124,25 +124,22 @@ def _classification(facts: "Facts") -> Iterator[Section]:
         drawn = [
             Picture(
                 "ROC",
-                pictures.draw(
+                charts.draw(
                     pictures.roc(models),
-                    name="roc",
                     alt=f"ROC curve of {what}; area {shown['roc_auc']:.3f}",
                 ),
             ),
             Picture(
                 "Precision and recall",
-                pictures.draw(
+                charts.draw(
                     pictures.precision_recall(models),
-                    name="precision-recall",
                     alt=f"Precision over recall of {what}; average precision {shown['average_precision']:.3f}",
                 ),
             ),
             Picture(
                 "Calibration",
-                pictures.draw(
+                charts.draw(
                     pictures.calibration(models),
-                    name="calibration",
                     alt=f"Share that came true over the probability given, of {both}; on the diagonal they agree",
                 ),
             ),
@@ -234,25 +231,22 @@ def _regression(facts: "Facts") -> Iterator[Section]:
     drawn = [
         Picture(
             "Predicted against actual",
-            pictures.draw(
-                pictures.predicted_against_actual(truth, own, kind="actual_vs_predicted"),
-                name="predicted",
+            charts.draw(
+                pictures.actual_over_predicted(truth, own),
                 alt=f"Actual over predicted values of the challenger, around the diagonal; R² {r2:.3f}",
             ),
         ),
         Picture(
             "Residuals over predictions",
-            pictures.draw(
-                pictures.predicted_against_actual(truth, own, kind="residual_vs_predicted"),
-                name="residuals",
+            charts.draw(
+                pictures.residuals_over_predicted(truth, own),
                 alt="Errors of the challenger over its predictions, around zero",
             ),
         ),
         Picture(
             "Spread of the errors",
-            pictures.draw(
+            charts.draw(
                 pictures.residuals(errors),
-                name="spread",
                 alt=f"Histogram of the errors of {' and '.join(errors)}",
             ),
         ),
