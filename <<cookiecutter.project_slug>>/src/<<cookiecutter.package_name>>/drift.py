@@ -128,7 +128,7 @@ def _learn_number(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, A
     if len(numbers) > EDGE_ROWS:
         sample = numbers[np.random.default_rng(0).integers(0, len(numbers), EDGE_ROWS)]
     edges = np.unique(np.quantile(sample, np.arange(1, BINS) / BINS, method="inverted_cdf"))
-    smallest = numbers.min()
+    smallest = np.min(numbers)
     if edges[0] == smallest:  # the value that most rows have: give what falls below it a bin of its own
         edges = np.concatenate([[np.nextafter(smallest, -np.inf)], edges])
     return {
@@ -138,7 +138,7 @@ def _learn_number(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, A
         "standard_deviation": float(numbers.std()),
         "minimum": float(smallest),
         "median": float(np.quantile(sample, 0.5)),
-        "maximum": float(numbers.max()),
+        "maximum": float(np.max(numbers)),
     }
 
 
