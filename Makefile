@@ -15,7 +15,7 @@ setup: .venv/.installed  ## Create .venv from the lock
 
 .venv/.installed: requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
 test: setup  ## Render the template every way and run what it renders; ARGS are pytest's
