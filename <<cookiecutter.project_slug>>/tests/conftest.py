@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -109,17 +110,20 @@ def prefect_api(server: str, tmp_path: Path) -> Iterator[str]:
 
 
 class Receiver(http.server.ThreadingHTTPServer):
-    """An HTTP server that keeps the JSON payloads posted to it and answers with `status`."""
+    """An HTTP server that keeps the JSON payloads posted to it and answers with `status`, while it `answers`."""
 
     def __init__(self) -> None:
         self.payloads: list[dict[str, str]] = []
         self.status = 200
+        self.answers = threading.Event()
+        self.answers.set()
         super().__init__(("127.0.0.1", 0), _Handler)
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Close the port; a second time is no harm."""
+        self.answers.set()
         self.shutdown()
         self.server_close()
         self._thread.join()
@@ -131,8 +135,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.payloads.append(json.loads(body))
-        self.send_response(self.server.status)
-        self.end_headers()
+        self.server.answers.wait()
+        with suppress(ConnectionError):  # nobody waits for ever
+            self.send_response(self.server.status)
+            self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output clean."""
@@ -145,7 +151,7 @@ def receiver(prefect_api: str, settings: Settings) -> Iterator[Receiver]:
     from pydantic import SecretStr
 
     server = Receiver()
-    block = SlackWebhook(url=SecretStr(f"json://127.0.0.1:{server.server_port}"))
+    block = SlackWebhook(url=SecretStr(f"json://127.0.0.1:{server.server_port}/hidden-token"))
     block.save(str(settings.notifications.block).removeprefix("slack-webhook/"), overwrite=True)
     yield server
     server.stop()

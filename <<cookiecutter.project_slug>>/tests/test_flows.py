@@ -98,30 +98,6 @@ def test_the_error_of_a_bug_reaches_the_caller_and_the_team(
     assert "a bug" in receiver.payloads[-1]["message"]
 
 
-@pytest.mark.parametrize("trouble", ["block missing", "receiver broken", "receiver gone"])
-def test_a_message_that_cannot_be_sent_is_a_warning(
-    settings: Settings,
-    receiver: Receiver,
-    trouble: str,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    if trouble == "block missing":
-        monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
-        get_settings.cache_clear()
-    elif trouble == "receiver broken":
-        receiver.status = 500
-    else:
-        receiver.stop()
-
-    recorded = retrain()
-
-    assert recorded["verdict"] == "promoted"
-    warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
-    assert any(recorded["reason"] in warning for warning in warnings)
-    assert "json://" not in caplog.text
-
-
 def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Settings) -> None:
     first, again = retrain(), retrain()
     table = settings.resolve(settings.data.source)

@@ -118,6 +118,13 @@ class ScheduleSettings(Section):
                 CronSim(self.cron, datetime.datetime.now())
             except CronSimError as error:
                 raise ValueError(f"cron is {self.cron!r}: {error}") from None
+        if self.rrule is not None:
+            from dateutil.rrule import rrulestr
+
+            try:
+                rrulestr(self.rrule)
+            except ValueError as error:
+                raise ValueError(f"rrule is {self.rrule!r}: {error}") from None
         try:
             zoneinfo.ZoneInfo(self.timezone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError):
