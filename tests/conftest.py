@@ -202,16 +202,18 @@ class Server:
             "PREFECT_HOME": str(self.home),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
 
-    def call(self, path: str, payload: Mapping[str, Any] | None = None) -> Any:
-        """Post the payload, or get if there is none; return the JSON answer, None if nothing is found."""
+    def call(self, path: str, payload: Mapping[str, Any] | None = None, *, method: str | None = None) -> Any:
+        """Post the payload, or get if there is none; return the JSON answer, None if there is none."""
         body = None if payload is None else json.dumps(payload).encode()
-        request = urllib.request.Request(self.api + path, body, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.api + path, body, headers, method=method)
         for patience in (1, 2, 4, 8, 0):
             try:
                 with urllib.request.urlopen(request, timeout=30) as answer:
-                    return json.load(answer)
+                    return json.loads(answer.read() or "null")
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     return None

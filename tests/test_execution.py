@@ -3,8 +3,6 @@
 import csv
 import json
 import random
-import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,7 @@ from .conftest import (
     Project,
     Receiver,
     Runner,
-    Server,
-    clean_environment,
     combinations,
-    ended,
-    run_of,
-    wait_for,
 )
 
 
@@ -221,65 +214,3 @@ def test_setup_slack_refuses_what_is_no_webhook_without_showing_it(
     assert "URL" in done.stderr
     assert "Traceback" not in done.stderr
     assert "x-secret" not in done.stdout + done.stderr
-
-
-def test_deploy_py_serves_a_run_and_stops_when_told(
-    own_copy: Bake, runner: Runner, server: Server, tmp_path: Path
-) -> None:
-    project = own_copy(
-        project_slug="served", package_name="served", schedule="15 4 * * 2", timezone="Asia/Tokyo"
-    )
-    log = tmp_path / "deploy.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [runner.environment / "python", "deploy.py"],
-            cwd=project.path,
-            env=clean_environment() | runner.variables(project, {}),
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        deployment = wait_for(lambda: server.call("/deployments/name/retrain/served"), trouble=log.read_text)
-        flow_run = run_of(server, deployment)
-        done = wait_for(lambda: ended(server, flow_run), trouble=log.read_text)
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-
-    assert done["state_type"] == "COMPLETED", log.read_text()
-    assert code == 0, log.read_text()
-    assert "Traceback" not in log.read_text()
-    assert champion(project)["version"]
-    assert_same_schedule(deployment, cron="15 4 * * 2", timezone="Asia/Tokyo")
-
-
-def test_prefect_yaml_deploys_to_a_work_pool(own_copy: Bake, runner: Runner, server: Server) -> None:
-    project = own_copy(
-        project_slug="pooled",
-        package_name="pooled",
-        work_pool="some-pool",
-        schedule="15 4 * * 2",
-        timezone="Asia/Tokyo",
-    )
-    runner.prefect(project, "work-pool", "create", "--type", "process", "some-pool")
-    runner.prefect(project, "deploy", "--all")
-    deployment = server.call("/deployments/name/retrain/pooled")
-    flow_run = run_of(server, deployment)
-
-    runner.prefect(project, "worker", "start", "--pool", "some-pool", "--run-once")
-
-    assert wait_for(lambda: ended(server, flow_run), trouble=str)["state_type"] == "COMPLETED"
-    assert champion(project)["version"]
-    assert_same_schedule(deployment, cron="15 4 * * 2", timezone="Asia/Tokyo")
-
-
-def assert_same_schedule(deployment: dict[str, Any], *, cron: str, timezone: str) -> None:
-    """One active schedule, one run at a time, however the deployment came about."""
-    (schedule,) = deployment["schedules"]
-    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == (cron, timezone)
-    assert schedule["active"]
-    assert not deployment["paused"]
-    assert deployment["global_concurrency_limit"]["limit"] == 1
-    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"

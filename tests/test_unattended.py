@@ -1,0 +1,364 @@
+"""What happens with nobody looking: on schedule, killed in the middle, away from its data; and what the team hears."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import (
+    Bake,
+    Project,
+    Receiver,
+    Runner,
+    Server,
+    clean_environment,
+    ended,
+    run_of,
+    wait_for,
+)
+from .test_execution import champion, files, write_table
+
+SECRET = "a-secret"  # in the webhook's URL
+
+# The user's own code, in the copy under test: a run waits here for as long as the test holds it.
+WAITING = """
+import os
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def label(frame):
+    while (PROJECT / "hold").exists():
+        (PROJECT / "held").write_text(str(os.getpid()))
+        time.sleep(0.05)
+    return frame
+
+
+def features(frame):
+    return frame
+"""
+
+# Registers the retrain deployment once for each set of schedule variables, and prints what the server has then.
+REGISTER = """
+import json
+import os
+import sys
+
+from prefect.client.orchestration import get_client
+
+from deploy import deployments
+from paused.settings import get_settings
+
+for variables in json.loads(sys.argv[1]):
+    os.environ.update({f"PAUSED_SCHEDULE__{name}": value for name, value in variables.items()})
+    get_settings.cache_clear()
+    deployment = deployments()[0].apply()
+    with get_client(sync_client=True) as client:
+        print(client.request("GET", f"/deployments/{deployment}").text)
+    for name in variables:
+        del os.environ[f"PAUSED_SCHEDULE__{name}"]
+"""
+
+
+class Unattended:
+    """A project with a receiver of its messages, whose retrains can be held in the middle."""
+
+    def __init__(self, project: Project, runner: Runner, receiver: Receiver, log: Path) -> None:
+        self.project, self.runner, self.receiver, self.log = project, runner, receiver, log
+        self.server = runner.server
+        (project.source / "features.py").write_text(WAITING)
+        runner.python(project, "setup_slack.py", variables={"SLACK_WEBHOOK_URL": receiver.url})
+        receiver.payloads.clear()
+
+    @contextmanager
+    def process(self, *command: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run one of the environment's commands in the background, in a group of its own."""
+        with self.log.open("a") as output:
+            process = subprocess.Popen(
+                [self.runner.environment / command[0], *command[1:]],
+                cwd=self.project.path,
+                env=clean_environment() | self.runner.variables(self.project, settings),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            (self.project.path / "hold").unlink(missing_ok=True)
+            process.kill()
+            process.wait()
+
+    def wait(self, what: Any, seconds: float = 60) -> Any:
+        return wait_for(
+            what, seconds=seconds, trouble=lambda: f"{self.log.read_text()}\n{self.receiver.payloads}"
+        )
+
+    def deployment(self, flow: str = "retrain") -> Any:
+        """Return a deployment as soon as it is registered."""
+        return self.wait(lambda: self.server.call(f"/deployments/name/{flow}/{self.project.slug}"))
+
+    def runs(self, **filters: Any) -> list[dict[str, Any]]:
+        """Return the runs of the retrain deployment."""
+        wanted = {"deployment_id": {"any_": [self.deployment()["id"]]}} | filters
+        return self.server.call("/flow_runs/filter", {"flow_runs": wanted, "sort": "START_TIME_ASC"})
+
+    def hold(self) -> None:
+        """Let the next retrain wait in its middle."""
+        (self.project.path / "held").unlink(missing_ok=True)
+        (self.project.path / "hold").touch()
+
+    def held(self) -> int:
+        """Return the process of the retrain that waits."""
+        held = self.project.path / "held"
+        return int(self.wait(lambda: held.exists() and held.read_text()))
+
+    def release(self) -> None:
+        (self.project.path / "hold").unlink()
+
+    def end(self, flow_run: str) -> dict[str, Any]:
+        """Return a run once it has ended."""
+        return self.wait(lambda: ended(self.server, flow_run))
+
+    def become_impatient(self) -> None:
+        """Let the server take a run for dead after 10 seconds of silence instead of minutes."""
+        name = {"name": {"any_": [f"{self.project.slug}: crash detection"]}}
+        (automation,) = self.server.call("/automations/filter", {"automations": name})
+        assert automation["trigger"]["within"] == 3 * 180
+        wanted = {key: automation[key] for key in ("name", "enabled", "actions", "trigger")}
+        wanted["trigger"]["within"] = 10
+        self.server.call(f"/automations/{automation['id']}", wanted, method="PUT")
+
+    def heartbeat(self, flow_run: str) -> None:
+        """Wait until the server has heard of a run, a moment after its start: before that it misses nothing."""
+        wanted = {
+            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "resource": {"id": [f"prefect.flow-run.{flow_run}"]},
+        }
+        self.wait(lambda: self.server.call("/events/filter", {"filter": wanted})["events"])
+
+    def message(self, subject: str) -> str:
+        """Return the body of the one message received with this subject, as soon as it comes."""
+
+        def received() -> list[str]:
+            return [
+                payload["message"]
+                for payload in self.receiver.payloads
+                if payload["title"] == f"{self.project.slug}: {subject}"
+            ]
+
+        (body,) = self.wait(received)
+        self.receiver.payloads.clear()
+        return body
+
+    def assert_untouched(self, models: dict[str, bytes]) -> None:
+        """Production is what it was, and the registry whole."""
+        assert files(self.project.path / "models") == models
+        assert self.runner.command(self.project, "registry", "verify", "--json") == []
+
+    def assert_secret_is_kept(self) -> None:
+        """The webhook's URL is in no log, no artifact and no file of the project."""
+        known = [self.log.read_bytes(), *files(self.project.path).values()]
+        for what in ("logs", "artifacts", "flow_runs", "task_runs"):
+            known.append(json.dumps(self.server.call(f"/{what}/filter", {})).encode())
+        assert not [text for text in known if SECRET.encode() in text]
+
+
+@pytest.fixture
+def unattended(own_copy: Bake, runner: Runner, receiver: Receiver, tmp_path: Path) -> Any:
+    """Return a function that renders a project with answers and sets its messages up."""
+
+    def make(name: str, **answers: str) -> Unattended:
+        project = own_copy(project_slug=name, package_name=name, slack_block=f"{name}-block", **answers)
+        return Unattended(project, runner, receiver, tmp_path / "process.log")
+
+    return make
+
+
+def triggers(server: Server, deployment: dict[str, Any]) -> list[Any]:
+    """Return what starts a deployment beside its schedule: the events, of what, and what is done."""
+    related = server.call(f"/automations/related-to/prefect.deployment.{deployment['id']}")
+    return [
+        (
+            automation["trigger"]["expect"],
+            automation["trigger"]["match"],
+            [action["type"] for action in automation["actions"]],
+            automation["enabled"],
+        )
+        for automation in related
+    ]
+
+
+def drift_triggers(project: str) -> list[Any]:
+    """Return what `triggers` must find for retrain, however it was deployed."""
+    return [
+        (["retraining.drift"], {"prefect.resource.id": f"retraining.{project}"}, ["run-deployment"], True)
+    ]
+
+
+def assert_scheduled(deployment: dict[str, Any], *, cron: str, timezone: str) -> None:
+    """One run at a time, and this cron among its schedules, active."""
+    spelt = [
+        (schedule["schedule"]["cron"], schedule["schedule"]["timezone"], schedule["active"])
+        for schedule in deployment["schedules"]
+        if "cron" in schedule["schedule"]
+    ]
+    assert spelt == [(cron, timezone, True)]
+    assert not deployment["paused"]
+    assert deployment["global_concurrency_limit"]["limit"] == 1
+    assert deployment["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_deploy_py_keeps_its_schedule_never_overlaps_and_says_what_it_cuts_short(unattended: Any) -> None:
+    life = unattended("served")
+    life.hold()
+    with life.process("python", "deploy.py", SCHEDULE__CRON="", SCHEDULE__INTERVAL="5") as process:
+        life.held()
+        (first,) = life.runs(state={"type": {"any_": ["RUNNING"]}})
+        second = life.end(run_of(life.server, life.deployment()))
+        life.server.call(f"/deployments/{life.deployment()['id']}/pause_deployment", {})
+        life.release()
+
+        assert first["auto_scheduled"]
+        assert (second["state_type"], second["state"]["message"]) == (
+            "CANCELLED",
+            "Deployment concurrency limit reached.",
+        )
+        assert life.end(first["id"])["state_type"] == "COMPLETED", life.log.read_text()
+        version = champion(life.project)["version"]
+        assert f"In production: {version}" in life.message(f"{version} promoted")
+        assert triggers(life.server, life.deployment()) == drift_triggers("served")
+
+        models = files(life.project.path / "models")
+        life.hold()
+        third = run_of(life.server, life.deployment())
+        life.held()
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=60)
+
+    assert life.end(third)["state_type"] == "CANCELLED"
+    assert f"In production: {version}" in life.message("retrain cancelled")
+    life.assert_untouched(models)
+    assert code == 0
+    assert "Traceback" not in life.log.read_text()
+    life.assert_secret_is_kept()
+
+
+def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(unattended: Any) -> None:
+    life = unattended("pooled", work_pool="some-pool", schedule="15 4 * * 2", timezone="Asia/Tokyo")
+    file = life.project.path / "prefect.yaml"
+    file.write_text(file.read_text().replace("    schedules:\n", "    schedules:\n      - interval: 5\n", 1))
+    life.runner.prefect(life.project, "work-pool", "create", "--type", "process", "some-pool")
+    life.runner.prefect(life.project, "deploy", "--all")
+    deployment = life.deployment()
+    worker = ("prefect", "worker", "start", "--pool", "some-pool")
+
+    with life.process(*worker) as process:
+        first = life.wait(lambda: life.runs(state={"type": {"any_": ["COMPLETED"]}}))[0]
+        life.server.call(f"/deployments/{deployment['id']}/pause_deployment", {})
+        assert first["auto_scheduled"]
+        assert_scheduled(deployment, cron="15 4 * * 2", timezone="Asia/Tokyo")
+        assert triggers(life.server, deployment) == drift_triggers("pooled")
+        version = champion(life.project)["version"]
+        models = files(life.project.path / "models")
+
+        life.hold()
+        killed = run_of(life.server, deployment)
+        os.kill(life.held(), signal.SIGKILL)
+        assert life.end(killed)["state_type"] == "CRASHED"
+        said = life.message("retrain crashed")
+        assert "SIGKILL" in said
+        assert f"In production: {version}" in said
+        life.assert_untouched(models)
+
+        life.become_impatient()
+        life.hold()
+        left = run_of(life.server, deployment)
+        life.held()
+        life.heartbeat(left)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert life.end(left)["state"]["message"] == "Its heartbeats stopped."
+        assert "no heartbeat for 9 minutes" in life.message("retrain crashed")
+        life.assert_untouched(models)
+
+    with life.process(*worker) as process:
+        life.hold()
+        orphan = run_of(life.server, deployment)
+        life.held()
+        process.kill()
+        process.wait()
+        life.release()
+        assert life.end(orphan)["state_type"] == "CRASHED"
+        assert f"In production: {version}" in life.message("retrain crashed")
+    life.assert_untouched(models)
+    life.assert_secret_is_kept()
+
+
+def shifted(row: int) -> float:
+    """Return a value that training has never seen."""
+    return 500 + row % 50
+
+
+def test_drift_that_stays_retrains_by_itself(unattended: Any) -> None:
+    life = unattended("drifting", data_source="table.csv", target_column="left")
+    table = life.project.path / "table.csv"
+    write_table(table)
+    first = life.runner.command(life.project, "retrain", "--json")["version"]
+    life.message(f"{first} promoted")
+
+    with life.process("python", "deploy.py", SCHEDULE__CRON=""):
+        retrain, monitor = life.deployment("retrain"), life.deployment("monitor")
+        assert retrain["schedules"] == []
+        write_table(table, rows=410)
+        assert not life.runner.command(life.project, "monitor", "--json")["retrain"]
+        write_table(table, rows=420, usage=shifted, left=lambda row: "no" if row % 7 > 3 else "yes")
+        assert not life.runner.command(life.project, "monitor", "--json")["retrain"]
+        assert life.receiver.payloads == []
+
+        write_table(table, rows=430, usage=shifted, left=lambda row: "no" if row % 7 > 3 else "yes")
+        assert life.end(run_of(life.server, monitor))["state_type"] == "COMPLETED", life.log.read_text()
+        assert "usage" in life.message("the data drifted, a retrain is asked for")
+        (triggered,) = life.wait(life.runs)
+        assert life.end(triggered["id"])["state_type"] == "COMPLETED", life.log.read_text()
+
+    second = champion(life.project)["version"]
+    assert second != first
+    assert f"In production: {second}" in life.message(f"{second} promoted")
+    assert [run["id"] for run in life.runs()] == [triggered["id"]]
+
+
+def test_schedules_of_every_kind_are_registered_and_paused_ones_paused(
+    own_copy: Bake, runner: Runner, server: Server
+) -> None:
+    project = own_copy(
+        project_slug="paused", package_name="paused", schedule="15 4 * * 2", timezone="Asia/Tokyo"
+    )
+    (project.path / "register.py").write_text(REGISTER)
+    kinds = [
+        {},
+        {"CRON": "", "RRULE": "FREQ=WEEKLY;BYDAY=SA"},
+        {"CRON": "", "INTERVAL": "3600", "ACTIVE": "false"},
+    ]
+
+    done = runner.python(project, "register.py", json.dumps(kinds))
+
+    by_cron, by_rule, by_interval = (json.loads(line) for line in done.stdout.splitlines())
+    assert_scheduled(by_cron, cron="15 4 * * 2", timezone="Asia/Tokyo")
+    ((rule, active), (interval, paused)) = (
+        (schedule["schedule"], schedule["active"])
+        for deployment in (by_rule, by_interval)
+        for schedule in deployment["schedules"]
+    )
+    assert (active, paused) == (True, False)
+    assert rule["rrule"].endswith("FREQ=WEEKLY;BYDAY=SA")
+    assert rule["timezone"] == "Asia/Tokyo"
+    assert (interval["interval"], interval["timezone"]) == (3600, "Asia/Tokyo")
