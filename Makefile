@@ -6,7 +6,7 @@ RENDER := <<cookiecutter.project_slug>>
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test demo check lock
+.PHONY: help setup test demo check lock pictures
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ demo: setup  ## Render the defaults into demo/, retrain twice, show the decision
 	demo/$(SLUG)/$(BIN)/$(SLUG) registry list
 	demo/$(SLUG)/$(BIN)/$(SLUG) registry explain
 	@echo "The registry: $(CURDIR)/demo/$(SLUG)/models"
+
+pictures: setup  ## Make the pictures of the README from a real run
+	$(BIN)/python benchmarks/pictures.py
 
 check: setup  ## Lint and format check of the hooks, tests and benchmarks
 	$(BIN)/ruff check hooks tests benchmarks

@@ -24,4 +24,6 @@ def test_a_server_on_postgresql_runs_a_retrain_and_remembers_it(
         runs = server.call("/flow_runs/filter", {})
 
     assert facts["verdict"] == "promoted"
-    assert [(run["state_type"], facts["version"][:8] in run["name"]) for run in runs] == [("COMPLETED", True)]
+    assert [(run["state_type"], facts["version"][-6:] in run["name"]) for run in runs] == [
+        ("COMPLETED", True)
+    ]

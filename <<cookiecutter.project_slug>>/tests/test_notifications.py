@@ -90,7 +90,7 @@ def test_keeping_the_champion_is_only_told_when_asked_for(
 
 
 def test_rollback_drift_and_silence_are_told(settings: Settings, receiver: Receiver) -> None:
-    window = {"reason": "usage drifted.", "source": "new.csv", "version": "v1"}
+    window = {"reason": "usage drifted.", "source": "new.csv", "version": "v1", "report": "drift.html"}
     messages = [
         notifications.rollback_message(project="churn", champion="v1", reason="v2 was too slow."),
         notifications.drift_message(project="churn", run="quiet-otter", link="http://ui", window=window),
@@ -107,7 +107,7 @@ def test_rollback_drift_and_silence_are_told(settings: Settings, receiver: Recei
     assert rollback["message"].startswith("Why: v2 was too slow.\nIn production: v1\nTo do: ")
     assert drift["title"] == "churn: the data drifted, a retrain is asked for"
     assert drift["message"].startswith(
-        "Run: quiet-otter http://ui\nWhy: usage drifted.\nData: new.csv\nIn production: v1\nTo do: "
+        "Run: quiet-otter http://ui\nWhy: usage drifted.\nData: new.csv\nReport: drift.html\nIn production: v1\nTo do: "
     )
     # The server fills the braces in; the template's own tests kill a run to see it.
     assert silence["title"] == "churn: {{ flow.name }} crashed"

@@ -85,6 +85,7 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
         _print_json(window)
     else:
         _print(window["reason"] + (" A retrain is asked for." if window["retrain"] else ""))
+        _print(f"report         {window['report']}")
 
 
 @app.command

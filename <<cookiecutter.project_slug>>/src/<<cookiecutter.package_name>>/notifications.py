@@ -89,6 +89,7 @@ def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) 
                 f"Run: {_linked(run, link)}",
                 f"Why: {window['reason']}",
                 f"Data: {window['source']}",
+                f"Report: {window['report']}",
                 f"In production: {window['version']}",
                 "To do: look whether the source is as it should be; the retrain starts by itself where it is deployed.",
             ]

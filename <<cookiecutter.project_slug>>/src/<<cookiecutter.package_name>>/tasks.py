@@ -46,6 +46,7 @@ from sklearn.pipeline import Pipeline
 from . import (
     data,
     drift,
+    drift_page,
     evaluation,
     models,
     monitoring,
@@ -403,7 +404,8 @@ def publish(recorded: dict[str, Any], *, settings: Settings) -> None:
     try:
         card = registry.read_file(registry.version(recorded["version"]), "card.md").decode()
         create_markdown_artifact(card, key="retrain", description=recorded["reason"])
-        name = f"retrain {recorded['version'][:8]} {recorded['verdict']} {recorded['version'][-6:]}"
+        version, verdict = recorded["version"], recorded["verdict"]
+        name = f"retrain {version[:4]}-{version[4:6]}-{version[6:8]} {verdict} {version[-6:]}"
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), name=name)
     except Exception as error:
@@ -533,12 +535,16 @@ def look(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
         promised=promised,
         worse=monitoring.is_worse(live, promised, settings=settings),
     )
-    windows = monitoring.History(settings.resolve(settings.monitor.folder)).add(entry)
-    get_run_logger().info(found.reason)
+    folder = settings.resolve(settings.monitor.folder)
+    windows = monitoring.History(folder).add(entry)
+    retrain = monitoring.asks_for_retrain(windows, settings=settings)
+    page = folder / "drift.html"
+    page.write_text(drift_page.drift_page(found, windows, project=settings.project, retrain=retrain))
+    get_run_logger().info("%s Report: %s", found.reason, page)
     create_table_artifact(
         [dict(row) for row in monitoring.summary(found)], key="drift", description=found.reason
     )
-    return dataclasses.asdict(entry) | {"retrain": monitoring.asks_for_retrain(windows, settings=settings)}
+    return dataclasses.asdict(entry) | {"retrain": retrain, "report": str(page)}
 
 
 @step()
