@@ -4,6 +4,7 @@ import logging
 import time
 
 import pytest
+from prefect.blocks.notifications import SlackWebhook
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled, Cancelling, Crashed, Failed, State
 from sqlalchemy import create_engine
@@ -163,6 +164,24 @@ def test_a_webhook_that_hangs_costs_seconds_whatever_its_own_time_limit(
     assert time.monotonic() - began < 3
     assert "TimeoutError" in caplog.text
     assert "subject\nbody" in caplog.text
+    assert "hidden-token" not in caplog.text
+
+
+def test_the_words_of_a_failing_block_may_hold_its_url_and_are_not_repeated(
+    settings: Settings, receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(block: SlackWebhook, **message: str) -> None:
+        raise OSError(f"POST {block.url.get_secret_value()} failed")
+
+    monkeypatch.setattr(SlackWebhook, "notify", fail)
+
+    assert not notifications.send(
+        Message("subject", "body"),
+        block=settings.notifications.block,
+        logger=logging.getLogger("tests"),
+    )
+
+    assert "OSError" in caplog.text
     assert "hidden-token" not in caplog.text
 
 
