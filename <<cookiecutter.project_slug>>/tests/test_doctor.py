@@ -9,6 +9,9 @@ import pytest
 from prefect.schedules import Cron
 
 from << cookiecutter.package_name >> import doctor
+from << cookiecutter.package_name >>.automations import (
+    register_crash_detection,
+)
 from << cookiecutter.package_name >>.flows import retrain
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings
 
@@ -26,6 +29,7 @@ def healthy(
     (settings.root / "requirements.lock").write_text("# nothing is pinned here\n")
     retrain()
     retrain.to_deployment(name=settings.project, schedules=[Cron("0 6 * * 1")], paused=False).apply()
+    register_crash_detection()
     with httpx.Client(base_url=prefect_api, timeout=30) as client:
         # Asking for work, as a runner does, is what makes a deployment ready.
         body = {"deployment_ids": [deployment(client, settings)]}
@@ -129,3 +133,10 @@ def test_a_block_that_is_not_there(
 ) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
     assert "nobody" in found("notifications").found
+
+
+def test_nobody_who_ends_a_run_that_was_killed(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}PROJECT", "unwatched")
+    assert "stays Running" in found("crash detection").found

@@ -135,6 +135,7 @@ def _check_api(settings: Settings) -> Iterator[Check]:
         yield Check("API", "ok", f"{url} answers")
         yield _check_version(str(server))
         yield from _check_deployment(client, settings.project)
+        yield _check_crash_detection(client, settings)
         yield _check_block(client, settings.notifications.block)
 
 
@@ -177,6 +178,20 @@ def _check_deployment(client: Any, project: str) -> Iterator[Check]:
         yield Check("worker", "error", f"nobody polls for retrain/{project}: its runs stay late", mend)
     else:
         yield Check("worker", "ok", "polling")
+
+
+def _check_crash_detection(client: Any, settings: Settings) -> Check:
+    name = f"{settings.project}: crash detection"
+    answer = client.post("/automations/filter", json={"automations": {"name": {"any_": [name]}}})
+    automations = answer.json() if answer.status_code == 200 else []
+    if not any(automation["enabled"] for automation in automations):
+        found = "none: a run that is killed together with its runner stays Running, and keeps the next from starting"
+        return Check("crash detection", "warning", found, "make deploy, or prefect deploy --all")
+    told = any(action["type"] == "send-notification" for one in automations for action in one["actions"])
+    if settings.notifications.block and not told:
+        found = "sends no message: the block was not there when it was registered"
+        return Check("crash detection", "warning", found, "save the block, then deploy again")
+    return Check("crash detection", "ok", "registered")
 
 
 def _check_block(client: Any, block: str | None) -> Check:
