@@ -151,7 +151,7 @@ class Workspace:
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PREFECT_", "ML_RETRAINING_"))
+            if not name.startswith(("PREFECT_", "ML_RETRAINING_", "PYTHON"))
         }
 
     def set_up(self) -> None:

@@ -110,9 +110,12 @@ class Metric:
 
 
 def _f1(coded: Coded) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(coded.y, coded.labels, average="weighted", zero_division=0))
+    """Return the mean of the classes' F1, weighted by their rows; from counts, for importance asks often."""
+    count = len(coded.classes)
+    rows = np.bincount(coded.y, minlength=count)
+    predicted = np.bincount(coded.labels, minlength=count)[:count]
+    right = np.bincount(coded.y[coded.y == coded.labels], minlength=count)
+    return float(np.average(2 * right / np.maximum(rows + predicted, 1), weights=rows))
 
 
 def _accuracy(coded: Coded) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 from .evaluation import Array, Metric, Predictions, evaluate, predict
 from .settings import ProblemType
 
-ROWS, REPEATS = 1000, 3
+ROWS, REPEATS = 500, 3
 BATCH_ROWS = 100_000  # predicted at a time
 
 
@@ -25,7 +25,7 @@ def permutation_importance(
 ) -> list[tuple[str, float, float]]:
     """Return column, mean and standard deviation of the worsening when its values are permuted (Breiman 2001).
 
-    On a sample of 1,000 rows, three times each. Many columns are predicted at once: scikit-learn's function
+    On a sample of 500 rows, three times each. Many columns are predicted at once: scikit-learn's function
     calls the pipeline for each, and the fixed cost of a call is most of what that takes. The worsening is in
     points of a score, or a share of the error.
 
