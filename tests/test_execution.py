@@ -214,3 +214,20 @@ def test_setup_slack_refuses_what_is_no_webhook_without_showing_it(
     assert "URL" in done.stderr
     assert "Traceback" not in done.stderr
     assert "x-secret" not in done.stdout + done.stderr
+
+
+COMMANDS = """
+from ml_retraining.cli import app, registry_app
+names = [name for name in app if not name.startswith("-")]
+print(*names, *(f"registry {name}" for name in registry_app if not name.startswith("-")), sep="\\n")
+"""
+
+
+def test_every_command_is_in_the_readme(bake: Bake, runner: Runner) -> None:
+    project = bake()
+    readme = (project.path / "README.md").read_text()
+
+    commands = runner.python(project, "-c", COMMANDS).stdout.split("\n")[:-1]
+
+    assert len(commands) > 8
+    assert [name for name in commands if f"{name}`" not in readme and f" {name}" not in readme] == []

@@ -10,7 +10,7 @@ import pytest
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from << cookiecutter.package_name >> import evaluation, models
+from << cookiecutter.package_name >> import evaluation, models, report
 from << cookiecutter.package_name >>.errors import DataError, RegistryError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.registry import open_registry
@@ -96,6 +96,27 @@ def test_the_error_of_a_bug_reaches_the_caller_and_the_team(
         retrain()
 
     assert "a bug" in receiver.payloads[-1]["message"]
+
+
+def test_a_report_that_cannot_be_written_leaves_the_registry_as_it_was(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted = retrain()["version"]
+    before = files(settings.root / "models")
+    (settings.root / "table.csv").write_text(
+        make_table(settings.problem_type, noise=0.01, seed=5).to_csv(index=False)
+    )
+
+    def broken(facts: report.Facts) -> str:
+        raise ZeroDivisionError("no picture")
+
+    monkeypatch.setattr(report, "page", broken)
+    with pytest.raises(ZeroDivisionError, match="no picture"):
+        retrain(accept_not_comparable=True)
+
+    assert files(settings.root / "models") == before
+    assert open_registry(settings).champion().id == promoted
+    assert "no picture" in receiver.payloads[-1]["message"]
 
 
 def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Settings) -> None:
