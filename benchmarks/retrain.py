@@ -275,6 +275,12 @@ def main() -> None:
         default=100_000,
         help="Compare the default estimator with the tutorial's at this size, once; 0 leaves it out.",
     )
+    parser.add_argument(
+        "--largest",
+        type=int,
+        default=10_000_000,
+        help="Retrain the render at this size too, once and alone; 0 leaves it out.",
+    )
     options = parser.parse_args()
 
     with TemporaryDirectory(prefix="retrain-benchmark-") as folder:
@@ -286,6 +292,10 @@ def main() -> None:
             estimators = {}
             if options.tutorial_estimator_rows:
                 estimators = compare_estimators(workspace, options.tutorial_estimator_rows)
+            largest = None
+            if options.largest:
+                table = workspace.generate(options.largest)
+                largest = workspace.run("render", table, "hist_gradient_boosting", 20_000)
         finally:
             server.terminate()
             server.wait()
@@ -294,6 +304,8 @@ def main() -> None:
         f"python benchmarks/retrain.py --rows {' '.join(map(str, options.rows))} --rounds {options.rounds}"
     )
     text = as_markdown(results, estimators, options.tutorial_estimator_rows, command)
+    if largest:
+        text += growth(results, options.largest, largest)
     (OUTPUT / "retrain.md").write_text(text)
     plot(results, OUTPUT / "retrain.svg")
     print(text)
@@ -374,6 +386,23 @@ def as_markdown(
             "",
             f"The default is {tutorial.seconds / default.seconds:.1f} times as fast.",
         ]
+    return "\n".join(lines) + "\n"
+
+
+def growth(results: dict[tuple[int, str], list[Run]], rows: int, largest: Run) -> str:
+    """Return how the render's time and memory grow up to the largest size."""
+    runs = {size: found for (size, way), found in results.items() if way == "render"} | {rows: [largest]}
+    lines = [
+        "",
+        "The render at every size; the largest once:",
+        "",
+        "| rows | wall time (s) | peak memory (MB) | F1 |",
+    ]
+    lines.append("| ---: | ---: | ---: | ---: |")
+    for size, found in sorted(runs.items()):
+        seconds = statistics.median(run.seconds for run in found)
+        memory = statistics.median(run.peak_bytes for run in found)
+        lines.append(f"| {size:,} | {seconds:.1f} | {memory / 1e6:.0f} | {found[-1].f1_score:.4f} |")
     return "\n".join(lines) + "\n"
 
 
