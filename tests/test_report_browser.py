@@ -177,7 +177,7 @@ def test_a_report_is_drawn_whole_and_without_network(
     seen = text_of(browser, "body")
     assert [word for word in report.words if word not in seen] == []
     assert set(report.sections) <= set(text_of(browser, "h2").splitlines())
-    assert len(browser.find_elements("tag name", "svg")) >= (2 if name == "history" else 4)
+    assert len(browser.find_elements("tag name", "svg")) >= (2 if name == "history" else 3)
     assert browser.execute_script(EMPTY_PICTURES) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.execute_script(OVERFLOWING) == []

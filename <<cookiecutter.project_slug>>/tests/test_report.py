@@ -1,8 +1,10 @@
 """The report and the model card say what is so, and nothing in a table can break out of them."""
 
+import html as markup
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -11,22 +13,30 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import permutation_importance as reference
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import confusion_matrix, f1_score, mean_squared_error
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    mean_squared_error,
+    precision_score,
+    recall_score,
+)
 from sklearn.pipeline import make_pipeline
 
 from << cookiecutter.package_name >> import drift
+from << cookiecutter.package_name >>.charts import Chart, Series, draw
 from << cookiecutter.package_name >>.evaluation import METRICS, predict
 from << cookiecutter.package_name >>.history import history
 from << cookiecutter.package_name >>.importance import (
     ROWS,
     permutation_importance,
 )
+from << cookiecutter.package_name >>.pictures import sizes
 from << cookiecutter.package_name >>.promotion import decide
 from << cookiecutter.package_name >>.records import Record, Version
 from << cookiecutter.package_name >>.report import Facts, card, page
 from << cookiecutter.package_name >>.settings import GateSettings
 
-HOSTILE = '<script>alert(1)</script> | `x` & "y"'
+HOSTILE = '<script>alert(1)</script> | `x` & "y" &lt;'
 
 
 def version(name: str, metrics: dict[str, float], metric: str = "f1_score") -> Version:
@@ -132,11 +142,31 @@ def case(request: pytest.FixtureRequest) -> tuple[Facts, str]:
     return make(), headline
 
 
+BAR = '<th scope="col" class="">of the largest</th>'
+
+
 def text_of(html: str) -> str:
     text = re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL)
-    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&#34;", '"'), ("&#39;", "'"), ("&amp;", "&")):
-        text = text.replace(entity, character)
-    return " ".join(text.split())
+    return " ".join(markup.unescape(text).split())
+
+
+def rows_of_page(html: str) -> list[list[str]]:
+    """Return every row of every table, as a reader sees it, without the cells that hold a bar."""
+    rows = [
+        re.findall(r"<t[hd][^>]*>(?!<span)(.*?)</t[hd]>", row, flags=re.DOTALL)
+        for row in re.findall(r"<tr>(.*?)</tr>", html.replace(BAR, ""), flags=re.DOTALL)
+    ]
+    return [[" ".join(markup.unescape(cell).split()) for cell in row] for row in rows]
+
+
+def rows_of_card(markdown: str) -> list[list[str]]:
+    lines = [line for line in markdown.splitlines() if line[:2] == "| "]
+    rows = [re.findall(r" ((?:\\.|[^|\\])*?) (?=\|)", line) for line in lines]
+    return [
+        [markup.unescape(re.sub(r"\\(.)", r"\1", cell)) for cell in row]
+        for row in rows
+        if not set("".join(row)) <= set("-:")
+    ]
 
 
 def test_page_and_card_open_with_the_decision(case: tuple[Facts, str]) -> None:
@@ -153,6 +183,10 @@ def test_page_and_card_open_with_the_decision(case: tuple[Facts, str]) -> None:
         assert (f"{facts.project} registry rollback" in text) == (facts.champion is not None)
     assert html == page(facts)
     assert markdown == card(facts)
+    assert rows_of_page(html) == rows_of_card(markdown)
+    assert ["seed", "3"] in rows_of_card(markdown)
+    undo = "registry rollback --to 20261113-060000-bbbbbb"
+    assert (undo in markdown) == (facts.decision.promoted and facts.champion is not None)
 
 
 def test_the_page_refers_to_nothing_outside(case: tuple[Facts, str]) -> None:
@@ -175,6 +209,16 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     scores = [f"{f1_score(truth, one, average='weighted'):.4f}" for one in (labels, other.labels)]
     assert f"| F1 (decides) | {scores[0]} | {scores[1]} |" in markdown
     assert "| 0.5000 |" in markdown  # as recorded
+    assert facts.predictions.probabilities is not None
+    chosen = facts.predictions.probabilities[:, 1] >= 0.7
+    by_class = [truth == "yes", labels == "yes"]
+    for what, (actual, said), more in (
+        ("yes", by_class, [f"{c + d}"]),
+        ("0.7", [truth == "yes", chosen], [f"{chosen.mean():.1%}"]),
+    ):
+        figures = [one(actual, said) for one in (precision_score, recall_score, f1_score)]
+        assert [what, *(f"{figure:.4f}" for figure in figures), *more] in rows_of_card(markdown)
+    assert ["customer", "one value a row"] in rows_of_card(markdown)
 
 
 def test_the_errors_are_those_of_scikit_learn() -> None:
@@ -202,10 +246,9 @@ def test_a_name_of_the_table_is_text_and_breaks_no_table() -> None:
     assert "<script" not in html
     assert HOSTILE in text_of(html)
     assert "<script" not in markdown
-    tables = [line for line in markdown.splitlines() if line.startswith("| ") and "alert" in line]
-    assert tables
-    assert all(len(re.findall(r"(?<!\\)\|", line)) in (4, 5, 7) for line in tables)
-    assert "one value a row" in text_of(html)
+    named = [row for row in rows_of_card(markdown) if row[0] == HOSTILE]
+    assert len(named) == 2  # what it goes by, data
+    assert [row for row in rows_of_page(html) if row[0] == HOSTILE] == named
 
 
 def test_importance_names_the_column_that_tells_and_agrees_with_scikit_learn() -> None:
@@ -253,3 +296,29 @@ def test_the_history_tells_of_every_decision() -> None:
     assert all(f"Because of {number} & <b>." in text for number in range(4))
     assert "rolled back" in text
     assert html.count("<svg") == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ends"),
+    [(3, r":\d[05]"), (40, ":(00|30)"), (3600, ":00"), (7 * 86_400, r"-\d\d"), (400 * 86_400, r"-\d\d")],
+)
+def test_an_axis_of_time_names_round_moments_once(seconds: int, ends: str) -> None:
+    now = datetime(2026, 11, 21, 10, 15, 44, tzinfo=UTC)
+    moments = [now + timedelta(seconds=seconds * number) for number in range(5)]
+    svg = draw(sizes(moments, [900] * 5, size=(850, 220)), alt="rows")
+
+    names = re.findall(r'text-anchor="middle">([^<]+)</text>', svg)[:-1]  # the last is the other axis'
+    assert len(names) > 1
+    assert len(set(names)) == len(names)
+    assert all(re.search(f"{ends}$", name) for name in names)
+
+
+@pytest.mark.parametrize("name", ["long name " * 9, "fifteen letters"])
+def test_a_name_stays_on_the_picture(name: str) -> None:
+    series = [Series(np.arange(2), np.arange(2), "muted", name) for _ in range(3)]
+    svg = draw(Chart(series, "x", "y"), alt="lines")
+
+    legend = re.findall(r"translate\((\d+).*translate\((\d+).*>(.*)</text></g>", svg)
+    assert len(legend) == 3
+    assert all(int(left) + int(x) + 22 + 7 * len(text) <= 440 for left, x, text in legend)
+    assert all(text in (name, f"{name[:31]}…") for *_, text in legend)

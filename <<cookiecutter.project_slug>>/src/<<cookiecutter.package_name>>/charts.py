@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +15,17 @@ import numpy as np
 from .document import render
 from .evaluation import Array
 
-WIDTH, HEIGHT = 500.0, 380.0
+WIDTH, HEIGHT = 440.0, 340.0  # on a phone, letters stay about as large as the page's small print
 CHARACTER = 7.0  # about the width of one, for the room that labels need
 LINE = 20.0
+LABEL = 32  # characters in the legend
+_HOUR, _DAY = 3600, 86_400
+_TIME_STEPS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(60 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
+    *(_HOUR * hours for hours in (1, 2, 3, 6, 12)),
+    *(_DAY * days for days in (1, 2, 7, 14, 28, 91, 182, 365)),
+)
 
 Shape = Literal["line", "dotted", "dashed", "steps", "points", "circles", "triangles", "diamonds", "crosses"]
 _Place = Callable[[Any], Any]
@@ -63,10 +72,10 @@ class Chart:
         y_label: Beside the axis.
         x_range: Of the axis; that of the values if None.
         y_range: Likewise.
-        x_format: How a number on the axis is written; None chooses.
-        y_format: Likewise.
+        x_is_time: Whether x is in seconds since 1970.
+        y_format: How a number on the axis is written; None chooses.
         upright: Places on the x axis with a dashed line across, with colour and label.
-        size: Width and height, in the units of a 500 by 380 chart.
+        size: Width and height, in units of which a letter is 13 high.
     """
 
     series: Sequence[Series]
@@ -74,7 +83,7 @@ class Chart:
     y_label: str
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
-    x_format: Callable[[float], str] | None = None
+    x_is_time: bool = False
     y_format: Callable[[float], str] | None = None
     upright: Sequence[tuple[float, str, str]] = field(default_factory=tuple)
     size: tuple[float, float] = (WIDTH, HEIGHT)
@@ -91,12 +100,13 @@ def draw(chart: Chart, *, alt: str) -> str:
     places = [place for place, *_ in chart.upright]
     x_range = chart.x_range or _range([*(one.x for one in chart.series), places])
     y_range = chart.y_range or _range([one.y for one in chart.series])
-    x_ticks, y_ticks = _ticks(*x_range), _ticks(*y_range)
-    x_names = _names(x_ticks, chart.x_format)
+    x_ticks, y_ticks = (_times if chart.x_is_time else _ticks)(*x_range), _ticks(*y_range)
+    x_names = _time_names(x_ticks) if chart.x_is_time else _names(x_ticks, None)
     y_names = _names(y_ticks, chart.y_format)
-    legend, rows = _legend(chart, width)
     left = 30 + CHARACTER * max(map(len, y_names), default=0)
-    right, top, bottom = width - 16, 10 + rows * LINE, height - 46
+    right = width - max(16, CHARACTER / 2 * max(map(len, x_names), default=0))
+    legend, rows = _legend(chart, width - left)
+    top, bottom = 10 + rows * LINE, height - 46
 
     def at_x(value: Any) -> Any:
         return left + (value - x_range[0]) / (x_range[1] - x_range[0]) * (right - left)
@@ -155,14 +165,15 @@ def _paths(series: Series, at_x: _Place, at_y: _Place, bottom: float) -> list[An
 
 
 def _legend(chart: Chart, width: float) -> tuple[list[Any], int]:
-    """Return place, path, colour, dashes, filling, shape and text of each entry, and how many rows they take."""
+    """Return place, path, colour, dashes, filling and text of each entry, and how many rows they take."""
     keys = [(one.label, one.colour, one.shape, one.fill) for one in chart.series if one.label]
     keys += dict.fromkeys((label, colour, "dashed", False) for _, colour, label in chart.upright)
     entries: list[Any] = []
     x, row = 0.0, 0
-    for label, colour, shape, fill in keys:
+    for name, colour, shape, fill in keys:
+        label = name if len(name) <= LABEL else f"{name[: LABEL - 1]}…"
         room = 34 + CHARACTER * len(label)
-        if x and x + room > width - 20:
+        if x and x + room > width:
             x, row = 0.0, row + 1
         path, dashes = _KEYS.get(shape, "M0,0h16"), _DASHES.get(shape, "")
         filled = fill and shape in _MARKERS
@@ -186,6 +197,19 @@ def _ticks(low: float, high: float, *, count: int = 6) -> list[float]:
     power = 10.0 ** math.floor(math.log10(least))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
     return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _times(low: float, high: float, *, count: int = 6) -> list[float]:
+    """Return moments within the range, a round number of seconds to years apart."""
+    step = next((step for step in _TIME_STEPS if step * count >= high - low), _TIME_STEPS[-1])
+    step *= math.ceil((high - low) / step / count)
+    return [float(step * number) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _time_names(ticks: Sequence[float]) -> list[str]:
+    apart = ticks[1] - ticks[0] if len(ticks) > 1 else _HOUR
+    written = "%Y-%m-%d" if apart >= _DAY else "%d %b %H:%M" if apart >= 60 else "%H:%M:%S"
+    return [datetime.fromtimestamp(tick, UTC).strftime(written) for tick in ticks]
 
 
 def _names(ticks: Sequence[float], written: Callable[[float], str] | None) -> list[str]:

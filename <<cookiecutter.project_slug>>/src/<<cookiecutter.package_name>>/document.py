@@ -161,6 +161,7 @@ def markdown_table(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    for special in "\\`*_|[]":
+    text = text.replace("&", "&amp;")
+    for special in "\\`*_|[]~":
         text = text.replace(special, f"\\{special}")
     return " ".join(text.replace("<", "&lt;").split())

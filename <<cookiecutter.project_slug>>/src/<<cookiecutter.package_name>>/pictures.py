@@ -1,7 +1,7 @@
 """The report's pictures: which curves and points they show. How they are drawn stands in charts.py."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import numpy as np
 
@@ -183,19 +183,14 @@ def life(
             )
             series.append(Series(x, y, colour, verdict, shape, fill=fill))
     upright = [(moment, "bad", "rolled back") for moment in _seconds(rollbacks)]
-    return Chart(series, "", label, x_format=_date(moments), upright=upright, size=size)
+    return Chart(series, "", label, x_is_time=True, upright=upright, size=size)
 
 
 def sizes(moments: Sequence[datetime], rows: Sequence[int], *, size: tuple[float, float]) -> Chart:
     """Return how many rows each version learned from."""
     series = Series(_seconds(moments), np.asarray(rows), "challenger", markers=True)
-    return Chart([series], "", "rows", y_range=(0.0, max(rows) * 1.1), x_format=_date(moments), size=size)
+    return Chart([series], "", "rows", y_range=(0.0, max(rows) * 1.1), x_is_time=True, size=size)
 
 
 def _seconds(moments: Sequence[datetime]) -> Array:
     return np.array([moment.timestamp() for moment in moments], dtype=np.float64)
-
-
-def _date(moments: Sequence[datetime]) -> Callable[[float], str]:
-    short = (max(moments) - min(moments)).total_seconds() < 2 * 86400
-    return lambda seconds: f"{datetime.fromtimestamp(seconds, UTC):{'%d %b %H:%M' if short else '%Y-%m-%d'}}"

@@ -213,6 +213,8 @@ def _gauge(facts: Facts) -> Gauge | None:
     floor = next((one for one in reversed(floors) if not one.passed), floors[0] if floors else None)
     recorded = decision.stored_champion
     threshold = floor.threshold if floor else None
+    if threshold is None and recorded is None:
+        return None  # nothing to hold it against
     values = [value for value in (own, threshold, recorded) if value is not None]
     bounded = metric.greater_is_better and max(values) <= 1
     at = _scale([*values, 0.0, 1.0 if bounded else max(values) * 1.2], pad=0)

@@ -426,7 +426,11 @@ def _typical(learnt: Mapping[str, Any], rows: int) -> str:
         return " to ".join(moment.removesuffix("T00:00:00") for moment in learnt["range"])
     if "counts" not in learnt:
         return "none"
-    commonest = [f"{value} {count / max(1, rows):.0%}" for value, count in list(learnt["counts"].items())[:3]]
+    counts = list(learnt["counts"].items())[:3]
+    if learnt["distinct"] > len(counts) and all(count < rows / 100 for _, count in counts):
+        examples = f", such as {', '.join(value for value, _ in counts)}" if counts else ""
+        return f"{learnt['distinct']:,} values{examples}"
+    commonest = [f"{value} {count / max(1, rows):.0%}" for value, count in counts]
     more = learnt["distinct"] - len(commonest)
     return ", ".join(commonest) + (f", {more:,} more" if more else "")
 
