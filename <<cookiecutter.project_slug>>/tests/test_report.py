@@ -296,6 +296,11 @@ def test_the_history_tells_of_every_decision() -> None:
     assert all(f"Because of {number} & <b>." in text for number in range(4))
     assert "rolled back" in text
     assert html.count("<svg") == 2
+    lines = re.findall(r'd="M([\d.,L]+)"', html)
+    assert len(lines) > 1
+    for line in lines:  # time does not go back
+        places = [float(point.partition(",")[0]) for point in line.split("L")]
+        assert places == sorted(places)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def life(
     changed, held = champions
     series = []
     if changed:
-        until, scored = _seconds([*changed, moments[-1]]), np.array([*held, held[-1]])
+        until, scored = _seconds([*changed, max(moments[-1], changed[-1])]), np.array([*held, held[-1]])
         series.append(Series(until, scored, "challenger", "in production", "steps"))
     for verdict, (shape, colour, fill) in looks.items():
         chosen = [number for number, one in enumerate(verdicts) if one == verdict]
