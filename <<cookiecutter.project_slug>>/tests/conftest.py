@@ -103,9 +103,19 @@ def _wait_until_healthy(api: str, process: subprocess.Popen[bytes], log: Path) -
 @pytest.fixture
 def prefect_api(server: str, tmp_path: Path) -> Iterator[str]:
     """Point Prefect in this process at the session's server, with result storage of its own."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_LOCAL_STORAGE_PATH,
+        temporary_settings,
+    )
 
-    with temporary_settings({PREFECT_API_URL: server, PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results"}):
+    values = {
+        PREFECT_API_URL: server,
+        PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results",
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # each flow would wait for the end of its second
+    }
+    with temporary_settings(values):
         yield server
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prefect.schedules import Cron
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from << cookiecutter.package_name >> import doctor
 from << cookiecutter.package_name >>.automations import (
@@ -29,7 +30,8 @@ def healthy(
     (settings.root / "requirements.lock").write_text("# nothing is pinned here\n")
     retrain()
     retrain.to_deployment(name=settings.project, schedules=[Cron("0 6 * * 1")], paused=False).apply()
-    register_crash_detection()
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
+        register_crash_detection()
     with httpx.Client(base_url=prefect_api, timeout=30) as client:
         # Asking for work, as a runner does, is what makes a deployment ready.
         body = {"deployment_ids": [deployment(client, settings)]}

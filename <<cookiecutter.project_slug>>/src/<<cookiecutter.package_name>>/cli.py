@@ -3,7 +3,8 @@
 import datetime
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,7 +50,8 @@ def retrain(
     """Train on fresh data, compare with production, promote only what is really better."""
     from .flows import retrain as flow
 
-    facts = flow(source=source, as_of=as_of, accept_not_comparable=accept_not_comparable)
+    with _no_heartbeats():
+        facts = flow(source=source, as_of=as_of, accept_not_comparable=accept_not_comparable)
     if as_json:
         _print_json(facts)
         return
@@ -68,7 +70,8 @@ def score(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = Fa
     """Let the model in production predict a table, and write the predictions as Parquet."""
     from .flows import score as flow
 
-    facts = flow(source=source, as_of=as_of)
+    with _no_heartbeats():
+        facts = flow(source=source, as_of=as_of)
     if as_json:
         _print_json(facts)
     else:
@@ -80,7 +83,8 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
     """Hold new data against the training data, and ask for a retrain when they have drifted apart."""
     from .flows import monitor as flow
 
-    window = flow(source=source, as_of=as_of)
+    with _no_heartbeats():
+        window = flow(source=source, as_of=as_of)
     if as_json:
         _print_json(window)
     else:
@@ -219,6 +223,15 @@ def rollback(*, to: Annotated[str | None, Parameter(help="The version to put bac
 
     message = rollback_message(project=settings.project, champion=str(record.champion), reason=record.reason)
     send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
+
+
+@contextmanager
+def _no_heartbeats() -> Iterator[None]:
+    """Let no heartbeats be sent: whoever typed the command sees it die, and they round a run up to whole seconds."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def _registry() -> "Registry":
