@@ -17,6 +17,9 @@ from << cookiecutter.package_name >>.settings import (
 
 from .conftest import Receiver, make_table
 
+# What is typed and printed is the same for either type of problem.
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -127,7 +130,9 @@ def test_a_retrain_of_another_source_says_so_in_its_lineage(settings: Settings, 
 @pytest.mark.parametrize(
     "words", [(), ("registry",), ("retrain", "--help"), ("registry", "rollback", "--help")]
 )
-def test_help_needs_no_settings(run: Run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_needs_no_settings(
+    settings: Settings, run: Run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}PROBLEM_TYPE", "nonsense")
     get_settings.cache_clear()
 

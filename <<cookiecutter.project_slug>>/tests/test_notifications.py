@@ -20,6 +20,9 @@ from << cookiecutter.package_name >>.settings import (
 
 from .conftest import Receiver, make_table
 
+# What is told is the same for either type of problem.
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
 PASSWORD = "database-password"
 
 
