@@ -223,8 +223,8 @@ print(*names, *(f"registry {name}" for name in registry_app if not name.startswi
 """
 
 
-def test_every_command_is_in_the_readme(bake: Bake, runner: Runner) -> None:
-    project = bake()
+def test_every_command_is_in_the_readme(own_copy: Bake, runner: Runner) -> None:
+    project = own_copy()
     readme = (project.path / "README.md").read_text()
 
     commands = runner.python(project, "-c", COMMANDS).stdout.split("\n")[:-1]
