@@ -39,10 +39,9 @@ def retrain(
     challenger = tasks.train(training, estimator=estimator, settings=settings)
     scores = tasks.evaluate(challenger, holdout, settings=settings)
 
+    # Another retrain may decide between comparison and record: then there is a new champion to beat.
     recorded = None
-    while (
-        recorded is None
-    ):  # another retrain may have decided in between: then there is a new champion to beat
+    while recorded is None:
         comparison = tasks.compare_with_production(
             scores, holdout, settings=settings, accept_not_comparable=accept_not_comparable
         )

@@ -48,6 +48,7 @@ MISSING_VALUES = frozenset(
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 _SAMPLE_BYTES = 256 * 1024
+_READ_BYTES = 1024 * 1024
 _SAMPLE_RECORDS = 200
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
@@ -168,8 +169,9 @@ def _parts(path: Path, rows: int) -> "Iterator[pd.DataFrame]":
 
     kind = detect_format(path)
     if kind == "parquet":
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=rows):
+        # Without these three a whole row group, a million rows as pandas writes them, is read ahead and kept.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
+            for batch in file.iter_batches(batch_size=rows, use_threads=False):
                 yield _to_pandas(pa.Table.from_batches([batch]))
     elif kind == "json":
         with open_decompressed(path) as stream:
@@ -393,8 +395,9 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
 
     tables: list[pa.Table] = []
     for path in paths:
-        with _reading(path):
-            table = pq.read_table(path, partitioning=None)
+        # No read-ahead: it would hold the file's bytes beside the table.
+        with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
+            table = file.read()
         table = table.rename_columns(_column_names(table.column_names, path))
         if tables:
             _require_same_columns(tables[0].column_names, table.column_names, paths[0], path)
