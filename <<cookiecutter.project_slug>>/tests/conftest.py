@@ -84,6 +84,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         _wait_until_healthy(environment["PREFECT_API_URL"], process, log)
         yield environment["PREFECT_API_URL"]
+        _send_what_is_left()
     finally:
         process.terminate()
         process.wait()
@@ -98,6 +99,15 @@ def _wait_until_healthy(api: str, process: subprocess.Popen[bytes], log: Path) -
         except OSError:
             time.sleep(0.1)
     pytest.fail(f"The Prefect server did not start:\n{log.read_text()}")
+
+
+def _send_what_is_left() -> None:
+    """Let this process's events and logs reach the server while it is there: later it would try for a minute."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    EventsWorker.drain_all()
+    APILogWorker.drain_all()
 
 
 @pytest.fixture
