@@ -2,15 +2,18 @@
 
     python benchmarks/registry_crash.py                                 1,000 kills, 32 processes
     python benchmarks/registry_crash.py --kills 200 --processes 8       what the tests run
+    python benchmarks/registry_crash.py --store s3://bucket/models      the same in an object store
 
 After every kill the registry is verified: no file is damaged, no acknowledged decision is lost, the champion
 loads, and its description is right as soon as the registry is opened. The many promote once with the lock and
 once without it, since the registry must not depend on the lock. A kill loses nothing that the system holds in
-memory: this is about processes that die, not about power that fails. Needs Python alone, on Linux or macOS.
+memory: this is about processes that die, not about power that fails. Needs Python alone, on Linux or macOS, and
+obstore for an object store.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import pickle
@@ -26,7 +29,6 @@ from typing import Any
 PACKAGE = (
     Path(__file__).parents[1] / "<<cookiecutter.project_slug>>" / "src" / "<<cookiecutter.package_name>>"
 )
-KILLS_A_REGISTRY = 100
 MODEL = bytes(range(256)) * 200
 
 
@@ -37,16 +39,16 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=32)
     parser.add_argument("--promotions", type=int, default=5, help="promotions of each process")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--store", default="", help="URL of an empty place in an object store; none: a folder"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        import_package(folder)
-        for line in (
-            kill(folder, options.kills, random.Random(options.seed)),
-            promote_at_once(folder, options.processes, options.promotions, lock=True),
-            promote_at_once(folder, options.processes, options.promotions, lock=False),
-        ):
-            print(line, flush=True)
+        import_package(Path(name))
+        place = options.store or name
+        print(kill(place, options.kills, random.Random(options.seed)), flush=True)
+        for lock in (False,) if options.store else (True, False):
+            print(promote_at_once(place, options.processes, options.promotions, lock=lock), flush=True)
 
 
 def import_package(folder: Path) -> None:
@@ -58,20 +60,26 @@ def import_package(folder: Path) -> None:
     import project.registry  # noqa: F401
 
 
-def open_registry(folder: Path, *, lock: bool = True) -> Any:
-    """Open the registry in `folder` as a new process does, without writing what a dead one left unwritten."""
+def open_registry(place: str, *, lock: bool = True) -> Any:
+    """Open the registry in `place` as a new process does, without writing what a dead one left unwritten."""
+    from project.object_store import ObjectStore
     from project.registry import Registry
-    from project.storage import LocalStore
+    from project.storage import LocalStore, Store
 
-    store = LocalStore(folder / "models", base=folder)
+    store: Store = ObjectStore(place) if is_object_store(place) else LocalStore(Path(place) / "models")
     if not lock:
         store.lock = contextlib.nullcontext
     return Registry(store, metric="f1_score")
 
 
-def work(folder: Path, acknowledge: Callable[[int, str], None]) -> None:
+def is_object_store(place: str) -> bool:
+    """Return whether `place` is a URL, not a folder."""
+    return "://" in place
+
+
+def work(place: str, acknowledge: Callable[[int, str], None]) -> None:
     """Promote, keep, roll back and prune without end."""
-    registry = open_registry(folder)
+    registry = open_registry(place)
     registry.catch_up()
     for turn in range(1_000_000):
         version = registry.add_file(stage(registry), "report.html", b"report")
@@ -89,29 +97,27 @@ def stage(registry: Any) -> Any:
     return registry.stage(MODEL, metrics={"f1_score": 0.9}, lineage={})
 
 
-def kill(folder: Path, kills: int, rng: random.Random) -> str:
+def kill(place: str, kills: int, rng: random.Random) -> str:
     """Kill a working process `kills` times, each time at a random moment of its first few promotions."""
+    # An object store takes longer for each step, and for reading a long registry after each kill.
+    kills_a_registry, moment = (5, 0.25) if is_object_store(place) else (100, 0.06)
     started, decisions, acknowledged, unfinished, behind = time.perf_counter(), 0, 0, 0, 0
     for number in range(kills):
-        home = folder / f"killed{number // KILLS_A_REGISTRY}"
-        if number % KILLS_A_REGISTRY == 0:
-            home.mkdir()
+        home = f"{place}/killed{number // kills_a_registry}"
+        if number % kills_a_registry == 0:
             known: dict[int, str] = {}
         child, pipe = fork(lambda send, home=home: work(home, send))
-        time.sleep(rng.uniform(0, 0.06))
+        time.sleep(rng.uniform(0, moment))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        with os.fdopen(pipe) as lines:
-            received = [
-                line.split() for line in lines.read().splitlines(keepends=True) if line.endswith("\n")
-            ]
-        known |= {int(sequence): version for sequence, version in received}
+        received = [(int(sequence), version) for sequence, version in lines_of(pipe, whole=False)]
+        known |= dict(received)
         acknowledged += len(received)
-        behind += check(open_registry(home), known)
-        if number % KILLS_A_REGISTRY == KILLS_A_REGISTRY - 1 or number == kills - 1:
-            registry = open_registry(home)
-            decisions += len(registry.decisions())
-            unfinished += sum(problem.what == "is not decided on" for problem in registry.verify())
+        found = check(home, known)
+        behind += found["behind"]
+        if number % kills_a_registry == kills_a_registry - 1 or number == kills - 1:
+            decisions += found["decisions"]
+            unfinished += found["unfinished"]
     assert acknowledged, "no process came to record a decision before it was killed"
     return (
         f"{kills} kills in {time.perf_counter() - started:.0f} s: {decisions} decisions recorded,"
@@ -120,26 +126,39 @@ def kill(folder: Path, kills: int, rng: random.Random) -> str:
     )
 
 
-def check(registry: Any, acknowledged: dict[int, str]) -> bool:
-    """Assert every promise; return whether the champion's description was written only now."""
+def check(place: str, acknowledged: dict[int, str]) -> dict[str, int]:
+    """Assert every promise in a process of its own, as a client of an object store does not survive a fork."""
+    child, pipe = fork(lambda send: _check(place, acknowledged, send))
+    found = {name: int(number) for number, name in lines_of(pipe)}
+    assert os.waitpid(child, 0)[1] == 0, "a promise is broken"
+    return found
+
+
+def _check(place: str, acknowledged: dict[int, str], send: Callable[[int, str], None]) -> None:
+    registry = open_registry(place)
     problems = registry.verify()
     errors = [str(problem) for problem in problems if problem.severity == "error"]
     assert not errors, "\n".join(errors)
-    recorded = {record.sequence: record.version for record in registry.decisions()}
+    log = registry.decisions()
+    recorded = {record.sequence: record.version for record in log}
     assert acknowledged.items() <= recorded.items(), "an acknowledged decision is lost"
     registry.catch_up()
     if champion := registry.champion():
         assert registry.load_model(champion) == MODEL
-        description = json.loads((registry.store.root / "production_metrics.json").read_text())
+        description = json.loads(registry.store.read("production_metrics.json"))
         assert description["version"] == champion.id
-        assert (registry.store.base / description["model_path"]).exists()
-    return any("does not describe the champion yet" in problem.what for problem in problems)
+        assert description["model_path"] == registry.store.where(f"versions/{champion.id}/model.joblib")
+    assert all(after.champion_before == before.champion for before, after in itertools.pairwise(log)), (
+        "a decision does not follow from the one before"
+    )
+    send(len(log), "decisions")
+    send(sum(problem.what == "is not decided on" for problem in problems), "unfinished")
+    send(sum("does not describe the champion yet" in problem.what for problem in problems), "behind")
 
 
-def promote_at_once(folder: Path, processes: int, promotions: int, *, lock: bool) -> str:
+def promote_at_once(place: str, processes: int, promotions: int, *, lock: bool) -> str:
     """Let `processes` promote at the same time; each looks again when another was faster."""
-    home = folder / f"many-{lock}"
-    home.mkdir()
+    home = f"{place}/many-{lock}"
 
     def promote(send: Callable[[int, str], None]) -> None:
         from project.registry import StaleDecision
@@ -163,21 +182,25 @@ def promote_at_once(folder: Path, processes: int, promotions: int, *, lock: bool
     acknowledged: dict[int, str] = {}
     stale = 0
     for child, pipe in children:
-        with os.fdopen(pipe) as lines:
-            received = [line.split() for line in lines]
+        received = lines_of(pipe)
         assert os.waitpid(child, 0)[1] == 0, "a process failed"
         stale += sum(-int(number) for number, word in received if word == "stale")
         acknowledged |= {int(number): version for number, version in received if version != "stale"}
     seconds = time.perf_counter() - started
-    registry = open_registry(home)
-    check(registry, acknowledged)
-    log = registry.decisions()
-    assert len(acknowledged) == len(log) == processes * promotions, "a decision is lost"
-    assert [record.champion_before for record in log[1:]] == [record.champion for record in log[:-1]]
+    recorded = check(home, acknowledged)["decisions"]
+    assert len(acknowledged) == recorded == processes * promotions, "a decision is lost"
     return (
-        f"{processes} processes {'with' if lock else 'without'} the lock in {seconds:.1f} s: {len(log)}"
+        f"{processes} processes {'with' if lock else 'without'} a lock in {seconds:.1f} s: {recorded}"
         f" promotions recorded, 0 lost, {stale} made again because another was faster; verify found no error"
     )
+
+
+def lines_of(pipe: int, *, whole: bool = True) -> list[list[str]]:
+    """Return the words of each line that a child sent; the last may be unfinished where it is not `whole`."""
+    with os.fdopen(pipe) as lines:
+        return [
+            line.split() for line in lines.read().splitlines(keepends=True) if whole or line.endswith("\n")
+        ]
 
 
 def fork(run: Callable[[Callable[[int, str], None]], None]) -> tuple[int, int]:

@@ -424,3 +424,74 @@ def receiver() -> Iterator[Receiver]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def extras(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the render's lock with every extra once; return the environment's Python."""
+    folder = tmp_path_factory.mktemp("extras") / ".venv"
+    lock = bake().path / "requirements-extras.lock"
+    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
+    python = folder / "bin" / "python"
+    install = ("uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock)
+    run(*install, cwd=lock.parent, timeout=600)
+    return python
+
+
+def answers(port: int) -> bool:
+    """Return whether somebody listens on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(frozen=True)
+class S3:
+    """An S3 store on loopback with the bucket `bucket`, and the variables with which clients find it."""
+
+    url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a user sets."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def put(self, key: str, content: bytes) -> None:
+        """Put an object into the bucket, or make the bucket if the key is empty."""
+        # Whoever is anonymous may not replace what is there; the body of a form would not be kept.
+        headers = {"Authorization": "AWS key:signature", "Content-Type": "text/csv"}
+        url = f"{self.url}/bucket/{key}".rstrip("/")
+        request = urllib.request.Request(url, content, headers, method="PUT")
+        with urllib.request.urlopen(request, timeout=30):
+            pass
+
+    def get(self, key: str) -> bytes:
+        """Return an object of the bucket."""
+        request = urllib.request.Request(
+            f"{self.url}/bucket/{key}", headers={"Authorization": "AWS key:signature"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            content: bytes = answer.read()
+        return content
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """Run moto's S3 server on a free port."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(lambda: answers(port), trouble=lambda: "moto's server does not answer")
+        store = S3(f"http://127.0.0.1:{port}")
+        store.put("", b"")
+        yield store
+    finally:
+        process.terminate()
+        process.wait()

@@ -4,19 +4,15 @@ import functools
 import gzip
 import http.server
 import json
-import socket
 import sqlite3
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import SECRET, Bake, PostgreSQL, Project, clean_environment, free_port, run, wait_for
+from .conftest import S3, SECRET, Bake, PostgreSQL, Project, free_port, run
 
 ROWS = 500
 
@@ -49,18 +45,6 @@ def as_csv(separator: str = ",") -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-@pytest.fixture(scope="session")
-def extras(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the render's lock with every extra once; return the environment's Python."""
-    folder = tmp_path_factory.mktemp("extras") / ".venv"
-    lock = bake().path / "requirements-extras.lock"
-    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
-    python = folder / "bin" / "python"
-    install = ("uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock)
-    run(*install, cwd=lock.parent, timeout=600)
-    return python
-
-
 @pytest.fixture
 def project(own_copy: Bake) -> Project:
     return own_copy()
@@ -79,11 +63,6 @@ def fetch(project: Project, extras: Path) -> Fetch:
         return told
 
     return fetch
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_compressed_csv_of_several_files(project: Project, fetch: Fetch) -> None:
@@ -143,45 +122,15 @@ def test_nobody_listens_may_pass(fetch: Fetch) -> None:
     assert told["may_pass"]
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """Run moto's S3 server on a free port with a bucket; return its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(lambda: answers(port), trouble=lambda: "moto's server does not answer")
-        put(f"http://127.0.0.1:{port}/bucket", b"")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def put(url: str, content: bytes) -> None:
-    # Whoever is anonymous may not replace what is there; the body of a form would not be kept.
-    headers = {"Authorization": "AWS key:signature", "Content-Type": "text/csv"}
-    request = urllib.request.Request(url, content, headers, method="PUT")
-    with urllib.request.urlopen(request, timeout=30):
-        pass
-
-
-def test_s3(s3: str, fetch: Fetch) -> None:
-    environment = {
-        "AWS_ENDPOINT_URL": s3,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": SECRET,
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
+def test_s3(s3: S3, fetch: Fetch) -> None:
+    environment = s3.environment
     for month in (1, 2):
-        put(f"{s3}/bucket/months/{month}.csv", as_csv())
+        s3.put(f"months/{month}.csv", as_csv())
 
     first = fetch("s3://bucket/months/*.csv", variables=environment)
     again = fetch("s3://bucket/months/", variables=environment | {"AWS_DEFAULT_REGION": "eu-west-1"})
     unchanged = fetch("s3://bucket/months/*.csv", variables=environment)
-    put(f"{s3}/bucket/months/2.csv", as_csv().replace(b"basic", b"BASIC"))  # of the same size
+    s3.put("months/2.csv", as_csv().replace(b"basic", b"BASIC"))  # of the same size
     changed = fetch("s3://bucket/months/*.csv", variables=environment)
     missing = fetch("s3://bucket/nothing.csv", variables=environment)
 

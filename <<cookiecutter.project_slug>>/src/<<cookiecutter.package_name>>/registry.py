@@ -325,10 +325,13 @@ class Registry:
         return 0 < _promoted_by(self._pointer()) < ((last and last.promoted_by) or 0)
 
     def _describe_champion(self) -> None:
+        described = None
         try:
-            last = self._last()
-            if last and last.champion and self._pointer() != (description := self._description(last)):
-                self.store.write(POINTER, json.dumps(description, indent=2).encode())
+            # Where there is no lock, a slower process may write last what is no longer so: each looks again.
+            while (last := self._last()) and last.champion and last != described:
+                if self._pointer() != (description := self._description(last)):
+                    self.store.write(POINTER, json.dumps(description, indent=2).encode())
+                described = last
         except RegistryError as error:  # the decision stands, and whoever opens the registry next tries again
             logger.warning("The decision is recorded, but %s is not written yet: %s", POINTER, error)
 
@@ -484,10 +487,17 @@ class Registry:
 
 def open_registry(settings: "Settings") -> Registry:
     """Return the registry of the settings, caught up with a process that died."""
-    folder = settings.resolve(settings.registry.path)
-    registry = Registry(LocalStore(folder, base=settings.root), metric=settings.metric)
+    registry = Registry(_store(settings), metric=settings.metric)
     registry.catch_up()
     return registry
+
+
+def _store(settings: "Settings") -> Store:
+    if "://" in settings.registry.path:
+        from .object_store import ObjectStore
+
+        return ObjectStore(settings.registry.path)
+    return LocalStore(settings.resolve(settings.registry.path), base=settings.root)
 
 
 @contextmanager

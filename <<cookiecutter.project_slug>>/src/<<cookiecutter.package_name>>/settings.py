@@ -190,7 +190,10 @@ class NotificationSettings(Section):
 class RegistrySettings(Section):
     """Where models are kept."""
 
-    path: Path = Path("models")
+    path: str = Field(
+        default="models",
+        description="A folder, or what several machines share: s3://, gs:// or az:// and a path.",
+    )
     keep: int = Field(
         default=10, ge=1, description="Versions kept beside champion, staging and the rollback target."
     )

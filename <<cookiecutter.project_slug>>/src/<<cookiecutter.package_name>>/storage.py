@@ -28,6 +28,9 @@ class Store(Protocol):
     def where(self, key: str) -> str:
         """Return the path or URL of `key`, for messages and for scripts."""
 
+    def locate(self, key: str) -> str:
+        """Return the path or URL of `key` in full, good from anywhere."""
+
     def read(self, key: str) -> bytes:
         """Return the content of `key`; FileNotFoundError when there is none."""
 
@@ -68,6 +71,10 @@ class LocalStore:
         """Return the path of `key`, relative to the base folder when it lies in it."""
         path = self.root / key
         return str(path.relative_to(self.base) if self.base and path.is_relative_to(self.base) else path)
+
+    def locate(self, key: str) -> str:
+        """Return the absolute path of `key`."""
+        return str(self.root / key)
 
     def read(self, key: str) -> bytes:
         """Return the content of `key`; FileNotFoundError when there is none."""

@@ -370,7 +370,6 @@ def record(version: Version, comparison: Comparison, *, settings: Settings) -> d
     except RegistryError as error:
         get_run_logger().warning("Old versions were not removed: %s", error)
     champion = registry.champion()
-    folder = settings.resolve(settings.registry.path)
     return {
         "version": version.id,
         "verdict": decision.verdict,
@@ -378,8 +377,8 @@ def record(version: Version, comparison: Comparison, *, settings: Settings) -> d
         "metric": settings.metric,
         "metrics": version.metrics,
         "champion": champion and champion.id,
-        "registry": str(folder),
-        "report": str(folder / "versions" / version.id / "report.html"),
+        "registry": registry.store.locate("").rstrip("/"),
+        "report": registry.store.locate(f"versions/{version.id}/report.html"),
     }
 
 
