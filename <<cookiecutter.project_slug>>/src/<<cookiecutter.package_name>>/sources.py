@@ -270,7 +270,7 @@ def _copy_query(source: str, folder: Path, settings: Settings) -> None:
                 writer = stack.enter_context(pq.ParquetWriter(path, table.schema))
             writer.write_table(table)
     if not rows:
-        raise EmptyTableError(f"{redact(source)} has no rows.")
+        raise EmptyTableError(f"{redact(source)} has no rows for the `data.query` of the settings.")
     for path in folder.iterdir():
         _sync(path)
 

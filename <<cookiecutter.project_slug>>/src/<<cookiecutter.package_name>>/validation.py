@@ -97,7 +97,7 @@ def _classes(y: pd.Series, target: str) -> pd.Series:
         )
     if distinct < 2 and len(y):
         raise TargetError(
-            f"The target column {target!r} has one class only, {y.iloc[0]!r}, in all {len(y)} rows: "
+            f"The target column {target!r} has one class only, {y.iloc[:1].item()!r}, in all {len(y)} rows: "
             "there is nothing to tell apart."
         )
     return y
