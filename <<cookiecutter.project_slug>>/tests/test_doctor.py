@@ -1,6 +1,7 @@
 """Each fault that doctor is for, seeded for real, and a project without any."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,9 +34,12 @@ def healthy(
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
         register_crash_detection()
     with httpx.Client(base_url=prefect_api, timeout=30) as client:
-        # Asking for work, as a runner does, is what makes a deployment ready.
-        body = {"deployment_ids": [deployment(client, settings)]}
-        client.post("/deployments/get_scheduled_flow_runs", json=body).raise_for_status()
+        # Asking for work, as a runner does, is what makes a deployment ready, a moment after the answer.
+        name = deployment(client, settings)
+        deadline = time.monotonic() + 30
+        while client.get(f"/deployments/{name}").json()["status"] != "READY" and time.monotonic() < deadline:
+            body = {"deployment_ids": [name]}
+            client.post("/deployments/get_scheduled_flow_runs", json=body).raise_for_status()
         yield client
 
 

@@ -29,7 +29,7 @@ ROWS = 120
         ("classification", [None] * ROWS, "has no value in any of 120 rows"),
         ("classification", ["?", " "] * 60, "has no value in any of 120 rows"),
         ("classification", ["yes"] * ROWS, "has one class only, 'yes'"),
-        ("classification", [1, None] * 60, "has one class only"),
+        ("classification", [1, None] * 60, "has one class only, 1, in"),
         ("classification", np.linspace(0, 1, ROWS), "looks like regression: it has 120 different numbers"),
         ("classification", range(ROWS), "looks like regression"),
         ("classification", [f"order {row}" for row in range(ROWS)], "120 different values.*no class"),
