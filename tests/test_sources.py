@@ -49,18 +49,6 @@ def as_csv(separator: str = ",") -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-@pytest.fixture(scope="session")
-def extras(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the render's lock with every extra once; return the environment's Python."""
-    folder = tmp_path_factory.mktemp("extras") / ".venv"
-    lock = bake().path / "requirements-extras.lock"
-    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
-    python = folder / "bin" / "python"
-    install = ("uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock)
-    run(*install, cwd=lock.parent, timeout=600)
-    return python
-
-
 @pytest.fixture
 def project(own_copy: Bake) -> Project:
     return own_copy()
