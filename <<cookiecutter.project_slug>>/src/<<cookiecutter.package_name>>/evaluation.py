@@ -355,7 +355,7 @@ def cross_validate_score(
         fold_score(pipeline, X, truth, fold, metric=metric, problem_type=problem_type, threads=threads)
         for fold in divided
     ]
-    return mean_score(scores, metric=metric)
+    return mean_score(scores, metric=metric, rows=len(truth))
 
 
 def fold_score(
@@ -400,8 +400,8 @@ def fold_score(
     return got[metric]
 
 
-def mean_score(scores: Sequence[float], *, metric: str) -> float:
-    """Return the mean over the folds on which the metric is defined.
+def mean_score(scores: Sequence[float], *, metric: str, rows: int) -> float:
+    """Return the mean over those folds of so many rows on which the metric is defined.
 
     Raises:
         FoldError: there is none.
@@ -409,7 +409,7 @@ def mean_score(scores: Sequence[float], *, metric: str) -> float:
     defined = [score for score in scores if math.isfinite(score)]
     if not defined:
         raise FoldError(
-            f"Cross-validation found no fold of the training rows on which {metric} is defined. "
+            f"Cross-validation found no fold of the {rows} training rows on which {metric} is defined. "
             "Bring more rows, or set split.key_columns or gate.metric otherwise."
         )
     return float(np.mean(defined))

@@ -298,7 +298,7 @@ def _scores_on_workers(training: Part, settings: Settings) -> list[float]:
         ).result()
     count = len(folds)
     return [
-        evaluation.mean_score(scores[start : start + count], metric=settings.metric)
+        evaluation.mean_score(scores[start : start + count], metric=settings.metric, rows=len(part.y))
         for start in range(0, len(scores), count)
     ]
 
