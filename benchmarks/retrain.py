@@ -154,9 +154,14 @@ class Workspace:
             if not name.startswith(("PREFECT_", "ML_RETRAINING_", "PYTHON"))
         }
 
-    def set_up(self) -> None:
+    def set_up(self, *more_answers: str) -> None:
         """Render the project and install its lock."""
-        answers = ["project_name=ML Retraining", "project_slug=ml-retraining", "package_name=ml_retraining"]
+        answers = [
+            *more_answers,
+            "project_name=ML Retraining",
+            "project_slug=ml-retraining",
+            "package_name=ml_retraining",
+        ]
         command = ["cookiecutter", "--no-input", "-o", str(self.folder), str(TEMPLATE), *answers]
         self._call([sys.executable, "-m", *command])
         self._call(["make", "-C", str(self.project), "setup", f"PYTHON={sys.executable}"])

@@ -16,6 +16,8 @@ TAKEN = {
     "docs",
     "cookiecutter",
     "cyclopts",
+    "dask",
+    "distributed",
     "fastapi",
     "joblib",
     "matplotlib",

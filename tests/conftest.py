@@ -187,6 +187,18 @@ def environment(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
+@pytest.fixture(scope="session")
+def extras(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the render's lock with every extra once; return the environment's Python."""
+    folder = tmp_path_factory.mktemp("extras") / ".venv"
+    lock = bake().path / "requirements-extras.lock"
+    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
+    python = folder / "bin" / "python"
+    install = ("uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock)
+    run(*install, cwd=lock.parent, timeout=600)
+    return python
+
+
 @dataclass(frozen=True)
 class Server:
     """A Prefect server, and the environment of its clients."""
@@ -424,18 +436,6 @@ def receiver() -> Iterator[Receiver]:
         yield server
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def extras(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the render's lock with every extra once; return the environment's Python."""
-    folder = tmp_path_factory.mktemp("extras") / ".venv"
-    lock = bake().path / "requirements-extras.lock"
-    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
-    python = folder / "bin" / "python"
-    install = ("uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock)
-    run(*install, cwd=lock.parent, timeout=600)
-    return python
 
 
 def answers(port: int) -> bool:

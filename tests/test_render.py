@@ -170,6 +170,7 @@ def test_the_answers_are_the_settings(bake: Bake, answers: dict[str, str]) -> No
     assert config["gate"] == {"min_improvement": float(given["min_improvement"])}
     assert config["schedule"] == {"cron": given["schedule"], "timezone": given["timezone"]}
     assert config["notifications"] == {"block": f"slack-webhook/{given['slack_block']}"}
+    assert config.get("scale_out") == ({"runner": "dask"} if given["scale_out"] == "dask" else None)
 
 
 @every_variant

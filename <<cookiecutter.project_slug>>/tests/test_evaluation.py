@@ -174,7 +174,7 @@ def test_cross_validation_is_seeded_and_agrees_with_scikit_learn() -> None:
     other = cross_validate_score(
         LogisticRegression(), X, y, metric="accuracy", problem_type="classification", seed=4
     )
-    folds = evaluation._folds(y, "classification", folds=5, seed=3, groups=None, times=None)
+    folds = evaluation.divide(y, problem_type="classification", folds=5, seed=3)
     assert score == again != other
     assert score == pytest.approx(
         cross_val_score(LogisticRegression(), X, y, cv=folds, scoring="accuracy").mean()
@@ -186,10 +186,10 @@ def test_folds_keep_groups_together_and_respect_time() -> None:
     groups = np.arange(len(y)) % 37
     values = np.random.default_rng(0).normal(size=len(y))
     for truth, kind in ((y, "classification"), (values, "regression")):
-        for train, test in evaluation._folds(truth, kind, folds=5, seed=0, groups=groups, times=None):
+        for train, test in evaluation.divide(truth, problem_type=kind, seed=0, groups=groups):
             assert not set(groups[train]) & set(groups[test])
     times = np.random.default_rng(1).permutation(len(y))
-    folds = evaluation._folds(y, "classification", folds=5, seed=0, groups=groups, times=times)
+    folds = evaluation.divide(y, problem_type="classification", folds=5, seed=0, groups=groups, times=times)
     assert len(folds) == 5
     for train, test in folds:
         assert times[train].max() < times[test].min()
@@ -199,7 +199,7 @@ def test_folds_adapt_to_few_rows_of_a_class() -> None:
     X, y = make_rows(rows=60)
     y[y == "mid"] = "low"
     y[:3] = "top"
-    assert len(evaluation._folds(y, "classification", folds=5, seed=0, groups=None, times=None)) == 3
+    assert len(evaluation.divide(y, problem_type="classification", folds=5, seed=0)) == 3
     y[1:3] = "low"
     with pytest.raises(FoldError, match=r"at least 2 rows of the rarest class.*has 1"):
         cross_validate_score(LogisticRegression(), X, y, metric="f1_score", problem_type="classification")

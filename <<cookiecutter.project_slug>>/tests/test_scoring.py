@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >> import scoring, validation
+from << cookiecutter.package_name >> import scoring, tables, validation
 from << cookiecutter.package_name >>.models import make_pipeline
 from << cookiecutter.package_name >>.settings import ProblemType
 
@@ -81,3 +81,16 @@ def test_the_name_of_the_output_tells_data_and_model() -> None:
     assert len({name(), name(digest="e"), name(version="w"), name(source="other.csv")}) == 4
     assert name().startswith("new-rows-")
     assert "secret" not in name()
+
+
+def test_partitions_of_parquet_are_cut_where_the_whole_is(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    make_table("classification").assign(order=range(600)).to_parquet(path, row_group_size=70)
+
+    whole = [batch["order"].tolist() for batch in tables.batches([path], rows=50)]
+    cut = tables.partitions([path], rows=150)
+    parts = [batch["order"].tolist() for one in cut for batch in tables.batches([one], rows=50)]
+
+    assert len(cut) == 4
+    assert parts == whole
+    assert [len(batch) for batch in whole] == [50] * 12

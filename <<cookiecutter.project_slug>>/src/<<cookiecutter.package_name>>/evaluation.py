@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -349,28 +349,67 @@ def cross_validate_score(
             defined.
         UnknownMetricError: there is no such metric for the problem type.
     """
+    truth = np.asarray(y)
+    divided = divide(truth, problem_type=problem_type, folds=folds, seed=seed, groups=groups, times=times)
+    scores = [
+        fold_score(pipeline, X, truth, fold, metric=metric, problem_type=problem_type, threads=threads)
+        for fold in divided
+    ]
+    return mean_score(scores, metric=metric, rows=len(truth))
+
+
+def fold_score(
+    pipeline: Any,
+    X: pd.DataFrame,
+    y: Array,
+    fold: tuple[Array, Array],
+    *,
+    metric: str,
+    problem_type: ProblemType,
+    threads: int | None = None,
+) -> float:
+    """Return the score of one fold, nan where the metric is not defined on it.
+
+    Args:
+        pipeline: Unfitted; cloned.
+        X: The inputs, n rows.
+        y: Shape (n,), the truth.
+        fold: Positions of the rows to fit and of those to score, one of `divide`.
+        metric: A name of METRICS.
+        problem_type: Which metrics fit.
+        threads: How many threads the fit may use.
+
+    Raises:
+        UnknownMetricError: there is no such metric for the problem type.
+    """
     from sklearn.base import clone
 
     wanted = {metric: get_metric(metric, problem_type=problem_type)}
-    truth = np.asarray(y)
-    scores = []
+    train, test = fold
+    if problem_type == "classification" and len(pd.unique(y[train])) < 2:
+        return math.nan
     with thread_budget(threads):
-        for train, test in _folds(truth, problem_type, folds=folds, seed=seed, groups=groups, times=times):
-            if problem_type == "classification" and len(pd.unique(truth[train])) < 2:
-                continue
-            fitted = clone(pipeline).fit(X.iloc[train], truth[train])
-            predictions = predict(fitted, X.iloc[test], problem_type=problem_type)
-            got = evaluate(predictions, truth[test], problem_type=problem_type, metrics=wanted)
-            if metric not in got:
-                raise UnknownMetricError(
-                    f"Metric {metric!r} (gate.metric) needs probabilities, and the classifier has no "
-                    "predict_proba. Choose f1_score or accuracy, or an estimator with probabilities."
-                )
-            scores.append(got[metric])
+        fitted = with_jobs(clone(pipeline), threads).fit(X.iloc[train], y[train])
+        predictions = predict(fitted, X.iloc[test], problem_type=problem_type)
+    got = evaluate(predictions, y[test], problem_type=problem_type, metrics=wanted)
+    if metric not in got:
+        raise UnknownMetricError(
+            f"Metric {metric!r} (gate.metric) needs probabilities, and the classifier has no "
+            "predict_proba. Choose f1_score or accuracy, or an estimator with probabilities."
+        )
+    return got[metric]
+
+
+def mean_score(scores: Sequence[float], *, metric: str, rows: int) -> float:
+    """Return the mean over those folds of so many rows on which the metric is defined.
+
+    Raises:
+        FoldError: there is none.
+    """
     defined = [score for score in scores if math.isfinite(score)]
     if not defined:
         raise FoldError(
-            f"Cross-validation found no fold of the {len(truth)} training rows on which {metric} is defined. "
+            f"Cross-validation found no fold of the {rows} training rows on which {metric} is defined. "
             "Bring more rows, or set split.key_columns or gate.metric otherwise."
         )
     return float(np.mean(defined))
@@ -399,9 +438,30 @@ def thread_budget(threads: int | None) -> Iterator[None]:
         yield
 
 
-def _folds(
-    y: Array, problem_type: ProblemType, *, folds: int, seed: int, groups: Array | None, times: Array | None
+def with_jobs(pipeline: Any, threads: int | None) -> Any:
+    """Let joblib, too, keep within `threads`: steps that were made to use every core (`n_jobs=-1`) are told so."""
+    if threads is not None:
+        jobs = {
+            name: n for name, n in pipeline.get_params().items() if name.split("__")[-1] == "n_jobs" and n
+        }
+        pipeline.set_params(**{name: min(n, threads) if n > 0 else threads for name, n in jobs.items()})
+    return pipeline
+
+
+def divide(
+    y: Array,
+    *,
+    problem_type: ProblemType,
+    folds: int = FOLDS,
+    seed: int = 0,
+    groups: Array | None = None,
+    times: Array | None = None,
 ) -> list[tuple[Array, Array]]:
+    """Return the folds of `cross_validate_score`: positions to fit and to score; the same input, the same folds.
+
+    Raises:
+        FoldError: too few rows of a class or too few groups for two folds.
+    """
     from sklearn import model_selection
 
     rows = np.arange(len(y))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from . import tasks
+from . import scale_out, tasks
 
 Source = Annotated[str | None, Field(description="Another source than the one of the settings.")]
 AsOf = Annotated[
@@ -18,6 +18,7 @@ Accept = Annotated[bool, Field(description="Let a challenger replace a champion 
 
 @flow(
     name="retrain",
+    task_runner=scale_out.ChosenRunner(),
     on_failure=[tasks.tell_outcome],
     on_crashed=[tasks.tell_outcome],
     on_cancellation=[tasks.tell_outcome],
@@ -63,6 +64,7 @@ def retrain(
 
 @flow(
     name="score",
+    task_runner=scale_out.ChosenRunner(),
     on_failure=[tasks.tell_outcome],
     on_crashed=[tasks.tell_outcome],
     on_cancellation=[tasks.tell_outcome],

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,24 +17,51 @@ import pandas as pd
 from . import evaluation, preprocessing, validation
 from .settings import ProblemType
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @dataclass
-class Scored:
-    """What a scoring run wrote.
+class Counts:
+    """What was predicted.
 
     Attributes:
-        path: The Parquet file: row identifiers, `prediction`, `probability_<class>` for a classifier, `model_version`.
         rows: How many.
         predictions: How often each class was predicted; empty for a regression.
         unseen: By column, rows with a category that training did not have.
         total: Sum of the predicted values, for their mean; 0 for classes.
     """
 
-    path: Path
     rows: int = 0
     predictions: Counter[str] = field(default_factory=Counter)
     unseen: Counter[str] = field(default_factory=Counter)
     total: float = 0.0
+
+    def add(self, more: "Counts") -> None:
+        """Count another batch too."""
+        self.rows += more.rows
+        self.predictions.update(more.predictions)
+        self.unseen.update(more.unseen)
+        self.total += more.total
+
+
+@dataclass(frozen=True)
+class Part:
+    """One batch, scored and in a file of its own."""
+
+    path: Path
+    counts: Counts
+
+
+@dataclass
+class Scored(Counts):
+    """What a scoring run wrote.
+
+    Attributes:
+        path: The Parquet file: row identifiers, `prediction`, `probability_<class>` for a classifier, `model_version`.
+    """
+
+    path: Path = Path()
 
 
 def output_path(folder: Path, *, source: str, digest: str, version: str) -> Path:
@@ -73,27 +100,93 @@ def score(
         SchemaError: a batch does not fit the champion; nothing is written.
         DataError: there are no rows.
     """
+    done = (
+        score_batch(
+            pipeline,
+            batch,
+            version=version,
+            target=target,
+            problem_type=problem_type,
+            schema=schema,
+            identifiers=identifiers,
+        )
+        for batch in batches
+    )
+    return write(done, path, progress=progress)
+
+
+def score_batch(
+    pipeline: Any,
+    batch: pd.DataFrame,
+    *,
+    version: str,
+    target: str,
+    problem_type: ProblemType,
+    schema: validation.Schema | None,
+    identifiers: Iterable[str] = (),
+) -> tuple["pa.Table", Counts]:
+    """Predict one batch; see `score`."""
     import pyarrow as pa
+
+    X = preprocessing.inputs(batch, target=target)
+    counts = Counts()
+    if schema is not None:
+        new = validation.check(X, schema).new_categories
+        counts.unseen.update({column: sum(seen.values()) for column, seen in new.items()})
+    predictions = evaluation.predict(pipeline, X, problem_type=problem_type)
+    _count(counts, predictions)
+    return pa.Table.from_pydict(_columns(batch, predictions, identifiers, version)), counts
+
+
+def write(
+    batches: "Iterable[tuple[pa.Table, Counts]]",
+    path: Path,
+    *,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Scored:
+    """Write what `score_batch` made of each batch, in this order, aside; the file appears when it is complete.
+
+    Raises:
+        DataError: there are no rows.
+    """
     import pyarrow.parquet as pq
 
-    scored = Scored(path)
+    scored = Scored(path=path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _aside(path) as partial:
         writer = None
-        for batch in batches:
-            X = preprocessing.inputs(batch, target=target)
-            if schema is not None:
-                new = validation.check(X, schema).new_categories
-                scored.unseen.update({column: sum(counts.values()) for column, counts in new.items()})
-            predictions = evaluation.predict(pipeline, X, problem_type=problem_type)
-            table = pa.Table.from_pydict(_columns(batch, predictions, identifiers, version))
+        for table, counts in batches:
             writer = writer or pq.ParquetWriter(partial, table.schema)
             writer.write_table(table.cast(writer.schema))
-            _count(scored, predictions)
+            scored.add(counts)
             progress(scored.rows)
         if writer is None:
             raise validation.SchemaError("There are no rows to score.")
         writer.close()
     return scored
+
+
+def write_parts(batches: "Iterable[tuple[pa.Table, Counts]]", folder: Path, *, name: str) -> list[Part]:
+    """Write each batch to a file of its own; the same part written again, by whomever, is the same files."""
+    import pyarrow.parquet as pq
+
+    parts = []
+    for number, (table, counts) in enumerate(batches):
+        path = folder / f"{name}-{number:06d}.parquet"
+        with _aside(path) as partial:
+            pq.write_table(table, partial)
+        parts.append(Part(path, counts))
+    return parts
+
+
+def read_parts(parts: Iterable[Part]) -> "Iterator[tuple[pa.Table, Counts]]":
+    """Read what `write_parts` wrote, for `write`."""
+    import pyarrow.parquet as pq
+
+    for part in parts:
+        with pq.ParquetFile(part.path) as file:
+            yield file.read(), part.counts
+        part.path.unlink()
 
 
 def _columns(
@@ -111,7 +204,7 @@ def _columns(
     return columns
 
 
-def _count(scored: Scored, predictions: evaluation.Predictions) -> None:
+def _count(scored: Counts, predictions: evaluation.Predictions) -> None:
     scored.rows += len(predictions.labels)
     if predictions.classes is None and predictions.labels.dtype.kind == "f":
         scored.total += float(predictions.labels.sum())
@@ -122,7 +215,6 @@ def _count(scored: Scored, predictions: evaluation.Predictions) -> None:
 
 @contextmanager
 def _aside(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
     os.close(handle)
     try:

@@ -7,6 +7,7 @@ what config.toml says: with `CHURN_SCHEDULE__CRON=` there is no cron.
 
 import datetime
 import functools
+import importlib.util
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -178,6 +179,34 @@ class ScoreSettings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
 
 
+class ScaleOutSettings(Section):
+    """Where candidates, folds and parts of a table to score are computed."""
+
+    runner: Literal["threads", "dask"] = Field(
+        default="threads", description="`dask`: on worker processes, here or on other machines."
+    )
+    address: str | None = Field(
+        default=None,
+        description="Of a Dask scheduler, tcp://host:8786; empty: a cluster on this machine, for each run.",
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="Worker processes the work is cut for; empty: one for each core here."
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Threads a task on a worker computes with; empty: 1 at an address, else cores over workers.",
+    )
+
+    @model_validator(mode="after")
+    def _installed(self) -> "ScaleOutSettings":
+        if self.runner == "dask" and importlib.util.find_spec("prefect_dask") is None:
+            raise ValueError(
+                'runner = "dask" needs the extra `dask`: make setup LOCK=requirements-extras.lock'
+            )
+        return self
+
+
 class NotificationSettings(Section):
     """Who is told."""
 
@@ -228,6 +257,7 @@ class Settings(BaseSettings):
     monitor: MonitorSettings = MonitorSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     score: ScoreSettings = ScoreSettings()
+    scale_out: ScaleOutSettings = ScaleOutSettings()
     notifications: NotificationSettings = NotificationSettings()
     registry: RegistrySettings = RegistrySettings()
 

@@ -12,7 +12,7 @@ import logging
 import lzma
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
@@ -137,15 +137,44 @@ def read(paths: Sequence[Path]) -> "pd.DataFrame":
         frames = []
         for path, kind in zip(paths, kinds, strict=True):
             frames.append(_read_one(path, kind))
-            _require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
+            require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
         frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     if not len(frame):
         raise EmptyTableError(f"{_names(paths)} has no rows.")
     return frame
 
 
-def batches(paths: Sequence[Path], *, rows: int) -> "Iterator[pd.DataFrame]":
-    """Read the files in parts of at most `rows` rows, so that memory does not grow with the table.
+@dataclass(frozen=True)
+class Partition:
+    """A part of a table that can be read on its own: rows `start` to `stop` of a file, to its end if None."""
+
+    path: Path
+    start: int = 0
+    stop: int | None = None
+
+
+def partitions(paths: Sequence[Path], *, rows: int) -> list[Partition]:
+    """Cut the files into parts of at most `rows` rows; of CSV and JSON, which have no index, a file is one part.
+
+    Raises:
+        TableError: a file cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    found = []
+    for path in paths:
+        with _reading(path):
+            if detect_format(path) == "parquet":
+                total = int(pq.read_metadata(path).num_rows)
+                starts = range(0, total, rows)
+                found += [Partition(path, start, min(start + rows, total)) for start in starts]
+            else:
+                found.append(Partition(path))
+    return found
+
+
+def batches(paths: "Sequence[Path | Partition]", *, rows: int) -> "Iterator[pd.DataFrame]":
+    """Read the files, or partitions, in parts of at most `rows` rows: memory does not grow with the table.
 
     Columns of CSV and JSON are typed part by part; what reads them must take numbers and text for one another.
 
@@ -153,26 +182,31 @@ def batches(paths: Sequence[Path], *, rows: int) -> "Iterator[pd.DataFrame]":
         TableError: a file cannot be read, is truncated, or has other columns than the first.
     """
     first: list[str] | None = None
-    for path in paths:
+    wanted = [path if isinstance(path, Partition) else Partition(path) for path in paths]
+    for partition in wanted:
+        path = partition.path
         with _reading(path):
-            for part in _parts(path, rows):
+            for part in _parts(partition, rows):
                 part.columns = _column_names(part.columns, path)
                 first = first or list(part.columns)
-                _require_same_columns(first, list(part.columns), paths[0], path)
+                require_same_columns(first, list(part.columns), wanted[0].path, path)
                 yield part
 
 
-def _parts(path: Path, rows: int) -> "Iterator[pd.DataFrame]":
+def _parts(partition: Partition, rows: int) -> "Iterator[pd.DataFrame]":
     import pandas as pd
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = partition.path
     kind = detect_format(path)
     if kind == "parquet":
         # Without these three a whole row group, a million rows as pandas writes them, is read ahead and kept.
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
-            for batch in file.iter_batches(batch_size=rows, use_threads=False):
-                yield _to_pandas(pa.Table.from_batches([batch]))
+            groups, skipped = _row_groups(file.metadata, partition)
+            left = (partition.stop or file.metadata.num_rows) - partition.start
+            read = file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False)
+            for table in _cut(read, rows, skip=partition.start - skipped, take=left):
+                yield _to_pandas(table)
     elif kind == "json":
         with open_decompressed(path) as stream:
             if stream.read(64).lstrip()[:1] != b"{":
@@ -190,6 +224,47 @@ def _parts(path: Path, rows: int) -> "Iterator[pd.DataFrame]":
             pd.read_csv(stream, encoding=_encoding(path), chunksize=rows, **_csv_options(dialect)) as parts,
         ):
             yield from parts
+
+
+def _row_groups(metadata: Any, partition: Partition) -> tuple[list[int], int]:
+    """Return the row groups that hold rows of the partition, and how many rows come before them."""
+    groups, before, skipped = [], 0, 0
+    for number in range(metadata.num_row_groups):
+        after = before + metadata.row_group(number).num_rows
+        if after <= partition.start:
+            skipped = after
+        elif partition.stop is None or before < partition.stop:
+            groups.append(number)
+        before = after
+    return groups, skipped
+
+
+def _cut(batches: "Iterable[pa.RecordBatch]", rows: int, *, skip: int, take: int) -> "Iterator[pa.Table]":
+    """Cut `take` rows after the first `skip` into tables of `rows` rows, however the batches come.
+
+    Predictions may differ in their last bit with the rows predicted together: a part of a table has to be cut where
+    the whole is.
+    """
+    import pyarrow as pa
+
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if skip:
+            dropped = min(skip, batch.num_rows)
+            skip, batch = skip - dropped, batch.slice(dropped)
+        batch = batch.slice(0, take)
+        take -= batch.num_rows
+        while batch.num_rows:
+            missing = rows - sum(one.num_rows for one in waiting)
+            waiting.append(batch.slice(0, missing))
+            batch = batch.slice(missing)
+            if sum(one.num_rows for one in waiting) == rows:
+                yield pa.Table.from_batches(waiting)
+                waiting = []
+        if not take:
+            break
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def detect_format(path: Path) -> Format:
@@ -400,7 +475,7 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
             table = file.read()
         table = table.rename_columns(_column_names(table.column_names, path))
         if tables:
-            _require_same_columns(tables[0].column_names, table.column_names, paths[0], path)
+            require_same_columns(tables[0].column_names, table.column_names, paths[0], path)
             table = table.select(tables[0].column_names)
         tables.append(table)
     table = tables[0] if len(tables) == 1 else _concatenate(tables, paths)
@@ -453,7 +528,8 @@ def _column_names(names: Any, path: Path) -> list[str]:
     return clean
 
 
-def _require_same_columns(ours: list[str], theirs: list[str], first: Path, path: Path) -> None:
+def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: Path) -> None:
+    """Raise an error that names what one file has and the other has not."""
     if set(ours) == set(theirs):
         return
     gone, new = sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours))

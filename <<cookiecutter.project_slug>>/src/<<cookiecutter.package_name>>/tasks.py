@@ -8,11 +8,13 @@ import dataclasses
 import datetime
 import functools
 import hashlib
+import itertools
 import json
 import logging
+import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 from prefect import Flow, task, unmapped
 from prefect.artifacts import (
@@ -54,6 +57,7 @@ from . import (
     preprocessing,
     promotion,
     report,
+    scale_out,
     scoring,
     splitting,
     tables,
@@ -208,20 +212,52 @@ def split(
 @step(task_run_name="cross-validate {estimator}")
 def cross_validate(training: Part, *, estimator: str, settings: Settings, threads: int) -> float:
     """Score one candidate on folds of the training rows; the holdout plays no part in the choice."""
-    split = settings.split
+    part = _for_folds(training, settings)
     return evaluation.cross_validate_score(
         models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
-        training.X,
-        training.y,
+        part.X,
+        part.y,
         metric=settings.metric,
         problem_type=settings.problem_type,
         seed=settings.seed,
-        groups=splitting.group_codes(training.rows, keys=split.key_columns),
-        times=splitting.times(training.rows, column=str(split.time_column))
-        if split.method == "time"
-        else None,
+        groups=part.groups,
+        times=part.times,
         threads=threads,
     )
+
+
+def _for_folds(training: Part, settings: Settings) -> scale_out.TrainingPart:
+    split = settings.split
+    times = splitting.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
+    groups = splitting.group_codes(training.rows, keys=split.key_columns)
+    return scale_out.TrainingPart(training.X, np.asarray(training.y), groups, times)
+
+
+def _divide(part: scale_out.TrainingPart, settings: Settings) -> list[tuple[np.ndarray, np.ndarray]]:
+    return evaluation.divide(
+        part.y,
+        problem_type=settings.problem_type,
+        seed=settings.seed,
+        groups=part.groups,
+        times=part.times,
+    )
+
+
+@step(task_run_name="cross-validate {estimator}, fold {fold}")
+def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Settings) -> float:
+    """Score one candidate on one fold, on a worker, which reads the training part itself."""
+    part = scale_out.read(path)
+    score = evaluation.fold_score(
+        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
+        part.X,
+        part.y,
+        _divide(part, settings)[fold],
+        metric=settings.metric,
+        problem_type=settings.problem_type,
+        threads=scale_out.threads_per_task(settings.scale_out),
+    )
+    get_run_logger().info("%s, fold %d: %s %.4f", estimator, fold, settings.metric, score)
+    return score
 
 
 def choose_estimator(training: Part, *, settings: Settings) -> str:
@@ -232,11 +268,39 @@ def choose_estimator(training: Part, *, settings: Settings) -> str:
     names = settings.estimators
     if len(names) == 1:
         return names[0]
-    threads = max(1, (os.cpu_count() or 1) // len(names))
-    scores = cross_validate.map(
-        unmapped(training), estimator=list(names), settings=unmapped(settings), threads=unmapped(threads)
-    ).result()
+    scores = candidate_scores(training, settings=settings)
     return evaluation.best(dict(zip(names, scores, strict=True)), metric=settings.metric)
+
+
+def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
+    """Return the cross-validation score of each candidate of the settings, computed side by side."""
+    if settings.scale_out.runner == "dask":
+        return _scores_on_workers(training, settings)
+    names = settings.estimators
+    threads = max(1, (os.cpu_count() or 1) // len(names))
+    # BLAS has one limit for the process: the candidates, which end one by one, must find it there.
+    with evaluation.thread_budget(threads):
+        return cross_validate.map(
+            unmapped(training), estimator=list(names), settings=unmapped(settings), threads=unmapped(threads)
+        ).result()
+
+
+def _scores_on_workers(training: Part, settings: Settings) -> list[float]:
+    part = _for_folds(training, settings)
+    folds = range(len(_divide(part, settings)))
+    each = [(name, fold) for name in settings.estimators for fold in folds]
+    with scale_out.shared(part, settings=settings) as path:
+        scores = cross_validate_fold.map(
+            unmapped(path),
+            estimator=[name for name, _ in each],
+            fold=[fold for _, fold in each],
+            settings=unmapped(settings),
+        ).result()
+    count = len(folds)
+    return [
+        evaluation.mean_score(scores[start : start + count], metric=settings.metric, rows=len(part.y))
+        for start in range(0, len(scores), count)
+    ]
 
 
 @step(retries=2, retry_condition_fn=_may_pass)
@@ -452,7 +516,6 @@ def _schema_of(version: Version) -> validation.Schema | None:
 def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Let the champion, verified, predict the table batch by batch."""
     champion = champion_of(settings)
-    model = open_registry(settings).load_model(champion)
     path = scoring.output_path(
         settings.resolve(settings.score.folder),
         source=snapshot.source,
@@ -460,17 +523,14 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
         version=champion.id,
     )
     with _progress_shown(snapshot.rows) as progress:
-        scored = scoring.score(
-            model,
-            tables.batches([Path(path) for path in snapshot.paths], rows=settings.score.batch_rows),
-            path,
-            version=champion.id,
-            target=settings.data.target,
-            problem_type=settings.problem_type,
-            schema=_schema_of(champion),
-            identifiers=settings.score.identifiers or list(_left_out(model)),
-            progress=progress,
-        )
+        paths = [Path(path) for path in snapshot.paths]
+        if settings.scale_out.runner == "dask":
+            scored = _score_on_workers(
+                paths, path, champion, total=snapshot.rows, settings=settings, progress=progress
+            )
+        else:
+            model = open_registry(settings).load_model(champion)
+            scored = scoring.write(_scored(model, champion, paths, settings), path, progress=progress)
     facts = {
         "version": champion.id,
         "rows": scored.rows,
@@ -482,6 +542,65 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
     rows = [{"what": name, "value": str(value)} for name, value in facts.items()]
     create_table_artifact(rows, key="scored", description=f"{scored.rows:,} rows scored by {champion.id}")
     return facts
+
+
+def _scored(
+    model: Pipeline, version: Version, paths: Sequence[Path | tables.Partition], settings: Settings
+) -> Iterator[Any]:
+    """Score batch by batch."""
+    for batch in tables.batches(paths, rows=settings.score.batch_rows):
+        yield scoring.score_batch(
+            model,
+            batch,
+            version=version.id,
+            target=settings.data.target,
+            problem_type=settings.problem_type,
+            schema=_schema_of(version),
+            identifiers=settings.score.identifiers or list(_left_out(model)),
+        )
+
+
+@step(task_run_name="score part {number}")
+def score_part(
+    number: int, partition: tables.Partition, *, version: str, folder: Path, settings: Settings
+) -> list[scoring.Part]:
+    """Score one part of the table, on a worker, which reads it and the verified model itself."""
+    found, model = scale_out.model(version, settings=settings)
+    threads = scale_out.threads_per_task(settings.scale_out)
+    with evaluation.thread_budget(threads):
+        evaluation.with_jobs(model, threads)
+        parts = scoring.write_parts(
+            _scored(model, found, [partition], settings), folder, name=f"part-{number:06d}"
+        )
+    get_run_logger().info("%s rows scored", f"{sum(part.counts.rows for part in parts):,}")
+    return parts
+
+
+def _score_on_workers(
+    paths: Sequence[Path],
+    path: Path,
+    champion: Version,
+    *,
+    total: int | None,
+    settings: Settings,
+    progress: Callable[[int], None],
+) -> scoring.Scored:
+    """Have the parts scored, and put them together in the order of the table as they come."""
+    rows = settings.score.batch_rows
+    batches = math.ceil((total or 0) / rows)
+    # Four parts a worker: the last ones end together, and little is done again for one that died.
+    size = rows * max(1, math.ceil(batches / (4 * scale_out.workers(settings.scale_out))))
+    partitions = tables.partitions(paths, rows=size)
+    with scale_out.parts_folder(path) as folder:
+        parts = score_part.map(
+            list(range(len(partitions))),
+            partitions,
+            version=unmapped(champion.id),
+            folder=unmapped(folder),
+            settings=unmapped(settings),
+        )
+        done = itertools.chain.from_iterable(part.result() for part in parts)
+        return scoring.write(scoring.read_parts(done), path, progress=progress)
 
 
 @contextmanager
