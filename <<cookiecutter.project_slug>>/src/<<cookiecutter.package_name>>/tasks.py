@@ -67,6 +67,7 @@ from .sources import SourceUnavailable
 
 DRIFT_EVENT = "retraining.drift"
 PROFILE = "profile.json"
+EXAMPLE_ROWS = 5
 SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one starts
 
 
@@ -324,6 +325,7 @@ def save(
         },
     )
     with _discarded_on_failure(version, settings):
+        registry.show_model(version, challenger, training.X.head(EXAMPLE_ROWS))
         champion = comparison.champion
         facts = report.Facts(
             project=settings.project,
@@ -370,7 +372,6 @@ def record(version: Version, comparison: Comparison, *, settings: Settings) -> d
     except RegistryError as error:
         get_run_logger().warning("Old versions were not removed: %s", error)
     champion = registry.champion()
-    folder = settings.resolve(settings.registry.path)
     return {
         "version": version.id,
         "verdict": decision.verdict,
@@ -378,9 +379,14 @@ def record(version: Version, comparison: Comparison, *, settings: Settings) -> d
         "metric": settings.metric,
         "metrics": version.metrics,
         "champion": champion and champion.id,
-        "registry": str(folder),
-        "report": str(folder / "versions" / version.id / "report.html"),
+        "registry": _shown(registry.where(), settings),
+        "report": _shown(registry.where(version, "report.html"), settings),
     }
+
+
+def _shown(place: str, settings: Settings) -> str:
+    """Return a path so that it can be opened from any folder, and a URL as it is."""
+    return place if "://" in place else str(settings.resolve(place))
 
 
 @contextmanager
@@ -440,7 +446,7 @@ def champion_of(settings: Settings) -> Version:
     champion = open_registry(settings).champion()
     if champion is None:
         raise RegistryError(
-            f"There is no model in production in {settings.registry.path} yet: run retrain first."
+            f"There is no model in production in {open_registry(settings).where()} yet: run retrain first."
         )
     return champion
 
