@@ -19,6 +19,7 @@ TAKEN = {
     "fastapi",
     "joblib",
     "matplotlib",
+    "mlflow",
     "numpy",
     "pandas",
     "prefect",

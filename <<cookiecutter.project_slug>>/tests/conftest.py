@@ -56,6 +56,7 @@ def settings(
         "ESTIMATORS": '["linear"]',
         "DATA__SOURCE": "table.csv",
         "DATA__TARGET": "target",
+        "REGISTRY__KIND": "json",
     }
     for name, value in values.items():
         monkeypatch.setenv(ENV_PREFIX + name, value)

@@ -19,6 +19,11 @@ from .mlflow_store import LONGEST_TAG, MODEL_FILE, MODEL_FOLDER, MlflowStore
 from .records import Record, Version
 from .registry import DECISIONS, MANIFEST, MODEL, VERDICTS, VERSIONS, Registry
 
+PARAMETERS = (
+    *("estimator", "seed", "rows.training", "rows.holdout"),
+    *("split.method", "split.share", "split.seed", "split.keys"),
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,8 +51,7 @@ class MlflowRegistry(Registry):
         from mlflow.entities import Metric, Param, RunTag
 
         facts = dict(_flat(version.lineage))
-        chosen = [name for name in facts if name.split(".")[0] in ("estimator", "seed", "split", "rows")]
-        params = [Param(name, str(facts.pop(name))[:LONGEST_TAG]) for name in chosen]
+        params = [Param(name, str(facts.pop(name))[:LONGEST_TAG]) for name in PARAMETERS if name in facts]
         tags = [RunTag(f"lineage.{name}", str(value)[:LONGEST_TAG]) for name, value in facts.items()]
         now = int(time.time() * 1000)
         metrics = [
