@@ -84,6 +84,34 @@ print(json.dumps({
 }))
 """
 
+LOAD = """
+from ml_retraining import registry, settings
+
+kept = registry.open_registry(settings.get_settings())
+try:
+    kept.load_model(kept.champion())
+except registry.RegistryError as error:
+    print(error)
+"""
+
+CHECK = """
+import json
+from ml_retraining import registry, settings
+
+kept = registry.open_registry(settings.get_settings())
+staged = kept.stage({}, metrics={}, lineage={})
+run = kept.store.run_of(staged.id)
+kept.discard(staged)
+print(json.dumps({
+    "discarded": kept.store.client.get_run(run).info.status,
+    "decisions": [record.sha256 for record in kept.decisions()],
+    "versions": [version.sha256 for version in kept.versions()],
+    "recorded": [[record.sequence, record.version] for record in kept.decisions()],
+    "champion": kept.champion().id,
+    "wrong": [str(problem) for problem in kept.verify()],
+}))
+"""
+
 RACE = """
 import json, sys
 from ml_retraining import registry, settings
@@ -150,14 +178,16 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracking]:
 
 
 @pytest.fixture(scope="module")
-def client_environment(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the render's lock and MLflow's client; return the environment's folder of commands."""
+def client_environment(bake: Bake, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Add MLflow's client to the render's lock, which stays as it is; return the environment's folder of commands."""
     folder = tmp_path_factory.mktemp("client") / ".venv"
     lock = bake().path / "requirements.lock"
     run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
     install = ("uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python")
-    run(*install, "--require-hashes", "-r", lock, cwd=lock.parent, timeout=600)
     run(*install, CLIENT, "-c", lock, "--no-verify-hashes", cwd=lock.parent, timeout=600)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (locked,) = environment.parent.glob("lib/python*/site-packages")
+    (packages / "locked.pth").write_text(f"{locked}\n")
     return folder / "bin"
 
 
@@ -287,9 +317,7 @@ def test_a_changed_model_is_refused(
     sound = model.read_bytes()
     model.write_bytes(sound[:-1] + b"!")
     try:
-        said = mlflow_runner.command(
-            lives.project, "score", code=1, DATA__SOURCE="table.csv", **settings_of("mlflow")
-        )
+        said = mlflow_runner.python(lives.project, "-c", LOAD, **settings_of("mlflow")).stdout
         verified = mlflow_runner.python(
             *(lives.project, "-m", "ml_retraining.cli", "registry", "verify"), code=1, **settings_of("mlflow")
         ).stdout
@@ -325,17 +353,17 @@ def test_of_two_processes_that_decide_at_once_none_loses_a_decision(
         assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
-    recorded = [json.loads(line) for process in processes for line in process.communicate(timeout=60)[0].splitlines()]
+    recorded = [
+        json.loads(line) for process in processes for line in process.communicate(timeout=60)[0].splitlines()
+    ]
 
-    listed = mlflow_runner.command(lives.project, "registry", "list", "--json", **settings)
-    verified = mlflow_runner.command(lives.project, "registry", "verify", "--json", **settings)
+    found = json.loads(mlflow_runner.python(lives.project, "-c", CHECK, **settings).stdout)
 
     assert sorted(number for number, _ in recorded) == [1, 2, 3, 4, 5, 6]
-    assert {entry["version"]: entry["verdict"] for entry in listed} == {
-        version: "promoted" for _, version in recorded
-    }
-    assert [entry["version"] for entry in listed if entry["now"]] == [max(recorded)[1]]
-    assert verified == []
+    assert found["recorded"] == sorted(recorded)
+    assert found["champion"] == max(recorded)[1]
+    assert found["wrong"] == []
+    assert found["discarded"] == "FAILED"
 
 
 def test_a_server_that_is_down_is_named_without_its_password(lives: Lives, mlflow_runner: Runner) -> None:
@@ -364,7 +392,8 @@ def test_a_registry_of_files_is_copied_with_its_decisions(
     assert "3 versions, 4 decisions" in first
     assert "0 versions, 0 decisions" in again
     assert "a copy needs an empty registry" in refused
-    for words in (["registry", "list", "--json"], ["registry", "explain", "--json"]):
-        of_files, of_copy = (mlflow_runner.command(lives.project, *words, **each) for each in (files, copy))
-        assert of_files == of_copy
-    assert mlflow_runner.command(lives.project, "registry", "verify", "--json", **copy) == []
+    kept = json.loads(mlflow_runner.python(lives.project, "-c", CHECK, **copy).stdout)
+    for what, pattern in (("decisions", "decisions/*.json"), ("versions", "versions/*/version.json")):
+        files_of = sorted((lives.project.path / "models").glob(pattern))
+        assert kept[what] == [json.loads(path.read_text())["sha256"] for path in files_of]
+    assert kept["wrong"] == []

@@ -75,6 +75,7 @@ class MlflowStore:
             self.client: MlflowClient = mlflow.MlflowClient(tracking_uri=self.uri)
         self._runs: dict[str, str] = {}  # the run of a version never changes
         self._experiments: dict[str, str] = {}
+        self._stores: dict[str, Any] = {}
 
     def where(self, key: str) -> str:
         """Return the address of `key` in MLflow's own pages."""
@@ -149,7 +150,7 @@ class MlflowStore:
             run = self.new_run(key.split("/")[1]) if key.startswith("versions/") else self.new_log()
             with self.explained(f"write {key}"):
                 parent = str(path.parent) if path.parent.name else None
-                self.client.log_artifact(run, str(local), parent)
+                self._artifacts(run).log_artifact(str(local), parent)
                 self.client.set_tag(run, FILE + name, str(path))
 
     def list(self, prefix: str) -> list[str]:
@@ -300,7 +301,8 @@ class MlflowStore:
         with tempfile.TemporaryDirectory() as folder:  # the open file outlives it
             try:
                 with self.explained(f"read {key}"):
-                    return cast(BinaryIO, Path(self.client.download_artifacts(run, path, folder)).open("rb"))
+                    copy = self._artifacts(run).download_artifacts(path, folder)
+                    return cast(BinaryIO, Path(copy).open("rb"))
             except (TrackingError, FileNotFoundError):
                 if self._is_there(run, path):
                     raise
@@ -326,18 +328,21 @@ class MlflowStore:
         with self.explained(f"write {path}"), tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / Path(path).name
             local.write_bytes(data)
-            self.client.log_artifact(run, str(local), str(Path(path).parent))
+            self._artifacts(run).log_artifact(str(local), str(Path(path).parent))
 
     def _is_there(self, run: str, path: str) -> bool:
         parent = str(Path(path).parent) if "/" in path else None
         with self.explained(f"look for {path}"):
-            return any(file.path == path for file in self.client.list_artifacts(run, parent))
+            return any(file.path == path for file in self._artifacts(run).list_artifacts(parent))
 
     def _artifacts(self, run: str) -> Any:
+        """Return MLflow's access to a run's artifacts, which asks less of the server than its client does."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        uri = self.client.get_run(run).info.artifact_uri
-        return get_artifact_repository(uri, tracking_uri=self.uri)
+        if run not in self._stores:
+            uri = self.client.get_run(run).info.artifact_uri
+            self._stores[run] = get_artifact_repository(uri, tracking_uri=self.uri)
+        return self._stores[run]
 
 
 def _files(run: "Run") -> dict[str, str]:
