@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -137,43 +138,47 @@ class Tracking:
 
     url: str
     artifacts: Path
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+
+        def answers() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                    return True
+            except OSError:
+                return False
+
+        wait_for(answers, trouble=self.log.read_text)
 
 
 @pytest.fixture(scope="module")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracking]:
-    """Run an MLflow server on a free port, in an environment of its own."""
+    """Start an MLflow server on a free port, in an environment of its own."""
     folder = tmp_path_factory.mktemp("mlflow")
     python = folder / ".venv" / "bin" / "python"
     run("uv", "venv", "--quiet", "--python", sys.executable, folder / ".venv", cwd=folder)
     run("uv", "pip", "install", "--quiet", "--python", python, SERVER, cwd=folder, timeout=600)
-    tracking = Tracking(f"http://127.0.0.1:{free_port()}", folder / "artifacts")
-    log = folder / "server.log"
-    command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", tracking.url.split(":")[-1]]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
-    command += ["--artifacts-destination", str(tracking.artifacts)]
+    port, log = free_port(), folder / "server.log"
+    command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", folder / "artifacts"]
     with log.open("w") as output:
         process = subprocess.Popen(
-            list(map(str, command)),
+            command,
             env=clean_environment() | {"MLFLOW_DISABLE_TELEMETRY": "true"},
             stdout=output,
             stderr=output,
             start_new_session=True,
             cwd=folder,
         )
-
-    def healthy() -> bool:
-        try:
-            with urllib.request.urlopen(f"{tracking.url}/health", timeout=5):
-                return True
-        except OSError:
-            return False
-
     try:
-        wait_for(lambda: process.poll() is not None or healthy(), trouble=log.read_text)
-        assert process.poll() is None, log.read_text()
-        yield tracking
+        yield Tracking(f"http://127.0.0.1:{port}", folder / "artifacts", process, log)
     finally:
-        os.killpg(process.pid, 15)  # its workers too
+        os.killpg(process.pid, signal.SIGTERM)  # its workers too
         process.wait()
 
 
@@ -219,7 +224,11 @@ class Lives:
 
 @pytest.fixture(scope="module")
 def lives(
-    tmp_path_factory: pytest.TempPathFactory, bake: Bake, mlflow_runner: Runner, settings_of: Settings
+    tmp_path_factory: pytest.TempPathFactory,
+    bake: Bake,
+    mlflow_runner: Runner,
+    settings_of: Settings,
+    tracking: Tracking,
 ) -> Lives:
     """Live the whole life on the same data in either registry."""
     folder = tmp_path_factory.mktemp("lives") / "project"
@@ -229,19 +238,12 @@ def lives(
     lines = [(chance.gauss(0, 1), chance.gauss(0, 1), chance.choice(["basic", "pro"])) for _ in range(500)]
     table = [f"{a},{b},{plan},{'yes' if (a * b > 0) ^ (plan == 'pro') else 'no'}" for a, b, plan in lines]
     (folder / "table.csv").write_text("\n".join(["a,b,plan,target", *table, ""]))
-    told = {
-        kind: json.loads(
-            mlflow_runner.python(
-                project,
-                "-c",
-                LIFE,
-                DATA__SOURCE="table.csv",
-                SCORE__FOLDER=f"scored-{kind}",
-                **settings_of(kind),
-            ).stdout
-        )
-        for kind in ("json", "mlflow")
-    }
+    told = {}
+    for kind in ("json", "mlflow"):
+        if kind == "mlflow":
+            tracking.wait()  # it starts while the first life is lived
+        settings = settings_of(kind) | {"DATA__SOURCE": "table.csv", "SCORE__FOLDER": f"scored-{kind}"}
+        told[kind] = json.loads(mlflow_runner.python(project, "-c", LIFE, **settings).stdout)
     return Lives(project, told)
 
 
