@@ -21,6 +21,7 @@ TAKEN = {
     "fastapi",
     "joblib",
     "matplotlib",
+    "mlflow",
     "numpy",
     "pandas",
     "prefect",

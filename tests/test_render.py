@@ -169,6 +169,7 @@ def test_the_answers_are_the_settings(bake: Bake, answers: dict[str, str]) -> No
     assert config["data"] == {"source": given["data_source"], "target": given["target_column"]}
     assert config["gate"] == {"min_improvement": float(given["min_improvement"])}
     assert config["schedule"] == {"cron": given["schedule"], "timezone": given["timezone"]}
+    assert config["registry"] == {"kind": given["tracking"]}
     assert config["notifications"] == {"block": f"slack-webhook/{given['slack_block']}"}
     assert config.get("scale_out") == ({"runner": "dask"} if given["scale_out"] == "dask" else None)
 

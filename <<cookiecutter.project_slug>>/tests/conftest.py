@@ -57,6 +57,7 @@ def settings(
         "DATA__SOURCE": "table.csv",
         "DATA__TARGET": "target",
         "SCALE_OUT__RUNNER": "threads",
+        "REGISTRY__KIND": "json",
     }
     for name, value in values.items():
         monkeypatch.setenv(ENV_PREFIX + name, value)

@@ -217,6 +217,25 @@ def rollback(*, to: Annotated[str | None, Parameter(help="The version to put bac
     send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
 
 
+@registry_app.command
+def copy_to_mlflow() -> None:
+    """Copy the registry's files into MLflow, decisions included; needs a project that MLflow knows nothing of.
+
+    The server is that of registry.tracking_uri or MLFLOW_TRACKING_URI. The files stay, and stay in use until
+    registry.kind is "mlflow". A copy that was cut off is finished by another.
+    """
+    from .mlflow_registry import MlflowRegistry, copy
+    from .mlflow_store import MlflowStore
+    from .registry import open_files
+    from .settings import get_settings
+
+    settings = get_settings()
+    store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
+    target = MlflowRegistry(store, metric=settings.metric)
+    versions, decisions = copy(open_files(settings), target)
+    _print(f"Copied to {store.where('')}: {versions} versions, {decisions} decisions.")
+
+
 def _run(flow: str, **parameters: Any) -> Any:
     """Run a flow of the project here and now, as quickly as whoever typed the command expects.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Damaged", "Problem", "Record", "Registry", "StaleDecision", "Version", "open_registry"]
 
 MODEL, MANIFEST, POINTER = "model.joblib", "version.json", "production_metrics.json"
+VERSIONS, DECISIONS = "versions", "decisions"
 VERDICTS = ("promoted", "staging", "kept", "rejected")
 ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
@@ -95,13 +96,11 @@ class Registry:
         files: Mapping[str, bytes] | None = None,
     ) -> Version:
         """Save a fitted pipeline as a new version: complete, but in nobody's use until `record` names it."""
-        import joblib
-
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         try:
             with self.store.writer(_key(name, MODEL)) as file:
-                joblib.dump(pipeline, file)
+                self._save(pipeline, file)
                 contents = {MODEL: _fingerprint(file)}
             for extra, data in (files or {}).items():
                 self.store.create(_extra_key(name, extra), data)
@@ -129,6 +128,11 @@ class Registry:
             raise
         return self._version(name)
 
+    def _save(self, pipeline: object, file: BinaryIO) -> None:
+        import joblib
+
+        joblib.dump(pipeline, file)
+
     def add_file(self, version: Version | str, name: str, data: bytes) -> Version:
         """Add a file to a staged version, and return its new description."""
         with self.store.lock():
@@ -137,6 +141,9 @@ class Registry:
             files = staged.files | {name: _fingerprint(data)}
             self.store.write(_key(staged.id, MANIFEST), sealed(vars(staged) | {"files": files}))
         return self._version(staged.id)
+
+    def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
+        """Describe a staged pipeline to whoever loads models without this project; files need no such thing."""
 
     def discard(self, version: Version | str) -> None:
         """Remove a staged version, after a failure before its decision."""
@@ -487,17 +494,28 @@ class Registry:
 
 def open_registry(settings: "Settings") -> Registry:
     """Return the registry of the settings, caught up with a process that died."""
-    registry = Registry(_store(settings), metric=settings.metric)
+    if settings.registry.kind == "mlflow":
+        from .mlflow_registry import MlflowRegistry
+        from .mlflow_store import MlflowStore
+
+        store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
+        registry: Registry = MlflowRegistry(store, metric=settings.metric)
+    else:
+        registry = open_files(settings)
     registry.catch_up()
     return registry
 
 
-def _store(settings: "Settings") -> Store:
+def open_files(settings: "Settings") -> Registry:
+    """Return the registry that is files, in a folder or an object store, whichever kind the settings use."""
+    store: Store
     if "://" in settings.registry.path:
         from .object_store import ObjectStore
 
-        return ObjectStore(settings.registry.path)
-    return LocalStore(settings.resolve(settings.registry.path), base=settings.root)
+        store = ObjectStore(settings.registry.path)
+    else:
+        store = LocalStore(settings.resolve(settings.registry.path), base=settings.root)
+    return Registry(store, metric=settings.metric)
 
 
 @contextmanager

@@ -131,7 +131,7 @@ _models: dict[tuple[str, str], tuple[Version, Any]] = {}
 
 def model(version: str, *, settings: Settings) -> tuple[Version, Any]:
     """Return a version and its pipeline, loaded and verified once for all the parts that this process scores."""
-    key = (str(settings.resolve(settings.registry.path)), version)
+    key = (str(settings.registry), version)
     if key not in _models:
         registry = open_registry(settings)
         found = registry.version(version)

@@ -219,9 +219,15 @@ class NotificationSettings(Section):
 class RegistrySettings(Section):
     """Where models are kept."""
 
+    kind: Literal["json", "mlflow"] = Field(
+        default="json", description="`json`: files in `path`; `mlflow`: a tracking server."
+    )
     path: str = Field(
         default="models",
         description="A folder, or what several machines share: s3://, gs:// or az:// and a path.",
+    )
+    tracking_uri: str | None = Field(
+        default=None, description="For mlflow: the server's URL; empty: that of MLFLOW_TRACKING_URI."
     )
     keep: int = Field(
         default=10, ge=1, description="Versions kept beside champion, staging and the rollback target."

@@ -71,6 +71,7 @@ from .sources import SourceUnavailable
 
 DRIFT_EVENT = "retraining.drift"
 PROFILE = "profile.json"
+EXAMPLE_ROWS = 5
 SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one starts
 
 
@@ -388,6 +389,7 @@ def save(
         },
     )
     with _discarded_on_failure(version, settings):
+        registry.show_model(version, challenger, training.X.head(EXAMPLE_ROWS))
         champion = comparison.champion
         facts = report.Facts(
             project=settings.project,
@@ -500,10 +502,11 @@ def champion_of(settings: Settings) -> Version:
     Raises:
         RegistryError: there is none yet.
     """
-    champion = open_registry(settings).champion()
+    registry = open_registry(settings)
+    champion = registry.champion()
     if champion is None:
         raise RegistryError(
-            f"There is no model in production in {settings.registry.path} yet: run retrain first."
+            f"There is no model in production in {registry.store.where('')} yet: run retrain first."
         )
     return champion
 
