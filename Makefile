@@ -3,6 +3,9 @@ BIN := .venv/bin
 SLUG := ml-retraining
 RENDER := <<cookiecutter.project_slug>>
 
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
+
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -39,8 +42,8 @@ check: setup  ## Lint and format check of the hooks, tests and benchmarks
 	$(BIN)/ruff format --check hooks tests benchmarks
 
 lock: setup  ## Resolve the locks anew, the template's and the render's
-	$(BIN)/uv pip compile --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet -o requirements.lock
+	$(COMPILE) --group dev -o requirements.lock
+	echo mlflow | $(COMPILE) - -o tests/mlflow-server.lock
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
 	$(MAKE) -C demo/$(SLUG) setup

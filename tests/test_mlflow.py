@@ -16,8 +16,8 @@ import pytest
 
 from .conftest import SECRET, Bake, Project, Runner, Server, clean_environment, free_port, run, wait_for
 
-SERVER = "mlflow==3.17.2"
-CLIENT = "mlflow-skinny>=3.17"  # full MLflow wants an older pyarrow than a render has
+# Full MLflow wants an older pyarrow than a render has: the server has an environment of its own.
+SERVER_LOCK = Path(__file__).parent / "mlflow-server.lock"
 
 LIFE = """
 import hashlib, json, os, sys
@@ -161,7 +161,8 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracking]:
     folder = tmp_path_factory.mktemp("mlflow")
     python = folder / ".venv" / "bin" / "python"
     run("uv", "venv", "--quiet", "--python", sys.executable, folder / ".venv", cwd=folder)
-    run("uv", "pip", "install", "--quiet", "--python", python, SERVER, cwd=folder, timeout=600)
+    install = ("uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", SERVER_LOCK)
+    run(*install, cwd=folder, timeout=600)
     port, log = free_port(), folder / "server.log"
     command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
@@ -183,22 +184,8 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracking]:
 
 
 @pytest.fixture(scope="module")
-def client_environment(bake: Bake, environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Add MLflow's client to the render's lock, which stays as it is; return the environment's folder of commands."""
-    folder = tmp_path_factory.mktemp("client") / ".venv"
-    lock = bake().path / "requirements.lock"
-    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
-    install = ("uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python")
-    run(*install, CLIENT, "-c", lock, "--no-verify-hashes", cwd=lock.parent, timeout=600)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    (locked,) = environment.parent.glob("lib/python*/site-packages")
-    (packages / "locked.pth").write_text(f"{locked}\n")
-    return folder / "bin"
-
-
-@pytest.fixture(scope="module")
-def mlflow_runner(client_environment: Path, server: Server) -> Runner:
-    return Runner(client_environment, server)
+def mlflow_runner(extras: Path, server: Server) -> Runner:
+    return Runner(extras.parent, server)
 
 
 @pytest.fixture(scope="module")
