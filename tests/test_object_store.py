@@ -27,12 +27,14 @@ def test_another_machine_scores_with_the_champion_that_a_first_one_promoted(
     first = own_copy()
     second = Project(tmp_path / "elsewhere", first.slug, first.package)
     shutil.copytree(first.path, second.path)
-    shared = {"REGISTRY__PATH": URL}
+    shared = {"REGISTRY__PATH": URL, "SCORE__FOLDER": "s3://bucket/predictions"}
 
     promoted = machine.command(first, "retrain", "--json", **shared)
     kept = machine.command(first, "retrain", "--json", **shared)
     listed = machine.command(second, "registry", "list", "--json", **shared)
     scored = machine.command(second, "score", "--json", **shared)
+    predictions = s3.get(scored["path"].removeprefix("s3://bucket/"))
+    again = machine.command(first, "score", "--json", **shared)
     description = json.loads(s3.get("models/production_metrics.json"))
 
     assert (promoted["verdict"], kept["verdict"]) == ("promoted", "kept")
@@ -41,7 +43,12 @@ def test_another_machine_scores_with_the_champion_that_a_first_one_promoted(
     assert b"<!doctype html>" in s3.get(f"models/versions/{promoted['version']}/report.html")[:20].lower()
     assert [fact["now"] for fact in listed] == [[], ["champion"]]
     assert (scored["version"], scored["rows"]) == (promoted["version"], 569)
+    assert scored["path"].startswith("s3://bucket/predictions/sample-")
+    assert predictions[:4] == predictions[-4:] == b"PAR1"
+    assert again == scored
+    assert s3.get(scored["path"].removeprefix("s3://bucket/")) == predictions
     assert not (first.path / "models").exists()
+    assert not list(tmp_path.rglob("predictions/*.parquet"))
     assert description["version"] == promoted["version"]
     assert description["model_path"] == f"{URL}/versions/{promoted['version']}/model.joblib"
     machine.command(second, "registry", "verify", **shared)

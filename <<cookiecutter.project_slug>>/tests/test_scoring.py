@@ -21,16 +21,19 @@ def scored(
     X, y = training.drop(columns="target"), training["target"]
     pipeline = make_pipeline("linear", problem_type=problem_type, seed=0).fit(X, y)
     wanted = (training if table is None else table).assign(order=lambda frame: np.arange(len(frame)))
-    result = scoring.score(
-        pipeline,
-        (wanted.iloc[start : start + rows] for start in range(0, len(wanted), rows)),
-        folder / "scored.parquet",
-        version="v1",
-        target="target",
-        problem_type=problem_type,
-        schema=validation.learn_schema(X),
-        identifiers=["order", "absent"],
+    batches = (
+        scoring.score_batch(
+            pipeline,
+            wanted.iloc[start : start + rows],
+            version="v1",
+            target="target",
+            problem_type=problem_type,
+            schema=validation.learn_schema(X),
+            identifiers=["order", "absent"],
+        )
+        for start in range(0, len(wanted), rows)
     )
+    result = scoring.write(batches, folder / "scored.parquet")
     assert result.rows == len(wanted)
     assert pipeline.predict(wanted.drop(columns="target")).tolist() == pytest.approx(
         pd.read_parquet(result.path)["prediction"].tolist()

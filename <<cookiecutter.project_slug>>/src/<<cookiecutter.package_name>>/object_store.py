@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from .storage import StorageError
@@ -79,6 +80,13 @@ class ObjectStore:
     def create(self, key: str, data: bytes) -> None:
         """Put `data` at `key` if there is nothing; FileExistsError when another process was first."""
         self._create(key, data)
+
+    def upload(self, key: str, path: Path) -> None:
+        """Put a local file at `key`, in place of what was there."""
+        import obstore
+
+        with self._explained(key):
+            obstore.put(self._store, key, path)
 
     @contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:

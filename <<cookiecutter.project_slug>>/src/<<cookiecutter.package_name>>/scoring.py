@@ -71,50 +71,6 @@ def output_path(folder: Path, *, source: str, digest: str, version: str) -> Path
     return folder / f"{stem}-{key}.parquet"
 
 
-def score(
-    pipeline: Any,
-    batches: Iterable[pd.DataFrame],
-    path: Path,
-    *,
-    version: str,
-    target: str,
-    problem_type: ProblemType,
-    schema: validation.Schema | None,
-    identifiers: Iterable[str] = (),
-    progress: Callable[[int], None] = lambda rows: None,
-) -> Scored:
-    """Predict batch by batch and write Parquet aside; the file appears under its name when it is complete.
-
-    Args:
-        pipeline: The champion, fitted.
-        batches: The table in parts, of any number of rows each; with or without the target.
-        path: Where to write; an older file of that name is replaced.
-        version: The champion's id, written beside each prediction.
-        target: Left out of the inputs if present.
-        problem_type: Whether there are classes.
-        schema: What the champion was trained on; each batch is checked before it is scored.
-        identifiers: Columns to carry over, as far as the table has them.
-        progress: Told the number of rows scored so far.
-
-    Raises:
-        SchemaError: a batch does not fit the champion; nothing is written.
-        DataError: there are no rows.
-    """
-    done = (
-        score_batch(
-            pipeline,
-            batch,
-            version=version,
-            target=target,
-            problem_type=problem_type,
-            schema=schema,
-            identifiers=identifiers,
-        )
-        for batch in batches
-    )
-    return write(done, path, progress=progress)
-
-
 def score_batch(
     pipeline: Any,
     batch: pd.DataFrame,
@@ -125,7 +81,20 @@ def score_batch(
     schema: validation.Schema | None,
     identifiers: Iterable[str] = (),
 ) -> tuple["pa.Table", Counts]:
-    """Predict one batch; see `score`."""
+    """Predict one batch.
+
+    Args:
+        pipeline: The champion, fitted.
+        batch: A part of the table, of any number of rows; with or without the target.
+        version: The champion's id, written beside each prediction.
+        target: Left out of the inputs if present.
+        problem_type: Whether there are classes.
+        schema: What the champion was trained on; the batch is checked before it is scored.
+        identifiers: Columns to carry over, as far as the table has them.
+
+    Raises:
+        SchemaError: the batch does not fit the champion.
+    """
     import pyarrow as pa
 
     X = preprocessing.inputs(batch, target=target)

@@ -171,7 +171,9 @@ class ScoreSettings(Section):
     """What the score flow predicts, and where it writes."""
 
     source: str | None = Field(default=None, description="Spelt as data.source, which it is if empty.")
-    folder: Path = Path("predictions")
+    folder: str = Field(
+        default="predictions", description="A folder, or a place in an object store: s3://, gs:// or az://."
+    )
     identifiers: tuple[str, ...] = Field(
         default=(), description="Columns carried over; empty: those that training left out as identifiers."
     )

@@ -65,6 +65,7 @@ from . import (
 )
 from .errors import DataError, ProjectError, RegistryError
 from .lineage import lineage
+from .object_store import ObjectStore
 from .registry import StaleDecision, Version, open_registry
 from .settings import PACKAGE, Settings, get_settings, load_settings
 from .sources import SourceUnavailable
@@ -519,8 +520,10 @@ def _schema_of(version: Version) -> validation.Schema | None:
 def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Let the champion, verified, predict the table batch by batch."""
     champion = champion_of(settings)
+    folder = settings.score.folder
+    store = ObjectStore(folder) if "://" in folder else None
     path = scoring.output_path(
-        settings.resolve(settings.score.folder),
+        settings.resolve("predictions" if store else folder),
         source=snapshot.source,
         digest=snapshot.digest,
         version=champion.id,
@@ -534,10 +537,13 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
         else:
             model = open_registry(settings).load_model(champion)
             scored = scoring.write(_scored(model, champion, paths, settings), path, progress=progress)
+    if store:
+        store.upload(path.name, path)
+        path.unlink()
     facts = {
         "version": champion.id,
         "rows": scored.rows,
-        "path": str(path),
+        "path": store.where(path.name) if store else str(path),
         "predictions": dict(scored.predictions),
         "mean": scored.total / scored.rows if scored.total else None,
         "unseen": dict(scored.unseen),
