@@ -249,7 +249,12 @@ def test_the_ci_configuration_is_what_the_provider_reads(bake: Bake, provider: s
     assert {"make setup", "make check", "make test"} <= set(jobs["test"]["commands"])
     assert jobs["test"]["pythons"] == pythons(project)
     assert "make setup retrain" in jobs["smoke"]["commands"]
-    assert jobs["smoke"]["environment"] == {"CHURN_DATA__SOURCE": "sample", "CHURN_DATA__TARGET": "target"}
+    assert jobs["smoke"]["environment"] == {
+        "CHURN_DATA__SOURCE": "sample",
+        "CHURN_DATA__TARGET": "target",
+        "CHURN_REGISTRY__KIND": "json",  # whatever the project's own is, CI stays away from it
+        "CHURN_REGISTRY__PATH": "models",
+    }
 
 
 def ci_jobs(project: Project, provider: str) -> dict[str, dict[str, Any]]:
