@@ -25,6 +25,7 @@ from << cookiecutter.package_name >>.settings import (
 )
 
 ROWS = 600
+HERE = {"REGISTRY__KIND": "json", "SCALE_OUT__RUNNER": "threads"}  # whatever else this project uses
 
 
 def make_table(problem_type: str, *, noise: float = 0.3, rows: int = ROWS, seed: int = 0) -> pd.DataFrame:
@@ -50,14 +51,12 @@ def settings(
     """Settings of a project in `tmp_path` whose table is `table.csv`, for either type of problem."""
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         monkeypatch.delenv(name)
-    values = {
+    values = HERE | {
         "ROOT": str(tmp_path),
         "PROBLEM_TYPE": request.param,
         "ESTIMATORS": '["linear"]',
         "DATA__SOURCE": "table.csv",
         "DATA__TARGET": "target",
-        "SCALE_OUT__RUNNER": "threads",
-        "REGISTRY__KIND": "json",
     }
     for name, value in values.items():
         monkeypatch.setenv(ENV_PREFIX + name, value)

@@ -13,6 +13,8 @@ from << cookiecutter.package_name >>.settings import (
     get_settings,
 )
 
+from .conftest import HERE
+
 ROWS = 400
 
 
@@ -106,7 +108,7 @@ def test_a_table_promotes_without_touching_code(
 ) -> None:
     text, target, problem_type = look_alike(np.random.default_rng(0))
     (tmp_path / "table.csv").write_bytes(text.encode("latin-1"))
-    values = {
+    values = HERE | {
         "ROOT": str(tmp_path),
         "PROBLEM_TYPE": problem_type,
         "ESTIMATORS": '["hist_gradient_boosting"]',
