@@ -35,20 +35,6 @@ class MlflowRegistry(Registry):
 
     store: MlflowStore
 
-    def stage(
-        self,
-        pipeline: object,
-        *,
-        metrics: Mapping[str, float],
-        lineage: Mapping[str, Any],
-        schema: Mapping[str, Any] | None = None,
-        files: Mapping[str, bytes] | None = None,
-    ) -> Version:
-        """Save a fitted pipeline as a new version, with a run of its own."""
-        version = super().stage(pipeline, metrics=metrics, lineage=lineage, schema=schema, files=files)
-        self.show_version(version)
-        return version
-
     def _save(self, pipeline: object, file: BinaryIO) -> None:
         pickle.dump(pipeline, file, protocol=5)  # MLflow's own loader does not read joblib's
 
@@ -69,6 +55,7 @@ class MlflowRegistry(Registry):
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
         """Describe the saved pipeline as an MLflow model, with the signature that the rows of `example` have."""
+        self.show_version(version)
         self._show_model(version, pipeline, example, file=MODEL_FILE)
 
     def show_copied_model(self, version: Version, pipeline: Any) -> None:
