@@ -16,12 +16,11 @@ from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
-from << cookiecutter.package_name >>.automations import register_crash_detection
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
-from << cookiecutter.package_name >>.lineage import git_commit
+from << cookiecutter.package_name >>.orchestration import DRIFT_EVENT, register_crash_detection
+from << cookiecutter.package_name >>.registry import git_commit
 from << cookiecutter.package_name >>.settings import ScheduleSettings, get_settings
-from << cookiecutter.package_name >>.tasks import DRIFT_EVENT
 
 PROJECT = "<< cookiecutter.project_slug >>"
 

@@ -17,8 +17,7 @@ from package_in_place import TEMPLATE, import_package
 
 def measure(name: str, rows: int) -> str:
     """Decide about `rows` rows of holdout and return a line of the table: the best time of three."""
-    from project.evaluation import METRICS, Predictions
-    from project.promotion import decide
+    from project.gate import METRICS, Predictions, decide
     from project.settings import GateSettings
 
     metric = METRICS[name]
@@ -68,7 +67,7 @@ def main() -> None:
     if options.metric:
         print(measure(options.metric, options.rows))
         return
-    from project.evaluation import METRICS
+    from project.gate import METRICS
 
     print(f"| {options.rows:,} holdout rows | method | time | CPU time | memory beyond the data |")
     print("|---|---|---|---|---|", flush=True)

@@ -36,7 +36,7 @@ class World:
 
 def worlds() -> list[World]:
     """Return one world for each kind of metric: counts, means and rankings."""
-    from project.evaluation import Predictions
+    from project.gate import Predictions
     from scipy.optimize import brentq
     from scipy.stats import norm
 
@@ -85,8 +85,7 @@ def worlds() -> list[World]:
 
 def run_world(world: World, *, retrains: int, seed: int) -> dict[str, str]:
     """Decide about challengers that are no better, and as many that are better by twice the margin."""
-    from project.evaluation import METRICS, evaluate
-    from project.promotion import decide
+    from project.gate import METRICS, decide, evaluate
     from project.settings import GateSettings
 
     metric = METRICS[world.metric]
@@ -130,10 +129,9 @@ def run_models(*, retrains: int, seed: int) -> list[dict[str, str]]:
     the luck of the rows. After them comes a recipe that is truly better, because it sees columns the others
     do not. The truth is the accuracy on 200,000 further rows.
     """
-    from project.evaluation import evaluate, predict
-    from project.promotion import decide
+    from project.data import split
+    from project.gate import decide, evaluate, predict
     from project.settings import GateSettings, SplitSettings
-    from project.splitting import split
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(seed)

@@ -62,9 +62,7 @@ def import_package(folder: Path) -> None:
 
 def open_registry(place: str, *, lock: bool = True) -> Any:
     """Open the registry in `place` as a new process does, without writing what a dead one left unwritten."""
-    from project.object_store import ObjectStore
-    from project.registry import Registry
-    from project.storage import LocalStore, Store
+    from project.registry import LocalStore, ObjectStore, Registry, Store
 
     store: Store = ObjectStore(place) if is_object_store(place) else LocalStore(Path(place) / "models")
     if not lock:

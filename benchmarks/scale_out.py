@@ -21,18 +21,19 @@ from retrain import COLUMNS, OUTPUT, Run, Workspace, machine, measure
 CANDIDATES = """
 import json, sys
 from prefect import flow
-from ml_retraining import scale_out, tasks
+from ml_retraining.orchestration import ChosenRunner, fetch, preprocess, split
+from ml_retraining.orchestration._retrain import candidate_scores, cross_validate
 from ml_retraining.settings import get_settings
 
-@flow(task_runner=scale_out.ChosenRunner())
+@flow(task_runner=ChosenRunner())
 def candidates(way):
     settings = get_settings()
-    table = tasks.preprocess(tasks.fetch(settings.data.source, settings=settings), settings=settings)
-    training, _ = tasks.split(table, settings=settings)
+    table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
+    training, _ = split(table, settings=settings)
     if way != "sequence":
-        return tasks.candidate_scores(training, settings=settings)
+        return candidate_scores(training, settings=settings)
     return [
-        tasks.cross_validate(training, estimator=name, settings=settings, threads=None)
+        cross_validate(training, estimator=name, settings=settings, threads=None)
         for name in settings.estimators
     ]
 

@@ -36,15 +36,16 @@ frame.to_parquet(path)
 CANDIDATES = """
 import json, os
 from prefect import flow
-from ml_retraining import scale_out, tasks
+from ml_retraining.orchestration import ChosenRunner, fetch, preprocess, split
+from ml_retraining.orchestration._retrain import candidate_scores
 from ml_retraining.settings import get_settings
 
-@flow(task_runner=scale_out.ChosenRunner())
+@flow(task_runner=ChosenRunner())
 def candidates():
     settings = get_settings()
-    table = tasks.preprocess(tasks.fetch(settings.data.source, settings=settings), settings=settings)
-    training, _ = tasks.split(table, settings=settings)
-    return tasks.candidate_scores(training, settings=settings)
+    table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
+    training, _ = split(table, settings=settings)
+    return candidate_scores(training, settings=settings)
 
 if __name__ == "__main__":
     print(json.dumps(candidates()))

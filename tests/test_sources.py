@@ -18,17 +18,17 @@ ROWS = 500
 
 FETCH = """
 import dataclasses, json, sys
-from ml_retraining import data, errors, preprocessing, settings, sources
+from ml_retraining import data, errors, settings
 given = settings.get_settings()
 try:
     seen = data.fingerprint(given.data.source, settings=given)
     snapshot = data.fetch(given.data.source, settings=given)
-    table = preprocessing.labelled(data.load(snapshot), settings=given)
+    table = data.labelled(data.load(snapshot), settings=given)
     told = {"stored": seen is not None, "rows": len(table), "columns": sorted(table)}
     told |= {"types": {name: str(kind) for name, kind in table.dtypes.items()}}
     print(json.dumps(told | dataclasses.asdict(snapshot)))
 except errors.ProjectError as error:
-    print(json.dumps({"error": str(error), "may_pass": isinstance(error, sources.SourceUnavailable)}))
+    print(json.dumps({"error": str(error), "may_pass": isinstance(error, data.SourceUnavailable)}))
 """
 
 Fetch = Callable[..., dict[str, Any]]

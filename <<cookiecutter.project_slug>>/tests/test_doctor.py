@@ -11,10 +11,8 @@ from prefect.schedules import Cron
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from << cookiecutter.package_name >> import doctor
-from << cookiecutter.package_name >>.automations import (
-    register_crash_detection,
-)
 from << cookiecutter.package_name >>.flows import retrain
+from << cookiecutter.package_name >>.orchestration._automations import register_crash_detection
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings
 
 from .conftest import Receiver

@@ -10,10 +10,11 @@ import pytest
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from << cookiecutter.package_name >> import evaluation, models, report
+from << cookiecutter.package_name >> import gate, models, reporting
 from << cookiecutter.package_name >>.errors import DataError, RegistryError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.registry import open_registry
+from << cookiecutter.package_name >>.reporting import _report
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
     Settings,
@@ -90,7 +91,7 @@ def test_the_error_of_a_bug_reaches_the_caller_and_the_team(
     def broken(*args: object, **options: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(evaluation, "evaluate", broken)
+    monkeypatch.setattr(gate, "evaluate", broken)
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
         retrain()
@@ -107,10 +108,10 @@ def test_a_report_that_cannot_be_written_leaves_the_registry_as_it_was(
         make_table(settings.problem_type, noise=0.01, seed=5).to_csv(index=False)
     )
 
-    def broken(facts: report.Facts) -> str:
+    def broken(facts: _report.Facts) -> str:
         raise ZeroDivisionError("no picture")
 
-    monkeypatch.setattr(report, "page", broken)
+    monkeypatch.setattr(reporting, "page", broken)
     with pytest.raises(ZeroDivisionError, match="no picture"):
         retrain(accept_not_comparable=True)
 

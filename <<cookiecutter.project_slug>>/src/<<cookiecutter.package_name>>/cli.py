@@ -96,10 +96,10 @@ def doctor(*, as_json: AsJson = False) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("", "check", "found", "mend", box=None)
+        table = Table("", "check", "found", "fix", box=None)
         for check in checks:
             colour = {"ok": "green", "warning": "yellow", "error": "red"}[check.severity]
-            table.add_row(Text(check.severity, style=colour), check.name, check.found, check.mend)
+            table.add_row(Text(check.severity, style=colour), check.name, check.found, check.fix)
         _print(table)
     severities = {check.severity for check in checks}
     sys.exit(2 if "error" in severities else 1 if "warning" in severities else 0)
@@ -163,7 +163,7 @@ def explain(
     if as_json:
         _print_json(vars(record))
         return
-    from .promotion import Decision
+    from .gate import Decision
 
     text = Decision.from_dict(record.decision).explain()
     if markdown:
@@ -177,7 +177,7 @@ def report(
     *, output: Annotated[Path, Parameter(help="Where to write the page.")] = Path("history.html")
 ) -> None:
     """Write one page of the model's life: its score over time, promotions, rejections, rollbacks, data sizes."""
-    from .history import history
+    from .reporting import history
     from .settings import get_settings
 
     registry = _registry()
@@ -211,7 +211,7 @@ def rollback(*, to: Annotated[str | None, Parameter(help="The version to put bac
 
     import logging
 
-    from .notifications import rollback_message, send
+    from .orchestration import rollback_message, send
 
     message = rollback_message(project=settings.project, champion=str(record.champion), reason=record.reason)
     send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
@@ -224,16 +224,11 @@ def copy_to_mlflow() -> None:
     The server is that of registry.tracking_uri or MLFLOW_TRACKING_URI. The files stay, and stay in use until
     registry.kind is "mlflow". A copy that was cut off is finished by another.
     """
-    from .mlflow_registry import MlflowRegistry, copy
-    from .mlflow_store import MlflowStore
-    from .registry import open_files
+    from .registry import copy_files_to_mlflow
     from .settings import get_settings
 
-    settings = get_settings()
-    store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
-    target = MlflowRegistry(store, metric=settings.metric)
-    versions, decisions = copy(open_files(settings), target)
-    _print(f"Copied to {store.where('')}: {versions} versions, {decisions} decisions.")
+    place, versions, decisions = copy_files_to_mlflow(get_settings())
+    _print(f"Copied to {place}: {versions} versions, {decisions} decisions.")
 
 
 def _run(flow: str, **parameters: Any) -> Any:

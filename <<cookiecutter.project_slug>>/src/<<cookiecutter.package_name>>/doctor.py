@@ -1,4 +1,4 @@
-"""What is wrong with this project here and now: each check with its mend.
+"""What is wrong with this project here and now: each check with its fix.
 
 Speaks HTTP to the Prefect API instead of importing Prefect, which alone would take longer than all the checks.
 """
@@ -27,7 +27,7 @@ class Check:
     name: str
     severity: Severity
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine() -> list[Check]:
@@ -74,7 +74,7 @@ def _check_registry(settings: Settings) -> Iterator[Check]:
         yield Check("registry", "error", str(error), "see `registry verify`")
         return
     for problem in errors:
-        yield Check("registry", "error", f"{problem.path} {problem.what}", problem.mend)
+        yield Check("registry", "error", f"{problem.path} {problem.what}", problem.fix)
     if not errors:
         found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
         yield Check("registry", "ok" if champion else "warning", found, "" if champion else "run retrain")
@@ -168,14 +168,14 @@ def _check_deployment(client: Any, project: str) -> Iterator[Check]:
     deployment = answer.raise_for_status().json()
     active = [schedule for schedule in deployment["schedules"] if schedule["active"]]
     if deployment["paused"] or not active:
-        mend = f"prefect deployment schedule resume retrain/{project} --all"
-        yield Check("schedule", "error", "paused, or none is active: it will never start by itself", mend)
+        fix = f"prefect deployment schedule resume retrain/{project} --all"
+        yield Check("schedule", "error", "paused, or none is active: it will never start by itself", fix)
     else:
         yield Check("schedule", "ok", f"{len(active)} active")
     if deployment["status"] != "READY":
         pool = deployment["work_pool_name"]
-        mend = f"prefect worker start --pool {pool}" if pool else "make deploy, and keep it running"
-        yield Check("worker", "error", f"nobody polls for retrain/{project}: its runs stay late", mend)
+        fix = f"prefect worker start --pool {pool}" if pool else "make deploy, and keep it running"
+        yield Check("worker", "error", f"nobody polls for retrain/{project}: its runs stay late", fix)
     else:
         yield Check("worker", "ok", "polling")
 

@@ -1,4 +1,4 @@
-"""The errors a person can mend, each with a message that says what, where and what to do."""
+"""The errors a person can fix, each with a message that says what, where and what to do."""
 
 
 class ProjectError(Exception):

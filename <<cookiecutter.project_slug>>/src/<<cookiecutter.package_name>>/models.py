@@ -19,10 +19,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
-from .cleaning import TableCleaner
-from .encoding import TreeEncoder, linear_encoder
 from .errors import ConfigurationError
 from .settings import ProblemType
+from .training import TableCleaner, TreeEncoder, linear_encoder
 
 
 def hist_gradient_boosting(problem_type: ProblemType, seed: int) -> Pipeline:

@@ -1,0 +1,253 @@
+"""From a source to a table: `sample`, a file, a folder, a glob, a URL or a SQL URL.
+
+Local files are read where they are. Everything else is copied once to `data/snapshots`, so that a run sees one state
+of its source, and an unchanged source is not fetched again.
+"""
+
+import datetime
+import difflib
+import glob
+import hashlib
+import os
+import re
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+from ..redaction import redact
+from ..settings import Settings
+from . import _sources, _tables
+from ._sources import SourceError, SourceUnavailable
+
+__all__ = ["Snapshot", "SourceError", "SourceUnavailable", "fetch", "fingerprint", "load", "resolve"]
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLE = "sample"
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".json", ".jsonl", ".ndjson")
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+_PLACEHOLDER = re.compile(r"as_of(?:\s*([+-])\s*(\d+)\s*(hour|day|week|month|year)s?)?")
+_FILES = "files:"  # begins the fingerprint of local files
+
+
+class SourceChangedError(SourceError):
+    """The source changed between the fetch and the reading."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The table as it was fetched; small enough to be cached, and recorded with every version.
+
+    Attributes:
+        source: Where it came from, without passwords and keys.
+        paths: The files that hold it now, in the order they are read.
+        digest: SHA-256 of the file's bytes; of several files, of their digests in order.
+        rows: Of all files together.
+        fingerprint: What the source looked like from outside; None where that cannot be told.
+    """
+
+    source: str
+    paths: tuple[str, ...]
+    digest: str
+    rows: int
+    fingerprint: str | None
+
+
+def resolve(source: str, *, as_of: datetime.datetime | None) -> str:
+    """Fill in the dates of a source.
+
+    `trips/{as_of:%Y-%m}.parquet` names the file of the month that `as_of` lies in, `{as_of-1month:%Y-%m}` the one
+    before; hours, days, weeks, months and years can be added and taken away. A brace of the source's own is written
+    twice.
+
+    Args:
+        source: As in the settings.
+        as_of: The moment, in the time zone whose calendar counts; now in UTC, if left out.
+
+    Raises:
+        ConfigurationError: a placeholder is none of these.
+    """
+    if "{" not in source and "}" not in source:
+        return source
+    moment = as_of or datetime.datetime.now(datetime.UTC)
+    filled = []
+    try:
+        for literal, name, date_format, conversion in string.Formatter().parse(source):
+            filled.append(literal)
+            if name is not None:
+                filled.append(_date(name + (conversion or ""), date_format or "", moment))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The dates of the source {redact(source)!r} cannot be filled in: {error}. "
+            "Write {as_of:%Y-%m} or {as_of-1month:%Y-%m}, and any other brace twice."
+        ) from None
+    return "".join(filled)
+
+
+def _date(name: str, date_format: str, moment: datetime.datetime) -> str:
+    import pandas as pd
+
+    match = _PLACEHOLDER.fullmatch(name.strip())
+    if not match:
+        raise ValueError(f"{{{name}}} is not known")
+    if "%" not in date_format:
+        raise ValueError(f"{{{name}}} is without a format")
+    sign, amount, unit = match.groups()
+    if unit:
+        moment = pd.Timestamp(moment) + pd.DateOffset(**{f"{unit}s": int(f"{sign}{amount}")})  # type: ignore[arg-type]
+    return moment.strftime(date_format)
+
+
+def fingerprint(source: str, *, settings: Settings) -> str | None:
+    """Return what an unchanged source keeps the same, without reading it.
+
+    Of local files path, size and time of change; of a store or a web server what it says about its files (ETag, time
+    of change, size); of a database the answer to `data.watermark`.
+
+    Returns:
+        None where a change could not be seen, or a copy is to be made first: the source has to be fetched then.
+
+    Raises:
+        SourceError: nothing is there, or it may not be read.
+        SourceUnavailable: it does not answer.
+        ConfigurationError: a package is missing, or the URL is none.
+    """
+    if not _is_remote(source):
+        return _local_fingerprint(local_files(source, settings=settings))
+    state = _sources.state(source, settings=settings)
+    return state if state and _sources.is_stored(source, state, settings=settings) else None
+
+
+def fetch(source: str, *, settings: Settings) -> Snapshot:
+    """Make the source available as files and describe it.
+
+    Raises:
+        SourceError: nothing is there, or it may not be read.
+        SourceUnavailable: it does not answer, or changed on the way.
+        TableError: it is not a whole table.
+        ConfigurationError: a package is missing, or the URL is none.
+    """
+    state: str | None
+    if _is_remote(source):
+        paths, state = _sources.copy(source, settings=settings)
+    else:
+        paths = local_files(source, settings=settings)
+        state = _local_fingerprint(paths)
+    return Snapshot(
+        source=redact(source),
+        paths=tuple(map(str, paths)),
+        digest=_digest(paths),
+        rows=sum(map(_tables.count_rows, paths)),
+        fingerprint=state,
+    )
+
+
+def load(snapshot: Snapshot) -> "pd.DataFrame":
+    """Read the table of a snapshot, its files one below the other.
+
+    Raises:
+        SourceChangedError: a file is no longer the one that was fetched.
+        TableError: a file is no table, or the files differ in their columns.
+    """
+    paths = [Path(path) for path in snapshot.paths]
+    state = snapshot.fingerprint or ""
+    if state.startswith(_FILES) and _local_fingerprint(paths) != state:
+        raise SourceChangedError(
+            f"{snapshot.source} (data.source) changed while it was being read. Run again."
+        )
+    return _tables.read(paths)
+
+
+def local_files(source: str, *, settings: Settings) -> list[Path]:
+    """Return the files a local source stands for, sorted: one file, or those of a folder or a glob.
+
+    Of a folder those with the name of a table (`.csv`, `.parquet`, `.jsonl.gz`, …), also from folders below it, but
+    none that is hidden or begins with an underscore.
+
+    Raises:
+        SourceError: there is none; the message has the nearest names.
+    """
+    if source == SAMPLE:
+        return [_sample(settings)]
+    path = settings.resolve(source.removeprefix("file://"))
+    if path.is_dir():
+        found = sorted(
+            file for file in path.rglob("*") if file.is_file() and _is_table(file.relative_to(path))
+        )
+        if not found:
+            raise SourceError(
+                f"The folder {path} (data.source) holds no table: none of {', '.join(SUFFIXES)}."
+            )
+        return found
+    if path.exists():
+        return [path]
+    matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+    if files := [file for file in matches if file.is_file()]:
+        return files
+    raise SourceError(f"{path} (data.source) does not exist.{_nearest(path)}")
+
+
+def _is_table(path: Path) -> bool:
+    name = path.name.lower()
+    for suffix in _COMPRESSED:
+        name = name.removesuffix(suffix)
+    return name.endswith(SUFFIXES) and not any(part.startswith((".", "_")) for part in path.parts)
+
+
+def _nearest(path: Path) -> str:
+    folder = path.parent
+    if glob.has_magic(str(folder)):
+        return ""
+    if not folder.is_dir():
+        return f" Nor does the folder {folder}."
+    near = difflib.get_close_matches(path.name, [item.name for item in folder.iterdir()], n=3)
+    return f" The nearest names in {folder}: {', '.join(near)}." if near else ""
+
+
+def _is_remote(source: str) -> bool:
+    return "://" in source and not source.startswith("file://")
+
+
+def _local_fingerprint(paths: Iterable[Path]) -> str:
+    seen = hashlib.sha256()
+    for path in paths:
+        try:
+            facts = path.stat()
+        except OSError:
+            raise SourceError(f"{path} (data.source) is gone.") from None
+        seen.update(f"{path}:{facts.st_size}:{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return _FILES + seen.hexdigest()
+
+
+def _digest(paths: list[Path]) -> str:
+    digests = []
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+        except PermissionError:
+            raise SourceError(f"{path} (data.source) may not be read by this user.") from None
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _sample(settings: Settings) -> Path:
+    """Return the sample's file, written once: the breast cancer or diabetes data that come with scikit-learn."""
+    path = settings.resolve("data") / f"sample-{settings.problem_type}.csv"
+    if path.exists():
+        return path
+    from sklearn import datasets
+
+    classification = settings.problem_type == "classification"
+    bunch = (datasets.load_breast_cancer if classification else datasets.load_diabetes)(as_frame=True)
+    frame = bunch.frame
+    if classification:
+        frame["target"] = frame["target"].map(dict(enumerate(map(str, bunch.target_names))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    frame.rename(columns={"target": settings.data.target}).to_csv(aside, index=False)
+    aside.replace(path)
+    return path

@@ -1,0 +1,29 @@
+"""From two sets of predictions to a decision.
+
+In:    the truth on a holdout, and what challenger and champion predict for the same rows.
+Out:   metrics, and a decision: promoted, kept, staging or rejected, with the reason and its numbers.
+Never: reads a table or a model; changes what is in production.
+"""
+
+from ._decision import Criterion, Decision, decide
+from ._metrics import METRICS, Metric, UnknownMetricError, evaluate, get_metric
+from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
+from ._resampling import Comparison, compare
+
+__all__ = [
+    "METRICS",
+    "Array",
+    "Comparison",
+    "Criterion",
+    "Decision",
+    "EncodedLabels",
+    "Metric",
+    "Predictions",
+    "UnknownMetricError",
+    "compare",
+    "decide",
+    "encode_labels",
+    "evaluate",
+    "get_metric",
+    "predict",
+]

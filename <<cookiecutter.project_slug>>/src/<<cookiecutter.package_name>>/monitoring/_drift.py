@@ -1,0 +1,348 @@
+"""What the training data looked like, as bins and counts, and whether new data still look like it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ..settings import MonitorSettings
+
+BINS = 10
+KNOWN_VALUES = 200  # of a category, in the profile
+EDGE_ROWS = 100_000  # the edges of bins come from a sample of this size; every row is counted
+EXPECTED_ROWS = 5  # of a bin in the window; rarer bins are counted as one (Cochran 1954)
+EXAMPLES = 3
+
+Kind = Literal["number", "boolean", "datetime", "category"]
+Counts = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class ColumnDrift:
+    """How one column of the window differs from the training data.
+
+    Attributes:
+        name: The column.
+        kind: What it held in training.
+        psi: Population stability index of the values that are there; None for datetimes and empty columns.
+        chance: What the index comes to on average without any drift, with as few rows as there are.
+        p_value: Of the chi-squared test that both are drawn from one distribution; None without an index.
+        nulls: The share of missing values, in training and in the window.
+        unseen: The share of the window's rows with a value that training did not have.
+        examples: Some of those values.
+        range: The first and last moment of a datetime in the window, ISO 8601.
+        reasons: Why the column counts as drifted; empty if it does not.
+    """
+
+    name: str
+    kind: Kind
+    psi: float | None = None
+    chance: float | None = None
+    p_value: float | None = None
+    nulls: tuple[float, float] = (0.0, 0.0)
+    unseen: float = 0.0
+    examples: tuple[str, ...] = ()
+    range: tuple[str, str] | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the column counts as drifted."""
+        return bool(self.reasons)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How a window of new data differs from the training data.
+
+    Attributes:
+        drifted: The verdict; None when the window has too few rows to tell.
+        reason: One sentence, with the numbers.
+        rows: Of the training data and of the window.
+        columns: Every column of the profile, those that drifted most first.
+        gone: Columns of the training data that the window has not.
+        added: Columns of the window that the training data had not.
+    """
+
+    drifted: bool | None
+    reason: str
+    rows: tuple[int, int]
+    columns: tuple[ColumnDrift, ...] = ()
+    gone: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form."""
+        return asdict(self)
+
+
+def learn_profile(X: pd.DataFrame, *, left_out: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Describe the training inputs by bins and counts, small enough to be stored as JSON, without any row.
+
+    Numbers are counted between their deciles, categories by value (the commonest 200 and the rest), datetimes
+    by their range. Of a column with more than 200 values, those that a single row has are not kept.
+
+    Args:
+        X: The training inputs, shape (n, features).
+        left_out: Columns the model does not look at, with the reason: neither profiled nor compared.
+    """
+    ignored = {str(name): reason for name, reason in (left_out or {}).items()}
+    columns = {str(name): _learn(values) for name, values in X.items() if str(name) not in ignored}
+    return {"rows": len(X), "columns": columns, "left_out": ignored}
+
+
+def _learn(values: pd.Series) -> dict[str, Any]:
+    kind = _kind(values)
+    nulls = int(values.isna().sum())
+    facts: dict[str, Any] = {"kind": kind, "nulls": nulls}
+    if nulls == len(values):
+        return facts
+    if kind == "number":
+        return facts | _learn_number(_numbers(values))
+    if kind == "datetime":
+        return facts | {"range": _range(values)}
+    found = values.value_counts()
+    found = found[found > 0]  # categories of the dtype that no row has
+    named = (found if len(found) <= KNOWN_VALUES else found[found > 1]).head(KNOWN_VALUES)
+    counts = _by_text(named)
+    return facts | {
+        "distinct": len(found),
+        "counts": counts,
+        "other": len(values) - nulls - sum(counts.values()),
+    }
+
+
+def _kind(values: pd.Series) -> Kind:
+    if pd.api.types.is_bool_dtype(values):
+        return "boolean"
+    if pd.api.types.is_numeric_dtype(values):
+        return "number"
+    return "datetime" if pd.api.types.is_datetime64_any_dtype(values) else "category"
+
+
+def _learn_number(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+    sample = numbers
+    if len(numbers) > EDGE_ROWS:
+        sample = numbers[np.random.default_rng(0).integers(0, len(numbers), EDGE_ROWS)]
+    edges = np.unique(np.quantile(sample, np.arange(1, BINS) / BINS, method="inverted_cdf"))
+    smallest = np.min(numbers)
+    if edges[0] == smallest:  # the value that most rows have: give what falls below it a bin of its own
+        edges = np.concatenate([[np.nextafter(smallest, -np.inf)], edges])
+    return {
+        "edges": edges.tolist(),
+        "counts": _count_numbers(numbers, edges).tolist(),
+        "mean": float(numbers.mean()),
+        "standard_deviation": float(numbers.std()),
+        "minimum": float(smallest),
+        "median": float(np.quantile(sample, 0.5)),
+        "maximum": float(np.max(numbers)),
+    }
+
+
+def _numbers(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the values that are there as floats."""
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    missing = np.isnan(numbers)
+    return numbers[~missing] if missing.any() else numbers
+
+
+def _count_numbers(numbers: np.ndarray[Any, np.dtype[np.float64]], edges: Any) -> Counts:
+    """Count in the bins that end at each edge, the edge included, and the one beyond the last."""
+    return np.bincount(np.searchsorted(edges, numbers, side="left"), minlength=len(edges) + 1)
+
+
+def _range(values: pd.Series) -> tuple[str, str]:
+    return values.min().isoformat(), values.max().isoformat()
+
+
+def _by_text(found: pd.Series) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for value, count in found.items():
+        counts[str(value)] = counts.get(str(value), 0) + int(count)
+    return counts
+
+
+@dataclass(frozen=True)
+class _Tally:
+    """One column of the new data, counted in the bins of the profile."""
+
+    nulls: int
+    bins: Counts | None = None
+    values: Mapping[str, int] = field(default_factory=dict)
+    range: tuple[str, str] | None = None
+    other_kind: str | None = None
+
+
+def compare_with_profile(profile: Mapping[str, Any], X: pd.DataFrame, *, settings: MonitorSettings) -> Drift:
+    """Compare new data with the profile of the training data.
+
+    A column has drifted when its population stability index, less what chance alone makes of so few rows,
+    is above `psi` *and* a chi-squared test says that it is no chance, or when the share of its missing values
+    changed, or that of values unseen in training is, by more than `rate_change`. The window has drifted when
+    `drifted_columns` have. Datetimes are shown and not judged: time moves on in every window.
+
+    Args:
+        profile: What `learn_profile` returned.
+        X: The new inputs, shape (m, features).
+        settings: The thresholds.
+    """
+    columns, by_name = profile["columns"], {str(name): name for name in X.columns}
+    gone = sorted(columns.keys() - by_name.keys())
+    added = sorted(by_name.keys() - columns.keys() - profile["left_out"].keys())
+    rows = (int(profile["rows"]), len(X))
+    if min(rows) < settings.minimum_rows:
+        few, where = (rows[1], "the window") if rows[1] <= rows[0] else (rows[0], "the training data")
+        reason = f"Too few rows to judge: {few:,} in {where}, and {settings.minimum_rows:,} are needed."
+        return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
+    learned = {name: facts for name, facts in columns.items() if name in by_name}
+    # Of many columns one looks different by chance: the doubt allowed is shared out (Bonferroni).
+    significance = settings.significance / max(1, len(learned))
+    judged = [
+        _judge(name, facts, _count(X[by_name[name]], facts), rows, settings, significance)
+        for name, facts in learned.items()
+    ]
+    judged.sort(key=lambda column: (not column.drifted, -(column.psi or 0)))
+    bad = [f"{column.name} ({', '.join(column.reasons)})" for column in judged if column.drifted]
+    bad += [f"{name} (gone)" for name in gone]
+    named = "; ".join(bad[:EXAMPLES]) + ("; …" if len(bad) > EXAMPLES else "")
+    reason = (
+        f"{len(bad)} of {len(columns)} columns drifted over {len(X):,} rows: {named}."
+        if bad
+        else f"No column drifted over {len(X):,} rows."
+    )
+    return Drift(len(bad) >= settings.drifted_columns, reason, rows, tuple(judged), tuple(gone), tuple(added))
+
+
+def _count(values: pd.Series, learned: Mapping[str, Any]) -> _Tally:
+    nulls = int(values.isna().sum())
+    if nulls == len(values):
+        return _Tally(nulls)
+    kind, expected = _kind(values), learned["kind"]
+    if kind != expected and {kind, expected} != {"number", "boolean"}:
+        return _Tally(nulls, other_kind=kind)
+    if expected == "datetime":
+        return _Tally(nulls, range=_range(values))
+    if expected == "number":
+        return _Tally(nulls, _count_numbers(_numbers(values), np.asarray(learned.get("edges", []))))
+    found = values.value_counts()
+    if expected == "boolean":
+        found.index = found.index.astype(bool)
+    return _Tally(nulls, values=_by_text(found[found > 0]))
+
+
+def _judge(
+    name: str,
+    learned: Mapping[str, Any],
+    tally: _Tally,
+    rows: tuple[int, int],
+    settings: MonitorSettings,
+    significance: float,
+) -> ColumnDrift:
+    shares = (learned["nulls"] / rows[0], tally.nulls / rows[1])
+    if tally.other_kind:
+        reason = f"holds {tally.other_kind} values, {learned['kind']} in training"
+        return ColumnDrift(name, learned["kind"], nulls=shares, reasons=(reason,))
+    reasons = []
+    if _rate_changed((learned["nulls"], tally.nulls), rows, settings, significance):
+        reasons.append(f"missing in {shares[1]:.1%}, was {shares[0]:.1%}")
+    table, unseen, examples = _table(learned, tally)
+    if table is None:
+        return ColumnDrift(name, learned["kind"], nulls=shares, range=tally.range, reasons=tuple(reasons))
+    unseen_share = unseen / rows[1]
+    # A value that a single row of the training data has was unseen before it (Good 1953).
+    single = sum(count == 1 for count in learned["counts"].values()) if examples else 0
+    if unseen_share > single / rows[0] and _rate_changed((single, unseen), rows, settings, significance):
+        reasons.append(f"unseen values in {unseen_share:.1%}, such as {examples[0]!r}")
+    pooled = _pooled(table)
+    psi, chance, p_value = _psi(pooled), _chance(pooled), _p_value(pooled)
+    if psi - chance > settings.psi and p_value < significance:
+        reasons.append(f"PSI {psi:.2f}")
+    return ColumnDrift(
+        name,
+        learned["kind"],
+        psi,
+        chance,
+        p_value,
+        shares,
+        unseen_share,
+        examples,
+        reasons=tuple(reasons),
+    )
+
+
+def _rate_changed(
+    counts: tuple[int, int], rows: tuple[int, int], settings: MonitorSettings, significance: float
+) -> bool:
+    """Tell whether a share changed by more than is allowed, and by more than chance would have it."""
+    shares = counts[0] / rows[0], counts[1] / rows[1]
+    table = np.array([counts, (rows[0] - counts[0], rows[1] - counts[1])]).T
+    return abs(shares[1] - shares[0]) > settings.rate_change and _p_value(table) < significance
+
+
+def _table(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | None, int, tuple[str, ...]]:
+    """Return the counts of both, shape (2, bins), rows with an unseen value, and some such values."""
+    if "counts" not in learned or (tally.bins is None and not tally.values):
+        return None, 0, ()
+    if tally.bins is not None:
+        return np.array([learned["counts"], tally.bins]), 0, ()
+    known, found = learned["counts"], tally.values
+    rest = {value: count for value, count in found.items() if value not in known}
+    table = [
+        [*known.values(), learned["other"]],
+        [*(found.get(value, 0) for value in known), sum(rest.values())],
+    ]
+    if learned["distinct"] > len(known):  # the values that are in `other` are not known by name
+        return np.array(table), 0, ()
+    commonest = sorted(rest, key=lambda value: -rest[value])[:EXAMPLES]
+    return np.array(table), sum(rest.values()), tuple(commonest)
+
+
+def _pooled(table: Counts) -> Counts:
+    """Count the bins as one in which the training data let fewer than five rows of the window be expected."""
+    training, window = table.sum(axis=1)
+    rare = table[0] * (window / max(1, training)) < EXPECTED_ROWS
+    pooled = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+    return pooled[:, pooled.sum(axis=0) > 0]
+
+
+def _psi(table: Counts) -> float:
+    """Return the population stability index of two rows of counts, a symmetrised Kullback-Leibler divergence.
+
+    Half a row is added to each bin (Krichevsky and Trofimov 1981), so that an empty one gives a large and
+    finite number. Of the rules of thumb, below 0.1 is no change, above 0.25 a large one (Siddiqi 2006).
+    """
+    smoothed = table + 0.5
+    training, window = smoothed / smoothed.sum(axis=1, keepdims=True)
+    return float(np.sum((window - training) * np.log(window / training)))
+
+
+def _chance(table: Counts) -> float:
+    """Return the index that is expected without drift: (bins - 1)(1/n + 1/m) (Yurdakul and Naranjo 2020)."""
+    return float((table.shape[1] - 1) * np.sum(1 / np.maximum(1, table.sum(axis=1))))
+
+
+def _p_value(table: Counts) -> float:
+    """Return how likely a difference this large is between two draws from one distribution."""
+    from scipy.stats import chi2_contingency
+
+    if table.shape[1] < 2 or not table.sum(axis=0).all() or not table.sum(axis=1).all():
+        return 1.0
+    p_value = float(chi2_contingency(table, correction=False).pvalue)
+    return 1.0 if math.isnan(p_value) else p_value
+
+
+def should_fire(windows: Sequence[bool | None], *, settings: MonitorSettings) -> bool:
+    """Tell whether to retrain: the latest window violates, and with it `needed` of the last `windows`.
+
+    One odd window is no reason, and neither is trouble that is over. Windows that could not be told (None)
+    are passed over.
+
+    Args:
+        windows: Whether each window violated, the latest last.
+        settings: `windows` and `needed`.
+    """
+    told = [bool(window) for window in windows if window is not None][-settings.windows :]
+    return bool(told) and windows[-1] is True and sum(told) >= settings.needed

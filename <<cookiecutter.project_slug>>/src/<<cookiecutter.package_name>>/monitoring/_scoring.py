@@ -1,0 +1,193 @@
+"""Batch scoring: a table in, predictions out, in memory that does not grow with the table."""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .. import data, gate
+from ..settings import ProblemType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass
+class Counts:
+    """What was predicted.
+
+    Attributes:
+        rows: How many.
+        predictions: How often each class was predicted; empty for a regression.
+        unseen: By column, rows with a category that training did not have.
+        total: Sum of the predicted values, for their mean; 0 for classes.
+    """
+
+    rows: int = 0
+    predictions: Counter[str] = field(default_factory=Counter)
+    unseen: Counter[str] = field(default_factory=Counter)
+    total: float = 0.0
+
+    def add(self, more: "Counts") -> None:
+        """Count another batch too."""
+        self.rows += more.rows
+        self.predictions.update(more.predictions)
+        self.unseen.update(more.unseen)
+        self.total += more.total
+
+
+@dataclass(frozen=True)
+class Part:
+    """One batch, scored and in a file of its own."""
+
+    path: Path
+    counts: Counts
+
+
+@dataclass
+class Scored(Counts):
+    """What a scoring run wrote.
+
+    Attributes:
+        path: The Parquet file: row identifiers, `prediction`, `probability_<class>` for a classifier, `model_version`.
+    """
+
+    path: Path = Path()
+
+
+def output_path(folder: Path, *, source: str, digest: str, version: str) -> Path:
+    """Name the output after what it was made from, so that scoring the same again writes the same file."""
+    stem = re.sub(r"\W+", "-", Path(source.partition("?")[0]).stem).strip("-") or "table"
+    key = hashlib.sha256(f"{digest} {version}".encode()).hexdigest()[:12]
+    return folder / f"{stem}-{key}.parquet"
+
+
+def score_batch(
+    pipeline: Any,
+    batch: pd.DataFrame,
+    *,
+    version: str,
+    target: str,
+    problem_type: ProblemType,
+    schema: data.Schema | None,
+    identifiers: Iterable[str] = (),
+) -> tuple["pa.Table", Counts]:
+    """Predict one batch.
+
+    Args:
+        pipeline: The champion, fitted.
+        batch: A part of the table, of any number of rows; with or without the target.
+        version: The champion's id, written beside each prediction.
+        target: Left out of the inputs if present.
+        problem_type: Whether there are classes.
+        schema: What the champion was trained on; the batch is checked before it is scored.
+        identifiers: Columns to carry over, as far as the table has them.
+
+    Raises:
+        SchemaError: the batch does not fit the champion.
+    """
+    import pyarrow as pa
+
+    X = data.inputs(batch, target=target)
+    counts = Counts()
+    if schema is not None:
+        new = data.check(X, schema).new_categories
+        counts.unseen.update({column: sum(seen.values()) for column, seen in new.items()})
+    predictions = gate.predict(pipeline, X, problem_type=problem_type)
+    _count(counts, predictions)
+    return pa.Table.from_pydict(_columns(batch, predictions, identifiers, version)), counts
+
+
+def write(
+    batches: "Iterable[tuple[pa.Table, Counts]]",
+    path: Path,
+    *,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Scored:
+    """Write what `score_batch` made of each batch, in this order, aside; the file appears when it is complete.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    import pyarrow.parquet as pq
+
+    scored = Scored(path=path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _aside(path) as partial:
+        writer = None
+        for table, counts in batches:
+            writer = writer or pq.ParquetWriter(partial, table.schema)
+            writer.write_table(table.cast(writer.schema))
+            scored.add(counts)
+            progress(scored.rows)
+        if writer is None:
+            raise data.SchemaError("There are no rows to score.")
+        writer.close()
+    return scored
+
+
+def write_parts(batches: "Iterable[tuple[pa.Table, Counts]]", folder: Path, *, name: str) -> list[Part]:
+    """Write each batch to a file of its own; the same part written again, by whomever, is the same files."""
+    import pyarrow.parquet as pq
+
+    parts = []
+    for number, (table, counts) in enumerate(batches):
+        path = folder / f"{name}-{number:06d}.parquet"
+        with _aside(path) as partial:
+            pq.write_table(table, partial)
+        parts.append(Part(path, counts))
+    return parts
+
+
+def read_parts(parts: Iterable[Part]) -> "Iterator[tuple[pa.Table, Counts]]":
+    """Read what `write_parts` wrote, for `write`."""
+    import pyarrow.parquet as pq
+
+    for part in parts:
+        with pq.ParquetFile(part.path) as file:
+            yield file.read(), part.counts
+        part.path.unlink()
+
+
+def _columns(
+    batch: pd.DataFrame, predictions: gate.Predictions, identifiers: Iterable[str], version: str
+) -> dict[str, Any]:
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {name: pa.array(batch[name]) for name in identifiers if name in batch}
+    columns["prediction"] = predictions.labels
+    if predictions.probabilities is not None and predictions.classes is not None:
+        for position, name in enumerate(predictions.classes):
+            columns[f"probability_{name}"] = predictions.probabilities[:, position]
+    indices = pa.array(np.zeros(len(batch), dtype=np.int32))
+    columns["model_version"] = pa.DictionaryArray.from_arrays(indices, [version])
+    return columns
+
+
+def _count(scored: Counts, predictions: gate.Predictions) -> None:
+    scored.rows += len(predictions.labels)
+    if predictions.classes is None and predictions.labels.dtype.kind == "f":
+        scored.total += float(predictions.labels.sum())
+    else:
+        values, counts = np.unique(predictions.labels, return_counts=True)
+        scored.predictions.update(dict(zip(map(str, values), counts.tolist(), strict=True)))
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

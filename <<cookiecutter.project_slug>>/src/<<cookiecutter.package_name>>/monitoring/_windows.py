@@ -1,0 +1,109 @@
+"""The windows of new data that were looked at, and whether they ask for a retrain."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..gate import get_metric
+from ..settings import Settings
+from ._drift import Drift, should_fire
+
+KEPT = 1000
+
+
+@dataclass(frozen=True)
+class Window:
+    """One look at new data.
+
+    Attributes:
+        time: When, UTC, ISO 8601.
+        source: Where the data came from.
+        digest: SHA-256 of the data: looking at the same data again is no second window.
+        version: The champion it was held against.
+        drifted: Whether the inputs drifted; None where too few rows tell.
+        reason: The same in a sentence.
+        metric: The champion's score on these rows, where they have labels.
+        promised: Its score on the holdout of its training.
+        worse: Whether it is worse than promised by more than the settings allow.
+    """
+
+    time: str
+    source: str
+    digest: str
+    version: str
+    drifted: bool | None
+    reason: str
+    metric: float | None = None
+    promised: float | None = None
+    worse: bool = False
+
+    @property
+    def violates(self) -> bool | None:
+        """Whether the window asks for a retrain; None where it cannot be told."""
+        return True if self.worse else self.drifted
+
+
+def is_worse(live: float | None, promised: float | None, *, settings: Settings) -> bool:
+    """Tell whether the live metric breaks the promise by more than `monitor.worsening`."""
+    if live is None or promised is None or settings.monitor.worsening is None:
+        return False
+    metric = get_metric(settings.metric, problem_type=settings.problem_type)
+    return -metric.improvement(live, promised) > settings.monitor.worsening
+
+
+class History:
+    """The windows looked at, oldest first, in one JSON file that is replaced whole."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `windows.json` in `folder`."""
+        self.path = folder / "windows.json"
+
+    def windows(self) -> list[Window]:
+        """Return every window.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        try:
+            return [Window(**record) for record in json.loads(self.path.read_text())]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{self.path} is damaged ({error}): remove it to start watching anew.") from None
+
+    def add(self, window: Window) -> list[Window]:
+        """Record a window and return those of the same champion, the latest last; the same data count once."""
+        earlier = self.windows()
+        same = (window.digest, window.version)
+        kept = [old for old in earlier if (old.digest, old.version) != same][-KEPT + 1 :]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=self.path.parent, delete=False) as partial:
+            json.dump([asdict(entry) for entry in [*kept, window]], partial, indent=1)
+            partial.flush()
+            os.fsync(partial.fileno())
+        os.replace(partial.name, self.path)
+        return [entry for entry in [*kept, window] if entry.version == window.version]
+
+
+def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
+    """Tell whether the latest windows of one champion ask for a retrain, see `drift.should_fire`."""
+    return should_fire([window.violates for window in windows], settings=settings.monitor)
+
+
+def summary(drift: Drift) -> list[Mapping[str, Any]]:
+    """Return one row a column, for tables in the terminal and in Prefect."""
+    return [
+        {
+            "column": column.name,
+            "index": None if column.psi is None else round(column.psi, 4),
+            "missing": f"{column.nulls[0]:.1%} to {column.nulls[1]:.1%}",
+            "unseen": f"{column.unseen:.1%}",
+            "drifted": ", ".join(column.reasons) or "no",
+        }
+        for column in drift.columns
+    ]

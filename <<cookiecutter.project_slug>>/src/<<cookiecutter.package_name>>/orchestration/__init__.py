@@ -1,0 +1,52 @@
+"""The steps of the flows as Prefect tasks, the messages, and what the server watches.
+
+In:    the settings and parameters of a run.
+Out:   what flows.py puts together: fetched tables, decisions, predictions, windows, messages.
+Never: holds logic that a room without Prefect could hold; hides one failure behind another.
+"""
+
+from ._automations import register_crash_detection
+from ._common import fetch, notify_outcome, settings_of_run, source_of_run
+from ._messages import rollback_message, send
+from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
+from ._retrain import (
+    choose_estimator,
+    compare_with_production,
+    evaluate,
+    notify,
+    preprocess,
+    publish,
+    record,
+    save,
+    separate_holdout,
+    split,
+    train,
+)
+from ._scale_out import ChosenRunner
+from ._score import score_batches
+
+__all__ = [
+    "DRIFT_EVENT",
+    "ChosenRunner",
+    "check_drift",
+    "choose_estimator",
+    "compare_with_production",
+    "evaluate",
+    "fetch",
+    "notify",
+    "notify_outcome",
+    "preprocess",
+    "publish",
+    "record",
+    "register_crash_detection",
+    "rollback_message",
+    "save",
+    "score_batches",
+    "send",
+    "separate_holdout",
+    "settings_of_run",
+    "source_of_run",
+    "split",
+    "train",
+    "trigger_retrain",
+]

@@ -1,0 +1,138 @@
+"""What the steps of every flow share: the settings and source of a run, the fetch, and the message about its end."""
+
+import datetime
+import functools
+import hashlib
+import json
+import logging
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from prefect import Flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
+from prefect.logging.loggers import flow_run_logger
+from prefect.runtime import flow_run
+from prefect.states import State
+from prefect.tasks import Task, exponential_backoff
+from prefect.utilities.urls import url_for
+from sklearn.pipeline import Pipeline
+
+from .. import data
+from ..data import SourceUnavailable
+from ..errors import ProjectError, RegistryError
+from ..registry import Version, open_registry
+from ..settings import PACKAGE, Settings, get_settings, load_settings
+from . import _messages
+
+PROFILE = "profile.json"
+
+
+class _PlainErrors(logging.Filter):
+    """Drop the traceback of an error that is meant for a person: its message says all there is to do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], ProjectError):
+            record.exc_info = None
+        return True
+
+
+for logger_name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(logger_name).addFilter(_PlainErrors())
+
+
+def may_pass(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
+    """Retry what may pass by itself (a network, a disk), not what a person has to fix."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
+
+
+# A step hands frames on in memory, once: nothing to cache, nothing to store.
+step = functools.partial(task, cache_policy=NO_CACHE, persist_result=False)
+
+
+def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+    settings: Settings = parameters["settings"]
+    try:
+        fingerprint = data.fingerprint(parameters["source"], settings=settings)
+    except ProjectError:
+        return None  # the fetch itself will say so
+    return (
+        fingerprint
+        and hashlib.sha256(f"{PACKAGE} {settings.root.resolve()} {fingerprint}".encode()).hexdigest()
+    )
+
+
+@task(
+    retries=3,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=may_pass,
+    cache_key_fn=_fetch_key,
+    persist_result=True,
+    result_serializer="json",
+)
+def fetch(source: str, *, settings: Settings) -> data.Snapshot:
+    """Fetch the table; an unchanged source is not fetched again, a changed one never served stale."""
+    snapshot = data.fetch(source, settings=settings)
+    get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
+    return snapshot
+
+
+def settings_of_run(**overrides: Any) -> Settings:
+    """Return the settings of this run: those of the process, and what the run's parameters override."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return load_settings(data=given) if given else get_settings()
+
+
+def source_of_run(source: str, as_of: datetime.datetime | None, *, settings: Settings) -> str:
+    """Fill in the dates of a source: of `as_of`, or of when the run was due in the schedule's time zone."""
+    due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+    return data.resolve(source, as_of=as_of or due.astimezone(ZoneInfo(settings.schedule.timezone)))
+
+
+def left_out(pipeline: Pipeline) -> dict[str, str]:
+    """Return the columns that the steps of a pipeline left out, each with the reason."""
+    return {name: why for stage in pipeline for name, why in getattr(stage, "left_out_", {}).items()}
+
+
+def champion_of(settings: Settings) -> Version:
+    """Return the version in production.
+
+    Raises:
+        RegistryError: there is none yet.
+    """
+    registry = open_registry(settings)
+    champion = registry.champion()
+    if champion is None:
+        raise RegistryError(
+            f"There is no model in production in {registry.store.where('')} yet: run retrain first."
+        )
+    return champion
+
+
+def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Tell the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner, by name."""
+    try:
+        settings = get_settings()
+        champion = open_registry(settings).champion()
+        in_production = f"{champion.id}" if champion else "no model yet"
+        block, project = settings.notifications.block, settings.project
+    except ProjectError as error:
+        in_production, block, project = f"cannot be told: {error}", None, PACKAGE
+    message = _messages.failure_message(
+        project=project,
+        flow=flow.name,
+        run=flow_run.name,
+        state="cancelled" if state.is_cancelling() else state.name or "failed",
+        reason=state.message or "no reason was given",
+        link=url_for(flow_run) or "",
+        champion=in_production,
+    )
+    _messages.send(message, block=block, logger=flow_run_logger(flow_run, flow))
+
+
+def profile_of(version: Version, settings: Settings) -> dict[str, Any]:
+    return json.loads(open_registry(settings).read_file(version, PROFILE))

@@ -1,0 +1,389 @@
+"""The steps of the retrain flow as Prefect tasks.
+
+Tables stay in memory and are never results: hashing and pickling them would cost more than the training.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+from prefect import unmapped
+from prefect.artifacts import (
+    create_markdown_artifact,
+)
+from prefect.client.orchestration import get_client
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.utilities.urls import url_for
+from sklearn.pipeline import Pipeline
+
+from .. import data, gate, models, monitoring, reporting
+from ..errors import RegistryError
+from ..registry import StaleDecision, Version, lineage, open_registry
+from ..settings import Settings
+from ..training import best, cross_validate_score, fold_score, make_folds, mean_score, thread_budget
+from . import _messages, _scale_out
+from ._common import PROFILE, fetch, left_out, may_pass, profile_of, source_of_run, step
+
+EXAMPLE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """One side of the split.
+
+    Attributes:
+        rows: The rows as labelled, n of them.
+        X: What the pipeline gets of them, shape (n, features).
+        y: The target, shape (n,).
+        definition: The split, as the lineage records it.
+    """
+
+    rows: pd.DataFrame
+    X: pd.DataFrame
+    y: pd.Series
+    definition: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The challenger on the holdout."""
+
+    predictions: gate.Predictions
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the gate decided, and about which champion."""
+
+    decision: gate.Decision
+    champion: Version | None
+    predictions: gate.Predictions | None
+    comparable: Any
+
+
+def separate_holdout(as_of: datetime.datetime | None, *, settings: Settings) -> pd.DataFrame | None:
+    """Fetch and preprocess the holdout's own source, where the settings name one."""
+    if settings.split.method != "source":
+        return None
+    source = source_of_run(str(settings.split.source), as_of, settings=settings)
+    return preprocess(fetch(source, settings=settings), settings=settings)
+
+
+@step()
+def preprocess(snapshot: data.Snapshot, *, settings: Settings) -> pd.DataFrame:
+    """Read the snapshot, derive the label and check that the table can be learned from."""
+    return data.labelled(data.load(snapshot), settings=settings)
+
+
+@step()
+def split(
+    table: pd.DataFrame, *, settings: Settings, holdout: pd.DataFrame | None = None
+) -> tuple[Part, Part]:
+    """Hold rows out that no model is ever trained on."""
+    target = settings.data.target
+    parts = data.split(
+        table,
+        settings=settings.split,
+        problem_type=settings.problem_type,
+        target=target,
+        holdout_frame=holdout,
+    )
+    get_run_logger().info(
+        "%s rows to learn from, %s held out", f"{len(parts.train):,}", f"{len(parts.holdout):,}"
+    )
+    training, held_out = (
+        Part(rows, data.inputs(rows, target=target), rows[target], parts.definition)
+        for rows in (parts.train, parts.holdout)
+    )
+    return training, held_out
+
+
+@step(task_run_name="cross-validate {estimator}")
+def cross_validate(training: Part, *, estimator: str, settings: Settings, threads: int) -> float:
+    """Score one candidate on folds of the training rows; the holdout plays no part in the choice."""
+    part = _for_folds(training, settings)
+    return cross_validate_score(
+        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
+        part.X,
+        part.y,
+        metric=settings.metric,
+        problem_type=settings.problem_type,
+        seed=settings.seed,
+        groups=part.groups,
+        times=part.times,
+        threads=threads,
+    )
+
+
+def _for_folds(training: Part, settings: Settings) -> _scale_out.TrainingPart:
+    split = settings.split
+    times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
+    groups = data.group_codes(training.rows, keys=split.key_columns)
+    return _scale_out.TrainingPart(training.X, np.asarray(training.y), groups, times)
+
+
+def _divide(part: _scale_out.TrainingPart, settings: Settings) -> list[tuple[np.ndarray, np.ndarray]]:
+    return make_folds(
+        part.y,
+        problem_type=settings.problem_type,
+        seed=settings.seed,
+        groups=part.groups,
+        times=part.times,
+    )
+
+
+@step(task_run_name="cross-validate {estimator}, fold {fold}")
+def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Settings) -> float:
+    """Score one candidate on one fold, on a worker, which reads the training part itself."""
+    part = _scale_out.read(path)
+    score = fold_score(
+        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
+        part.X,
+        part.y,
+        _divide(part, settings)[fold],
+        metric=settings.metric,
+        problem_type=settings.problem_type,
+        threads=_scale_out.threads_per_task(settings.scale_out),
+    )
+    get_run_logger().info("%s, fold %d: %s %.4f", estimator, fold, settings.metric, score)
+    return score
+
+
+def choose_estimator(training: Part, *, settings: Settings) -> str:
+    """Return the candidate with the best cross-validation score; a single candidate needs none.
+
+    Candidates are scored side by side, each with its share of the cores.
+    """
+    names = settings.estimators
+    if len(names) == 1:
+        return names[0]
+    scores = candidate_scores(training, settings=settings)
+    return best(dict(zip(names, scores, strict=True)), metric=settings.metric)
+
+
+def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
+    """Return the cross-validation score of each candidate of the settings, computed side by side."""
+    if settings.scale_out.runner == "dask":
+        return _scores_on_workers(training, settings)
+    names = settings.estimators
+    threads = max(1, (os.cpu_count() or 1) // len(names))
+    # BLAS has one limit for the process: the candidates, which end one by one, must find it there.
+    with thread_budget(threads):
+        return cross_validate.map(
+            unmapped(training), estimator=list(names), settings=unmapped(settings), threads=unmapped(threads)
+        ).result()
+
+
+def _scores_on_workers(training: Part, settings: Settings) -> list[float]:
+    part = _for_folds(training, settings)
+    folds = range(len(_divide(part, settings)))
+    each = [(name, fold) for name in settings.estimators for fold in folds]
+    with _scale_out.shared(part, settings=settings) as path:
+        scores = cross_validate_fold.map(
+            unmapped(path),
+            estimator=[name for name, _ in each],
+            fold=[fold for _, fold in each],
+            settings=unmapped(settings),
+        ).result()
+    count = len(folds)
+    return [
+        mean_score(scores[start : start + count], metric=settings.metric, rows=len(part.y))
+        for start in range(0, len(scores), count)
+    ]
+
+
+@step(retries=2, retry_condition_fn=may_pass)
+def train(training: Part, *, estimator: str, settings: Settings) -> Pipeline:
+    """Fit the estimator with its preprocessing on the training rows."""
+    pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
+    pipeline.fit(training.X, training.y)
+    for column, reason in left_out(pipeline).items():
+        get_run_logger().info("Column %r is left out: %s", column, reason)
+    return pipeline
+
+
+@step()
+def evaluate(challenger: Pipeline, holdout: Part, *, settings: Settings) -> Scores:
+    """Score the challenger on the holdout."""
+    predictions = gate.predict(challenger, holdout.X, problem_type=settings.problem_type)
+    metrics = gate.evaluate(predictions, holdout.y, problem_type=settings.problem_type)
+    get_run_logger().info(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    return Scores(predictions, metrics)
+
+
+@step()
+def compare_with_production(
+    scores: Scores, holdout: Part, *, settings: Settings, accept_not_comparable: bool
+) -> Comparison:
+    """Let the champion predict the same holdout, and ask the gate."""
+    registry = open_registry(settings)
+    champion = registry.champion()
+    predictions = comparable = None
+    why_not_comparable = ""
+    if champion:
+        if champion.schema:
+            data.check(holdout.X, data.Schema.from_dict(champion.schema))
+        model = registry.load_model(champion)
+        predictions = gate.predict(model, holdout.X, problem_type=settings.problem_type)
+        its_split = champion.lineage.get("split")
+        comparable = data.unseen(holdout.rows, its_split)
+        why_not_comparable = data.difference(its_split, holdout.definition)
+    decision = gate.decide(
+        holdout.y,
+        scores.predictions,
+        predictions,
+        gate=settings.gate,
+        metric=settings.metric,
+        problem_type=settings.problem_type,
+        slices=holdout.rows,
+        comparable=comparable,
+        stored_champion=champion.metrics.get(settings.metric) if champion else None,
+        why_not_comparable=why_not_comparable,
+        accept_not_comparable=accept_not_comparable,
+        seed=settings.seed,
+    )
+    get_run_logger().info(decision.reason)
+    return Comparison(decision, champion, predictions, comparable)
+
+
+@step()
+def save(
+    challenger: Pipeline,
+    comparison: Comparison,
+    scores: Scores,
+    *,
+    training: Part,
+    holdout: Part,
+    snapshot: data.Snapshot,
+    estimator: str,
+    settings: Settings,
+) -> Version:
+    """Save the version with all that belongs to it, its report included; not in use until it is recorded."""
+    registry = open_registry(settings)
+    profile = monitoring.learn_profile(training.X, left_out=left_out(challenger))
+    version = registry.stage(
+        challenger,
+        metrics=scores.metrics,
+        schema=data.learn_schema(training.X).to_dict(),
+        files={PROFILE: json.dumps(profile).encode()},
+        lineage=lineage(settings.root)
+        | {
+            "data": dataclasses.asdict(snapshot),
+            "rows": {"training": len(training.rows), "holdout": len(holdout.rows)},
+            "split": training.definition,
+            "estimator": estimator,
+            "seed": settings.seed,
+            "flow_run_id": flow_run.id,
+        },
+    )
+    with _discarded_on_failure(version, settings):
+        registry.show_model(version, challenger, training.X.head(EXAMPLE_ROWS))
+        champion = comparison.champion
+        facts = reporting.Facts(
+            project=settings.project,
+            problem_type=settings.problem_type,
+            decision=comparison.decision,
+            version=version,
+            pipeline=challenger,
+            X=holdout.X,
+            y=holdout.y,
+            predictions=scores.predictions,
+            champion=champion,
+            champion_predictions=comparison.predictions,
+            comparable=comparison.comparable,
+            profile=profile,
+            drift=monitoring.compare_with_profile(
+                profile_of(champion, settings), training.X, settings=settings.monitor
+            )
+            if champion and PROFILE in champion.files
+            else None,
+            slices=tuple(settings.gate.guard_slices) or None,
+            run=str(flow_run.name),
+            run_url=url_for("flow-run", flow_run.id) or "",
+            seed=settings.seed,
+        )
+        parts = reporting.sections(facts)
+        registry.add_file(version, "card.md", reporting.card(facts, parts).encode())
+        return registry.add_file(version, "report.html", reporting.page(facts, parts).encode())
+
+
+@step()
+def record(version: Version, comparison: Comparison, *, settings: Settings) -> dict[str, Any] | None:
+    """Commit the decision: it takes effect here or not at all.
+
+    None if another retrain changed the champion meanwhile: the version is gone then, and has to be compared again.
+    """
+    registry, decision = open_registry(settings), comparison.decision
+    try:
+        with _discarded_on_failure(version, settings):
+            registry.record(
+                version, decision.to_dict(), expected_champion=comparison.champion, flow_run_id=flow_run.id
+            )
+    except StaleDecision as error:
+        get_run_logger().info("%s", error)
+        return None
+    try:
+        registry.prune(settings.registry.keep)
+    except RegistryError as error:
+        get_run_logger().warning("Old versions were not removed: %s", error)
+    champion = registry.champion()
+    return {
+        "version": version.id,
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "metric": settings.metric,
+        "metrics": version.metrics,
+        "champion": champion and champion.id,
+        "registry": registry.store.locate("").rstrip("/"),
+        "report": registry.store.locate(f"versions/{version.id}/report.html"),
+    }
+
+
+@contextmanager
+def _discarded_on_failure(version: Version, settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(RegistryError):  # what went wrong first is what is told
+            open_registry(settings).discard(version)
+        raise
+
+
+@step()
+def publish(recorded: dict[str, Any], *, settings: Settings) -> None:
+    """Show in Prefect what happened: the card as an artifact, and the run's name; a failure here changes nothing."""
+    registry = open_registry(settings)
+    try:
+        card = registry.read_file(registry.version(recorded["version"]), "card.md").decode()
+        create_markdown_artifact(card, key="retrain", description=recorded["reason"])
+        version, verdict = recorded["version"], recorded["verdict"]
+        name = f"retrain {version[:4]}-{version[4:6]}-{version[6:8]} {verdict} {version[-6:]}"
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), name=name)
+    except Exception as error:
+        get_run_logger().warning("Prefect was not told what happened: %s", error)
+
+
+@step()
+def notify(recorded: dict[str, Any], *, settings: Settings) -> None:
+    """Tell the team what was decided; keeping the champion is no news."""
+    if recorded["verdict"] == "kept" and not settings.notifications.kept:
+        return
+    message = _messages.decision_message(
+        project=settings.project,
+        run=str(flow_run.name),
+        link=url_for("flow-run", flow_run.id) or "",
+        decision=recorded,
+    )
+    _messages.send(message, block=settings.notifications.block, logger=get_run_logger())

@@ -1,0 +1,122 @@
+"""The registry's two kinds of JSON file, each sealed with the SHA-256 of its own content."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from ..errors import RegistryError
+
+
+@dataclass(frozen=True)
+class Version:
+    """A saved pipeline and what is known of it; `files` maps a file's name to its `sha256` and `bytes`."""
+
+    id: str
+    created_at: str
+    metric: str
+    metrics: dict[str, float]
+    lineage: dict[str, Any]
+    schema: dict[str, Any] | None
+    files: dict[str, dict[str, Any]]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A recorded decision: `decision` is the gate's own, the rest is how it left the registry.
+
+    `promoted_by` is the number of the decision that made `champion` the champion, at `promoted_at`. `pins`
+    holds the seal of every version named here, `previous` the seal of the decision before. A clean-up is
+    recorded too: its `version` is None, and `pruned` lists the versions it removed.
+    """
+
+    sequence: int
+    time: str
+    version: str | None
+    decision: dict[str, Any]
+    champion_before: str | None
+    champion: str | None
+    staging: str | None
+    promoted_by: int | None
+    promoted_at: str | None
+    pruned: list[str]
+    flow_run_id: str | None
+    pins: dict[str, str]
+    previous: str | None
+    sha256: str
+
+    @property
+    def verdict(self) -> str:
+        """`promoted`, `staging`, `kept`, `rejected`, `rolled_back` or `pruned`."""
+        return str(self.decision["verdict"])
+
+    @property
+    def reason(self) -> str:
+        """The reason in one sentence."""
+        return str(self.decision.get("reason", ""))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something `verify` found: an `error` breaks a promise of the registry, an `info` is worth knowing."""
+
+    severity: Literal["error", "info"]
+    path: str
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        """Return the sentence for people."""
+        return f"{self.path} {self.what}. {self.fix}"
+
+
+class Damaged(RegistryError):
+    """A file of the registry is missing, or is not what was recorded."""
+
+    def __init__(self, path: str, what: str, fix: str) -> None:
+        """Say what is wrong with `path`, and what to do."""
+        self.problem = Problem("error", path, what, fix)
+        super().__init__(str(self.problem))
+
+
+Entry = TypeVar("Entry", Version, Record)
+
+
+def seal(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the content without its own seal; the layout of the file does not matter."""
+    bare = {name: value for name, value in content.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(bare, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """Return the file of a version or decision."""
+    body = plain(content)
+    return (json.dumps(body | {"sha256": seal(body)}, indent=2) + "\n").encode()
+
+
+def unsealed(kind: type[Entry], data: bytes) -> Entry:
+    """Return the version or decision in a file; ValueError, saying how, when it is not as it was written."""
+    try:
+        content = json.loads(data)
+        entry = kind(**content)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"is truncated, or of another release: {error}") from None
+    if entry.sha256 != seal(content):
+        raise ValueError("was changed by hand: its seal does not fit")
+    return entry
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON holds it: NumPy's as numbers, NaN and infinity as null, the rest as text."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -1,0 +1,546 @@
+"""The registry: which models there are, what was decided about each, and which one is in production.
+
+    versions/<id>/           model.joblib and version.json (metrics, lineage, SHA-256 of every file);
+                             unchangeable once a decision names it
+    decisions/000001.json    one file a decision, each naming the champion after it: the last one is the truth
+    production_metrics.json  the champion described for people and scripts, derived from the two
+
+A decision is created exclusively under the next number. That is the compare-and-swap: of two processes that
+decide at once one gets the number, and the other looks again whether its decision still holds. What comes
+before is in nobody's use and what comes after is derived, so a process may die anywhere.
+"""
+
+import hashlib
+import json
+import logging
+import pickle
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO
+
+from ..errors import RegistryError
+from ._lineage import package_versions
+from ._records import Damaged, Entry, Problem, Record, Version, plain, sealed, unsealed
+from ._store import StorageError, Store
+
+MODEL, MANIFEST, POINTER = "model.joblib", "version.json", "production_metrics.json"
+VERSIONS, DECISIONS = "versions", "decisions"
+VERDICTS = ("promoted", "staging", "kept", "rejected")
+ABANDONED = timedelta(days=1)
+RESTORE = "Restore it from a backup"
+
+logger = logging.getLogger(__name__)
+
+
+class StaleDecision(RegistryError):
+    """Another process decided since this decision was made; nothing was recorded."""
+
+
+class Registry:
+    """Versions and decisions in a `Store`; every method may raise `RegistryError`."""
+
+    def __init__(self, store: Store, *, metric: str) -> None:
+        """Use the files in `store`; `metric` names the score that new versions show first."""
+        self.store = store
+        self.metric = metric
+
+    def champion(self) -> Version | None:
+        """Return the version in production, None before the first promotion."""
+        last = self._last()
+        return self._version(last.champion, last.pins) if last and last.champion else None
+
+    def staging(self) -> Version | None:
+        """Return the version in staging, if there is one."""
+        last = self._last()
+        return self._version(last.staging, last.pins) if last and last.staging else None
+
+    def versions(self) -> list[Version]:
+        """Return every complete version, oldest first; of pruned ones only the description is left."""
+        found = [self._version(name) for name, files in self._files().items() if MANIFEST in files]
+        return sorted(found, key=lambda version: version.created_at)
+
+    def version(self, name: str) -> Version:
+        """Return the version that is `champion` or `staging`, or the one whose id begins with `name`."""
+        if name in ("champion", "staging"):
+            found = self.champion() if name == "champion" else self.staging()
+            if found is None:
+                raise RegistryError(f"There is no {name} in {self.store.where('')}.")
+            return found
+        known = [version for version, files in self._files().items() if MANIFEST in files]
+        matching = [version for version in known if name and version.startswith(name)]
+        if len(matching) != 1:
+            what = "more than one version" if matching else "no version"
+            listed = ", ".join((matching or known)[-5:]) or "there is none"
+            raise RegistryError(f"{name!r} names {what} in {self.store.where('versions')}: {listed}.")
+        return self._version(matching[0])
+
+    def decisions(self) -> list[Record]:
+        """Return every decision, oldest first."""
+        return [self._record(number) for number in range(1, self._number() + 1)]
+
+    def stage(
+        self,
+        pipeline: object,
+        *,
+        metrics: Mapping[str, float],
+        lineage: Mapping[str, Any],
+        schema: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Version:
+        """Save a fitted pipeline as a new version: complete, but in nobody's use until `record` names it."""
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        try:
+            with self.store.writer(_key(name, MODEL)) as file:
+                self._save(pipeline, file)
+                contents = {MODEL: _fingerprint(file)}
+            for extra, data in (files or {}).items():
+                self.store.create(_extra_key(name, extra), data)
+                contents[extra] = _fingerprint(data)
+            manifest = {
+                "id": name,
+                "created_at": now.isoformat(),
+                "metric": self.metric,
+                "metrics": metrics,
+                "lineage": {"packages": package_versions()} | dict(lineage),
+                "schema": schema,
+                "files": contents,
+            }
+            self.store.create(_key(name, MANIFEST), sealed(manifest))
+        except FileExistsError:  # not ours to remove
+            raise RegistryError(f"Another process just staged {name} too: run this again.") from None
+        except BaseException as error:
+            with suppress(StorageError):
+                self.store.delete(f"versions/{name}")
+            if isinstance(error, pickle.PicklingError | TypeError | AttributeError):
+                raise RegistryError(
+                    f"The pipeline cannot be saved: {error}. Use functions and classes that can be imported"
+                    " from a module: no lambdas, and nothing defined inside a function."
+                ) from error
+            raise
+        return self._version(name)
+
+    def _save(self, pipeline: object, file: BinaryIO) -> None:
+        import joblib
+
+        joblib.dump(pipeline, file)
+
+    def add_file(self, version: Version | str, name: str, data: bytes) -> Version:
+        """Add a file to a staged version, and return its new description."""
+        with self.store.lock():
+            staged = self._undecided(version)
+            self.store.write(_extra_key(staged.id, name), data)
+            files = staged.files | {name: _fingerprint(data)}
+            self.store.write(_key(staged.id, MANIFEST), sealed(vars(staged) | {"files": files}))
+        return self._version(staged.id)
+
+    def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
+        """Describe a staged pipeline to whoever loads models without this project; files need no such thing."""
+
+    def discard(self, version: Version | str) -> None:
+        """Remove a staged version, after a failure before its decision."""
+        with self.store.lock():
+            self.store.delete(f"versions/{self._undecided(version).id}")
+
+    def read_file(self, version: Version, name: str) -> bytes:
+        """Return the content of one of the version's files, which must be what was recorded."""
+        with self._opened(version, name) as file:
+            return file.read()
+
+    def load_model(self, version: Version) -> Any:
+        """Return the fitted pipeline; it is not unpickled unless the file's SHA-256 is the recorded one."""
+        import joblib
+
+        with self._opened(version, MODEL) as file:
+            try:
+                return joblib.load(file)
+            except Exception as error:
+                saved, here = version.lineage.get("packages", {}), package_versions()
+                changed = [f"{k} {v} (here {here.get(k)})" for k, v in saved.items() if here.get(k) != v]
+                raise RegistryError(
+                    f"{self.store.where(_key(version.id, MODEL))} cannot be loaded: {type(error).__name__}:"
+                    f" {error}. It was saved with {', '.join(changed) or 'the packages installed here'}."
+                    " Install those versions, bring back the code it was trained with, or retrain."
+                ) from error
+
+    def record(
+        self,
+        version: Version | str,
+        decision: Mapping[str, Any],
+        *,
+        expected_champion: Version | str | None,
+        flow_run_id: str | None = None,
+    ) -> int:
+        """Commit a decision (`verdict`, `reason`, criteria) about a staged version, and return its number.
+
+        A promotion takes effect here or not at all. `promoted` makes the version the champion and empties
+        staging, `staging` puts it there; `kept` and `rejected` change neither. To record the last decision
+        again changes nothing, so this may be retried.
+
+        Raises:
+            StaleDecision: the champion is no longer `expected_champion`, the one the gate compared with.
+            RegistryError: the version is damaged or incomplete.
+        """
+        name, expected, content = str(_id(version)), _id(expected_champion), plain(decision)
+        if content.get("verdict") not in VERDICTS:
+            raise ValueError(f"verdict is {content.get('verdict')!r}, not one of {', '.join(VERDICTS)}")
+        after: dict[str, str | None] = {}
+        if content["verdict"] == "promoted":
+            after = {"champion": name, "staging": None}
+        elif content["verdict"] == "staging":
+            after = {"staging": name}
+        with self.store.lock():
+            staged = self.verify_files(self._version(name))
+            while True:
+                last = self._last()
+                if last and last.version == name and last.decision == content:
+                    break
+                if (champion := last.champion if last else None) != expected:
+                    raise StaleDecision(
+                        f"{name} was compared with {expected}, and the champion is {champion} now: another"
+                        " process decided meanwhile. Retrain, so that it is compared with the new one."
+                    )
+                with suppress(FileExistsError):  # a number that is taken: look again
+                    number = last.sequence + 1 if last else 1
+                    last = self._append(number, last, content, version=staged, run=flow_run_id, after=after)
+                    break
+            self._describe_champion()
+        return last.sequence
+
+    def rollback(
+        self, to: Version | str | None = None, *, reason: str = "", flow_run_id: str | None = None
+    ) -> Record:
+        """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
+
+        The default goes further back each time: a champion that was rolled back returns only when named. A
+        named one returns even when decisions are damaged; if the last is, the registry is usable again.
+
+        Raises:
+            RegistryError: there is none to return to, or it is pruned, damaged, or never was in production.
+        """
+        goal = self.version(to).id if isinstance(to, str) else _id(to)
+        with self.store.lock():
+            number = self._number()
+            log = self._readable() if goal else self.decisions()
+            goal = goal or next(reversed(_earlier(log)), None)
+            if goal is None:
+                raise RegistryError("There is no earlier champion to roll back to: retrain instead.")
+            if goal not in {name for record in log for name in (record.champion, record.champion_before)}:
+                raise RegistryError(f"{goal} never was in production: roll back to a version that was.")
+            if goal in _pruned(log):
+                raise RegistryError(f"{goal} is pruned, only its description is left: choose a younger one.")
+            last = log[-1]
+            if goal == last.champion and last.sequence == number:
+                raise RegistryError(f"{goal} is the champion already.")
+            found = self.verify_files(self._version(goal, _pins(log)))
+            content = {
+                "verdict": "rolled_back",
+                "reason": reason or f"{last.champion} rolled back to {goal}.",
+            }
+            after = {"champion": goal, "staging": None if last.staging == goal else last.staging}
+            record = self._append_once(number + 1, last, content, version=found, run=flow_run_id, after=after)
+            self._describe_champion()
+        return record
+
+    def prune(self, keep: int) -> list[str]:
+        """Remove the files of old versions, and return their ids; descriptions and decisions stay.
+
+        The newest `keep` stay whole, and beside them the champion, staging, and the version that a rollback
+        returns to. What was staged more than a day ago and never decided on is removed altogether.
+        """
+        with self.store.lock():
+            log, files = self.decisions(), self._files()
+            decided, pruned, victims = _pins(log), _pruned(log), []
+            if log:
+                needed = {log[-1].champion, log[-1].staging, *_earlier(log)[-1:], *pruned}
+                spare = [name for name in files if name in decided and name not in needed]
+                victims = spare[: max(len(spare) - keep, 0)]
+            if victims:
+                content = {"verdict": "pruned", "reason": f"Older than the newest {keep}."}
+                self._append_once(len(log) + 1, log[-1], content, pruned=victims)
+            for name in pruned.union(victims):
+                for extra in set(files.get(name, ())) - {MANIFEST}:
+                    self.store.delete(_key(name, extra))
+            oldest = f"{datetime.now(UTC) - ABANDONED:%Y%m%d-%H%M%S}"
+            abandoned = [name for name in files if name not in decided and name < oldest]
+            for name in abandoned:
+                self.store.delete(f"versions/{name}")
+            self.store.sweep(older_than=ABANDONED.total_seconds())
+        return victims + abandoned
+
+    def verify(self) -> list[Problem]:
+        """Read every file, and return what is wrong (`error`) or worth knowing (`info`)."""
+        problems: list[Problem] = []
+        log: list[Record] = []
+        pointer, files = self._pointer(), self._files()
+        for number in range(1, max(self._numbers(), default=0) + 1):
+            with _collected(problems):
+                record = self._record(number)
+                before = log[-1] if log and log[-1].sequence == number - 1 else None
+                log.append(record)
+                if before and record.previous not in (before.sha256, None):
+                    where = self.store.where(_decision_key(number))
+                    raise Damaged(where, f"does not follow from decision {number - 1}", f"{RESTORE}.")
+        pins, pruned = _pins(log), _pruned(log)
+        for name in sorted(files.keys() | pins.keys()):
+            where = self.store.where(f"versions/{name}")
+            if name not in pins:
+                fix = "A retrain is at work on it, or died; pruning removes it after a day."
+                problems.append(Problem("info", where, "is not decided on", fix))
+                continue
+            with _collected(problems):
+                version = self._version(name, pins)
+                if name in pruned and files[name] != [MANIFEST]:
+                    problems.append(Problem("info", where, "is pruned and still has files", "Prune again."))
+                for extra in () if name in pruned else version.files:
+                    with _collected(problems), self._opened(version, extra):
+                        pass
+        with _collected(problems):
+            last, where = self._last(), self.store.where(POINTER)
+            expected = self._description(last) if last and last.champion else {}
+            if self._behind(last):
+                fix = "The next command writes it."
+                problems.append(Problem("info", where, "does not describe the champion yet", fix))
+            elif pointer != expected:
+                raise Damaged(
+                    where, "is not what the decisions say", "Delete it: the next command writes it."
+                )
+        return problems
+
+    def catch_up(self) -> None:
+        """Write the description of the champion that a process died before writing."""
+        # A registry that is damaged or read-only is reported by what is asked of it next, not here.
+        with suppress(RegistryError):
+            if self._behind(self._last()):
+                with self.store.lock():
+                    self._describe_champion()
+
+    def _behind(self, last: Record | None) -> bool:
+        """Return whether the description is missing, or of a champion before this one."""
+        try:
+            self.store.read(POINTER)
+        except FileNotFoundError:
+            return bool(last and last.champion)
+        return 0 < _promoted_by(self._pointer()) < ((last and last.promoted_by) or 0)
+
+    def _describe_champion(self) -> None:
+        described = None
+        try:
+            # Where there is no lock, a slower process may write last what is no longer so: each looks again.
+            while (last := self._last()) and last.champion and last != described:
+                if self._pointer() != (description := self._description(last)):
+                    self.store.write(POINTER, json.dumps(description, indent=2).encode())
+                described = last
+        except RegistryError as error:  # the decision stands, and whoever opens the registry next tries again
+            logger.warning("The decision is recorded, but %s is not written yet: %s", POINTER, error)
+
+    def _description(self, last: Record) -> dict[str, Any]:
+        version = self._version(str(last.champion), last.pins)
+        return {
+            version.metric: version.metrics.get(version.metric),
+            "metric": version.metric,
+            "metrics": version.metrics,
+            "version": version.id,
+            "model_path": self.store.where(_key(version.id, MODEL)),
+            "model_sha256": version.files[MODEL]["sha256"],
+            "promoted_at": last.promoted_at,
+            "decision": last.promoted_by,
+            "lineage": version.lineage,
+        }
+
+    def _pointer(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.store.read(POINTER))
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _numbers(self) -> list[int]:
+        names = (key.removeprefix("decisions/") for key in self.store.list("decisions"))
+        return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d{6,}\.json", name))
+
+    def _number(self) -> int:
+        """Return the number of the last decision, 0 before the first."""
+        known = _promoted_by(self._pointer())  # read before the decisions: they only become more
+        number = max(self._numbers(), default=0)
+        if known > number:
+            fix = f"{RESTORE}, or delete {self.store.where(POINTER)} to go on from decision {number}."
+            raise Damaged(self.store.where(_decision_key(known)), "is missing", fix)
+        return number
+
+    def _last(self) -> Record | None:
+        number = self._number()
+        return self._record(number) if number else None
+
+    def _readable(self) -> list[Record]:
+        found = []
+        for number in self._numbers():
+            with suppress(Damaged):
+                found.append(self._record(number))
+        return found
+
+    def _record(self, number: int) -> Record:
+        key, fix = (
+            _decision_key(number),
+            f"{RESTORE}, or choose the champion: registry rollback --to VERSION.",
+        )
+        record = self._read(Record, key, fix)
+        if record.sequence != number:
+            raise Damaged(self.store.where(key), f"is a copy of decision {record.sequence}", fix)
+        return record
+
+    def _version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
+        key, fix = _key(name, MANIFEST), f"{RESTORE}, or roll back."
+        version = self._read(Version, key, fix)
+        recorded = (pins or {}).get(name, version.sha256)
+        if version.sha256 != recorded:
+            what = f"was changed: its seal is {version.sha256}, recorded was {recorded}"
+            raise Damaged(self.store.where(key), what, fix)
+        return version
+
+    def _read(self, kind: type[Entry], key: str, fix: str) -> Entry:
+        try:
+            return unsealed(kind, self.store.read(key))
+        except FileNotFoundError:
+            raise Damaged(self.store.where(key), "is missing", fix) from None
+        except ValueError as error:
+            raise Damaged(self.store.where(key), str(error), fix) from None
+
+    def _files(self) -> dict[str, list[str]]:
+        """Return the names of the files of each version, by its id, oldest first."""
+        files: dict[str, list[str]] = {}
+        for key in self.store.list("versions"):
+            if match := re.fullmatch(r"versions/(\d{8}-\d{6}-[0-9a-f]+)/(.+)", key):
+                files.setdefault(match[1], []).append(match[2])
+        return files
+
+    @contextmanager
+    def _opened(self, version: Version, name: str) -> Iterator[BinaryIO]:
+        """Open a file of a version, after its digest was found to be the recorded one."""
+        where, recorded = self.store.where(_key(version.id, name)), version.files.get(name, {}).get("sha256")
+        fix = f"{RESTORE}, or roll back."
+        try:
+            file = self.store.open(_key(version.id, name))
+        except FileNotFoundError:
+            raise Damaged(where, "is missing", fix) from None
+        with file:
+            found = _fingerprint(file)["sha256"]
+            if found != recorded:
+                raise Damaged(where, f"was changed: its SHA-256 is {found}, recorded was {recorded}", fix)
+            file.seek(0)
+            yield file
+
+    def verify_files(self, version: Version) -> Version:
+        for name in version.files:
+            with self._opened(version, name):
+                pass
+        return version
+
+    def _undecided(self, version: Version | str) -> Version:
+        name = str(_id(version))
+        if name in _pins(self._readable()):
+            raise RegistryError(f"{name} is decided on, and a version does not change after that.")
+        return self._version(name)
+
+    def _append(
+        self,
+        number: int,
+        last: Record | None,
+        decision: dict[str, Any],
+        *,
+        version: Version | None = None,
+        run: str | None = None,
+        pruned: Sequence[str] = (),
+        after: Mapping[str, str | None] | None = None,
+    ) -> Record:
+        """Create decision `number`, the state of `last` changed by `after`; FileExistsError if taken."""
+        now = datetime.now(UTC).isoformat()
+        inherited = ("champion", "staging", "promoted_by", "promoted_at")
+        state: dict[str, Any] = {name: getattr(last, name, None) for name in inherited} | dict(after or {})
+        if after and "champion" in after:
+            state |= {"promoted_by": number, "promoted_at": now}
+        before = last.champion if last else None
+        pins = (last.pins if last else {}) | ({version.id: version.sha256} if version else {})
+        named = (before, state["champion"], state["staging"], version.id if version else None)
+        content = {
+            "sequence": number,
+            "time": now,
+            "version": version.id if version else None,
+            "decision": decision,
+            "champion_before": before,
+            **state,
+            "pruned": pruned,
+            "flow_run_id": run,
+            "pins": {name: pins[name] for name in named if name},
+            "previous": last.sha256 if last and last.sequence == number - 1 else None,
+        }
+        self.store.create(_decision_key(number), sealed(content))
+        return self._record(number)
+
+    def _append_once(self, number: int, last: Record, decision: dict[str, Any], **fields: Any) -> Record:
+        try:
+            return self._append(number, last, decision, **fields)
+        except FileExistsError:
+            raise StaleDecision("Another process decided meanwhile; nothing was done. Look again.") from None
+
+
+@contextmanager
+def _collected(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except Damaged as error:
+        if error.problem not in problems:
+            problems.append(error.problem)
+
+
+def _key(version: str, name: str) -> str:
+    return f"versions/{version}/{name}"
+
+
+def _extra_key(version: str, name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name) or name in (MODEL, MANIFEST):
+        raise ValueError(f"{name!r} cannot be the name of a version's file")
+    return _key(version, name)
+
+
+def _decision_key(number: int) -> str:
+    return f"decisions/{number:06d}.json"
+
+
+def _id(version: Version | str | None) -> str | None:
+    return version.id if isinstance(version, Version) else version
+
+
+def _pins(log: list[Record]) -> dict[str, str]:
+    return {name: seal for record in log for name, seal in record.pins.items()}
+
+
+def _pruned(log: list[Record]) -> set[str]:
+    return {name for record in log for name in record.pruned}
+
+
+def _earlier(log: list[Record]) -> list[str]:
+    """Return the champions a rollback goes back through, the nearest last: not rolled back, not pruned."""
+    champions: list[str] = []
+    for record in log:
+        if record.champion in champions:
+            del champions[champions.index(record.champion) + 1 :]
+        elif record.champion:
+            champions.append(record.champion)
+    return [name for name in champions[:-1] if name not in _pruned(log)]
+
+
+def _promoted_by(pointer: dict[str, Any]) -> int:
+    number = pointer.get("decision")
+    return number if isinstance(number, int) else 0
+
+
+def _fingerprint(content: BinaryIO | bytes) -> dict[str, Any]:
+    if isinstance(content, bytes):
+        return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    content.seek(0)
+    digest = hashlib.file_digest(content, "sha256")  # type: ignore[arg-type]
+    return {"sha256": digest.hexdigest(), "bytes": content.tell()}

@@ -1,0 +1,196 @@
+"""Where the registry keeps its files: the few operations that a folder and an object store can both promise.
+
+Keys are relative paths with forward slashes. Whatever the registry guarantees rests on two promises: a key is
+seen whole or not at all, and of several creators of one key exactly one succeeds.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+
+from ..errors import RegistryError
+
+
+class StorageError(RegistryError):
+    """A file could not be read or written; what was there before is untouched."""
+
+
+class Store(Protocol):
+    """A place for files; every method may raise `StorageError`."""
+
+    def where(self, key: str) -> str:
+        """Return the path or URL of `key`, for messages and for scripts."""
+
+    def locate(self, key: str) -> str:
+        """Return the path or URL of `key` in full, good from anywhere."""
+
+    def read(self, key: str) -> bytes:
+        """Return the content of `key`; FileNotFoundError when there is none."""
+
+    def open(self, key: str) -> BinaryIO:
+        """Open `key` for reading and seeking; FileNotFoundError when there is none."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Put `data` at `key`, in place of what was there: a reader sees the old content or the new."""
+
+    def create(self, key: str, data: bytes) -> None:
+        """Put `data` at `key`, which must be new; FileExistsError when another process was first."""
+
+    def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Open a file for a big content, published at the new `key` when the block ends without an error."""
+
+    def list(self, prefix: str) -> list[str]:
+        """Return every key under the folder `prefix`, sorted."""
+
+    def delete(self, prefix: str) -> None:
+        """Remove the key `prefix`, or every key under it; nothing there is no error."""
+
+    def sweep(self, *, older_than: float) -> None:
+        """Remove what killed writers left unpublished more than `older_than` seconds ago."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other writers waiting, where the store can; the registry does not depend on it to be right."""
+
+
+class LocalStore:
+    """Files in a folder of a POSIX file system with hard links."""
+
+    def __init__(self, root: Path, *, base: Path | None = None) -> None:
+        """Keep files under `root`; `where` names them relative to `base`, when they lie in it."""
+        self.root = root.absolute()
+        self.base = base.absolute() if base else None
+
+    def where(self, key: str) -> str:
+        """Return the path of `key`, relative to the base folder when it lies in it."""
+        path = self.root / key
+        return str(path.relative_to(self.base) if self.base and path.is_relative_to(self.base) else path)
+
+    def locate(self, key: str) -> str:
+        """Return the absolute path of `key`."""
+        return str(self.root / key)
+
+    def read(self, key: str) -> bytes:
+        """Return the content of `key`; FileNotFoundError when there is none."""
+        with self._explained(key, FileNotFoundError):
+            return (self.root / key).read_bytes()
+
+    def open(self, key: str) -> BinaryIO:
+        """Open `key` for reading and seeking; FileNotFoundError when there is none."""
+        with self._explained(key, FileNotFoundError):
+            return (self.root / key).open("rb")
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write beside, fsync, rename over `key`."""
+        with self._published(key, os.replace) as file:
+            file.write(data)
+
+    def create(self, key: str, data: bytes) -> None:
+        """Write beside, fsync, link to `key`; FileExistsError when another process was first."""
+        with self.writer(key) as file:
+            file.write(data)
+
+    def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Open a file beside, linked to the new `key` when the block ends without an error."""
+        return self._published(key, os.link)
+
+    def list(self, prefix: str) -> list[str]:
+        """Return every key under the folder `prefix`, sorted."""
+        keys: list[str] = []
+        pending = [self.root / prefix]
+        with self._explained(prefix):
+            while pending:
+                with suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(Path(entry.path))
+                        else:
+                            keys.append(Path(entry.path).relative_to(self.root).as_posix())
+        return sorted(keys)
+
+    def delete(self, prefix: str) -> None:
+        """Remove the file `prefix`, or the folder and all in it."""
+        path = self.root / prefix
+        with self._explained(prefix), suppress(FileNotFoundError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def sweep(self, *, older_than: float) -> None:
+        """Remove unpublished files that were last written more than `older_than` seconds ago."""
+        for key in self.list(".tmp"):
+            with self._explained(key), suppress(FileNotFoundError):
+                if (self.root / key).stat().st_mtime < time.time() - older_than:
+                    (self.root / key).unlink()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder's one lock; the system lets go of it when the holder dies."""
+        with self._explained(".lock"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with self._explained(".lock"):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _published(self, key: str, publish: Callable[[Path, Path], None]) -> Iterator[BinaryIO]:
+        target = self.root / key
+        aside = self.root / ".tmp" / secrets.token_hex(8)
+        try:
+            with self._explained(key):
+                _make_folder(aside.parent)
+                _make_folder(target.parent)
+                with aside.open("x+b") as file:  # not mkstemp: its mode 0600 would shut other users out
+                    yield cast(BinaryIO, file)
+                    file.flush()
+                    os.fsync(file.fileno())
+            with self._explained(key, FileExistsError):
+                publish(aside, target)
+                _sync_folder(target.parent)
+        finally:
+            with suppress(OSError):
+                aside.unlink()
+
+    @contextmanager
+    def _explained(self, key: str, *expected: type[OSError]) -> Iterator[None]:
+        try:
+            yield
+        except expected:
+            raise
+        except OSError as error:
+            raise StorageError(f"{self.where(key)}: {error.strerror or error}. {_advice(error)}") from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk or quota is full: free some space and run this again; what was there is untouched."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"Let user {os.geteuid()} read and write there, on a disk that is not read-only; then run again."
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return "A file stands where a folder is meant, or a folder where a file is: move it away."
+    return "Mend the folder or its disk, then run this again; what was there is untouched."
+
+
+def _make_folder(path: Path) -> None:
+    if not path.is_dir():
+        _make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,14 @@
+"""Reports for people: a retrain, the model history, drift.
+
+In:    a decision with both models' predictions of the holdout, versions and decisions, drift.
+Out:   HTML pages that need no network, and model cards as Markdown.
+Never: decides, or changes the registry; a report that cannot be drawn costs only the report.
+"""
+
+from ._drift_page import drift_page
+from ._facts import Facts
+from ._history import history
+from ._report import card, page
+from ._sections import sections
+
+__all__ = ["Facts", "card", "drift_page", "history", "page", "sections"]

@@ -1,0 +1,123 @@
+"""One page of the model's life: its score over time, what was decided, and how much it learned from."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from ..gate import METRICS
+from ..registry import Record, Version
+from . import _charts, _pictures
+from ._document import Cell, Picture, Section, Table, Tile, moment, render, sentence
+
+VERDICTS = ("promoted", "kept", "staging", "rejected")
+STYLES = {"promoted": "good", "rejected": "bad", "rolled_back": "bad"}
+
+
+def history(versions: Sequence[Version], decisions: Sequence[Record], *, project: str) -> str:
+    """Return one HTML page of the model's life: its score over time, what was decided, and data sizes.
+
+    Args:
+        versions: Of the registry, oldest first.
+        decisions: Likewise.
+        project: The project's name.
+    """
+    known = {version.id: version for version in versions}
+    told = [record for record in decisions if record.version in known]
+    champion = known.get(str(decisions[-1].champion)) if decisions else None
+    count = {
+        verdict: sum(record.verdict == verdict for record in told) for verdict in (*VERDICTS, "rolled_back")
+    }
+    tiles = [Tile("versions trained", str(len(versions)))]
+    tiles += [
+        Tile(verdict.replace("_", " "), str(number))
+        for verdict, number in count.items()
+        if number or verdict == "promoted"
+    ]
+    if champion is None:
+        reason = "Nothing is in production yet."
+    else:
+        metric = METRICS[champion.metric]
+        value = metric.format(champion.metrics.get(champion.metric, math.nan))
+        since = moment(str(decisions[-1].promoted_at))
+        reason = f"In production is {champion.id}, {metric.label} {value}, since {since}."
+    return render(
+        "history.html.j2",
+        project=project,
+        headline="The life of the model",
+        reason=reason,
+        tiles=tiles,
+        sections=list(_life(known, told, metric=champion.metric if champion else None)),
+    )
+
+
+def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str | None) -> Iterator[Section]:
+    scored = [
+        record
+        for record in told
+        if record.verdict in VERDICTS and known[str(record.version)].metric == metric
+    ]
+    if metric and len(scored) > 1:
+        label = METRICS[metric].label
+        score = {name: _score(version, metric) for name, version in known.items()}
+        changes = [record for record in told if record.champion in known]
+        moments = [datetime.fromisoformat(record.time) for record in scored]
+        rollbacks = [
+            datetime.fromisoformat(record.time) for record in told if record.verdict == "rolled_back"
+        ]
+        held = (
+            [datetime.fromisoformat(record.time) for record in changes],
+            [score[str(record.champion)] for record in changes],
+        )
+        values = [score[str(record.version)] for record in scored]
+        verdicts = [record.verdict for record in scored]
+        drawn = [
+            Picture(
+                f"{label} of each version, on its own holdout",
+                _charts.draw(
+                    _pictures.life(moments, values, verdicts, held, rollbacks, label=label, size=(850, 340)),
+                    alt=f"{label} over time, from {values[0]:.4g} to {values[-1]:.4g}; the table has every value.",
+                ),
+            )
+        ]
+        sizes = [
+            (moment, _rows_of(known[str(record.version)]))
+            for moment, record in zip(moments, scored, strict=True)
+        ]
+        sizes = [(moment, rows) for moment, rows in sizes if rows]
+        if len(sizes) > 1:
+            alt = f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}."
+            chart = _pictures.sizes(*map(list, zip(*sizes, strict=True)), size=(850, 220))
+            drawn.append(Picture("Rows learned from", _charts.draw(chart, alt=alt)))
+        yield Section(
+            "over-time",
+            f"{label} over time",
+            ["Each version was scored on the holdout of its day: only a decision compares two of them."],
+            pictures=drawn,
+            wide=True,
+        )
+    rows: list[list[str | Cell]] = []
+    for record in reversed(told):
+        version = known[str(record.version)]
+        shown = METRICS[version.metric]
+        rows.append(
+            [
+                str(record.sequence),
+                Cell(moment(record.time), "whole"),
+                Cell(record.verdict.replace("_", " "), STYLES.get(record.verdict, "wait")),
+                Cell(version.id, "whole"),
+                Cell(f"{shown.label} {shown.format(_score(version, version.metric))}", "number"),
+                f"{_rows_of(version):,}" if _rows_of(version) else "",
+                Cell(sentence(record.reason), "long"),
+            ]
+        )
+    columns = ("number", "when", "decision", "version", "score#", "training rows#", "why")
+    yield Section("decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)])
+
+
+def _rows_of(version: Version) -> int:
+    return int((version.lineage.get("rows") or {}).get("training") or 0)
+
+
+def _score(version: Version, metric: str) -> float:
+    value = version.metrics.get(metric)
+    return math.nan if value is None else value

@@ -1,0 +1,133 @@
+"""What a run found, for people: one HTML page that needs no network, and the same facts as Markdown.
+
+Both are made from the same sections; only pictures are the page's own.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ._document import Gauge, Mark, Section, Tile, escaped, markdown_table, moment, render, sentence
+from ._facts import Facts
+from ._sections import difference, number, shown
+
+HEADLINES = {
+    "promoted": ("✓", "Promoted to production"),
+    "kept": ("=", "The champion stays"),
+    "staging": ("?", "To staging"),
+    "rejected": ("✕", "Rejected"),
+}
+
+
+def page(facts: Facts, parts: Sequence[Section]) -> str:
+    """Return the report as one HTML document, without a reference to anything outside."""
+    mark, headline = HEADLINES[facts.decision.verdict]
+    return render(
+        "report.html.j2",
+        project=facts.project,
+        verdict=facts.decision.verdict,
+        version=facts.version.id,
+        when=moment(facts.version.created_at),
+        mark=mark,
+        headline=headline,
+        reason=sentence(facts.decision.reason),
+        tiles=_tiles(facts),
+        gauge=_gauge(facts),
+        sections=parts,
+    )
+
+
+def card(facts: Facts, parts: Sequence[Section]) -> str:
+    """Return the report as Markdown, the model card of the version: the same facts without the pictures."""
+    _, headline = HEADLINES[facts.decision.verdict]
+    lines = [
+        f"# {headline}: {facts.project} {facts.version.id}",
+        escaped(facts.decision.reason),
+        "\n".join(f"- {escaped(tile.label)}: **{escaped(tile.value)}**" for tile in _tiles(facts)),
+    ]
+    for section in parts:
+        lines.append(f"## {section.title}")
+        lines += map(escaped, section.texts)
+        lines += map(markdown_table, section.tables)
+        lines += [f"```\n{section.code}\n```"] if section.code else []
+        lines += map(escaped, section.notes)
+    return "\n\n".join(lines) + "\n"
+
+
+def _tiles(facts: Facts) -> list[Tile]:
+    decision, metric = facts.decision, facts.metric
+    tiles = [Tile(f"{metric.label}, challenger", shown(metric, decision.challenger), "challenger")]
+    if decision.champion is not None:
+        tiles.append(Tile(f"{metric.label}, champion", shown(metric, decision.champion), "champion"))
+    if decision.improvement is not None:
+        tiles.append(Tile("better by", difference(metric, decision.improvement)))
+    if decision.probability is not None:
+        tiles.append(
+            Tile("probability of being better", f"{math.floor(decision.probability * 1000) / 10:.1f} %")
+        )
+    rows = decision.compared_rows if facts.compared else decision.holdout_rows
+    return [*tiles, Tile("rows compared on" if facts.compared else "holdout rows", f"{rows:,}")]
+
+
+def _gauge(facts: Facts) -> Gauge | None:
+    decision, metric = facts.decision, facts.metric
+    if decision.improvement is not None and decision.interval is not None:
+        return _gauge_of_improvement(facts, decision.improvement, decision.interval)
+    own = number(decision.challenger.get(metric.name))
+    if not math.isfinite(own):
+        return None
+    # Of two floors the one that decided: the last that was missed, or else the one to production.
+    floors = [one for one in decision.criteria if one.name in ("floor", "staging floor")]
+    floor = next((one for one in reversed(floors) if not one.passed), floors[0] if floors else None)
+    recorded = decision.stored_champion
+    threshold = floor.threshold if floor else None
+    if threshold is None and recorded is None:
+        return None  # nothing to hold it against
+    values = [value for value in (own, threshold, recorded) if value is not None]
+    bounded = metric.greater_is_better and max(values) <= 1
+    at = _scale([*values, 0.0, 1.0 if bounded else max(values) * 1.2], pad=0)
+    lines, zone = [], None
+    if floor and threshold is not None:
+        place = at(threshold)
+        lines.append(Mark(place, f"{floor.name} {metric.format(threshold)}", "ink", dashed=True))
+        zone = (place, 100.0) if metric.greater_is_better else (0.0, place)
+    if recorded is not None:
+        label = f"recorded champion {metric.format(recorded)}"
+        lines.append(Mark(at(recorded), label, dashed=True, above=False))
+    direction = "Further right is better" if metric.greater_is_better else "Further left is better"
+    caption = f"{metric.label} on a scale from {metric.format(min(0.0, *values))}. {direction}."
+    if recorded is not None:
+        caption += " The champion's recorded score is from other rows: shown, not compared."
+    said = f"challenger {metric.format(own)}"
+    alt = f"{metric.label}: {'; '.join([said, *(line.label for line in lines)])}"
+    return Gauge(alt, caption, Mark(at(own), said), lines, zone=zone)
+
+
+def _gauge_of_improvement(facts: Facts, improvement: float, interval: tuple[float, float]) -> Gauge:
+    decision, metric = facts.decision, facts.metric
+    margin = next((one.threshold or 0.0 for one in decision.criteria if one.name == "improvement"), 0.0)
+    at = _scale([0.0, margin, improvement, *interval], pad=0.12)
+    lower, upper = (difference(metric, bound) for bound in interval)
+    champion = f"champion {shown(metric, decision.champion or {})}"
+    challenger = f"challenger {shown(metric, decision.challenger)}"
+    asked = f"asked: over {difference(metric, margin)}"
+    caption = (
+        f"How much better the challenger is, by {metric.label}: {difference(metric, improvement)}. The bar reaches"
+        f" from {lower} to {upper}, each end with {decision.confidence:.0%} confidence. To be promoted, the dot must be"
+        " in the shaded part and the whole bar to the right of the champion."
+    )
+    return Gauge(
+        f"{champion}, {challenger}, {asked}, improvement {lower} to {upper}",
+        caption,
+        Mark(at(improvement), challenger),
+        [Mark(at(0.0), champion), Mark(at(margin), asked, "good", dashed=True, above=False)],
+        (at(interval[0]), at(interval[1])),
+        (at(margin), 100.0),
+    )
+
+
+def _scale(values: Sequence[float], *, pad: float) -> Any:
+    low, high = min(values), max(values)
+    width = (high - low) or 1.0
+    low, width = low - pad * width, width * (1 + 2 * pad)
+    return lambda value: round(2 + 96 * (value - low) / width, 2)

@@ -1,0 +1,481 @@
+"""The sections of the report, each made from the facts of a run."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..gate import METRICS, Array, EncodedLabels, Metric, evaluate
+from ..monitoring import Drift
+from . import _charts, _importance, _pictures
+from ._document import Cell, Picture, Section, Table, moment
+from ._facts import Facts
+from ._importance import take
+
+IMPORTANCE_SHOWN = 20
+IMPORTANCE_COLUMNS = 100  # beyond, importance is left out: its cost grows with their square
+SLICE_COLUMNS, SLICE_VALUES, SLICE_ROWS = 4, 12, 30
+CLASSES_SHOWN = 10
+COLUMNS_SHOWN = 60
+
+
+def number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def shown(metric: Metric, scores: Mapping[str, float]) -> str:
+    return metric.format(number(scores.get(metric.name)))
+
+
+def difference(metric: Metric, value: float) -> str:
+    return f"{'+' if value > 0 else '-' if value < 0 else ''}{metric.format_difference(abs(value))}"
+
+
+def sections(facts: Facts) -> list[Section]:
+    """Return the parts of the report, for `page` and `card`."""
+    return list(_sections(facts))
+
+
+def _sections(facts: Facts) -> Iterator[Section]:
+    yield _criteria(facts)
+    yield _metrics(facts)
+    if facts.problem_type == "classification":
+        yield from _classification(facts)
+    else:
+        yield from _regression(facts)
+    yield _importance_section(facts)
+    if slices := _slices(facts):
+        yield slices
+    if facts.profile is not None:
+        yield _data(facts.profile, facts.drift)
+    yield _lineage(facts)
+    yield _rollback(facts)
+
+
+def _criteria(facts: Facts) -> Section:
+    rows: list[list[str | Cell]] = [
+        [
+            criterion.name,
+            Cell("passed", "good") if criterion.passed else Cell("failed", "bad"),
+            Cell(criterion.detail[:1].upper() + criterion.detail[1:], "long"),
+        ]
+        for criterion in facts.decision.criteria
+    ]
+    return Section(
+        "criteria",
+        "Criteria",
+        tables=[Table("What the gate looked at", ("criterion", "result", "found"), rows)],
+    )
+
+
+def _metrics(facts: Facts) -> Section:
+    recorded = facts.champion.metrics if facts.champion else {}
+    whole = facts.version.metrics
+    partly = facts.compared and not facts.rows.all()
+    columns = ["metric"] + [f"challenger, all {len(facts.y):,} rows#"] * partly
+    columns += [f"{name}, {len(facts.truth):,} rows#" for name in facts.models]
+    columns += ["better by#"] * facts.compared + ["champion, as recorded#"] * bool(recorded)
+    rows: list[list[str | Cell]] = []
+    for name, value in facts.scores["challenger"].items():
+        metric = METRICS[name]
+        row: list[str | Cell] = [f"{metric.label} (decides)" if metric == facts.metric else metric.label]
+        if partly:
+            row.append(metric.format(number(whole.get(name))))
+        row.append(metric.format(value))
+        if facts.compared:
+            other = facts.scores["champion"].get(name, math.nan)
+            gain = metric.improvement(value, other)
+            style = "number good" if gain > 0 else "number bad" if gain < 0 else "number"
+            row += [metric.format(other), Cell(difference(metric, gain), style)]
+        if recorded:
+            row.append(metric.format(number(recorded.get(name))))
+        rows.append(row)
+    notes = (
+        ["Scores differ in points, errors and losses in per cent of the champion's."]
+        if facts.compared
+        else []
+    )
+    if recorded:
+        notes.append(
+            "The champion's recorded scores are from the holdout of its own day: shown, never compared."
+        )
+    return Section(
+        "metrics",
+        "Metrics",
+        tables=[Table("On the holdout, which no model was trained on", tuple(columns), rows)],
+        notes=notes,
+    )
+
+
+def _classification(facts: Facts) -> Iterator[Section]:
+    challenger = facts.coded["challenger"]
+    yield Section(
+        "classes", "Where it is right and wrong", tables=[_confusion(challenger), *_by_class(challenger)]
+    )
+    if challenger.probabilities is None:
+        return
+    binary = len(challenger.classes) == 2
+    models = {name: coded for name, coded in facts.coded.items() if coded.probabilities is not None}
+    both = "challenger and champion" if len(models) > 1 else "challenger"
+    drawn = []
+    present = np.unique(challenger.y)
+    if len(present) > 1:
+        what = both if binary else "challenger, each class against the rest"
+        shown = facts.scores["challenger"]
+        drawn = [
+            Picture(
+                "ROC",
+                _charts.draw(
+                    _pictures.roc(models),
+                    alt=f"ROC curve of {what}; area {shown['roc_auc']:.3f}",
+                ),
+            ),
+            Picture(
+                "Precision and recall",
+                _charts.draw(
+                    _pictures.precision_recall(models),
+                    alt=f"Precision over recall of {what}; average precision {shown['average_precision']:.3f}",
+                ),
+            ),
+            Picture(
+                "Calibration",
+                _charts.draw(
+                    _pictures.calibration(models),
+                    alt=f"Share that came true over the probability given, of {both}; on the diagonal they agree",
+                ),
+            ),
+        ]
+    positive = str(challenger.classes[-1])
+    about = [
+        f"On all {len(facts.truth):,} rows; curves are drawn through {_pictures.CURVE_POINTS} of their points."
+    ]
+    if not binary:
+        about.append(
+            "Curves are the challenger's, each class against the rest; calibration is of the predicted class."
+        )
+    yield Section(
+        "probabilities",
+        "Probabilities",
+        [f"Curves and thresholds are of the class {positive!r}."] if binary else [],
+        [_thresholds(challenger)] if binary else [],
+        drawn,
+        about,
+        notes=[] if binary else ["There is no threshold to choose between more than two classes."],
+    )
+
+
+def _confusion(coded: EncodedLabels) -> Table:
+    from sklearn.metrics import confusion_matrix
+
+    counts = confusion_matrix(coded.y, coded.labels, labels=np.arange(len(coded.classes) + 1))
+    names = [str(name) for name in coded.classes]
+    kept = np.argsort(-counts.sum(axis=1), kind="stable")
+    shown = np.sort(kept[: CLASSES_SHOWN if len(names) > CLASSES_SHOWN else len(names)])
+    shown = shown[shown < len(names)]
+    rest = np.setdiff1d(np.arange(len(counts)), shown)
+    labels = [names[position] for position in shown]
+    matrix = counts[np.ix_(shown, shown)]
+    if counts[rest].any() or counts[:, rest].any():
+        labels.append("(other)")
+        right = counts[np.ix_(shown, rest)].sum(axis=1, keepdims=True)
+        bottom = np.append(counts[np.ix_(rest, shown)].sum(axis=0), counts[np.ix_(rest, rest)].sum())
+        matrix = np.vstack([np.hstack([matrix, right]), bottom])
+    rows: list[list[str | Cell]] = []
+    for label, line in zip(labels, matrix, strict=True):
+        total = max(1, int(line.sum()))
+        rows.append(
+            [label, *(Cell(f"{value:,} ({value / total:.0%})", heat=value / total) for value in line)]
+        )
+    columns = ("actually", *(f"predicted {label}#" for label in labels))
+    return Table("Confusion matrix of the challenger: rows, and the share of the class", columns, rows)
+
+
+def _by_class(coded: EncodedLabels) -> list[Table]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    present = np.flatnonzero(np.bincount(coded.y, minlength=len(coded.classes)))
+    if len(present) > 2 * CLASSES_SHOWN:
+        return []
+    figures = precision_recall_fscore_support(coded.y, coded.labels, labels=present, zero_division=0)
+    rows = [
+        [str(coded.classes[position]), *(f"{value:.4f}" for value in values), f"{int(count):,}"]
+        for position, *values, count in zip(present, *figures, strict=True)
+    ]
+    return [Table("By class", ("class", "precision#", "recall#", "F1#", "rows#"), rows)]
+
+
+def _thresholds(coded: EncodedLabels) -> Table:
+    assert coded.probabilities is not None
+    truth, sure = coded.y == 1, coded.probabilities[:, 1]
+    rows = []
+    for threshold in np.arange(1, 10) / 10:
+        chosen = sure >= threshold
+        right = int(np.count_nonzero(chosen & truth))
+        precision = right / max(1, int(chosen.sum()))
+        recall = right / max(1, int(truth.sum()))
+        f1 = 2 * right / max(1, int(chosen.sum()) + int(truth.sum()))
+        rows.append(
+            [f"{threshold:.1f}", f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{chosen.mean():.1%}"]
+        )
+    columns = ("from probability", "precision#", "recall#", "F1#", "rows chosen#")
+    return Table(f"If {coded.classes[1]} were predicted from another probability on", columns, rows)
+
+
+def _regression(facts: Facts) -> Iterator[Section]:
+    truth = np.asarray(facts.truth, dtype=np.float64)
+    values = {name: np.asarray(model.labels, dtype=np.float64) for name, model in facts.models.items()}
+    if not all(np.isfinite(one).all() for one in values.values()):
+        return
+    own = values["challenger"]
+    errors = {name: truth - value for name, value in values.items()}
+    r2 = facts.scores["challenger"]["r2"]
+    drawn = [
+        Picture(
+            "Predicted against actual",
+            _charts.draw(
+                _pictures.actual_over_predicted(truth, own),
+                alt=f"Actual over predicted values of the challenger, around the diagonal; R² {r2:.3f}",
+            ),
+        ),
+        Picture(
+            "Residuals over predictions",
+            _charts.draw(
+                _pictures.residuals_over_predicted(truth, own),
+                alt="Errors of the challenger over its predictions, around zero",
+            ),
+        ),
+        Picture(
+            "Spread of the errors",
+            _charts.draw(
+                _pictures.residuals(errors),
+                alt=f"Histogram of the errors of {' and '.join(errors)}",
+            ),
+        ),
+    ]
+    about = []
+    if len(truth) > _pictures.POINTS:
+        about = [
+            f"Points are a random sample of {_pictures.POINTS} of {len(truth):,} rows; everything else is of all."
+        ]
+    yield Section("errors", "Errors", (), [_by_quantile(truth, values)], drawn, about)
+
+
+def _by_quantile(truth: Array, values: Mapping[str, Array]) -> Table:
+    own = values["challenger"]
+    edges = np.unique(np.quantile(own, np.arange(1, 10) / 10))
+    part = np.searchsorted(edges, own, side="left")
+    rows = []
+    for number in np.unique(part):
+        chosen = part == number
+        figures = [
+            f"{own[chosen].min():.4g} to {own[chosen].max():.4g}",
+            f"{int(chosen.sum()):,}",
+            f"{truth[chosen].mean():.4g}",
+            f"{(own[chosen] - truth[chosen]).mean():+.4g}",
+        ]
+        figures += [f"{np.abs(value[chosen] - truth[chosen]).mean():.4g}" for value in values.values()]
+        rows.append(figures)
+    columns = (
+        "predicted",
+        "rows#",
+        "actual mean#",
+        "too high by#",
+        *(f"mean error, {name}#" for name in values),
+    )
+    return Table("Errors by tenth of what the challenger predicts", columns, rows)
+
+
+def _importance_section(facts: Facts) -> Section:
+    name, title = "importance", "What it goes by"
+    if facts.X.shape[1] > IMPORTANCE_COLUMNS:
+        said = f"Left out: {facts.X.shape[1]:,} columns, and more than {IMPORTANCE_COLUMNS} take too long."
+        return Section(name, title, [said])
+    if not math.isfinite(number(facts.decision.challenger.get(facts.metric.name))):
+        return Section(name, title, ["Left out: the score is no finite number."])
+    metric, found = facts.metric, facts.importance
+    largest = max((cost for _, cost, _ in found), default=0.0)
+    rows: list[list[str | Cell]] = [
+        [
+            column,
+            metric.format_difference(cost),
+            f"± {metric.format_difference(spread)}",
+            Cell("", bar=max(0.0, cost / largest) if largest > 0 else 0.0),
+        ]
+        for column, cost, spread in found[:IMPORTANCE_SHOWN]
+    ]
+    what = f"{metric.label} when the column is shuffled"
+    sampled = min(_importance.ROWS, len(facts.X))
+    notes = [
+        f"Permutation importance on {sampled:,} holdout rows{' drawn at random' if sampled < len(facts.X) else ''},"
+        f" {_importance.REPEATS} times each. Columns that tell the same thing share what they are worth."
+    ]
+    if len(found) > IMPORTANCE_SHOWN:
+        notes.append(f"{len(found) - IMPORTANCE_SHOWN} columns that matter less are left out.")
+    return Section(
+        name,
+        title,
+        tables=[
+            Table(what[:1].upper() + what[1:], ("column", "worse by#", "spread#", "of the largest"), rows)
+        ],
+        notes=notes,
+    )
+
+
+def _slices(facts: Facts) -> Section | None:
+    names = facts.slices if facts.slices is not None else _few_valued(facts.X)
+    tables = []
+    wanted = {facts.metric.name: facts.metric}
+    for column in names:
+        if column not in facts.X:
+            continue
+        rows: list[list[str | Cell]] = []
+        codes, values = pd.factorize(facts.X[column][facts.rows], use_na_sentinel=True)
+        counts = np.bincount(codes + 1, minlength=len(values) + 1)
+        for position in np.argsort(-counts, kind="stable")[:SLICE_VALUES]:
+            if counts[position] < SLICE_ROWS:
+                break
+            chosen = np.flatnonzero(codes == position - 1)
+            scores = {
+                name: evaluate(
+                    take(model, chosen), facts.truth[chosen], problem_type=facts.problem_type, metrics=wanted
+                )
+                for name, model in facts.models.items()
+            }
+            own = scores["challenger"][facts.metric.name]
+            label = str(values[position - 1]) if position else "(missing)"
+            row: list[str | Cell] = [label, f"{counts[position]:,}", facts.metric.format(own)]
+            if facts.compared:
+                other = scores["champion"][facts.metric.name]
+                gain = facts.metric.improvement(own, other)
+                row += [
+                    facts.metric.format(other),
+                    Cell(
+                        difference(facts.metric, gain),
+                        "number good" if gain > 0 else "number bad" if gain < 0 else "number",
+                    ),
+                ]
+            rows.append(row)
+        if rows:
+            compared = ("champion#", "better by#") if facts.compared else ()
+            tables.append(
+                Table(f"{facts.metric.label} by {column}", ("value", "rows#", "challenger#", *compared), rows)
+            )
+    if not tables:
+        return None
+    note = f"Values with at least {SLICE_ROWS} rows, at most {SLICE_VALUES} of a column. Small slices differ by chance."
+    return Section("slices", "Slices", tables=tables, notes=[note])
+
+
+def _few_valued(X: pd.DataFrame) -> tuple[str, ...]:
+    """Return the columns of text, categories or truth values that have few values."""
+    head = X.head(10_000)
+    kinds = (X[name].dtype for name in X.columns)
+    texts = [
+        name
+        for name, kind in zip(X.columns, kinds, strict=True)
+        if pd.api.types.is_bool_dtype(kind) or not (pd.api.types.is_numeric_dtype(kind) or kind.kind in "mM")
+    ]
+    return tuple([name for name in texts if 2 <= head[name].nunique() <= SLICE_VALUES][:SLICE_COLUMNS])
+
+
+def _data(profile: Mapping[str, Any], drift: Drift | None) -> Section:
+    changes = {column.name: column for column in drift.columns} if drift else {}
+    order = [*changes, *(name for name in profile["columns"] if name not in changes)]
+    rows: list[list[str | Cell]] = []
+    for name in [name for name in order if name in profile["columns"]][:COLUMNS_SHOWN]:
+        learnt = profile["columns"][name]
+        row: list[str | Cell] = [
+            name,
+            learnt["kind"],
+            f"{learnt['nulls'] / max(1, profile['rows']):.1%}",
+            Cell(_typical(learnt, profile["rows"]), "long"),
+        ]
+        if drift:
+            change = changes.get(name)
+            if change is None:
+                row += ["", Cell("new" if name in drift.added else "", "wait")]
+            else:
+                index = "" if change.psi is None else f"{change.psi:.3f}"
+                row += [index, Cell(", ".join(change.reasons), "bad") if change.drifted else ""]
+        rows.append(row)
+    columns = ("column", "kind", "missing#", "values", *(("PSI#", "changed") if drift else ()))
+    texts, notes = [], []
+    if drift:
+        texts = [f"Against the {drift.rows[0]:,} rows that the champion learned from: {drift.reason}"]
+        notes = [
+            "PSI is the population stability index: below 0.1 little changed, above 0.25 much did. What chance makes of"
+            " few rows is taken off before it is judged."
+        ]
+        if drift.gone:
+            notes.append(f"Gone since: {', '.join(drift.gone)}.")
+    if len(profile["columns"]) > COLUMNS_SHOWN:
+        notes.append(f"{len(profile['columns']) - COLUMNS_SHOWN} more columns are left out here.")
+    tables = [Table(f"The {profile['rows']:,} rows learned from", columns, rows)]
+    if profile["left_out"]:
+        left_out = [[name, Cell(reason, "long")] for name, reason in profile["left_out"].items()]
+        tables.append(Table("Columns the model does not look at", ("column", "why"), left_out))
+    return Section("data", "Data", texts, tables, notes=notes)
+
+
+def _typical(learnt: Mapping[str, Any], rows: int) -> str:
+    if "minimum" in learnt:
+        return (
+            f"{learnt['minimum']:.4g} to {learnt['maximum']:.4g}, median {learnt['median']:.4g},"
+            f" mean {learnt['mean']:.4g} ± {learnt['standard_deviation']:.3g}"
+        )
+    if "range" in learnt:
+        return " to ".join(moment.removesuffix("T00:00:00") for moment in learnt["range"])
+    if "counts" not in learnt:
+        return "none"
+    counts = list(learnt["counts"].items())[:3]
+    if learnt["distinct"] > len(counts) and all(count < rows / 100 for _, count in counts):
+        examples = f", such as {', '.join(value for value, _ in counts)}" if counts else ""
+        return f"{learnt['distinct']:,} values{examples}"
+    commonest = [f"{value} {count / max(1, rows):.0%}" for value, count in counts]
+    more = learnt["distinct"] - len(commonest)
+    return ", ".join(commonest) + (f", {more:,} more" if more else "")
+
+
+def _lineage(facts: Facts) -> Section:
+    version = facts.version
+    known: dict[str, Any] = {"version": version.id, "trained": moment(version.created_at)}
+    known |= {"run": facts.run} if facts.run else {}
+    known |= {"run's page": facts.run_url} if facts.run_url else {}
+    known |= {"champion before": facts.champion.id} if facts.champion else {}
+    known |= dict(_flat(version.lineage))
+    rows: list[list[str | Cell]] = [[name, Cell(value, "long")] for name, value in known.items() if value]
+    return Section(
+        "lineage", "Lineage", tables=[Table("Where this model comes from", ("what", "value"), rows)]
+    )
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in facts.items():
+        label = f"{prefix}{str(name).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{label}, ")
+        elif value is not None:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            yield label, text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _rollback(facts: Facts) -> Section:
+    command = f"{facts.project} registry rollback"
+    name, title = "rollback", "How to roll back"
+    if facts.decision.verdict != "promoted":
+        where = f"{facts.champion.id} stays in production" if facts.champion else "nothing is in production"
+        text = f"There is nothing to roll back: {where}. This would put the one before it back:"
+        return Section(
+            name,
+            title,
+            [text] if facts.champion else [f"There is nothing to roll back: {where}."],
+            code=command if facts.champion else "",
+        )
+    if facts.champion is None:
+        return Section(
+            name, title, ["This is the first model in production: there is none to go back to yet."]
+        )
+    text = f"This puts {facts.champion.id} back into production, at once:"
+    return Section(name, title, [text], code=f"{command} --to {facts.champion.id}")

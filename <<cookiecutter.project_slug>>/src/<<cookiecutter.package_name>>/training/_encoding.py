@@ -1,0 +1,140 @@
+"""The second step of a pipeline: categories and text become numbers, as the estimator after it needs them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
+
+from ..settings import ProblemType
+
+TEXT_FEATURES = 30  # numbers that stand for a text
+
+
+class TextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Turn text columns into numbers with skrub's StringEncoder: tf-idf of character n-grams, reduced by SVD.
+
+    skrub is imported only where there is text: that takes as long as a small training.
+    """
+
+    def __init__(self, random_state: int | None = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "TextEncoder":
+        """Learn the n-grams of each column."""
+        self.fit_transform(X)
+        return self
+
+    def fit_transform(self, X: pd.DataFrame, y: Any = None) -> pd.DataFrame:
+        """Learn the n-grams of each column and return its numbers, shape (n, columns times 30 at most)."""
+        from skrub import StringEncoder
+
+        self.encoders_ = {
+            name: StringEncoder(TEXT_FEATURES, random_state=self.random_state) for name in X.columns
+        }
+        return self._joined(X, "fit_transform")
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return the numbers of each text."""
+        return self._joined(X, "transform")
+
+    def _joined(self, X: pd.DataFrame, method: str) -> pd.DataFrame:
+        parts = [getattr(encoder, method)(X[name].astype("str")) for name, encoder in self.encoders_.items()]
+        joined: pd.DataFrame = pd.concat(parts, axis=1).astype(np.float32)
+        return joined
+
+
+class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Encode a cleaned table for trees; a table without text and with few categories is handed on as it is.
+
+    Categories become the mean target of their rows (scikit-learn's TargetEncoder, cross-fitted on the training rows),
+    text becomes numbers (`TextEncoder`).
+
+    Args:
+        native_categories: Columns of at most so many categories stay as they are, for estimators that take them.
+        problem_type: What the target is.
+        random_state: Draws the folds of the target encoding.
+    """
+
+    def __init__(
+        self,
+        native_categories: int = 0,
+        problem_type: ProblemType = "classification",
+        random_state: int | None = None,
+    ) -> None:
+        self.native_categories = native_categories
+        self.problem_type = problem_type
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> "TreeEncoder":
+        """Learn the encodings."""
+        self.fit_transform(X, y)
+        return self
+
+    def fit_transform(self, X: pd.DataFrame, y: Any = None) -> pd.DataFrame:
+        """Learn the encodings and return the training rows, each encoded without its own target."""
+        self.categorical_ = [
+            name for name in categorical(X) if len(X[name].cat.categories) > self.native_categories
+        ]
+        self.text_ = texts(X)
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        classification = self.problem_type == "classification"
+        folds = (StratifiedKFold if classification else KFold)(
+            5, shuffle=True, random_state=self.random_state
+        )
+        self.target_encoder_ = TargetEncoder(target_type="auto" if classification else "continuous", cv=folds)
+        self.text_encoder_ = TextEncoder(self.random_state)
+        return self._encoded(X, "fit_transform", y)
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return the encoded rows."""
+        return self._encoded(X, "transform")
+
+    def _encoded(self, X: pd.DataFrame, method: str, *y: Any) -> pd.DataFrame:
+        if not self.categorical_ and not self.text_:
+            return X
+        parts = [X.drop(columns=self.categorical_ + self.text_)]
+        if self.categorical_:
+            encoder = self.target_encoder_
+            means = getattr(encoder, method)(X[self.categorical_].astype(object), *y)
+            names = encoder.get_feature_names_out()
+            parts.append(pd.DataFrame(means, columns=names, index=X.index))
+        if self.text_:
+            found = getattr(self.text_encoder_, method)(X[self.text_])
+            parts.append(found.set_axis(X.index))
+        return pd.concat(parts, axis=1)
+
+
+def linear_encoder(seed: int) -> ColumnTransformer:
+    """Return the encoding for linear models: scaled numbers, and a sparse column for each category.
+
+    Missing numbers become the median, with a column that says so.
+    """
+    scaled = [("impute", SimpleImputer(strategy="median", add_indicator=True)), ("scale", StandardScaler())]
+    return ColumnTransformer(
+        [
+            ("numbers", Pipeline(scaled), numbers),
+            ("categories", OneHotEncoder(handle_unknown="ignore", dtype=np.float64), categorical),
+            ("texts", Pipeline([("encode", TextEncoder(seed)), ("scale", StandardScaler())]), texts),
+        ]
+    )
+
+
+def numbers(X: pd.DataFrame) -> list[Any]:
+    """Return the names of the number columns."""
+    return list(X.select_dtypes("number").columns)
+
+
+def categorical(X: pd.DataFrame) -> list[Any]:
+    """Return the names of the category columns."""
+    return list(X.select_dtypes("category").columns)
+
+
+def texts(X: pd.DataFrame) -> list[Any]:
+    """Return the names of the text columns."""
+    return list(X.select_dtypes(["object", "str"]).columns)

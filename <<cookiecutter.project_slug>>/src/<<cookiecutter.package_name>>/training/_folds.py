@@ -1,0 +1,171 @@
+"""Cross-validation on the training part, by which one of several candidates is chosen."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from ..gate import METRICS, Array, UnknownMetricError, evaluate, get_metric, predict
+from ..settings import ProblemType
+from ._threads import thread_budget, with_jobs
+
+FOLDS = 5
+
+
+class FoldError(DataError):
+    """The training part cannot be divided into folds."""
+
+
+def cross_validate_score(
+    pipeline: Any,
+    X: pd.DataFrame,
+    y: Any,
+    *,
+    metric: str,
+    problem_type: ProblemType,
+    seed: int = 0,
+    folds: int = FOLDS,
+    groups: Array | None = None,
+    times: Array | None = None,
+    threads: int | None = None,
+) -> float:
+    """Return the mean score over folds of the training part, on which a candidate is chosen.
+
+    Rows of one group stay in one fold; with times, each fold is judged on rows later than those it learnt
+    from; otherwise folds are drawn by `seed`, with every class in each. The pipeline itself is left unfitted.
+
+    Args:
+        pipeline: Unfitted; cloned for each fold.
+        X: The inputs, n rows.
+        y: Shape (n,), the truth.
+        metric: A name of METRICS.
+        problem_type: Which metrics fit.
+        seed: Draws the folds.
+        folds: At most; fewer where a class or the groups do not suffice.
+        groups: Shape (n,), see splitting.group_codes.
+        times: Shape (n,), see splitting.times; takes precedence over groups.
+        threads: How many threads each fit may use; set it when several run side by side.
+
+    Raises:
+        FoldError: too few rows of a class or too few groups for two folds, or no fold on which the metric is
+            defined.
+        UnknownMetricError: there is no such metric for the problem type.
+    """
+    truth = np.asarray(y)
+    divided = make_folds(truth, problem_type=problem_type, folds=folds, seed=seed, groups=groups, times=times)
+    scores = [
+        fold_score(pipeline, X, truth, fold, metric=metric, problem_type=problem_type, threads=threads)
+        for fold in divided
+    ]
+    return mean_score(scores, metric=metric, rows=len(truth))
+
+
+def fold_score(
+    pipeline: Any,
+    X: pd.DataFrame,
+    y: Array,
+    fold: tuple[Array, Array],
+    *,
+    metric: str,
+    problem_type: ProblemType,
+    threads: int | None = None,
+) -> float:
+    """Return the score of one fold, nan where the metric is not defined on it.
+
+    Args:
+        pipeline: Unfitted; cloned.
+        X: The inputs, n rows.
+        y: Shape (n,), the truth.
+        fold: Positions of the rows to fit and of those to score, one of `make_folds`.
+        metric: A name of METRICS.
+        problem_type: Which metrics fit.
+        threads: How many threads the fit may use.
+
+    Raises:
+        UnknownMetricError: there is no such metric for the problem type.
+    """
+    from sklearn.base import clone
+
+    wanted = {metric: get_metric(metric, problem_type=problem_type)}
+    train, test = fold
+    if problem_type == "classification" and len(pd.unique(y[train])) < 2:
+        return math.nan
+    with thread_budget(threads):
+        fitted = with_jobs(clone(pipeline), threads).fit(X.iloc[train], y[train])
+        predictions = predict(fitted, X.iloc[test], problem_type=problem_type)
+    got = evaluate(predictions, y[test], problem_type=problem_type, metrics=wanted)
+    if metric not in got:
+        raise UnknownMetricError(
+            f"Metric {metric!r} (gate.metric) needs probabilities, and the classifier has no "
+            "predict_proba. Choose f1_score or accuracy, or an estimator with probabilities."
+        )
+    return got[metric]
+
+
+def mean_score(scores: Sequence[float], *, metric: str, rows: int) -> float:
+    """Return the mean over those folds of so many rows on which the metric is defined.
+
+    Raises:
+        FoldError: there is none.
+    """
+    defined = [score for score in scores if math.isfinite(score)]
+    if not defined:
+        raise FoldError(
+            f"Cross-validation found no fold of the {rows} training rows on which {metric} is defined. "
+            "Bring more rows, or set split.key_columns or gate.metric otherwise."
+        )
+    return float(np.mean(defined))
+
+
+def best(scores: Mapping[str, float], *, metric: str) -> str:
+    """Return the name of the best score in the direction of `metric`, the first of equals; nan never wins."""
+    sign = 1 if METRICS[metric].greater_is_better else -1
+    return max(scores, key=lambda name: sign * scores[name] if math.isfinite(scores[name]) else -math.inf)
+
+
+def make_folds(
+    y: Array,
+    *,
+    problem_type: ProblemType,
+    folds: int = FOLDS,
+    seed: int = 0,
+    groups: Array | None = None,
+    times: Array | None = None,
+) -> list[tuple[Array, Array]]:
+    """Return the folds of `cross_validate_score`: positions to fit and to score; the same input, the same folds.
+
+    Raises:
+        FoldError: too few rows of a class or too few groups for two folds.
+    """
+    from sklearn import model_selection
+
+    rows = np.arange(len(y))
+    if times is not None:
+        order = np.argsort(times, kind="stable")
+        count = min(folds, len(y) - 1)
+        if count < 2:
+            raise FoldError(
+                f"Cross-validation over time needs at least 3 rows, and the training part has {len(y)}."
+            )
+        splitter: Any = model_selection.TimeSeriesSplit(n_splits=count)
+        return [(order[train], order[test]) for train, test in splitter.split(rows)]
+    available = len(y)
+    what = "rows"
+    if groups is not None:
+        available, what = len(np.unique(groups)), "groups (split.key_columns)"
+    elif problem_type == "classification":
+        available, what = int(pd.Series(y).value_counts().min()), "rows of the rarest class"
+    count = min(folds, available)
+    if count < 2:
+        raise FoldError(
+            f"Cross-validation needs at least 2 {what} in the training part, which has {available}."
+        )
+    stratified = problem_type == "classification"
+    if groups is not None:
+        kind = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
+        return list(kind(n_splits=count, shuffle=True, random_state=seed).split(rows, y, groups))
+    kind = model_selection.StratifiedKFold if stratified else model_selection.KFold
+    return list(kind(n_splits=count, shuffle=True, random_state=seed).split(rows, y))

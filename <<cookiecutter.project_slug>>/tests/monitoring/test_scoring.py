@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from << cookiecutter.package_name >>.data import _tables, _validation
+from << cookiecutter.package_name >>.models import make_pipeline
+from << cookiecutter.package_name >>.monitoring import _scoring
+from << cookiecutter.package_name >>.settings import ProblemType
+
+from ..conftest import make_table
+
+TYPES: list[ProblemType] = ["classification", "regression"]
+
+
+def scored(
+    folder: Path, problem_type: ProblemType, *, rows: int = 250, table: pd.DataFrame | None = None
+) -> Path:
+    """Train on a table, score it (or another) in batches, and return the file."""
+    training = make_table(problem_type)
+    X, y = training.drop(columns="target"), training["target"]
+    pipeline = make_pipeline("linear", problem_type=problem_type, seed=0).fit(X, y)
+    wanted = (training if table is None else table).assign(order=lambda frame: np.arange(len(frame)))
+    batches = (
+        _scoring.score_batch(
+            pipeline,
+            wanted.iloc[start : start + rows],
+            version="v1",
+            target="target",
+            problem_type=problem_type,
+            schema=_validation.learn_schema(X),
+            identifiers=["order", "absent"],
+        )
+        for start in range(0, len(wanted), rows)
+    )
+    result = _scoring.write(batches, folder / "scored.parquet")
+    assert result.rows == len(wanted)
+    assert pipeline.predict(wanted.drop(columns="target")).tolist() == pytest.approx(
+        pd.read_parquet(result.path)["prediction"].tolist()
+    )
+    return result.path
+
+
+@pytest.mark.parametrize("problem_type", TYPES)
+def test_every_row_is_predicted_in_order_with_its_identifier_and_version(
+    tmp_path: Path, problem_type: ProblemType
+) -> None:
+    table = pd.read_parquet(scored(tmp_path, problem_type))
+
+    assert table["order"].tolist() == list(range(len(table)))
+    assert set(table["model_version"]) == {"v1"}
+    if problem_type == "classification":
+        assert table[["probability_no", "probability_yes"]].sum(axis=1).tolist() == pytest.approx(
+            [1] * len(table)
+        )
+
+
+@pytest.mark.parametrize("problem_type", TYPES)
+def test_the_size_of_the_batches_changes_nothing(tmp_path: Path, problem_type: ProblemType) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    first = pd.read_parquet(scored(whole, problem_type, rows=10_000))
+    second = pd.read_parquet(scored(parts, problem_type, rows=7))
+
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_a_table_that_does_not_fit_leaves_what_was_there(tmp_path: Path) -> None:
+    before = scored(tmp_path, "classification").read_bytes()
+    broken = make_table("classification").drop(columns="usage")
+
+    with pytest.raises(_validation.SchemaError, match="usage"):
+        scored(tmp_path, "classification", table=broken)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["scored.parquet"]
+    assert (tmp_path / "scored.parquet").read_bytes() == before
+
+
+def test_the_name_of_the_output_tells_data_and_model() -> None:
+    def name(**changed: str) -> str:
+        facts = {"source": "s3://bucket/new rows.csv?key=secret", "digest": "d", "version": "v"} | changed
+        return _scoring.output_path(Path(), **facts).name
+
+    assert name() == name()
+    assert len({name(), name(digest="e"), name(version="w"), name(source="other.csv")}) == 4
+    assert name().startswith("new-rows-")
+    assert "secret" not in name()
+
+
+def test_partitions_of_parquet_are_cut_where_the_whole_is(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    make_table("classification").assign(order=range(600)).to_parquet(path, row_group_size=70)
+
+    whole = [batch["order"].tolist() for batch in _tables.batches([path], rows=50)]
+    cut = _tables.partitions([path], rows=150)
+    parts = [batch["order"].tolist() for one in cut for batch in _tables.batches([one], rows=50)]
+
+    assert len(cut) == 4
+    assert parts == whole
+    assert [len(batch) for batch in whole] == [50] * 12

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from << cookiecutter.package_name >>.errors import DataError
+from << cookiecutter.package_name >>.monitoring._windows import History, Window, is_worse, needs_retrain
+from << cookiecutter.package_name >>.settings import Settings
+
+
+def window(digest: str, *, drifted: bool | None = True, version: str = "v1", worse: bool = False) -> Window:
+    return Window("2026-01-01T00:00:00+00:00", "source", digest, version, drifted, "reason", worse=worse)
+
+
+def test_the_same_data_count_once(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for digest in ("a", "b", "a"):
+        found = history.add(window(digest))
+
+    assert [entry.digest for entry in found] == ["b", "a"]
+    assert History(tmp_path).windows() == found
+
+
+def test_a_new_champion_starts_anew(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.add(window("a"))
+
+    assert history.add(window("b", version="v2")) == [window("b", version="v2")]
+
+
+def test_a_damaged_history_is_named(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.add(window("a"))
+    history.path.write_text(history.path.read_text()[:-9])
+
+    with pytest.raises(DataError, match=r"windows\.json"):
+        history.windows()
+
+
+def test_one_odd_window_asks_for_nothing_two_do(settings: Settings) -> None:
+    calm, odd = window("a", drifted=False), window("b")
+
+    assert not needs_retrain([calm, odd], settings=settings)
+    assert needs_retrain([odd, calm, odd], settings=settings)
+    assert not needs_retrain([odd, odd, calm], settings=settings)
+    assert needs_retrain([odd, window("c", drifted=False, worse=True)], settings=settings)
+
+
+def test_a_live_metric_breaks_its_promise_in_the_direction_of_the_metric(settings: Settings) -> None:
+    monitor = settings.monitor.model_copy(update={"worsening": 0.05})
+    strict = settings.model_copy(update={"monitor": monitor})
+    better, worse = (0.9, 0.7) if settings.metric == "f1_score" else (100.0, 120.0)
+
+    assert is_worse(worse, better, settings=strict)
+    assert not is_worse(better, worse, settings=strict)
+    assert not is_worse(worse, better, settings=settings)
+    assert not is_worse(None, better, settings=strict)

@@ -1,0 +1,213 @@
+"""What the team is told, as it arrives over HTTP; and what becomes of a message that nobody takes."""
+
+import logging
+import time
+
+import pytest
+from prefect.blocks.notifications import SlackWebhook
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled, Cancelling, Crashed, Failed, State
+from sqlalchemy import create_engine
+
+from << cookiecutter.package_name >> import flows
+from << cookiecutter.package_name >>.errors import DataError
+from << cookiecutter.package_name >>.orchestration import _common, _messages
+from << cookiecutter.package_name >>.orchestration._messages import Message
+from << cookiecutter.package_name >>.settings import (
+    ENV_PREFIX,
+    Settings,
+    get_settings,
+)
+
+from ..conftest import Receiver, make_table
+
+# What is told is the same for either type of problem.
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
+PASSWORD = "database-password"
+
+
+@pytest.mark.parametrize(
+    ("state", "subject"),
+    [
+        (Failed(message="The disk is full."), "retrain failed"),
+        (Crashed(message="Killed by the system."), "retrain crashed"),
+        (Cancelling(message="Runner is shutting down."), "retrain cancelled"),
+        (Cancelled(message="Stopped in the UI."), "retrain cancelled"),
+    ],
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else None,
+)
+def test_a_run_that_did_not_end_well_is_told_of(
+    settings: Settings, receiver: Receiver, state: State, subject: str
+) -> None:
+    run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter")
+
+    _common.notify_outcome(flow=flows.retrain, flow_run=run, state=state)
+
+    (payload,) = receiver.payloads
+    assert payload["title"] == f"{settings.project}: {subject}"
+    run_line, why, production, todo = payload["message"].splitlines()
+    assert run_line.startswith("Run: quiet-otter http")
+    assert str(run.id) in run_line
+    assert why == f"Why: {state.message}"
+    assert production == "In production: no model yet (untouched by this run)"
+    assert todo.startswith("To do: ")
+
+
+@pytest.mark.parametrize("verdict", ["promoted", "staging", "rejected"])
+def test_a_decision_is_told_with_its_reason_and_what_production_is(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, verdict: str
+) -> None:
+    best, worst = ("1", "0") if settings.problem_type == "classification" else ("0", "1e9")
+    floors = {"promoted": (worst, worst), "staging": (best, worst), "rejected": (best, best)}[verdict]
+    for name, floor in zip(("FLOOR", "STAGING_FLOOR"), floors, strict=True):
+        monkeypatch.setenv(f"{ENV_PREFIX}GATE__{name}", floor)
+    get_settings.cache_clear()
+
+    recorded = flows.retrain()
+
+    (payload,) = receiver.payloads
+    assert payload["title"] == f"{settings.project}: {recorded['version']} {verdict}"
+    run_line, why, production, report, todo = payload["message"].splitlines()
+    assert "/runs/flow-run/" in run_line
+    assert why == f"Why: {recorded['reason']}"
+    in_production = recorded["version"] if verdict == "promoted" else "no model yet"
+    assert production == f"In production: {in_production}"
+    assert report.endswith("report.html")
+    assert todo.startswith("To do: ")
+
+
+def test_keeping_the_champion_is_only_told_when_asked_for(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows.retrain()
+    receiver.payloads.clear()
+    flows.retrain()
+    assert receiver.payloads == []
+
+    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__KEPT", "true")
+    get_settings.cache_clear()
+    kept = flows.retrain()
+
+    assert [payload["title"] for payload in receiver.payloads] == [
+        f"{settings.project}: {kept['version']} kept"
+    ]
+
+
+def test_rollback_drift_and_silence_are_told(settings: Settings, receiver: Receiver) -> None:
+    window = {"reason": "usage drifted.", "source": "new.csv", "version": "v1", "report": "drift.html"}
+    messages = [
+        _messages.rollback_message(project="churn", champion="v1", reason="v2 was too slow."),
+        _messages.drift_message(project="churn", run="quiet-otter", link="http://ui", window=window),
+        _messages.silence_message(project="churn", minutes=9.0),
+    ]
+
+    for message in messages:
+        assert _messages.send(message, block=settings.notifications.block, logger=logging.getLogger("tests"))
+
+    rollback, drift, silence = receiver.payloads
+    assert rollback["title"] == "churn: rolled back to v1"
+    assert rollback["message"].startswith("Why: v2 was too slow.\nIn production: v1\nTo do: ")
+    assert drift["title"] == "churn: the data drifted, a retrain is asked for"
+    assert drift["message"].startswith(
+        "Run: quiet-otter http://ui\nWhy: usage drifted.\nData: new.csv\nReport: drift.html\nIn production: v1\nTo do: "
+    )
+    # The server fills the braces in; the template's own tests kill a run to see it.
+    assert silence["title"] == "churn: {{ flow.name }} crashed"
+    assert "no heartbeat for 9 minutes" in silence["message"]
+
+
+@pytest.mark.parametrize("trouble", ["block missing", "receiver broken", "receiver gone", "receiver hanging"])
+def test_a_message_that_nobody_takes_is_a_warning_and_the_runs_own_outcome_stands(
+    settings: Settings,
+    receiver: Receiver,
+    trouble: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_messages, "SECONDS", 1)
+    if trouble == "block missing":
+        monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
+        get_settings.cache_clear()
+    elif trouble == "receiver broken":
+        receiver.status = 500
+    elif trouble == "receiver hanging":
+        receiver.answers.clear()
+    else:
+        receiver.stop()
+
+    recorded = flows.retrain()
+    settings.resolve(settings.data.source).unlink()
+    with pytest.raises(DataError, match=r"table\.csv"):
+        flows.retrain()
+
+    assert recorded["verdict"] == "promoted"
+    warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+    assert any(recorded["reason"] in warning for warning in warnings)
+    assert any("retrain failed" in warning and "table.csv" in warning for warning in warnings)
+    assert "hidden-token" not in caplog.text
+
+
+def test_a_webhook_that_hangs_costs_seconds_whatever_its_own_time_limit(
+    settings: Settings, receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _messages.SECONDS < 15
+    monkeypatch.setattr(_messages, "SECONDS", 0.5)
+    receiver.answers.clear()
+    began = time.monotonic()
+
+    taken = _messages.send(
+        Message("subject", "body"),
+        block=settings.notifications.block,
+        logger=logging.getLogger("tests"),
+    )
+
+    assert not taken
+    assert time.monotonic() - began < 3
+    assert "TimeoutError" in caplog.text
+    assert "subject\nbody" in caplog.text
+    assert "hidden-token" not in caplog.text
+
+
+def test_the_words_of_a_failing_block_may_hold_its_url_and_are_not_repeated(
+    settings: Settings, receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(block: SlackWebhook, **message: str) -> None:
+        raise OSError(f"POST {block.url.get_secret_value()} failed")
+
+    monkeypatch.setattr(SlackWebhook, "notify", fail)
+
+    assert not _messages.send(
+        Message("subject", "body"),
+        block=settings.notifications.block,
+        logger=logging.getLogger("tests"),
+    )
+
+    assert "OSError" in caplog.text
+    assert "hidden-token" not in caplog.text
+
+
+def test_the_password_of_a_database_is_told_to_nobody(
+    settings: Settings,
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = settings.root / "table.db"
+    engine = create_engine(f"sqlite:///{database}")
+    make_table(settings.problem_type).to_sql("customers", engine, index=False)
+    engine.dispose()
+    monkeypatch.setenv(f"{ENV_PREFIX}DATA__SOURCE", f"sqlite:///{database}?password={PASSWORD}")
+    monkeypatch.setenv(f"{ENV_PREFIX}DATA__QUERY", "customers")
+    get_settings.cache_clear()
+
+    flows.retrain()
+    database.unlink()
+    with pytest.raises(DataError, match=r"table\.db"):
+        flows.retrain()
+
+    assert len(receiver.payloads) == 2
+    files = [path.read_bytes() for path in settings.root.rglob("*") if path.is_file()]
+    assert not [text for text in files if PASSWORD.encode() in text]
+    assert PASSWORD not in caplog.text + "".join(capsys.readouterr()) + str(receiver.payloads)

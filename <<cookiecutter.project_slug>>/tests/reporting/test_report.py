@@ -1,0 +1,328 @@
+"""The report and the model card say what is so, and nothing in a table can break out of them."""
+
+import html as markup
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.inspection import permutation_importance as reference
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    mean_squared_error,
+    precision_score,
+    recall_score,
+)
+from sklearn.pipeline import make_pipeline
+
+from << cookiecutter.package_name >>.gate._decision import decide
+from << cookiecutter.package_name >>.gate._metrics import METRICS
+from << cookiecutter.package_name >>.gate._predictions import predict
+from << cookiecutter.package_name >>.monitoring import _drift
+from << cookiecutter.package_name >>.registry._records import Record, Version
+from << cookiecutter.package_name >>.reporting import Facts, sections
+from << cookiecutter.package_name >>.reporting._charts import Chart, Series, draw
+from << cookiecutter.package_name >>.reporting._history import history
+from << cookiecutter.package_name >>.reporting._importance import ROWS, permutation_importance
+from << cookiecutter.package_name >>.reporting._pictures import sizes
+from << cookiecutter.package_name >>.reporting._report import card, page
+from << cookiecutter.package_name >>.settings import GateSettings
+
+HOSTILE = '<script>alert(1)</script> | `x` & "y" &lt;'
+
+
+def version(name: str, metrics: dict[str, float], metric: str = "f1_score") -> Version:
+    lineage = {"rows": {"training": 400}, "data": {"digest": "d1", "source": "table.csv"}, "seed": 3}
+    return Version(name, "2026-11-20T06:00:00+00:00", metric, metrics, lineage, None, {}, "0")
+
+
+def record(number: int, verdict: str, about: int, champion: int) -> Record:
+    time = f"2026-11-{number + 10}T06:00:00+00:00"
+    return Record(
+        number + 1,
+        time,
+        f"v{about}",
+        {"verdict": verdict, "reason": f"Because of {number} & <b>."},
+        champion_before=None,
+        champion=f"v{champion}",
+        staging=None,
+        promoted_by=number + 1,
+        promoted_at=time,
+        pruned=[],
+        flow_run_id=None,
+        pins={},
+        previous=None,
+        sha256="0",
+    )
+
+
+def classified(
+    *, classes: int = 2, champion: str | None = "worse", gate: dict[str, Any] | None = None, **more: Any
+) -> Facts:
+    """Facts of a classification in which only the column `signal` tells anything."""
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(random.normal(size=(800, 3)), columns=["signal", HOSTILE, "noise"])
+    bins = np.quantile(X["signal"], np.linspace(0, 1, classes + 1)[1:-1])
+    y = np.array(["no", "yes", "maybe", "never"])[np.digitize(X["signal"] + random.normal(0, 0.2, 800), bins)]
+    good = make_pipeline(HistGradientBoostingClassifier(max_iter=20, random_state=0)).fit(X[:400], y[:400])
+    bad = make_pipeline(HistGradientBoostingClassifier(max_iter=1, random_state=0)).fit(X[:400], y[:400])
+    held, truth = X[400:], y[400:]
+    challenger = predict(good, held, problem_type="classification")
+    other = predict(bad, held, problem_type="classification") if champion else None
+    decision = decide(
+        truth,
+        challenger,
+        other,
+        gate=GateSettings.model_validate({"metric": "f1_score", **(gate or {})}),
+        metric="f1_score",
+        problem_type="classification",
+        comparable=more.get("comparable"),
+    )
+    return Facts(
+        "churn",
+        "classification",
+        decision,
+        version("20261120-060000-aaaaaa", decision.challenger),
+        good,
+        held,
+        truth,
+        challenger,
+        champion=version("20261113-060000-bbbbbb", {"f1_score": 0.5}) if champion else None,
+        champion_predictions=other,
+        profile=_drift.learn_profile(X[:400], left_out={"customer": "one value a row"}),
+        **more,
+    )
+
+
+def regressed() -> Facts:
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(random.normal(size=(600, 2)), columns=["size", "noise"])
+    y = 10 * X["size"] + random.normal(size=600)
+    good, bad = LinearRegression().fit(X, y), LinearRegression().fit(X[["noise"]], y)
+    challenger = predict(good, X, problem_type="regression")
+    champion = predict(bad, X[["noise"]], problem_type="regression")
+    decision = decide(y, challenger, champion, gate=GateSettings(), metric="rmse", problem_type="regression")
+    return Facts(
+        "taxi",
+        "regression",
+        decision,
+        version("20261120-060000-aaaaaa", decision.challenger, "rmse"),
+        good,
+        X,
+        y,
+        challenger,
+        champion=version("20261113-060000-bbbbbb", {"rmse": 11.0}, "rmse"),
+        champion_predictions=champion,
+    )
+
+
+CASES: dict[str, tuple[Callable[[], Facts], str]] = {
+    "first promotion": (lambda: classified(champion=None), "Promoted to production"),
+    "pair": (classified, "Promoted to production"),
+    "kept": (lambda: classified(gate={"min_improvement": 0.9}), "The champion stays"),
+    "staging": (lambda: classified(gate={"floor": 0.999, "staging_floor": 0.1}), "To staging"),
+    "rejected": (lambda: classified(gate={"floor": 0.999, "staging_floor": 0.998}), "Rejected"),
+    "not comparable": (lambda: classified(comparable=np.zeros(400, dtype=bool)), "The champion stays"),
+    "several classes": (lambda: classified(classes=4), "The champion stays"),
+    "regression": (regressed, "Promoted to production"),
+}
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
+def case(request: pytest.FixtureRequest) -> tuple[Facts, str]:
+    make, headline = request.param
+    return make(), headline
+
+
+BAR = '<th scope="col" class="">of the largest</th>'
+
+
+def text_of(html: str) -> str:
+    text = re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL)
+    return " ".join(markup.unescape(text).split())
+
+
+def rows_of_page(html: str) -> list[list[str]]:
+    """Return every row of every table, as a reader sees it, without the cells that hold a bar."""
+    rows = [
+        re.findall(r"<t[hd][^>]*>(?!<span)(.*?)</t[hd]>", row, flags=re.DOTALL)
+        for row in re.findall(r"<tr>(.*?)</tr>", html.replace(BAR, ""), flags=re.DOTALL)
+    ]
+    return [[" ".join(markup.unescape(cell).split()) for cell in row] for row in rows]
+
+
+def rows_of_card(markdown: str) -> list[list[str]]:
+    lines = [line for line in markdown.splitlines() if line[:2] == "| "]
+    rows = [re.findall(r" ((?:\\.|[^|\\])*?) (?=\|)", line) for line in lines]
+    return [
+        [markup.unescape(re.sub(r"\\(.)", r"\1", cell)) for cell in row]
+        for row in rows
+        if not set("".join(row)) <= set("-:")
+    ]
+
+
+def test_page_and_card_open_with_the_decision(case: tuple[Facts, str]) -> None:
+    facts, headline = case
+    html, markdown = page(facts, sections(facts)), card(facts, sections(facts))
+
+    said = facts.decision.reason.partition(": ")[2][1:]
+    for text in (text_of(html), markdown.replace("\\", "")):
+        assert headline in text
+        assert said in text
+        assert facts.version.id in text
+        assert all(criterion.detail[1:] in text for criterion in facts.decision.criteria)
+        assert "roll back" in text
+        assert (f"{facts.project} registry rollback" in text) == (facts.champion is not None)
+    assert html == page(facts, sections(facts))
+    assert markdown == card(facts, sections(facts))
+    assert rows_of_page(html) == rows_of_card(markdown)
+    assert ["seed", "3"] in rows_of_card(markdown)
+    undo = "registry rollback --to 20261113-060000-bbbbbb"
+    assert (undo in markdown) == (facts.decision.promoted and facts.champion is not None)
+
+
+def test_the_page_refers_to_nothing_outside(case: tuple[Facts, str]) -> None:
+    html = page(case[0], sections(case[0]))
+
+    assert re.findall(r'<script|<link (?!rel="icon" href="data:)|@import|url\((?!#)', html) == []
+    assert set(re.findall(r'(?:src|href)="(?!#|data:)([^"]*)', html)) == set()
+
+
+def test_the_figures_are_those_of_scikit_learn() -> None:
+    facts = classified()
+    markdown = card(facts, sections(facts))
+
+    truth, labels = facts.y, facts.predictions.labels
+    (a, b), (c, d) = confusion_matrix(truth, labels)
+    assert [f"{value:,} (" in markdown for value in (a, b, c, d)] == [True] * 4
+    assert f"| no | {a:,} ({a / (a + b):.0%}) | {b:,} ({b / (a + b):.0%}) |" in markdown
+    other = facts.champion_predictions
+    assert other is not None
+    scores = [f"{f1_score(truth, one, average='weighted'):.4f}" for one in (labels, other.labels)]
+    assert f"| F1 (decides) | {scores[0]} | {scores[1]} |" in markdown
+    assert "| 0.5000 |" in markdown  # as recorded
+    assert facts.predictions.probabilities is not None
+    chosen = facts.predictions.probabilities[:, 1] >= 0.7
+    by_class = [truth == "yes", labels == "yes"]
+    for what, (actual, said), more in (
+        ("yes", by_class, [f"{c + d}"]),
+        ("0.7", [truth == "yes", chosen], [f"{chosen.mean():.1%}"]),
+    ):
+        figures = [one(actual, said) for one in (precision_score, recall_score, f1_score)]
+        assert [what, *(f"{figure:.4f}" for figure in figures), *more] in rows_of_card(markdown)
+    assert ["customer", "one value a row"] in rows_of_card(markdown)
+
+
+def test_the_errors_are_those_of_scikit_learn() -> None:
+    facts = regressed()
+    other = facts.champion_predictions
+    assert other is not None
+    values = [mean_squared_error(facts.y, one.labels) ** 0.5 for one in (facts.predictions, other)]
+
+    assert f"| RMSE (decides) | {values[0]:.4g} | {values[1]:.4g} |" in card(facts, sections(facts))
+
+
+def test_only_rows_new_to_both_are_shown_of_both() -> None:
+    comparable = np.arange(400) < 250
+    facts = classified(comparable=comparable)
+
+    assert "challenger, 250 rows" in card(facts, sections(facts))
+    assert "challenger, all 400 rows" in card(facts, sections(facts))
+    assert int(facts.rows.sum()) == 250
+
+
+def test_a_name_of_the_table_is_text_and_breaks_no_table() -> None:
+    facts = classified()
+    html, markdown = page(facts, sections(facts)), card(facts, sections(facts))
+
+    assert "<script" not in html
+    assert HOSTILE in text_of(html)
+    assert "<script" not in markdown
+    named = [row for row in rows_of_card(markdown) if row[0] == HOSTILE]
+    assert len(named) == 2  # what it goes by, data
+    assert [row for row in rows_of_page(html) if row[0] == HOSTILE] == named
+
+
+def test_importance_names_the_column_that_tells_and_agrees_with_scikit_learn() -> None:
+    facts = classified(classes=2)
+    found = permutation_importance(
+        facts.pipeline,
+        facts.X,
+        np.asarray(facts.y),
+        metric=METRICS["f1_score"],
+        problem_type="classification",
+        columns=list(facts.X.columns),
+    )
+    expected = reference(
+        facts.pipeline, facts.X, facts.y, scoring="f1_weighted", n_repeats=20, random_state=0
+    )
+
+    assert found[0][0] == "signal"
+    assert dict((name, cost) for name, cost, _ in found)["signal"] == pytest.approx(
+        expected.importances_mean[0], abs=0.06
+    )
+
+
+def test_importance_costs_the_same_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = regressed()
+    many = facts.X.iloc[np.tile(np.arange(600), 100)].reset_index(drop=True)
+    seen: list[int] = []
+    whole = facts.pipeline.predict
+    monkeypatch.setattr(
+        facts.pipeline, "predict", lambda X: (seen.append(len(X)), whole(X))[1], raising=False
+    )
+
+    big = replace(facts, X=many, y=np.tile(facts.y, 100))
+    assert big.importance[0][0] == "size"
+    assert sum(seen) == ROWS * (1 + 3 * 2)
+
+
+def test_the_history_tells_of_every_decision() -> None:
+    versions = [version(f"v{number}", {"f1_score": 0.8 + number / 100}) for number in range(3)]
+    told = [("promoted", 0, 0), ("promoted", 1, 1), ("kept", 2, 1), ("rolled_back", 0, 0)]
+    decisions = [record(number, *one) for number, one in enumerate(told)]
+    html = history(versions, decisions, project="churn")
+
+    text = text_of(html)
+    assert "In production is v0, F1 0.8000" in text
+    assert all(f"Because of {number} & <b>." in text for number in range(4))
+    assert "rolled back" in text
+    assert html.count("<svg") == 2
+    lines = re.findall(r'd="M([\d.,L]+)"', html)
+    assert len(lines) > 1
+    for line in lines:  # time does not go back
+        places = [float(point.partition(",")[0]) for point in line.split("L")]
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ends"),
+    [(3, r":\d[05]"), (40, ":(00|30)"), (3600, ":00"), (7 * 86_400, r"-\d\d"), (400 * 86_400, r"-\d\d")],
+)
+def test_an_axis_of_time_names_round_moments_once(seconds: int, ends: str) -> None:
+    now = datetime(2026, 11, 21, 10, 15, 44, tzinfo=UTC)
+    moments = [now + timedelta(seconds=seconds * number) for number in range(5)]
+    svg = draw(sizes(moments, [900] * 5, size=(850, 220)), alt="rows")
+
+    names = re.findall(r'text-anchor="middle">([^<]+)</text>', svg)[:-1]  # the last is the other axis'
+    assert len(names) > 1
+    assert len(set(names)) == len(names)
+    assert all(re.search(f"{ends}$", name) for name in names)
+
+
+@pytest.mark.parametrize("name", ["long name " * 9, "fifteen letters"])
+def test_a_name_stays_on_the_picture(name: str) -> None:
+    series = [Series(np.arange(2), np.arange(2), "muted", name) for _ in range(3)]
+    svg = draw(Chart(series, "x", "y"), alt="lines")
+
+    legend = re.findall(r"translate\((\d+).*translate\((\d+).*>(.*)</text></g>", svg)
+    assert len(legend) == 3
+    assert all(int(left) + int(x) + 22 + 7 * len(text) <= 440 for left, x, text in legend)
+    assert all(text in (name, f"{name[:31]}…") for *_, text in legend)
