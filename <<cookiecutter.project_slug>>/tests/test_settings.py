@@ -1,7 +1,14 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.settings import (
+    CONFIG_FILE,
     ENV_PREFIX,
     Settings,
     load_settings,
@@ -45,3 +52,34 @@ def test_a_schedule_that_is_none_is_refused(
 
     with pytest.raises(ConfigurationError, match="schedule"):
         load_settings()
+
+
+@pytest.mark.parametrize("settings", ["classification"], indirect=True)
+@pytest.mark.parametrize("root", [None, "", "here"], ids=["not set", "empty", "relative"])
+def test_an_installed_package_does_not_guess_where_models_are(
+    settings: Settings, tmp_path: Path, root: str | None
+) -> None:
+    package = CONFIG_FILE.parent
+    shutil.copytree(package, tmp_path / "site-packages" / package.name)
+    work, kept = tmp_path / "work", tmp_path / "kept"
+    work.mkdir()
+
+    def command(**variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != f"{ENV_PREFIX}ROOT"}
+        environment |= {"PYTHONPATH": str(tmp_path / "site-packages"), "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", f"{package.name}.cli", "registry", "list", "--json"],
+            cwd=work,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+        )
+
+    refused = command(**({} if root is None else {f"{ENV_PREFIX}ROOT": root}))
+    stated = command(**{f"{ENV_PREFIX}ROOT": str(kept)})
+
+    assert refused.returncode == 2
+    assert f"set {ENV_PREFIX}ROOT to the absolute path" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (stated.returncode, stated.stdout.strip()) == (0, "[]"), stated.stderr
+    assert not list(work.iterdir())

@@ -12,7 +12,7 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -236,10 +236,25 @@ class RegistrySettings(Section):
     )
 
 
+def _checkout() -> Path | None:
+    """Return the folder of the project, where the package still lies in it; None of an installed wheel."""
+    source, folder = CONFIG_FILE.parents[1:3]
+    return folder if source.name == "src" and (folder / "pyproject.toml").exists() else None
+
+
+def _stated_root(root: Any) -> Any:
+    how = f"set {ENV_PREFIX}ROOT to the absolute path of the folder that relative paths (models, data) start from"
+    if root is None:
+        raise ValueError(f"the package is installed outside its project folder: {how}")
+    if isinstance(root, str | Path) and not Path(root).expanduser().is_absolute():
+        raise ValueError(f"{str(root)!r} is a relative path, another folder for each command: {how}")
+    return Path(root).expanduser() if isinstance(root, str) else root
+
+
 class Settings(BaseSettings):
     """Every setting of the project.
 
-    Relative paths are meant from `root`, the folder with pyproject.toml, wherever a command is started.
+    Relative paths are meant from `root`, wherever a command is started.
     """
 
     model_config = SettingsConfigDict(
@@ -252,7 +267,11 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    root: Path = Field(default_factory=lambda: _project_root())
+    root: Annotated[Path, BeforeValidator(_stated_root)] = Field(
+        default_factory=_checkout,
+        validate_default=True,
+        description="Where relative paths start; empty: the folder with pyproject.toml. An installed wheel has none.",
+    )
     project: str = Field(min_length=1, description="The name in messages, and of the console command.")
     problem_type: ProblemType
     estimators: tuple[str, ...] = Field(
@@ -289,11 +308,6 @@ class Settings(BaseSettings):
     def resolve(self, path: str | Path) -> Path:
         """Return `path`, a relative one meant from `root`."""
         return self.root / Path(path).expanduser()
-
-
-def _project_root() -> Path:
-    checkout = CONFIG_FILE.parents[2]
-    return checkout if (checkout / "pyproject.toml").exists() else Path.cwd()
 
 
 def load_settings(**overrides: Any) -> Settings:
