@@ -14,7 +14,6 @@ from << cookiecutter.package_name >> import gate, models, reporting
 from << cookiecutter.package_name >>.errors import DataError, RegistryError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.registry import open_registry
-from << cookiecutter.package_name >>.reporting import _report
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
     Settings,
@@ -99,25 +98,26 @@ def test_the_error_of_a_bug_reaches_the_caller_and_the_team(
     assert "a bug" in receiver.payloads[-1]["message"]
 
 
-def test_a_report_that_cannot_be_written_leaves_the_registry_as_it_was(
-    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+def test_a_report_that_cannot_be_drawn_costs_the_report_alone(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    promoted = retrain()["version"]
-    before = files(settings.root / "models")
-    (settings.root / "table.csv").write_text(
-        make_table(settings.problem_type, noise=0.01, seed=5).to_csv(index=False)
-    )
-
-    def broken(facts: _report.Facts) -> str:
+    def broken(*args: object, **options: object) -> str:
         raise ZeroDivisionError("no picture")
 
     monkeypatch.setattr(reporting, "page", broken)
-    with pytest.raises(ZeroDivisionError, match="no picture"):
-        retrain(accept_not_comparable=True)
+    monkeypatch.setattr(reporting, "drift_page", broken)
+    first, second = retrain(), retrain()
+    window = monitor()
 
-    assert files(settings.root / "models") == before
-    assert open_registry(settings).champion().id == promoted
-    assert "no picture" in receiver.payloads[-1]["message"]
+    assert (first["verdict"], second["verdict"]) == ("promoted", "kept")
+    assert pointer(settings)["version"] == first["version"]
+    assert first["report"] is window["report"] is None
+    registry = open_registry(settings)
+    assert not registry.verify()
+    assert {"report.html", "card.md"}.isdisjoint(registry.champion().files)
+    missing = [payload["message"] for payload in receiver.payloads if "no picture" in payload["message"]]
+    assert len(missing) == 2, "the team learns of it, also when the champion is kept"
+    assert sum("no picture" in line for line in caplog.messages) == 3
 
 
 def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Settings) -> None:

@@ -59,7 +59,7 @@ def retrain(
     said = f"{facts['reason']}\n\nchallenger {facts['version']}: {numbers}"
     _print(Panel(said, title=facts["verdict"], title_align="left"))
     _print(f"in production  {facts['champion'] or 'no model yet'}")
-    _print(f"report         {facts['report']}")
+    _print(f"report         {facts['report'] or 'missing: ' + facts['report_error']}")
     _print(f"registry       {facts['registry']}")
 
 
@@ -81,7 +81,7 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
         _print_json(window)
     else:
         _print(window["reason"] + (" A retrain is asked for." if window["retrain"] else ""))
-        _print(f"report         {window['report']}")
+        _print(f"report         {window['report'] or 'missing: ' + window['report_error']}")
 
 
 @app.command

@@ -46,7 +46,7 @@ def retrain(
         comparison = steps.compare_with_production(
             scores, holdout, settings=settings, accept_not_comparable=accept_not_comparable
         )
-        version = steps.save(
+        saved = steps.save(
             challenger,
             comparison,
             scores,
@@ -56,7 +56,7 @@ def retrain(
             estimator=estimator,
             settings=settings,
         )
-        recorded = steps.record(version, comparison, settings=settings)
+        recorded = steps.record(saved, comparison, settings=settings)
     steps.publish(recorded, settings=settings)
     steps.notify(recorded, settings=settings)
     return recorded

@@ -59,11 +59,15 @@ def decision_message(*, project: str, run: str, link: str, decision: dict[str, A
                 f"Run: {_linked(run, link)}",
                 f"Why: {decision['reason']}",
                 f"In production: {decision['champion'] or 'no model yet'}",
-                f"Report: {decision['report']}",
+                f"Report: {decision['report'] or _missing(decision['report_error'])}",
                 f"To do: {TODO[decision['verdict']]}",
             ]
         ),
     )
+
+
+def _missing(reason: str) -> str:
+    return f"missing, it could not be drawn ({reason})"
 
 
 def rollback_message(*, project: str, champion: str, reason: str) -> Message:
@@ -89,7 +93,7 @@ def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) 
                 f"Run: {_linked(run, link)}",
                 f"Why: {window['reason']}",
                 f"Data: {window['source']}",
-                f"Report: {window['report']}",
+                f"Report: {window['report'] or _missing(window['report_error'])}",
                 f"In production: {window['version']}",
                 "To do: look whether the source is as it should be; the retrain starts by itself where it is deployed.",
             ]

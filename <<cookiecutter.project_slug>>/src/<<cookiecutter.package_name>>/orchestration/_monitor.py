@@ -57,13 +57,21 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
     folder = settings.resolve(settings.monitor.folder)
     windows = monitoring.History(folder).add(entry)
     retrain = monitoring.needs_retrain(windows, settings=settings)
-    page = folder / "drift.html"
-    page.write_text(reporting.drift_page(found, windows, project=settings.project, retrain=retrain))
-    get_run_logger().info("%s Report: %s", found.reason, page)
+    logger, page, report_error = get_run_logger(), folder / "drift.html", None
+    try:
+        page.write_text(reporting.drift_page(found, windows, project=settings.project, retrain=retrain))
+    except Exception as error:
+        report_error = f"{type(error).__name__}: {error}"
+        logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)
+    logger.info("%s Report: %s", found.reason, "missing" if report_error else page)
     create_table_artifact(
         [dict(row) for row in monitoring.summary(found)], key="drift", description=found.reason
     )
-    return dataclasses.asdict(entry) | {"retrain": retrain, "report": str(page)}
+    return dataclasses.asdict(entry) | {
+        "retrain": retrain,
+        "report": None if report_error else str(page),
+        "report_error": report_error,
+    }
 
 
 @step()

@@ -35,6 +35,7 @@ from . import _messages, _scale_out
 from ._common import PROFILE, fetch, left_out, may_pass, profile_of, source_of_run, step
 
 EXAMPLE_ROWS = 5
+CARD, REPORT = "card.md", "report.html"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,14 @@ class Comparison:
     champion: Version | None
     predictions: gate.Predictions | None
     comparable: Any
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A version that waits for its decision, and why its report is missing, if it is."""
+
+    version: Version
+    report_error: str | None = None
 
 
 def separate_holdout(as_of: datetime.datetime | None, *, settings: Settings) -> pd.DataFrame | None:
@@ -268,8 +277,11 @@ def save(
     snapshot: data.Snapshot,
     estimator: str,
     settings: Settings,
-) -> Version:
-    """Save the version with all that belongs to it, its report included; not in use until it is recorded."""
+) -> Saved:
+    """Save the version with all that belongs to it; not in use until it is recorded.
+
+    A report that cannot be drawn is missing from the version, and costs nothing else.
+    """
     registry = open_registry(settings)
     profile = monitoring.learn_profile(training.X, left_out=left_out(challenger))
     version = registry.stage(
@@ -289,42 +301,80 @@ def save(
     )
     with _discarded_on_failure(version, settings):
         registry.show_model(version, challenger, training.X.head(EXAMPLE_ROWS))
-        champion = comparison.champion
-        facts = reporting.Facts(
-            project=settings.project,
-            problem_type=settings.problem_type,
-            decision=comparison.decision,
-            version=version,
-            pipeline=challenger,
-            X=holdout.X,
-            y=holdout.y,
-            predictions=scores.predictions,
-            champion=champion,
-            champion_predictions=comparison.predictions,
-            comparable=comparison.comparable,
-            profile=profile,
-            drift=monitoring.compare_with_profile(
-                profile_of(champion, settings), training.X, settings=settings.monitor
+        try:
+            files = _report_files(
+                version,
+                challenger,
+                comparison,
+                scores,
+                holdout=holdout,
+                training=training,
+                profile=profile,
+                settings=settings,
             )
-            if champion and PROFILE in champion.files
-            else None,
-            slices=tuple(settings.gate.guard_slices) or None,
-            run=str(flow_run.name),
-            run_url=url_for("flow-run", flow_run.id) or "",
-            seed=settings.seed,
+        except Exception as error:
+            report_error = f"{type(error).__name__}: {error}"
+            get_run_logger().warning(
+                "The report is missing, it could not be drawn (%s). The version is saved without it.",
+                report_error,
+                exc_info=True,
+            )
+            return Saved(version, report_error)
+        for name, content in files.items():
+            version = registry.add_file(version, name, content)
+        return Saved(version)
+
+
+def _report_files(
+    version: Version,
+    challenger: Pipeline,
+    comparison: Comparison,
+    scores: Scores,
+    *,
+    training: Part,
+    holdout: Part,
+    profile: dict[str, Any],
+    settings: Settings,
+) -> dict[str, bytes]:
+    """Draw the report and the model card; return the content of each file by its name."""
+    champion, drift = comparison.champion, None
+    if champion and PROFILE in champion.files:
+        drift = monitoring.compare_with_profile(
+            profile_of(champion, settings), training.X, settings=settings.monitor
         )
-        parts = reporting.sections(facts)
-        registry.add_file(version, "card.md", reporting.card(facts, parts).encode())
-        return registry.add_file(version, "report.html", reporting.page(facts, parts).encode())
+    facts = reporting.Facts(
+        project=settings.project,
+        problem_type=settings.problem_type,
+        decision=comparison.decision,
+        version=version,
+        pipeline=challenger,
+        X=holdout.X,
+        y=holdout.y,
+        predictions=scores.predictions,
+        champion=champion,
+        champion_predictions=comparison.predictions,
+        comparable=comparison.comparable,
+        profile=profile,
+        drift=drift,
+        slices=tuple(settings.gate.guard_slices) or None,
+        run=str(flow_run.name),
+        run_url=url_for("flow-run", flow_run.id) or "",
+        seed=settings.seed,
+    )
+    parts = reporting.sections(facts)
+    return {
+        CARD: reporting.card(facts, parts).encode(),
+        REPORT: reporting.page(facts, parts).encode(),
+    }
 
 
 @step()
-def record(version: Version, comparison: Comparison, *, settings: Settings) -> dict[str, Any] | None:
+def record(saved: Saved, comparison: Comparison, *, settings: Settings) -> dict[str, Any] | None:
     """Commit the decision: it takes effect here or not at all.
 
     None if another retrain changed the champion meanwhile: the version is gone then, and has to be compared again.
     """
-    registry, decision = open_registry(settings), comparison.decision
+    registry, version, decision = open_registry(settings), saved.version, comparison.decision
     try:
         with _discarded_on_failure(version, settings):
             registry.record(
@@ -346,7 +396,10 @@ def record(version: Version, comparison: Comparison, *, settings: Settings) -> d
         "metrics": version.metrics,
         "champion": champion and champion.id,
         "registry": registry.store.locate("").rstrip("/"),
-        "report": registry.store.locate(f"versions/{version.id}/report.html"),
+        "report": registry.store.locate(f"versions/{version.id}/{REPORT}")
+        if REPORT in version.files
+        else None,
+        "report_error": saved.report_error,
     }
 
 
@@ -365,7 +418,11 @@ def publish(recorded: dict[str, Any], *, settings: Settings) -> None:
     """Show in Prefect what happened: the card as an artifact, and the run's name; a failure here changes nothing."""
     registry = open_registry(settings)
     try:
-        card = registry.read_file(registry.version(recorded["version"]), "card.md").decode()
+        found = registry.version(recorded["version"])
+        if CARD in found.files:
+            card = registry.read_file(found, CARD).decode()
+        else:
+            card = f"The report is missing: {recorded['report_error']}"
         create_markdown_artifact(card, key="retrain", description=recorded["reason"])
         version, verdict = recorded["version"], recorded["verdict"]
         name = f"retrain {version[:4]}-{version[4:6]}-{version[6:8]} {verdict} {version[-6:]}"
@@ -377,8 +434,8 @@ def publish(recorded: dict[str, Any], *, settings: Settings) -> None:
 
 @step()
 def notify(recorded: dict[str, Any], *, settings: Settings) -> None:
-    """Tell the team what was decided; keeping the champion is no news."""
-    if recorded["verdict"] == "kept" and not settings.notifications.kept:
+    """Tell the team what was decided; that the champion is kept is news only when the report is missing."""
+    if recorded["verdict"] == "kept" and not (settings.notifications.kept or recorded["report_error"]):
         return
     message = _messages.decision_message(
         project=settings.project,
