@@ -290,6 +290,44 @@ def pythons(project: Project) -> list[str]:
 
 def test_the_templates_own_ci_is_what_github_reads(template: Path) -> None:
     run("check-jsonschema", "--builtin-schema", SCHEMAS["github"], ".github/workflows/ci.yml", cwd=template)
+    run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=template)
+
+
+ACTION = re.compile(r"uses: (\S+)@([0-9a-f]{40})  # (v\d+\.\d+\.\d+)\n")
+
+
+def test_the_workflows_have_no_security_finding(bake: Bake, template: Path) -> None:
+    for folder in (template, bake(ci_provider="github").path):
+        done = run(
+            "zizmor", "--offline", "--no-progress", "--persona=auditor", folder / ".github", cwd=folder
+        )
+
+        assert "No findings to report" in done.stdout
+        assert "workflows/ci.yml" in done.stderr
+
+
+def test_the_render_pins_the_actions_that_the_template_pins(bake: Bake, template: Path) -> None:
+    own, rendered = (
+        (folder / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+        for folder in (template, bake(ci_provider="github").path)
+    )
+
+    assert set(ACTION.findall(own)) == set(ACTION.findall(rendered))
+    for text in (own, rendered):
+        assert len(ACTION.findall(text)) == text.count("uses:") >= 2
+
+
+@pytest.mark.parametrize("provider", SCHEMAS)
+def test_no_job_runs_without_a_time_limit(bake: Bake, provider: str) -> None:
+    (name,) = BY_ANSWER["ci_provider", provider]
+    config = load_yaml(bake(ci_provider=provider).path / name)
+    limits = (
+        [job["timeout-minutes"] for job in config["jobs"].values()]
+        if provider == "github"
+        else [config["default"]["timeout"]]
+    )
+
+    assert all(limits)
 
 
 def test_pre_commit_takes_its_configuration(bake: Bake, environment: Path) -> None:
