@@ -222,7 +222,12 @@ def test_a_rollback_and_a_clean_up_that_are_overtaken_do_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(registry.store, "create", taken)
-        for attempt in (registry.rollback, lambda: registry.prune(1)):
+        for attempt in (
+            registry.rollback,
+            lambda: registry.prune(1),
+            lambda: registry.promote(versions[0], reason="by hand"),
+            lambda: registry.hold(versions[0], reason="by hand"),
+        ):
             with pytest.raises(StaleDecision):
                 attempt()
     assert registry.champion() == versions[-1]
@@ -394,6 +399,84 @@ def test_rollback_goes_further_back_each_time(registry: Registry) -> None:
     assert registry.rollback().champion == a.id
 
 
+def test_what_was_rolled_back_from_is_on_hold_until_it_is_beaten(registry: Registry) -> None:
+    first, bad = decide(registry), decide(registry)
+    registry.rollback(reason="too many complaints")
+    assert registry.held() == {bad.id: "too many complaints"}
+    decide(registry, "kept")
+    better = stage(registry)
+    with pytest.raises(StaleDecision, match="on hold before"):
+        registry.record(better, {"verdict": "promoted"}, expected_champion=first)
+    assert registry.champion() == first
+    registry.record(better, {"verdict": "promoted"}, expected_champion=first, expected_held=registry.held())
+    assert registry.champion() == better
+    assert registry.held() == {}
+    assert registry.verify() == []
+
+
+def test_a_version_that_is_put_back_is_no_longer_on_hold(registry: Registry) -> None:
+    first, second = decide(registry), decide(registry)
+    registry.rollback(reason="slow")
+    registry.rollback(to=second.id, reason="slower")
+    assert registry.held() == {first.id: "slower"}
+    registry.promote(first, reason="the slow one after all")
+    assert registry.held() == {}
+
+
+def test_a_person_promotes_what_the_gate_did_not(registry: Registry) -> None:
+    first, staged = decide(registry), decide(registry, "staging")
+    record = registry.promote("staging", reason="the team agreed")
+    assert (record.verdict, record.reason, record.champion) == ("promoted", "the team agreed", staged.id)
+    assert registry.champion() == staged
+    assert registry.staging() is None
+    with pytest.raises(RegistryError, match="is the champion already"):
+        registry.promote(staged, reason="twice")
+    with pytest.raises(RegistryError, match="is not decided on yet"):
+        registry.promote(stage(registry), reason="too early")
+    assert registry.rollback().champion == first.id
+    assert errors(registry) == []
+
+
+def test_a_champion_promoted_by_hand_is_rolled_back_to_the_one_it_replaced(registry: Registry) -> None:
+    first, second, third = (decide(registry) for _ in range(3))
+    registry.promote(first, reason="as it was")
+    assert registry.rollback().champion == third.id
+    assert registry.rollback().champion == second.id
+    with pytest.raises(RegistryError, match="no earlier champion"):
+        registry.rollback()
+
+
+def test_a_hold_is_recorded_and_lifted(registry: Registry) -> None:
+    champion, kept = decide(registry), decide(registry, "kept")
+    held = registry.hold(kept, reason="it learned from a leak")
+    assert (held.verdict, held.held) == ("held", {kept.id: "it learned from a leak"})
+    with pytest.raises(RegistryError, match="is in production: a rollback"):
+        registry.hold(champion, reason="no")
+    for _ in range(3):
+        decide(registry, "kept")
+    assert kept.id not in registry.prune(0)
+    assert registry.release(kept.id[:20], reason="the leak is closed").held == {}
+    with pytest.raises(RegistryError, match="is not on hold; on hold is no version"):
+        registry.release(kept, reason="twice")
+    assert kept.id in registry.prune(0)
+    for attempt in (registry.hold, registry.promote):
+        with pytest.raises(RegistryError, match="is pruned"):
+            attempt(kept, reason="too late")
+    assert registry.champion() == champion
+    assert registry.verify() == []
+
+
+def test_decisions_of_another_release_are_read(registry: Registry) -> None:
+    version = decide(registry)
+    (record,) = registry.decisions()
+    older = {name: value for name, value in vars(record).items() if name != "held"}
+    for content in (older, older | {"of_a_later_release": 1}):
+        registry.store.write("decisions/000001.json", sealed(content))
+        assert registry.champion() == version
+        assert registry.held() == {}
+        assert registry.verify() == []
+
+
 def test_what_a_rollback_refuses(registry: Registry) -> None:
     first, rejected, champion = decide(registry), decide(registry, "rejected"), decide(registry)
     with pytest.raises(RegistryError, match="is the champion already"):
@@ -451,7 +534,10 @@ def work(registry: Registry) -> None:
     registry.add_file(version, "report.html", b"report")
     registry.record(version, {"verdict": "promoted"}, expected_champion=registry.champion())
     decide(registry, "kept")
-    registry.rollback()
+    rolled_back = registry.rollback()
+    registry.release(str(rolled_back.champion_before), reason="it was not the model")
+    registry.hold(version, reason="a leak")
+    registry.promote(version, reason="no leak")
     registry.prune(1)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ..errors import RegistryError
@@ -29,8 +29,9 @@ class Record:
     """A recorded decision: `decision` is the gate's own, the rest is how it left the registry.
 
     `promoted_by` is the number of the decision that made `champion` the champion, at `promoted_at`. `pins`
-    holds the seal of every version named here, `previous` the seal of the decision before. A clean-up is
-    recorded too: its `version` is None, and `pruned` lists the versions it removed.
+    holds the seal of every version named here, `previous` the seal of the decision before. `held` maps the
+    versions that are on hold after it to the reason of each. A clean-up is recorded too: its `version` is None,
+    and `pruned` lists the versions it removed.
     """
 
     sequence: int
@@ -47,10 +48,11 @@ class Record:
     pins: dict[str, str]
     previous: str | None
     sha256: str
+    held: dict[str, str] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
-        """`promoted`, `staging`, `kept`, `rejected`, `rolled_back` or `pruned`."""
+        """`promoted`, `staging`, `kept`, `rejected`, `rolled_back`, `held`, `released` or `pruned`."""
         return str(self.decision["verdict"])
 
     @property
@@ -98,10 +100,13 @@ def sealed(content: Mapping[str, Any]) -> bytes:
 
 
 def unsealed(kind: type[Entry], data: bytes) -> Entry:
-    """Return the version or decision in a file; ValueError, saying how, when it is not as it was written."""
+    """Return the version or decision in a file; ValueError, saying how, when it is not as it was written.
+
+    Fields that this release does not know are left out, those with a default may be missing: the seal is of the file.
+    """
     try:
         content = json.loads(data)
-        entry = kind(**content)
+        entry = kind(**{name: content[name] for name in content if name in kind.__dataclass_fields__})
     except (ValueError, TypeError) as error:
         raise ValueError(f"is truncated, or of another release: {error}") from None
     if entry.sha256 != seal(content):

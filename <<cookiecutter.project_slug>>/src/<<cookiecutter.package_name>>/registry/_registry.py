@@ -16,7 +16,7 @@ import logging
 import pickle
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
@@ -61,6 +61,11 @@ class Registry:
         """Return every complete version, oldest first; of pruned ones only the description is left."""
         found = [self._version(name) for name, files in self._files().items() if MANIFEST in files]
         return sorted(found, key=lambda version: version.created_at)
+
+    def held(self) -> dict[str, str]:
+        """Return the versions on hold, each with the reason: only what is better than them too is promoted."""
+        last = self._last()
+        return last.held if last else {}
 
     def version(self, name: str) -> Version:
         """Return the version that is `champion` or `staging`, or the one whose id begins with `name`."""
@@ -172,24 +177,26 @@ class Registry:
         decision: Mapping[str, Any],
         *,
         expected_champion: Version | str | None,
+        expected_held: Collection[str] = (),
         flow_run_id: str | None = None,
     ) -> int:
         """Commit a decision (`verdict`, `reason`, criteria) about a staged version, and return its number.
 
-        A promotion takes effect here or not at all. `promoted` makes the version the champion and empties
-        staging, `staging` puts it there; `kept` and `rejected` change neither. To record the last decision
-        again changes nothing, so this may be retried.
+        A promotion takes effect here or not at all. `promoted` makes the version the champion, empties
+        staging and lifts every hold, `staging` puts it there; `kept` and `rejected` change nothing. To record
+        the last decision again changes nothing, so this may be retried.
 
         Raises:
-            StaleDecision: the champion is no longer `expected_champion`, the one the gate compared with.
+            StaleDecision: the champion is no longer `expected_champion`, the one the gate compared with, or a
+                version is promoted while one is on hold that is not among `expected_held`.
             RegistryError: the version is damaged or incomplete.
         """
         name, expected, content = str(_id(version)), _id(expected_champion), plain(decision)
         if content.get("verdict") not in VERDICTS:
             raise ValueError(f"verdict is {content.get('verdict')!r}, not one of {', '.join(VERDICTS)}")
-        after: dict[str, str | None] = {}
+        after: dict[str, Any] = {}
         if content["verdict"] == "promoted":
-            after = {"champion": name, "staging": None}
+            after = {"champion": name, "staging": None, "held": {}}
         elif content["verdict"] == "staging":
             after = {"staging": name}
         with self.store.lock():
@@ -203,6 +210,8 @@ class Registry:
                         f"{name} was compared with {expected}, and the champion is {champion} now: another"
                         " process decided meanwhile. Retrain, so that it is compared with the new one."
                     )
+                if content["verdict"] == "promoted" and last and not last.held.keys() <= set(expected_held):
+                    raise StaleDecision(f"A version was put on hold before {name} was compared with it.")
                 with suppress(FileExistsError):  # a number that is taken: look again
                     number = last.sequence + 1 if last else 1
                     last = self._append(number, last, content, version=staged, run=flow_run_id, after=after)
@@ -215,6 +224,7 @@ class Registry:
     ) -> Record:
         """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
 
+        The version that it replaces is on hold from then on, so that no retrain promotes its like again.
         The default goes further back each time: a champion that was rolled back returns only when named. A
         named one returns even when decisions are damaged; if the last is, the registry is usable again.
 
@@ -240,22 +250,81 @@ class Registry:
                 "verdict": "rolled_back",
                 "reason": reason or f"{last.champion} rolled back to {goal}.",
             }
-            after = {"champion": goal, "staging": None if last.staging == goal else last.staging}
+            replaced = {str(last.champion): content["reason"]}
+            after = _in_production(goal, last.staging, last.held | replaced)
             record = self._append_once(number + 1, last, content, version=found, run=flow_run_id, after=after)
             self._describe_champion()
         return record
 
+    def promote(self, version: Version | str, *, reason: str) -> Record:
+        """Put a version into production by hand, whatever the gate decided about it; its hold is lifted.
+
+        Raises:
+            RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
+        """
+        with self.store.lock():
+            last, found = self._for_a_person(version)
+            if found.id == last.champion:
+                raise RegistryError(f"{found.id} is the champion already.")
+            after = _in_production(found.id, last.staging, last.held)
+            content = {"verdict": "promoted", "kind": "by_hand", "reason": reason}
+            record = self._append_once(last.sequence + 1, last, content, version=found, after=after)
+            self._describe_champion()
+        return record
+
+    def hold(self, version: Version | str, *, reason: str) -> Record:
+        """Put a version on hold: only what is better than it too is promoted, until it is released.
+
+        Raises:
+            RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
+        """
+        with self.store.lock():
+            last, found = self._for_a_person(version)
+            if found.id == last.champion:
+                raise RegistryError(
+                    f"{found.id} is in production: a rollback takes it out and puts it on hold."
+                )
+            after, content = {"held": last.held | {found.id: reason}}, {"verdict": "held", "reason": reason}
+            return self._append_once(last.sequence + 1, last, content, version=found, after=after)
+
+    def release(self, version: Version | str, *, reason: str) -> Record:
+        """Lift the hold of a version.
+
+        Raises:
+            RegistryError: it is not on hold.
+        """
+        found = self.version(version) if isinstance(version, str) else version
+        with self.store.lock():
+            last = self._last()
+            if last is None or found.id not in last.held:
+                on_hold = ", ".join(last.held) if last and last.held else "no version"
+                raise RegistryError(f"{found.id} is not on hold; on hold is {on_hold}.")
+            after = {"held": {name: why for name, why in last.held.items() if name != found.id}}
+            content = {"verdict": "released", "reason": reason}
+            return self._append_once(last.sequence + 1, last, content, version=found, after=after)
+
+    def _for_a_person(self, version: Version | str) -> tuple[Record, Version]:
+        """Return the last decision, and a version that can be put into production, checked as it stands."""
+        name = self.version(version).id if isinstance(version, str) else version.id
+        log = self.decisions()
+        if name not in _pins(log):
+            raise RegistryError(f"{name} is not decided on yet: a retrain is at work on it, or died.")
+        if name in _pruned(log):
+            raise RegistryError(f"{name} is pruned, only its description is left: choose a younger one.")
+        return log[-1], self.verify_files(self._version(name, _pins(log)))
+
     def prune(self, keep: int) -> list[str]:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
 
-        The newest `keep` stay whole, and beside them the champion, staging, and the version that a rollback
-        returns to. What was staged more than a day ago and never decided on is removed altogether.
+        The newest `keep` stay whole, and beside them the champion, staging, what is on hold, and the version
+        that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
         """
         with self.store.lock():
             log, files = self.decisions(), self._files()
             decided, pruned, victims = _pins(log), _pruned(log), []
             if log:
-                needed = {log[-1].champion, log[-1].staging, *_earlier(log)[-1:], *pruned}
+                last = log[-1]
+                needed = {last.champion, last.staging, *last.held, *_earlier(log)[-1:], *pruned}
                 spare = [name for name in files if name in decided and name not in needed]
                 victims = spare[: max(len(spare) - keep, 0)]
             if victims:
@@ -454,17 +523,18 @@ class Registry:
         version: Version | None = None,
         run: str | None = None,
         pruned: Sequence[str] = (),
-        after: Mapping[str, str | None] | None = None,
+        after: Mapping[str, Any] | None = None,
     ) -> Record:
         """Create decision `number`, the state of `last` changed by `after`; FileExistsError if taken."""
         now = datetime.now(UTC).isoformat()
         inherited = ("champion", "staging", "promoted_by", "promoted_at")
-        state: dict[str, Any] = {name: getattr(last, name, None) for name in inherited} | dict(after or {})
+        state: dict[str, Any] = {name: getattr(last, name, None) for name in inherited}
+        state |= {"held": last.held if last else {}} | dict(after or {})
         if after and "champion" in after:
             state |= {"promoted_by": number, "promoted_at": now}
         before = last.champion if last else None
         pins = (last.pins if last else {}) | ({version.id: version.sha256} if version else {})
-        named = (before, state["champion"], state["staging"], version.id if version else None)
+        named = (before, state["champion"], state["staging"], *state["held"], version.id if version else None)
         content = {
             "sequence": number,
             "time": now,
@@ -522,14 +592,23 @@ def _pruned(log: list[Record]) -> set[str]:
     return {name for record in log for name in record.pruned}
 
 
+def _in_production(name: str, staging: str | None, held: Mapping[str, str]) -> dict[str, Any]:
+    """Return the state after `name` became the champion: it is neither in staging nor on hold."""
+    others = {version: why for version, why in held.items() if version != name}
+    return {"champion": name, "staging": None if staging == name else staging, "held": others}
+
+
 def _earlier(log: list[Record]) -> list[str]:
     """Return the champions a rollback goes back through, the nearest last: not rolled back, not pruned."""
     champions: list[str] = []
     for record in log:
-        if record.champion in champions:
-            del champions[champions.index(record.champion) + 1 :]
-        elif record.champion:
-            champions.append(record.champion)
+        if record.champion is None or champions[-1:] == [record.champion]:
+            continue
+        if record.champion in champions and record.verdict == "promoted":  # promoted again, by hand
+            champions.remove(record.champion)
+        elif record.champion in champions:
+            del champions[champions.index(record.champion) :]
+        champions.append(record.champion)
     return [name for name in champions[:-1] if name not in _pruned(log)]
 
 
