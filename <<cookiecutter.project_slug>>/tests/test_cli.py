@@ -8,7 +8,7 @@ import pytest
 
 from << cookiecutter.package_name >> import cli
 from << cookiecutter.package_name >>.flows import retrain, score
-from << cookiecutter.package_name >>.registry import open_registry
+from << cookiecutter.package_name >>.registry import Registry, open_registry
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
     Settings,
@@ -65,6 +65,46 @@ def test_the_life_of_two_champions(settings: Settings, run: Run, receiver: Recei
     assert receiver.payloads[-1]["title"] == f"{settings.project}: rolled back to {first['version']}"
     assert json.loads(run("registry", "show", "--json")[1])["id"] == first["version"]
     assert Path(score()["path"]).read_bytes() == before
+
+
+def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
+    settings: Settings, run: Run, receiver: Receiver
+) -> None:
+    registry, (first, second) = open_registry(settings), (retrain()["version"], retrain()["version"])
+    receiver.payloads.clear()
+
+    assert run("registry", "hold", first, "--reason", "no")[0] == 1
+    assert run("registry", "promote", second, "--reason", "it is what was agreed")[0] == 0
+    assert registry.champion().id == second
+    assert run("registry", "rollback", "--reason", "it answers slowly")[0] == 0
+    listed = json.loads(run("registry", "list", "--json")[1])
+    assert {entry["version"]: entry["now"] for entry in listed} == {second: ["on hold"], first: ["champion"]}
+    assert f"on hold: {second} (it answers slowly)" in run("registry", "list")[1]
+    told = run("registry", "explain", second)[1]
+    assert "promoted. it is what was agreed" in told
+    assert "rolled back. it answers slowly" in told
+    assert f"registry release {second}" in told
+    assert run("registry", "release", second, "--reason", "it was the network")[0] == 0
+    assert run("registry", "hold", second, "--reason", "or not")[0] == 0
+    assert [payload["title"].removeprefix(f"{settings.project}: ") for payload in receiver.payloads] == [
+        f"{second} promoted by hand",
+        f"rolled back to {first}",
+        f"{second} is no longer on hold",
+        f"{second} is on hold",
+    ]
+    assert run("registry", "verify")[0] == 0
+
+
+def test_scores_of_different_metrics_are_not_compared(settings: Settings, run: Run) -> None:
+    for metric, value in (("f1_score", 0.8), ("f1_score", 0.9), ("log_loss", 0.3)):
+        registry = Registry(open_registry(settings).store, metric=metric)
+        version = registry.stage(b"", metrics={metric: value}, lineage={})
+        registry.record(version, {"verdict": "promoted"}, expected_champion=registry.champion())
+
+    output = run("registry", "list")[1]
+
+    assert (output.count("▲"), output.count("▼")) == (1, 0)
+    assert "oldest first" not in output
 
 
 def test_explain_gives_the_reason_and_every_criterion(settings: Settings, run: Run) -> None:

@@ -35,6 +35,7 @@ app.command(registry_app)
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the facts as JSON.")]
 SourceName = Annotated[str | None, Parameter(help="Another source than the one of the settings.")]
 AsOf = Annotated[datetime.datetime | None, Parameter(help="The moment that dates in the source stand for.")]
+Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.")]
 VersionName = Annotated[str, Parameter(help="A version or the beginning of one, `champion` or `staging`.")]
 
 
@@ -109,8 +110,9 @@ def doctor(*, as_json: AsJson = False) -> None:
 def list_versions(*, as_json: AsJson = False) -> None:
     """List the versions, newest first: their score and what was decided."""
     registry = _registry()
-    champion, staging = registry.champion(), registry.staging()
-    verdicts = {record.version: record for record in registry.decisions() if record.verdict != "rolled_back"}
+    champion, staging, held = registry.champion(), registry.staging(), registry.held()
+    by_people = ("rolled_back", "held", "released")
+    verdicts = {record.version: record for record in registry.decisions() if record.verdict not in by_people}
     facts: list[dict[str, Any]] = [
         {
             "version": version.id,
@@ -118,7 +120,9 @@ def list_versions(*, as_json: AsJson = False) -> None:
             "metric": version.metric,
             "score": version.metrics.get(version.metric),
             "verdict": verdicts[version.id].verdict if version.id in verdicts else "undecided",
-            "now": ["champion"] * (version == champion) + ["staging"] * (version == staging),
+            "now": ["champion"] * (version == champion)
+            + ["staging"] * (version == staging)
+            + ["on hold"] * (version.id in held),
         }
         for version in reversed(registry.versions())
     ]
@@ -130,12 +134,17 @@ def list_versions(*, as_json: AsJson = False) -> None:
     table = Table("version", "metric", "score", "", "verdict", "now")
     for fact, before in zip(facts, [*facts[1:], {}], strict=True):
         score = "" if fact["score"] is None else f"{fact['score']:.4f}"
-        arrow = _arrow(before.get("score"), fact["score"])
+        arrow = _arrow(before["score"], fact["score"]) if before.get("metric") == fact["metric"] else ""
         table.add_row(fact["version"], fact["metric"], score, arrow, fact["verdict"], ", ".join(fact["now"]))
     _print(table)
-    scores = [fact["score"] for fact in reversed(facts) if fact["score"] is not None]
+    metric = facts[0]["metric"] if facts else ""
+    scores = [
+        fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None
+    ]
     if len(scores) > 1:
-        _print(f"{_sparkline(scores[-60:])}  the scores, oldest first; each on the holdout of its time")
+        _print(f"{_sparkline(scores[-60:])}  {metric}, oldest first; each on the holdout of its time")
+    for name, reason in held.items():
+        _print(f"on hold: {name} ({reason}); `registry release {name}` lifts it")
 
 
 @registry_app.command
@@ -159,13 +168,23 @@ def explain(
     markdown: Annotated[bool, Parameter(negative="", help="Print it as Markdown.")] = False,
 ) -> None:
     """Explain why a version was promoted or not: the verdict, the reason, each criterion with its numbers."""
-    record = _decision(_registry(), version)
+    registry = _registry()
+    record = _decision(registry, version)
     if as_json:
         _print_json(vars(record))
         return
     from .gate import Decision
 
     text = Decision.from_dict(record.decision).explain()
+    for later in registry.decisions()[record.sequence :]:
+        replaced = later.champion_before == record.version and later.champion != record.version
+        if later.version == record.version or (later.verdict == "rolled_back" and replaced):
+            what = (
+                "rolled back" if replaced else "put back" if later.verdict == "rolled_back" else later.verdict
+            )
+            text += f"\n  Decision {later.sequence}, {later.time[:10]}, by hand: {what}. {later.reason}"
+    if record.version in registry.held():
+        text += f"\n  On hold: a challenger must be better than it too; `registry release {record.version}` lifts it."
     if markdown:
         print(f"### {record.version}\n\n{text}")
     else:
@@ -201,20 +220,31 @@ def verify(*, as_json: AsJson = False) -> None:
 
 
 @registry_app.command
-def rollback(*, to: Annotated[str | None, Parameter(help="The version to put back.")] = None) -> None:
-    """Put the champion before this one back into production, and tell the team."""
-    from .settings import get_settings
+def rollback(
+    *,
+    to: Annotated[str | None, Parameter(help="The version to put back.")] = None,
+    reason: Annotated[str, Parameter(help="Why: recorded, and sent to the team.")] = "",
+) -> None:
+    """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
+    _tell(_registry().rollback(to, reason=reason))
 
-    settings = get_settings()
-    record = _registry().rollback(to)
-    _print(f"In production: {record.champion}. {record.reason}")
 
-    import logging
+@registry_app.command
+def promote(version: VersionName = "staging", *, reason: Reason) -> None:
+    """Put a version into production by hand, whatever the gate decided."""
+    _tell(_registry().promote(version, reason=reason))
 
-    from .orchestration import rollback_message, send
 
-    message = rollback_message(project=settings.project, champion=str(record.champion), reason=record.reason)
-    send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
+@registry_app.command
+def hold(version: VersionName, *, reason: Reason) -> None:
+    """Put a version on hold: from now on a challenger must be better than it too, beside the champion."""
+    _tell(_registry().hold(version, reason=reason))
+
+
+@registry_app.command
+def release(version: VersionName, *, reason: Reason) -> None:
+    """Lift the hold of a version."""
+    _tell(_registry().release(version, reason=reason))
 
 
 @registry_app.command
@@ -253,6 +283,19 @@ def _registry() -> "Registry":
     from .settings import get_settings
 
     return open_registry(get_settings())
+
+
+def _tell(record: "Record") -> None:
+    """Print and send what a person decided."""
+    import logging
+
+    from .orchestration import by_hand_message, send
+    from .settings import get_settings
+
+    settings = get_settings()
+    message = by_hand_message(project=settings.project, record=record)
+    _print(str(message))
+    send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
 
 
 def _decision(registry: "Registry", version: str | None) -> "Record":

@@ -13,6 +13,7 @@ from << cookiecutter.package_name >> import flows
 from << cookiecutter.package_name >>.errors import DataError
 from << cookiecutter.package_name >>.orchestration import _common, _messages
 from << cookiecutter.package_name >>.orchestration._messages import Message
+from << cookiecutter.package_name >>.registry import Record
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
     Settings,
@@ -95,9 +96,10 @@ def test_keeping_the_champion_is_only_told_when_asked_for(
 
 
 def test_rollback_drift_and_silence_are_told(settings: Settings, receiver: Receiver) -> None:
+    rolled_back = record_of("rolled_back", version="v1", held={"v2": "v2 was too slow."})
     window = {"reason": "usage drifted.", "source": "new.csv", "version": "v1", "report": "drift.html"}
     messages = [
-        _messages.rollback_message(project="churn", champion="v1", reason="v2 was too slow."),
+        _messages.by_hand_message(project="churn", record=rolled_back),
         _messages.drift_message(project="churn", run="quiet-otter", link="http://ui", window=window),
         _messages.silence_message(project="churn", minutes=9.0),
     ]
@@ -107,7 +109,9 @@ def test_rollback_drift_and_silence_are_told(settings: Settings, receiver: Recei
 
     rollback, drift, silence = receiver.payloads
     assert rollback["title"] == "churn: rolled back to v1"
-    assert rollback["message"].startswith("Why: v2 was too slow.\nIn production: v1\nTo do: ")
+    assert rollback["message"].startswith(
+        "Why: v2 was too slow.\nIn production: v1\nOn hold: v2\nTo do: find out"
+    )
     assert drift["title"] == "churn: the data drifted, a retrain is asked for"
     assert drift["message"].startswith(
         "Run: quiet-otter http://ui\nWhy: usage drifted.\nData: new.csv\nReport: drift.html\nIn production: v1\nTo do: "
@@ -115,6 +119,41 @@ def test_rollback_drift_and_silence_are_told(settings: Settings, receiver: Recei
     # The server fills the braces in; the template's own tests kill a run to see it.
     assert silence["title"] == "churn: {{ flow.name }} crashed"
     assert "no heartbeat for 9 minutes" in silence["message"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "subject"),
+    [
+        ("promoted", "v1 promoted by hand"),
+        ("held", "v1 is on hold"),
+        ("released", "v1 is no longer on hold"),
+    ],
+)
+def test_what_a_person_decides_has_a_message(settings: Settings, verdict: str, subject: str) -> None:
+    message = _messages.by_hand_message(project="churn", record=record_of(verdict, version="v1"))
+
+    assert message.subject == f"churn: {subject}"
+    assert message.body.startswith("Why: v2 was too slow.\nIn production: v1\nTo do: ")
+
+
+def record_of(verdict: str, *, version: str, held: dict[str, str] | None = None) -> Record:
+    return Record(
+        sequence=3,
+        time="2026-11-01T00:00:00+00:00",
+        version=version,
+        decision={"verdict": verdict, "reason": "v2 was too slow."},
+        champion_before="v2",
+        champion=version,
+        staging=None,
+        promoted_by=3,
+        promoted_at="2026-11-01T00:00:00+00:00",
+        pruned=[],
+        flow_run_id=None,
+        pins={},
+        previous=None,
+        sha256="",
+        held=held or {},
+    )
 
 
 @pytest.mark.parametrize("trouble", ["block missing", "receiver broken", "receiver gone", "receiver hanging"])

@@ -7,7 +7,7 @@ Never: holds logic that a room without Prefect could hold; hides one failure beh
 
 from ._automations import register_crash_detection
 from ._common import fetch, notify_outcome, settings_of_run, source_of_run
-from ._messages import rollback_message, send
+from ._messages import by_hand_message, send
 from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
 from ._retrain import (
     choose_estimator,
@@ -28,6 +28,7 @@ from ._score import score_batches
 __all__ = [
     "DRIFT_EVENT",
     "ChosenRunner",
+    "by_hand_message",
     "check_drift",
     "choose_estimator",
     "compare_with_production",
@@ -39,7 +40,6 @@ __all__ = [
     "publish",
     "record",
     "register_crash_detection",
-    "rollback_message",
     "save",
     "score_batches",
     "send",

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..registry import Record
+
 SECONDS = 10  # a webhook that takes longer is dead; the run goes on
 
 
@@ -45,7 +47,7 @@ def failure_message(
 TODO = {
     "kept": "nothing.",
     "promoted": "nothing; `registry rollback` puts the former model back.",
-    "staging": "look at `registry explain`; it is not good enough for production.",
+    "staging": "look at `registry explain`; `registry promote staging --reason …` puts it into production.",
     "rejected": "look at the data: `registry explain` has the numbers.",
 }
 
@@ -70,17 +72,29 @@ def _missing(reason: str) -> str:
     return f"missing, it could not be drawn ({reason})"
 
 
-def rollback_message(*, project: str, champion: str, reason: str) -> Message:
-    """Tell that an earlier model is in production again."""
+BY_HAND = {
+    "rolled_back": (
+        "rolled back to {version}",
+        "find out what was wrong with the model before. It is on hold: a challenger must be better than it too, "
+        "until `registry release` lifts that.",
+    ),
+    "promoted": ("{version} promoted by hand", "nothing; `registry rollback` puts the former model back."),
+    "held": (
+        "{version} is on hold",
+        "nothing; a challenger must be better than it too, until `registry release` lifts that.",
+    ),
+    "released": ("{version} is no longer on hold", "nothing; the next retrain decides without it."),
+}
+
+
+def by_hand_message(*, project: str, record: Record) -> Message:
+    """Tell what a person decided: a rollback, a promotion by hand, a hold, or its end."""
+    subject, to_do = BY_HAND[record.verdict]
+    lines = [f"Why: {record.reason}", f"In production: {record.champion or 'no model yet'}"]
+    lines += [f"On hold: {', '.join(record.held)}"] if record.held else []
     return Message(
-        subject=f"{project}: rolled back to {champion}",
-        body="\n".join(
-            [
-                f"Why: {reason}",
-                f"In production: {champion}",
-                "To do: find out what was wrong with the model before, then retrain.",
-            ]
-        ),
+        subject=f"{project}: {subject.format(version=record.version)}",
+        body="\n".join([*lines, f"To do: {to_do}"]),
     )
 
 
