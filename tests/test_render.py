@@ -19,6 +19,7 @@ ALWAYS = {
     "Makefile",
     "README.md",
     "deploy.py",
+    "docs/architecture.md",
     "prefect.yaml",
     "pyproject.toml",
     "requirements-extras.lock",
