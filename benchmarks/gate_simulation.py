@@ -85,7 +85,7 @@ def worlds() -> list[World]:
 
 def run_world(world: World, *, retrains: int, seed: int) -> dict[str, str]:
     """Decide about challengers that are no better, and as many that are better by twice the margin."""
-    from project.gate import METRICS, decide, evaluate
+    from project.gate import METRICS, Champion, decide, evaluate
     from project.settings import GateSettings
 
     metric = METRICS[world.metric]
@@ -98,10 +98,9 @@ def run_world(world: World, *, retrains: int, seed: int) -> dict[str, str]:
             decision = decide(
                 y,
                 challenger,
-                champion,
+                Champion(champion),
                 gate=gate,
-                metric=metric.name,
-                problem_type=metric.problem_type,
+                metric=metric,
                 seed=retrain,
             )
             counts["better" if better else "no better"] += decision.promoted
@@ -130,7 +129,7 @@ def run_models(*, retrains: int, seed: int) -> list[dict[str, str]]:
     do not. The truth is the accuracy on 200,000 further rows.
     """
     from project.data import split
-    from project.gate import decide, evaluate, predict
+    from project.gate import METRICS, Champion, decide, evaluate, predict
     from project.settings import GateSettings, SplitSettings
     from sklearn.linear_model import LogisticRegression
 
@@ -171,7 +170,11 @@ def run_models(*, retrains: int, seed: int) -> list[dict[str, str]]:
             for one in (model, champion and champion[0])
         ]
         decision = decide(
-            parts.holdout["y"], *predictions, gate=gate, metric="accuracy", problem_type="classification"
+            parts.holdout["y"],
+            predictions[0],
+            predictions[1] and Champion(predictions[1]),
+            gate=gate,
+            metric=METRICS["accuracy"],
         )
         score = evaluate(predictions[0], parts.holdout["y"], problem_type="classification")["accuracy"]
         return (model, score) if decision.promoted else None

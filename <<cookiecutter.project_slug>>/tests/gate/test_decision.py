@@ -3,14 +3,15 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from << cookiecutter.package_name >>.errors import ConfigurationError
-from << cookiecutter.package_name >>.gate._decision import Decision, SliceColumnError, decide
-from << cookiecutter.package_name >>.gate._metrics import UnknownMetricError
+from << cookiecutter.package_name >>.gate import Champion, Decision, UnknownMetricError, decide, get_metric
+from << cookiecutter.package_name >>.gate._criteria import SliceColumnError
 from << cookiecutter.package_name >>.gate._predictions import Predictions
 from << cookiecutter.package_name >>.settings import GateSettings
 
@@ -35,15 +36,16 @@ def judge(
     *,
     metric: str = "accuracy",
     gate: dict[str, object] | None = None,
+    against: dict[str, Any] | None = None,
     **options: object,
 ) -> Decision:
+    problem_type = "regression" if y.dtype.kind == "f" else "classification"
     return decide(
         y,
         challenger,
-        champion,
+        Champion(champion, **(against or {})) if champion or against else None,
+        metric=get_metric(metric, problem_type=problem_type),
         gate=GateSettings.model_validate({"min_improvement": 0.01, **(gate or {})}),
-        metric=metric,
-        problem_type="regression" if y.dtype.kind == "f" else "classification",
         **options,  # type: ignore[arg-type]
     )
 
@@ -62,7 +64,9 @@ def test_without_a_champion_any_model_is_promoted() -> None:
 
 def test_a_real_improvement_is_promoted_with_its_numbers() -> None:
     y = make_truth()
-    decision = judge(y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)), stored_champion=0.99)
+    decision = judge(
+        y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)), against={"stored_score": 0.99}
+    )
     assert (decision.verdict, decision.kind) == ("promoted", "improvement")
     assert (
         "accuracy 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500"
@@ -168,7 +172,7 @@ def test_only_rows_that_neither_has_seen_are_compared() -> None:
     # The champion is perfect on the rows it was trained on, and poor on the others.
     champion, challenger = model(y, wrong=slice(1000, 1500)), model(y, wrong=slice(0, 2000, 6))
     assert judge(y, challenger, champion).improvement == pytest.approx((500 - 334) / 2000)
-    decision = judge(y, challenger, champion, comparable=np.arange(2000) >= 1000)
+    decision = judge(y, challenger, champion, against={"comparable": np.arange(2000) >= 1000})
     assert decision.improvement == pytest.approx((500 - 167) / 1000, abs=0.002)
     assert (decision.holdout_rows, decision.compared_rows) == (2000, 1000)
 
@@ -178,20 +182,20 @@ def test_only_rows_that_neither_has_seen_are_compared() -> None:
 )
 def test_too_few_rows_new_to_both_keep_the_champion_unless_accepted(new_to_both: int, kind: str) -> None:
     y = make_truth()
-    options = {"comparable": np.arange(2000) < new_to_both, "why_not_comparable": "seed 1 became 2"}
+    options = {"comparable": np.arange(2000) < new_to_both, "why_few_rows": "seed 1 became 2"}
     models = model(y, wrong=slice(0, 0)), model(y, wrong=slice(0, 2000))
-    decision = judge(y, *models, **options)
+    decision = judge(y, *models, against=options)
     assert decision.kind == kind
-    accepted = judge(y, *models, **options, accept_not_comparable=True)
+    accepted = judge(y, *models, against=options, accept_not_comparable=True)
     assert accepted.verdict == "promoted"
     if kind == "not_comparable":
         assert decision.verdict == "kept"
         assert f"{new_to_both} of the 2,000 holdout rows" in decision.reason
         assert "seed 1 became 2" in decision.reason
-        assert "accept_not_comparable" in decision.reason
+        assert "retrain --accept-not-comparable" in decision.reason
         assert accepted.kind == "accepted"
         assert (
-            judge(y, *models, **options, accept_not_comparable=True, gate={"floor": 1.1}).verdict
+            judge(y, *models, against=options, accept_not_comparable=True, gate={"floor": 1.1}).verdict
             == "rejected"
         )
 
@@ -199,16 +203,53 @@ def test_too_few_rows_new_to_both_keep_the_champion_unless_accepted(new_to_both:
 def test_a_small_holdout_new_to_both_is_compared_whole() -> None:
     y = make_truth(20)
     decision = judge(
-        y, model(y, wrong=slice(0, 0)), model(y, wrong=slice(0, 15)), comparable=np.ones(20, dtype=bool)
+        y,
+        model(y, wrong=slice(0, 0)),
+        model(y, wrong=slice(0, 15)),
+        against={"comparable": np.ones(20, dtype=bool)},
     )
     assert decision.kind == "improvement"
 
 
 def test_a_class_without_rows_new_to_both_is_not_comparable() -> None:
     y = make_truth()
-    decision = judge(y, model(y, wrong=slice(0, 0)), model(y, wrong=slice(0, 900)), comparable=y == "yes")
+    decision = judge(
+        y, model(y, wrong=slice(0, 0)), model(y, wrong=slice(0, 900)), against={"comparable": y == "yes"}
+    )
     assert decision.kind == "not_comparable"
     assert "class no has no row" in decision.reason
+
+
+@pytest.mark.parametrize("floor", [None, 1.1])
+def test_a_champion_that_cannot_predict_at_all_is_not_comparable(floor: float | None) -> None:
+    y = make_truth()
+    options: dict[str, Any] = {"against": {"obstacle": "column 'plan' is gone"}, "gate": {"floor": floor}}
+    decision = judge(y, model(y, wrong=slice(0, 9)), None, **options)
+    accepted = judge(y, model(y, wrong=slice(0, 9)), None, **options, accept_not_comparable=True)
+    if floor:
+        assert decision.verdict == accepted.verdict == "rejected"
+        return
+    assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
+    assert "not comparable: column 'plan' is gone; `retrain --accept-not-comparable`" in decision.reason
+    assert (accepted.verdict, accepted.kind) == ("promoted", "accepted")
+    assert decision.champion is None
+    assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
+
+
+def test_other_classes_are_not_comparable_and_more_or_fewer_are() -> None:
+    y = make_truth()
+    challenger = model(y, wrong=slice(0, 100))
+    numbers = Predictions((y == "yes").astype(int), challenger.probabilities, np.array([0, 1]))
+    decision = judge(y, challenger, numbers)
+    assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
+    assert "its classes are 0, 1, and the challenger's are no, yes" in decision.reason
+    more = replace(
+        challenger,
+        classes=np.array(["no", "yes", "unheard"]),
+        probabilities=np.column_stack([challenger.probabilities, np.zeros(2000)]),
+    )
+    assert judge(y, challenger, more).kind == "tie"
+    assert judge(y, more, challenger).kind == "tie"
 
 
 def test_a_guard_metric_that_gets_worse_keeps_the_champion() -> None:
@@ -233,12 +274,12 @@ def test_a_guard_slice_that_gets_worse_keeps_the_champion() -> None:
     champion = model(y, wrong=slice(0, 500))
     gate = {"guard_slices": {"region": 0.05}}
     for rows, worse in ((slice(1400, 1480), "south"), (slice(1840, 1900), "(missing)")):
-        decision = judge(y, model(y, wrong=rows), champion, gate=gate, slices=region)
+        decision = judge(y, model(y, wrong=rows), champion, gate=gate, rows=region)
         assert (decision.verdict, decision.kind) == ("kept", "guarded")
         assert failed(decision) == ["slice region"]
         assert f"region = {worse}" in decision.reason
     for rows in (slice(1800, 1840), slice(1400, 1415)):  # too few rows to guard; worse within the bound
-        decision = judge(y, model(y, wrong=rows), champion, gate=gate, slices=region)
+        decision = judge(y, model(y, wrong=rows), champion, gate=gate, rows=region)
         assert decision.verdict == "promoted"
 
 
@@ -250,7 +291,7 @@ def test_a_slice_worse_by_chance_does_not_fail() -> None:
     blocked = 0
     for _ in range(40):
         models = [model(y, wrong=rng.random(1200) < 0.2) for _ in range(2)]
-        decision = judge(y, *models, gate={"guard_slices": {"region": 0.02}}, slices=region)
+        decision = judge(y, *models, gate={"guard_slices": {"region": 0.02}}, rows=region)
         assert max(criterion.value or 0 for criterion in decision.criteria) > 0.02
         blocked += "slice region" in failed(decision)
     assert blocked <= 6  # 5 % of 40 are expected at most; more than 6 come once in 200 times
@@ -260,7 +301,7 @@ def test_guards_that_cannot_be_looked_at_are_errors() -> None:
     y = make_truth()
     models = model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300))
     with pytest.raises(SliceColumnError, match=r"'region' \(gate.guard_slices\).*plan"):
-        judge(y, *models, gate={"guard_slices": {"region": 0.1}}, slices=pd.DataFrame({"plan": y}))
+        judge(y, *models, gate={"guard_slices": {"region": 0.1}}, rows=pd.DataFrame({"plan": y}))
     with pytest.raises(UnknownMetricError, match="'f2'"):
         judge(y, *models, gate={"guard_metrics": {"f2": 0.1}})
     with pytest.raises(ConfigurationError, match=r"'roc_auc'.*probabilities"):
@@ -275,12 +316,12 @@ def test_a_decision_survives_json(champion: bool) -> None:
         model(y, wrong=slice(0, 200)),
         model(y, wrong=slice(0, 300)) if champion else None,
         gate={"guard_metrics": {"roc_auc": 0.1}},
-        stored_champion=0.8,
+        against={"stored_score": 0.8} if champion else None,
     )
     assert Decision.from_dict(json.loads(json.dumps(decision.to_dict(), allow_nan=False))) == decision
     lines = decision.explain().splitlines()
     assert lines[0] == decision.reason
-    assert len(lines) == 1 + len(decision.criteria) + 1
+    assert len(lines) == 1 + len(decision.criteria) + champion
 
 
 def test_a_decision_is_the_same_for_the_same_seed() -> None:

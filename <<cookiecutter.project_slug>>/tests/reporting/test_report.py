@@ -22,8 +22,7 @@ from sklearn.metrics import (
 )
 from sklearn.pipeline import make_pipeline
 
-from << cookiecutter.package_name >>.gate._decision import decide
-from << cookiecutter.package_name >>.gate._metrics import METRICS
+from << cookiecutter.package_name >>.gate import METRICS, Champion, decide
 from << cookiecutter.package_name >>.gate._predictions import predict
 from << cookiecutter.package_name >>.monitoring import _drift
 from << cookiecutter.package_name >>.registry._records import Record, Version
@@ -79,11 +78,9 @@ def classified(
     decision = decide(
         truth,
         challenger,
-        other,
+        other and Champion(other, comparable=more.get("comparable")),
+        metric=METRICS["f1_score"],
         gate=GateSettings.model_validate({"metric": "f1_score", **(gate or {})}),
-        metric="f1_score",
-        problem_type="classification",
-        comparable=more.get("comparable"),
     )
     return Facts(
         "churn",
@@ -108,7 +105,7 @@ def regressed() -> Facts:
     good, bad = LinearRegression().fit(X, y), LinearRegression().fit(X[["noise"]], y)
     challenger = predict(good, X, problem_type="regression")
     champion = predict(bad, X[["noise"]], problem_type="regression")
-    decision = decide(y, challenger, champion, gate=GateSettings(), metric="rmse", problem_type="regression")
+    decision = decide(y, challenger, Champion(champion), metric=METRICS["rmse"], gate=GateSettings())
     return Facts(
         "taxi",
         "regression",

@@ -5,14 +5,17 @@ Out:   metrics, and a decision: promoted, kept, staging or rejected, with the re
 Never: reads a table or a model; changes what is in production.
 """
 
-from ._decision import Criterion, Decision, decide
+from ._comparability import Champion
+from ._decision import Criterion, Decision
 from ._metrics import METRICS, Metric, UnknownMetricError, evaluate, get_metric
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
 from ._resampling import Comparison, compare
+from ._verdict import decide
 
 __all__ = [
     "METRICS",
     "Array",
+    "Champion",
     "Comparison",
     "Criterion",
     "Decision",

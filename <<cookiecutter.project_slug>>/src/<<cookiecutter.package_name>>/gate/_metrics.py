@@ -57,6 +57,11 @@ class Metric:
         """Tell whether `value` is at least as good as `floor`."""
         return value >= floor if self.greater_is_better else value <= floor
 
+    @property
+    def below(self) -> str:
+        """The word for being worse than a floor."""
+        return "below" if self.greater_is_better else "above"
+
     def format(self, value: float) -> str:
         """Return the value for people: four decimals for a score, four digits for an error."""
         return f"{value:.4f}" if not self.relative or self.name == "log_loss" else f"{value:.4g}"

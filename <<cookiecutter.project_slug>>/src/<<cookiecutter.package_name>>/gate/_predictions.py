@@ -28,6 +28,11 @@ class Predictions:
     probabilities: Array | None = None
     classes: Array | None = None
 
+    def take(self, rows: Array | slice) -> "Predictions":
+        """Return the predictions of some rows, given as a mask, as positions or as a slice."""
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        return Predictions(np.asarray(self.labels)[rows], probabilities, self.classes)
+
 
 @dataclass(frozen=True)
 class EncodedLabels:

@@ -236,34 +236,35 @@ def compare_with_production(
     scores: Scores, holdout: Part, *, settings: Settings, accept_not_comparable: bool
 ) -> Comparison:
     """Let the champion predict the same holdout, and ask the gate."""
-    registry = open_registry(settings)
-    champion = registry.champion()
-    predictions = comparable = None
-    why_not_comparable = ""
-    if champion:
-        if champion.schema:
-            data.check(holdout.X, data.Schema.from_dict(champion.schema))
-        model = registry.load_model(champion)
-        predictions = gate.predict(model, holdout.X, problem_type=settings.problem_type)
-        its_split = champion.lineage.get("split")
-        comparable = data.unseen(holdout.rows, its_split)
-        why_not_comparable = data.difference(its_split, holdout.definition)
+    champion = open_registry(settings).champion()
+    opponent = _opponent(champion, holdout, settings=settings) if champion else None
     decision = gate.decide(
         holdout.y,
         scores.predictions,
-        predictions,
+        opponent,
+        metric=gate.get_metric(settings.metric, problem_type=settings.problem_type),
         gate=settings.gate,
-        metric=settings.metric,
-        problem_type=settings.problem_type,
-        slices=holdout.rows,
-        comparable=comparable,
-        stored_champion=champion.metrics.get(settings.metric) if champion else None,
-        why_not_comparable=why_not_comparable,
-        accept_not_comparable=accept_not_comparable,
+        rows=holdout.rows,
         seed=settings.seed,
+        accept_not_comparable=accept_not_comparable,
     )
     get_run_logger().info(decision.reason)
+    predictions, comparable = (opponent.predictions, opponent.comparable) if opponent else (None, None)
     return Comparison(decision, champion, predictions, comparable)
+
+
+def _opponent(champion: Version, holdout: Part, *, settings: Settings) -> gate.Champion:
+    """Let the champion predict the holdout."""
+    if champion.schema:
+        data.check(holdout.X, data.Schema.from_dict(champion.schema))
+    model = open_registry(settings).load_model(champion)
+    its_split = champion.lineage.get("split")
+    return gate.Champion(
+        gate.predict(model, holdout.X, problem_type=settings.problem_type),
+        comparable=data.unseen(holdout.rows, its_split),
+        why_few_rows=data.difference(its_split, holdout.definition),
+        stored_score=champion.metrics.get(settings.metric),
+    )
 
 
 @step()

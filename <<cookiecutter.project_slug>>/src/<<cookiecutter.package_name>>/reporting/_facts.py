@@ -12,7 +12,7 @@ from ..gate import METRICS, Array, Decision, EncodedLabels, Metric, Predictions,
 from ..monitoring import Drift
 from ..registry import Version
 from ..settings import ProblemType
-from ._importance import permutation_importance, take
+from ._importance import permutation_importance
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ class Facts:
 
     @functools.cached_property
     def _models(self) -> dict[str, Predictions]:
-        models = {"challenger": take(self.predictions, self.rows)}
+        models = {"challenger": self.predictions.take(self.rows)}
         if self.compared and self.champion_predictions is not None:
-            models["champion"] = take(self.champion_predictions, self.rows)
+            models["champion"] = self.champion_predictions.take(self.rows)
         return models
 
     @functools.cached_property

@@ -60,7 +60,7 @@ def permutation_importance(
         predictions = predict(pipeline, permuted, problem_type=problem_type)
         ends = np.arange(0, len(permuted), count)
         costs = [
-            -metric.improvement(score(take(predictions, slice(end, end + count))), before) for end in ends
+            -metric.improvement(score(predictions.take(slice(end, end + count))), before) for end in ends
         ]
         for name, of_column in zip(batch, np.reshape(costs, (-1, REPEATS)), strict=True):
             found.append((str(name), float(of_column.mean()), float(of_column.std())))
@@ -71,13 +71,3 @@ def _permuted(values: pd.Series, count: int, random: np.random.Generator) -> Any
     """Permute the values within each repeat of `count` rows."""
     order = [start + random.permutation(count) for start in range(0, len(values), count)]
     return values.take(np.concatenate(order)).array
-
-
-def take(predictions: Predictions, rows: Array | slice) -> Predictions:
-    """Return the predictions of some rows, given as a mask, as positions or as a slice."""
-    probabilities = predictions.probabilities
-    return Predictions(
-        np.asarray(predictions.labels)[rows],
-        None if probabilities is None else probabilities[rows],
-        predictions.classes,
-    )

@@ -12,7 +12,6 @@ from ..monitoring import Drift
 from . import _charts, _importance, _pictures
 from ._document import Cell, Picture, Section, Table, moment
 from ._facts import Facts
-from ._importance import take
 
 IMPORTANCE_SHOWN = 20
 IMPORTANCE_COLUMNS = 100  # beyond, importance is left out: its cost grows with their square
@@ -339,7 +338,7 @@ def _slices(facts: Facts) -> Section | None:
             chosen = np.flatnonzero(codes == position - 1)
             scores = {
                 name: evaluate(
-                    take(model, chosen), facts.truth[chosen], problem_type=facts.problem_type, metrics=wanted
+                    model.take(chosen), facts.truth[chosen], problem_type=facts.problem_type, metrics=wanted
                 )
                 for name, model in facts.models.items()
             }

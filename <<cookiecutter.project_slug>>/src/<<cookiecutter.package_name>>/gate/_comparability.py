@@ -1,0 +1,80 @@
+"""Whether a champion can be compared with a challenger, known before anything is computed from its predictions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ._predictions import Array, Predictions
+
+MINIMUM_COMPARABLE_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in production, as far as the challenger can be compared with it.
+
+    Attributes:
+        predictions: Of the holdout's n rows; None where it cannot predict them (`obstacle` says why).
+        comparable: Shape (n,), the rows it was not trained on; None for all.
+        obstacle: Why it cannot be compared at all, as a clause: `column 'plan' is gone`; None if it can.
+        why_few_rows: Added to the reason where too few rows are comparable, such as `data.difference` gives.
+        stored_score: Its recorded score, from other rows: to be shown, never compared.
+    """
+
+    predictions: Predictions | None
+    comparable: Array | None = None
+    obstacle: str | None = None
+    why_few_rows: str = ""
+    stored_score: float | None = None
+
+    def comparable_rows(self, count: int) -> Array:
+        """Return the mask of the rows that it was not trained on, shape (count,)."""
+        return np.ones(count, dtype=bool) if self.comparable is None else np.asarray(self.comparable, bool)
+
+
+def find_obstacle(champion: Champion, challenger: Predictions, y: Array) -> str | None:
+    """Say what makes a comparison impossible or meaningless, None if nothing does.
+
+    Args:
+        champion: The model in production.
+        challenger: Predictions of the holdout's n rows.
+        y: Shape (n,), the truth.
+    """
+    if champion.obstacle is not None or champion.predictions is None:
+        return champion.obstacle or "it has no predictions of the holdout"
+    mask = champion.comparable_rows(len(y))
+    found = _other_classes(champion.predictions, challenger) or _too_few_rows(y, mask)
+    if found is None and challenger.classes is not None:
+        found = _missing_class(y, mask)
+    return f"{found} ({champion.why_few_rows})" if found and champion.why_few_rows else found
+
+
+def _other_classes(champion: Predictions, challenger: Predictions) -> str | None:
+    """Two sets of classes of which neither contains the other name different things: 0 and 1, no and yes."""
+    if champion.classes is None or challenger.classes is None:
+        return None
+    old, new = set(champion.classes.tolist()), set(challenger.classes.tolist())
+    if old <= new or new <= old:
+        return None
+    return f"its classes are {_listed(old)}, and the challenger's are {_listed(new)}"
+
+
+def _too_few_rows(y: Array, mask: Array) -> str | None:
+    count, needed = int(mask.sum()), min(MINIMUM_COMPARABLE_ROWS, len(y))
+    if count >= needed:
+        return None
+    return f"{count:,} of the {len(y):,} holdout rows are new to both models, and {needed} are needed"
+
+
+def _missing_class(y: Array, mask: Array) -> str | None:
+    if mask.all():
+        return None
+    missing = set(pd.unique(y)) - set(pd.unique(y[mask]))
+    if not missing:
+        return None
+    return f"class {_listed(missing)} has no row among the {mask.sum():,} that are new to both models"
+
+
+def _listed(classes: set[object]) -> str:
+    return ", ".join(sorted(map(str, classes)))

@@ -1,0 +1,229 @@
+"""The conditions of the gate, each on its own: what was measured, what it was compared with, and how it came out."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigurationError
+from ..settings import GateSettings
+from ._decision import Criterion
+from ._metrics import Metric, evaluate
+from ._predictions import Array, Predictions
+from ._resampling import TINY, Comparison, compare
+
+_SLICE_RESAMPLES, _SLICE_GROUPS = 400, 1000
+
+
+class SliceColumnError(ConfigurationError):
+    """A guarded column is not in the holdout."""
+
+
+@dataclass
+class Criteria:
+    """The criteria of one decision, in the order in which they were checked."""
+
+    gate: GateSettings
+    metric: Metric
+    checked: list[Criterion] = field(default_factory=list)
+
+    def require(
+        self, name: str, passed: bool, value: float | None, threshold: float | None, detail: str
+    ) -> bool:
+        """Add a criterion and return whether it is met."""
+        self.checked.append(Criterion(name, bool(passed), value, threshold, detail))
+        return bool(passed)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models' predictions of the same m rows.
+
+    Attributes:
+        y: Shape (m,), the truth.
+        champion: Predictions of the m rows.
+        challenger: Predictions of the m rows.
+    """
+
+    y: Array
+    champion: Predictions
+    challenger: Predictions
+
+    def take(self, rows: Array) -> "Pair":
+        """Return the pair on some of the rows, given as a mask or as positions."""
+        return Pair(self.y[rows], self.champion.take(rows), self.challenger.take(rows))
+
+
+def check_finite(criteria: Criteria, score: float, rows: str) -> bool:
+    """Require a score that is a finite number."""
+    finite = math.isfinite(score)
+    detail = f"{criteria.metric.label} on {rows} is {score:.4g}"
+    return criteria.require("finite", finite, score if finite else None, None, detail)
+
+
+def check_floor(criteria: Criteria, name: str, floor: float | None, score: float, rows: str) -> bool:
+    """Require a score that reaches `floor`, where one is set."""
+    if floor is None:
+        return True
+    metric = criteria.metric
+    reached = metric.reaches(score, floor)
+    relation = "reaches" if reached else f"is {metric.below}"
+    detail = f"{metric.label} {metric.format(score)} on {rows} {relation} {metric.format(floor)}"
+    return criteria.require(name, reached, score, floor, detail)
+
+
+def check_improvement(criteria: Criteria, found: Comparison) -> bool:
+    """Require an improvement beyond the margin."""
+    metric, margin = criteria.metric, criteria.gate.min_improvement
+    return criteria.require(
+        "improvement",
+        found.improvement - margin > TINY,
+        found.improvement,
+        margin,
+        f"{signed(metric, found.improvement)}, over {metric.format_difference(margin)} asked",
+    )
+
+
+def check_confidence(criteria: Criteria, found: Comparison) -> bool:
+    """Require that the improvement is no chance."""
+    metric, confidence = criteria.metric, criteria.gate.confidence
+    return criteria.require(
+        "confidence",
+        found.lower > TINY,
+        found.lower,
+        0.0,
+        f"with {confidence:.0%} confidence the true improvement is above "
+        f"{metric.format_difference(found.lower)} (and below {metric.format_difference(found.upper)}); "
+        f"probability of being better {found.probability:.3f} ({found.method})",
+    )
+
+
+def check_guard_metrics(
+    criteria: Criteria,
+    metrics: Mapping[str, Metric],
+    *,
+    challenger: Mapping[str, float],
+    champion: Mapping[str, float],
+) -> list[str]:
+    """Require that no guard metric is worse by more than its bound; return what each failed guard found."""
+    failed = []
+    for name, bound in criteria.gate.guard_metrics.items():
+        metric = metrics[name]
+        change = metric.improvement(challenger[name], champion[name])
+        detail = (
+            f"{metric.label} {metric.format(challenger[name])} against {metric.format(champion[name])} is "
+            f"{signed(metric, change)}; worse by at most {metric.format_difference(bound)} is allowed"
+        )
+        if not criteria.require(f"guard {name}", -change - bound <= TINY, -change, bound, detail):
+            failed.append(f"{metric.label} is {signed(metric, change)}")
+    return failed
+
+
+def check_guard_slices(
+    criteria: Criteria, pair: Pair, columns: Mapping[str, pd.Series], *, seed: int
+) -> list[str]:
+    """Require that no value of a guarded column is worse by more than its bound and beyond chance.
+
+    Args:
+        criteria: Those of the decision.
+        pair: Of m rows.
+        columns: The guarded columns by name, each of the m rows.
+        seed: Of the resampling.
+
+    Returns:
+        What each failed guard found.
+    """
+    gate = criteria.gate
+    members = {column: _rows_by_value(columns[column], gate.slice_rows) for column in gate.guard_slices}
+    # Of many slices one is worse by chance: the doubt allowed is shared among all of them (Bonferroni).
+    doubt = (1 - gate.confidence) / max(1, sum(map(len, members.values())))
+    certain = NormalDist().inv_cdf(1 - doubt)
+    failed = []
+    for column, bound in gate.guard_slices.items():
+        failed += _check_slice(criteria, pair, column, members[column], bound, certain, seed)
+    return failed
+
+
+def _check_slice(
+    criteria: Criteria,
+    pair: Pair,
+    column: str,
+    members: list[tuple[str, Array]],
+    bound: float,
+    certain: float,
+    seed: int,
+) -> list[str]:
+    metric = criteria.metric
+    worst: tuple[float, str] | None = None
+    bad = []
+    for value, rows in members:
+        found = _compare_slice(criteria, pair.take(rows), seed)
+        if found is None:
+            continue
+        worsening = -found.improvement
+        detail = f"{column} = {value} ({len(rows):,} rows) is {signed(metric, found.improvement)}"
+        if worst is None or worsening > worst[0]:
+            worst = worsening, detail
+        if worsening - bound > TINY and worsening > certain * found.standard_error:
+            bad.append(detail)
+    if worst is None:
+        detail = f"no value has {criteria.gate.slice_rows} rows on which {metric.label} is defined"
+    else:
+        which = "; ".join(bad) if bad else f"the worst of {len(members)} values, {worst[1]}"
+        detail = f"{which}; worse by more than {metric.format_difference(bound)} beyond chance is not allowed"
+    criteria.require(f"slice {column}", not bad, worst[0] if worst else None, bound, detail)
+    return bad
+
+
+def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | None:
+    """Compare the models on one slice; None where the metric is not defined on it."""
+    metric = criteria.metric
+    score = evaluate(part.challenger, part.y, problem_type=metric.problem_type, metrics={metric.name: metric})
+    if not math.isfinite(score[metric.name]):
+        return None
+    return compare(
+        metric,
+        part.y,
+        champion=part.champion,
+        challenger=part.challenger,
+        confidence=criteria.gate.confidence,
+        seed=seed,
+        resamples=_SLICE_RESAMPLES,
+        groups=_SLICE_GROUPS,
+    )
+
+
+def _rows_by_value(column: pd.Series, least: int) -> list[tuple[str, Array]]:
+    """Return each value that has so many rows, a missing one included, with the positions of its rows."""
+    codes, values = pd.factorize(column, use_na_sentinel=True)
+    ordered = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes + 1, minlength=len(values) + 1))
+    groups = zip(["(missing)", *values], np.split(ordered, ends[:-1]), strict=True)
+    return [(str(value), rows) for value, rows in groups if len(rows) >= least]
+
+
+def guarded_columns(gate: GateSettings, rows: pd.DataFrame | None) -> dict[str, pd.Series]:
+    """Return the columns of `guard_slices`, by name.
+
+    Raises:
+        SliceColumnError: one of them is not there.
+    """
+    columns = [] if rows is None else list(rows.columns)
+    for column in gate.guard_slices:
+        if column not in columns:
+            have = ", ".join(map(str, columns)) or "nothing"
+            raise SliceColumnError(
+                f"Column {column!r} (gate.guard_slices) is not in the holdout, which has: {have}."
+            )
+    return {} if rows is None else {column: rows[column] for column in gate.guard_slices}
+
+
+def signed(metric: Metric, improvement: float) -> str:
+    """Return `equal`, or `better by` or `worse by` and how much."""
+    if abs(improvement) < TINY:
+        return "equal"
+    word = "better" if improvement > 0 else "worse"
+    return f"{word} by {metric.format_difference(abs(improvement))}"
