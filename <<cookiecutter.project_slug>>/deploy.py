@@ -14,25 +14,14 @@ from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLi
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
-from prefect.schedules import Cron, Interval, RRule, Schedule
 
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
-from << cookiecutter.package_name >>.orchestration import DRIFT_EVENT, register_crash_detection
+from << cookiecutter.package_name >>.orchestration import DRIFT_EVENT, register_crash_detection, schedules
 from << cookiecutter.package_name >>.registry import git_commit
-from << cookiecutter.package_name >>.settings import ScheduleSettings, get_settings
+from << cookiecutter.package_name >>.settings import get_settings
 
 PROJECT = "<< cookiecutter.project_slug >>"
-
-
-def schedules(settings: ScheduleSettings) -> list[Schedule]:
-    """Return the schedule of the settings as Prefect has it; none where a flow is only started by hand."""
-    options = {"timezone": settings.timezone, "active": settings.active}
-    if settings.cron:
-        return [Cron(settings.cron, **options)]
-    if settings.interval:
-        return [Interval(settings.interval, **options)]
-    return [RRule(settings.rrule, **options)] if settings.rrule else []
 
 
 def deployments() -> list[RunnerDeployment]:
@@ -46,15 +35,15 @@ def deployments() -> list[RunnerDeployment]:
         expect={DRIFT_EVENT},
         match={"prefect.resource.id": f"retraining.{PROJECT}"},
     )
-    wanted: list[tuple[Flow[..., Any], ScheduleSettings, list[DeploymentEventTrigger]]] = [
-        (retrain, settings.schedule, [drifted]),
-        (score, settings.score.schedule, []),
-        (monitor, settings.monitor.schedule, []),
+    wanted: list[tuple[Flow[..., Any], list[DeploymentEventTrigger]]] = [
+        (retrain, [drifted]),
+        (score, []),
+        (monitor, []),
     ]
     return [
         flow.to_deployment(
             name=PROJECT,
-            schedules=schedules(schedule),
+            schedules=schedules(settings.schedules[flow.name]),
             triggers=triggers,
             concurrency_limit=ConcurrencyLimitConfig(
                 limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
@@ -64,7 +53,7 @@ def deployments() -> list[RunnerDeployment]:
             version=git_commit(settings.root),
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        for flow, schedule, triggers in wanted
+        for flow, triggers in wanted
     ]
 
 

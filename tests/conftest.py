@@ -323,9 +323,9 @@ class Runner:
         values = self.variables(project, settings) | dict(variables or {})
         return run(self.environment / "python", *words, cwd=project.path, environment=values, code=code)
 
-    def prefect(self, project: Project, *words: str) -> None:
+    def prefect(self, project: Project, *words: str, **settings: str) -> None:
         """Run Prefect's command in the project's folder."""
-        values = self.variables(project, {})
+        values = self.variables(project, settings)
         run(self.environment / "prefect", "--no-prompt", *words, cwd=project.path, environment=values)
 
 

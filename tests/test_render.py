@@ -179,14 +179,12 @@ def test_the_answers_are_the_settings(bake: Bake, answers: dict[str, str]) -> No
 def test_prefect_yaml_holds_the_answers(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
     deployments = load_yaml(project.path / "prefect.yaml")["deployments"]
-    config = load_toml(project.source / "config.toml")
 
     assert {deployment["name"] for deployment in deployments} == {project.slug}
     assert {deployment["work_pool"]["name"] for deployment in deployments} == {
         answers.get("work_pool", PROMPTS["work_pool"])
     }
-    schedules = {deployment["entrypoint"]: deployment["schedules"] for deployment in deployments}
-    assert schedules[f"{project.package}.flows.retrain"] == [config["schedule"] | {"active": True}]
+    assert all(deployment["schedules"] == [] for deployment in deployments)  # config.toml's are registered
 
 
 SERVED = """
@@ -211,14 +209,12 @@ def deployment_facts(deployment: dict[str, Any]) -> dict[str, Any]:
     """Return what prefect.yaml and a served deployment say in different words."""
     limit = deployment.get("concurrency_limit")
     options = deployment.get("concurrency_options") or limit
-    schedules = [item.get("schedule", item) | {"active": item["active"]} for item in deployment["schedules"]]
     return {
         "name": deployment["name"],
         "entrypoint": deployment["entrypoint"],
         "tags": deployment["tags"],
         "limit": limit["limit"] if isinstance(limit, dict) else limit,
         "collision": options["collision_strategy"],
-        "schedules": [{key: item[key] for key in ("cron", "timezone", "active")} for item in schedules],
         "triggers": [[item["match"], item["expect"]] for item in deployment.get("triggers", [])],
     }
 

@@ -254,10 +254,16 @@ def test_deploy_py_keeps_its_schedule_never_overlaps_and_says_what_it_cuts_short
 
 def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(unattended: Any) -> None:
     life = unattended("pooled", work_pool="some-pool", schedule="15 4 * * 2", timezone="Asia/Tokyo")
-    file = life.project.path / "prefect.yaml"
-    file.write_text(file.read_text().replace("    schedules:\n", "    schedules:\n      - interval: 5\n", 1))
     life.runner.prefect(life.project, "work-pool", "create", "--type", "process", "some-pool")
     life.runner.prefect(life.project, "deploy", "--all")
+    assert_scheduled(life.deployment(), cron="15 4 * * 2", timezone="Asia/Tokyo")
+    config = life.project.source / "config.toml"
+    config.write_text(config.read_text().replace("15 4 * * 2", "45 4 * * 2"))
+    life.runner.prefect(life.project, "deploy", "--all")
+    assert_scheduled(life.deployment(), cron="45 4 * * 2", timezone="Asia/Tokyo")
+    life.runner.prefect(life.project, "deploy", "--all", SCHEDULE__CRON="")
+    assert life.deployment()["schedules"] == []
+    life.runner.prefect(life.project, "deploy", "--all", SCHEDULE__CRON="", SCHEDULE__INTERVAL="5")
     deployment = life.deployment()
     worker = ("prefect", "worker", "start", "--pool", "some-pool")
 
@@ -265,7 +271,6 @@ def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(u
         first = life.wait(lambda: life.runs(state={"type": {"any_": ["COMPLETED"]}}))[0]
         life.server.call(f"/deployments/{deployment['id']}/pause_deployment", {})
         assert first["auto_scheduled"]
-        assert_scheduled(deployment, cron="15 4 * * 2", timezone="Asia/Tokyo")
         assert triggers(life.server, deployment) == drift_triggers("pooled")
         version = champion(life.project)["version"]
         models = files(life.project.path / "models")
@@ -347,11 +352,13 @@ def test_schedules_of_every_kind_are_registered_and_paused_ones_paused(
         {},
         {"CRON": "", "RRULE": "FREQ=WEEKLY;BYDAY=SA"},
         {"CRON": "", "INTERVAL": "3600", "ACTIVE": "false"},
+        {"CRON": ""},
     ]
 
     done = runner.python(project, "register.py", json.dumps(kinds))
 
-    by_cron, by_rule, by_interval = (json.loads(line) for line in done.stdout.splitlines())
+    by_cron, by_rule, by_interval, by_hand = (json.loads(line) for line in done.stdout.splitlines())
+    assert by_hand["schedules"] == []
     assert_scheduled(by_cron, cron="15 4 * * 2", timezone="Asia/Tokyo")
     ((rule, active), (interval, paused)) = (
         (schedule["schedule"], schedule["active"])

@@ -12,8 +12,8 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from << cookiecutter.package_name >> import doctor
 from << cookiecutter.package_name >>.flows import retrain
-from << cookiecutter.package_name >>.orchestration._automations import register_crash_detection
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings
+from << cookiecutter.package_name >>.orchestration import prepare_deployment, register_crash_detection, schedules
+from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
 
 from .conftest import Receiver
 
@@ -28,7 +28,8 @@ def healthy(
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     (settings.root / "requirements.lock").write_text("# nothing is pinned here\n")
     retrain()
-    retrain.to_deployment(name=settings.project, schedules=[Cron("0 6 * * 1")], paused=False).apply()
+    wanted = schedules(settings.schedule)
+    retrain.to_deployment(name=settings.project, schedules=wanted, paused=False).apply()
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
         register_crash_detection()
     with httpx.Client(base_url=prefect_api, timeout=30) as client:
@@ -124,6 +125,23 @@ def test_a_deployment_that_is_not_there(
 def test_a_schedule_that_is_paused(settings: Settings, healthy: httpx.Client) -> None:
     healthy.post(f"/deployments/{deployment(healthy, settings)}/pause_deployment").raise_for_status()
     assert "never start" in found("schedule").found
+
+
+@pytest.mark.parametrize(
+    "changed", [{"CRON": "5 5 * * 5"}, {"CRON": "", "INTERVAL": "3600"}, {"CRON": "", "RRULE": "FREQ=DAILY"}]
+)
+def test_a_schedule_that_was_changed_and_not_deployed(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]
+) -> None:
+    for name, value in changed.items():
+        monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__{name}", value)
+    get_settings.cache_clear()
+    (kind, value) = list(changed.items())[-1]
+    assert f"the settings say {kind.lower()} {value}" in found("schedule").found
+
+    prepare_deployment("retrain")
+
+    assert [check.found for check in doctor.examine() if check.name == "schedule"] == ["1 active"]
 
 
 def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

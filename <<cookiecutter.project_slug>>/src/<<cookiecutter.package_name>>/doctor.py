@@ -134,7 +134,8 @@ def _check_api(settings: Settings) -> Iterator[Check]:
             return
         yield Check("API", "ok", f"{url} answers")
         yield _check_version(str(server))
-        yield from _check_deployment(client, settings.project)
+        yield from _check_deployment(client, settings)
+        yield from _check_schedules(client, settings)
         yield _check_crash_detection(client, settings)
         yield _check_block(client, settings.notifications.block)
 
@@ -160,14 +161,17 @@ def _check_version(server: str) -> Check:
     return Check("server version", "ok", found)
 
 
-def _check_deployment(client: Any, project: str) -> Iterator[Check]:
+def _check_deployment(client: Any, settings: Settings) -> Iterator[Check]:
+    project = settings.project
     answer = client.get(f"/deployments/name/retrain/{project}")
     if answer.status_code == 404:
         yield Check("deployment", "error", f"retrain/{project} is not registered", "make deploy")
         return
     deployment = answer.raise_for_status().json()
     active = [schedule for schedule in deployment["schedules"] if schedule["active"]]
-    if deployment["paused"] or not active:
+    if not settings.schedule.kind:
+        yield Check("schedule", "ok", "none is set: retrain is started by hand")
+    elif deployment["paused"] or not active:
         fix = f"prefect deployment schedule resume retrain/{project} --all"
         yield Check("schedule", "error", "paused, or none is active: it will never start by itself", fix)
     else:
@@ -178,6 +182,31 @@ def _check_deployment(client: Any, project: str) -> Iterator[Check]:
         yield Check("worker", "error", f"nobody polls for retrain/{project}: its runs stay late", fix)
     else:
         yield Check("worker", "ok", "polling")
+
+
+def _check_schedules(client: Any, settings: Settings) -> Iterator[Check]:
+    """Compare the registered schedules with those of the settings, of which deploying makes a copy."""
+    for flow, schedule in settings.schedules.items():
+        answer = client.get(f"/deployments/name/{flow}/{settings.project}")
+        if answer.status_code != 200:
+            continue
+        wanted = f"{schedule.kind} in {schedule.timezone}" if schedule.kind else "none"
+        registered = [_schedule_text(entry["schedule"]) for entry in answer.json()["schedules"]]
+        if registered != ([wanted] if schedule.kind else []):
+            found = (
+                f"{flow} is registered with {' and '.join(registered) or 'none'}, the settings say {wanted}"
+            )
+            yield Check("schedule", "error", found, "make deploy, or prefect deploy --all")
+
+
+def _schedule_text(registered: dict[str, Any]) -> str:
+    if "interval" in registered:
+        spelled = f"interval {registered['interval']:g}"
+    elif "rrule" in registered:  # a rule comes back below its start
+        spelled = "rrule " + registered["rrule"].splitlines()[-1].removeprefix("RRULE:")
+    else:
+        spelled = f"cron {registered['cron']}"
+    return f"{spelled} in {registered['timezone']}"
 
 
 def _check_crash_detection(client: Any, settings: Settings) -> Check:

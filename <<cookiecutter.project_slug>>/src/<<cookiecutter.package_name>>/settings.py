@@ -132,6 +132,15 @@ class ScheduleSettings(Section):
             raise ValueError(f"timezone is {self.timezone!r}, which is no IANA time zone") from None
         return self
 
+    @property
+    def kind(self) -> str:
+        """The kind of schedule and its value, such as `cron 0 6 * * 1`; empty: started by hand only."""
+        if self.cron:
+            return f"cron {self.cron}"
+        if self.interval:
+            return f"interval {self.interval:g}"
+        return f"rrule {self.rrule.removeprefix('RRULE:')}" if self.rrule else ""
+
 
 class MonitorSettings(Section):
     """When new data differ so much from the training data that the model is trained again."""
@@ -304,6 +313,11 @@ class Settings(BaseSettings):
     def metric(self) -> str:
         """The name of the metric that the gate compares."""
         return self.gate.metric or ("f1_score" if self.problem_type == "classification" else "rmse")
+
+    @property
+    def schedules(self) -> dict[str, ScheduleSettings]:
+        """When each flow runs, by its name: what every way of deploying registers."""
+        return {"retrain": self.schedule, "score": self.score.schedule, "monitor": self.monitor.schedule}
 
     def resolve(self, path: str | Path) -> Path:
         """Return `path`, a relative one meant from `root`."""

@@ -7,6 +7,7 @@ Never: holds logic that a room without Prefect could hold; hides one failure beh
 
 from ._automations import register_crash_detection
 from ._common import fetch, notify_outcome, settings_of_run, source_of_run
+from ._deployment import prepare_deployment, schedules
 from ._messages import by_hand_message, send
 from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
 from ._retrain import (
@@ -36,11 +37,13 @@ __all__ = [
     "fetch",
     "notify",
     "notify_outcome",
+    "prepare_deployment",
     "preprocess",
     "publish",
     "record",
     "register_crash_detection",
     "save",
+    "schedules",
     "score_batches",
     "send",
     "separate_holdout",
