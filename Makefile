@@ -9,7 +9,7 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test demo check lock pictures
+.PHONY: help setup test demo check docs lock pictures
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
@@ -38,8 +38,14 @@ pictures: setup  ## Make the pictures of the README from a real run
 	$(BIN)/python benchmarks/pictures.py
 
 check: setup  ## Lint and format check of the hooks, tests and benchmarks
-	$(BIN)/ruff check hooks tests benchmarks
-	$(BIN)/ruff format --check hooks tests benchmarks
+	$(BIN)/ruff check hooks tests benchmarks docs/*.py
+	$(BIN)/ruff format --check hooks tests benchmarks docs/*.py
+
+docs: setup  ## Write the render's docs/settings.md anew, after a change of its settings
+	rm -rf demo
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
+	$(MAKE) -C demo/$(SLUG) setup
+	$(BIN)/python docs/settings_page.py --python demo/$(SLUG)/$(BIN)/python
 
 lock: setup  ## Resolve the locks anew, the template's and the render's
 	$(COMPILE) --group dev -o requirements.lock

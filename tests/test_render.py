@@ -20,6 +20,8 @@ ALWAYS = {
     "README.md",
     "deploy.py",
     "docs/architecture.md",
+    "docs/settings.md",
+    "docs/settings.py",
     "prefect.yaml",
     "pyproject.toml",
     "requirements-extras.lock",
@@ -141,6 +143,20 @@ def test_types_are_right(bake: Bake, environment: Path, tmp_path: Path, answers:
     cache = {"MYPY_CACHE_DIR": str(tmp_path)}
 
     run(environment / "mypy", cwd=bake(**answers).path, environment=cache)
+
+
+@pytest.mark.parametrize(
+    "answers", [{}, {"tracking": "mlflow"}, {"scale_out": "dask"}], ids=["defaults", "mlflow", "dask"]
+)
+def test_the_page_of_settings_is_that_of_the_render(
+    bake: Bake, environment: Path, answers: dict[str, str]
+) -> None:
+    """`make docs` writes it anew."""
+    project = bake(**answers)
+    script = "import runpy; print(runpy.run_path('docs/settings.py')['page'](), end='')"
+
+    done = run(environment / "python", "-c", script, cwd=project.path, environment={"PYTHONPATH": "src"})
+    assert project.texts()["docs/settings.md"] == done.stdout
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

@@ -1,4 +1,5 @@
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from << cookiecutter.package_name >>.settings import (
     Settings,
     load_settings,
 )
+
+PAGE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "settings.py"))
 
 
 def test_an_empty_variable_unsets_what_the_configuration_says(
@@ -83,3 +86,15 @@ def test_an_installed_package_does_not_guess_where_models_are(
     assert "Traceback" not in refused.stderr
     assert (stated.returncode, stated.stdout.strip()) == (0, "[]"), stated.stderr
     assert not list(work.iterdir())
+
+
+def test_every_setting_is_described() -> None:
+    undescribed = [".".join(path) for path, field in PAGE["leaves"](Settings) if not field.description]
+
+    assert not undescribed, f"give {undescribed} a description in settings.py"
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    assert PAGE["PAGE"].read_text(encoding="utf-8") == PAGE["page"](), (
+        "run `make docs`: settings have changed"
+    )

@@ -31,7 +31,7 @@ ProblemType = Literal["classification", "regression"]
 
 
 class Section(BaseModel):
-    """A part of the settings; an unknown name is an error, so that a misspelling is found."""
+    """A part of the settings; an unknown name is an error, so that a typing error is found."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,7 +50,10 @@ class DataSettings(Section):
 class SplitSettings(Section):
     """Which rows are held out, so that no model is ever trained on them."""
 
-    method: Literal["hash", "time", "source"] = "hash"
+    method: Literal["hash", "time", "source"] = Field(
+        default="hash",
+        description="`hash`: rows at random, the same ones each time; `time`: the newest; `source`: another table.",
+    )
     holdout: Share = Field(default=0.2, description="The share of the rows held out (hash and time).")
     key_columns: tuple[str, ...] = Field(
         default=(), description="Columns whose values decide the side; empty: the whole row."
@@ -83,9 +86,7 @@ class GateSettings(Section):
         " (RMSE 100 to 99 is 0.01).",
     )
     confidence: Share = Field(default=0.95, description="How sure the improvement must be.")
-    floor: float | None = Field(
-        default=None, description="A model worse than this goes to production in no case."
-    )
+    floor: float | None = Field(default=None, description="A model worse than this never goes to production.")
     staging_floor: float | None = Field(
         default=None,
         description="A model worse than `floor` but no worse than this is staged; worse still, it is rejected.",
@@ -102,17 +103,19 @@ class GateSettings(Section):
 class ScheduleSettings(Section):
     """When a deployed flow runs: by cron, at an interval, or by an RFC 5545 rule; one of the three, or none."""
 
-    cron: str | None = None
-    interval: float | None = Field(default=None, gt=0, description="Seconds.")
-    rrule: str | None = None
-    timezone: str = "UTC"
+    cron: str | None = Field(
+        default=None, description="A cron expression: `0 6 * * 1` is each Monday at 6:00."
+    )
+    interval: float | None = Field(default=None, gt=0, description="Seconds from one run to the next.")
+    rrule: str | None = Field(default=None, description="An RFC 5545 rule: `FREQ=DAILY;BYHOUR=6`.")
+    timezone: str = Field(default="UTC", description="The time zone of the schedule: `Europe/Berlin`.")
     active: bool = Field(default=True, description="False: registered, and started by hand only.")
 
     @model_validator(mode="after")
     def _possible(self) -> "ScheduleSettings":
         from cronsim import CronSim, CronSimError
 
-        if sum(spelt is not None for spelt in (self.cron, self.interval, self.rrule)) > 1:
+        if sum(rule is not None for rule in (self.cron, self.interval, self.rrule)) > 1:
             raise ValueError("give one of cron, interval and rrule")
         if self.cron is not None:
             try:
@@ -129,7 +132,7 @@ class ScheduleSettings(Section):
         try:
             zoneinfo.ZoneInfo(self.timezone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"timezone is {self.timezone!r}, which is no IANA time zone") from None
+            raise ValueError(f"timezone is {self.timezone!r}, which is not a valid IANA time zone") from None
         return self
 
     @property
@@ -162,8 +165,12 @@ class MonitorSettings(Section):
         default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain."
     )
 
-    source: str | None = Field(default=None, description="Spelt as data.source, which it is if empty.")
-    folder: Path = Path("monitoring")
+    source: str | None = Field(
+        default=None, description="In the syntax of `data.source`; empty: that source."
+    )
+    folder: Path = Field(
+        default=Path("monitoring"), description="Where the drift report and the history of windows are kept."
+    )
     worsening: float | None = Field(
         default=None, description="Where labels came: how much worse than promised the live metric may be."
     )
@@ -179,7 +186,9 @@ class MonitorSettings(Section):
 class ScoreSettings(Section):
     """What the score flow predicts, and where it writes."""
 
-    source: str | None = Field(default=None, description="Spelt as data.source, which it is if empty.")
+    source: str | None = Field(
+        default=None, description="In the syntax of `data.source`; empty: that source."
+    )
     folder: str = Field(
         default="predictions", description="A folder, or a place in an object store: s3://, gs:// or az://."
     )
@@ -219,12 +228,12 @@ class ScaleOutSettings(Section):
 
 
 class NotificationSettings(Section):
-    """Who is told."""
+    """Who receives messages, and about what."""
 
     block: str | None = Field(
         default=None, description="`<block type>/<block name>` of a Prefect notification block."
     )
-    kept: bool = Field(default=False, description="Whether to tell that the champion was kept, too.")
+    kept: bool = Field(default=False, description="Whether to send a message when the champion is kept, too.")
 
 
 class RegistrySettings(Section):
@@ -282,11 +291,11 @@ class Settings(BaseSettings):
         description="Where relative paths start; empty: the folder with pyproject.toml. An installed wheel has none.",
     )
     project: str = Field(min_length=1, description="The name in messages, and of the console command.")
-    problem_type: ProblemType
+    problem_type: ProblemType = Field(description="Whether to predict classes or numbers.")
     estimators: tuple[str, ...] = Field(
         min_length=1, description="Names in models.py; of several the best is taken."
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="The same seed on the same rows gives the same model.")
     data: DataSettings
     split: SplitSettings = SplitSettings()
     gate: GateSettings = GateSettings()
