@@ -9,7 +9,7 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test demo check docs lock pictures
+.PHONY: help setup test fuzz demo pictures check docs format lock
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ setup: .venv/.installed  ## Create .venv from the lock
 
 test: setup  ## Render the template every way and run what it renders; ARGS are pytest's
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: setup  ## Try 1,500 sets of answers drawn at random; `make test` tries 150
+	FUZZ_SETS=1500 $(BIN)/python -m pytest tests/test_fuzz_answers.py $(ARGS)
 
 demo: setup  ## Render the defaults into demo/, retrain twice, show the decisions
 	rm -rf demo
@@ -47,6 +50,11 @@ docs: setup  ## Write the render's docs/settings.md anew, after a change of its 
 	$(MAKE) -C demo/$(SLUG) setup
 	$(BIN)/python docs/settings_page.py --python demo/$(SLUG)/$(BIN)/python
 
+format: setup  ## Format the hooks, tests and benchmarks, and the Python that is rendered
+	$(BIN)/ruff check --fix hooks tests benchmarks docs/*.py
+	$(BIN)/ruff format hooks tests benchmarks docs/*.py
+	$(BIN)/python -m tests.format_template
+
 lock: setup  ## Resolve the locks anew, the template's and the render's
 	$(COMPILE) --group dev -o requirements.lock
 	echo mlflow | $(COMPILE) - -o tests/mlflow-server.lock
@@ -55,3 +63,5 @@ lock: setup  ## Resolve the locks anew, the template's and the render's
 	$(MAKE) -C demo/$(SLUG) setup
 	$(MAKE) -C demo/$(SLUG) lock
 	cp demo/$(SLUG)/*.lock '$(RENDER)'
+	$(MAKE) -C demo/$(SLUG) setup LOCK=requirements-extras.lock
+	$(BIN)/python tests/taken_names.py demo/$(SLUG)/$(BIN)/python '$(RENDER)'/*.lock

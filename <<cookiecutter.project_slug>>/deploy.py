@@ -17,7 +17,11 @@ from prefect.runner import Runner
 
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
-from << cookiecutter.package_name >>.orchestration import DRIFT_EVENT, register_crash_detection, schedules
+from << cookiecutter.package_name >>.orchestration import (
+    DRIFT_EVENT,
+    register_crash_detection,
+    schedules,
+)
 from << cookiecutter.package_name >>.registry import git_commit
 from << cookiecutter.package_name >>.settings import get_settings
 

@@ -2,37 +2,59 @@
 
 import json
 import keyword
-import math
 import re
 import sys
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 ANSWERS = r"""<< cookiecutter | jsonify >>"""
 
 LONGEST_NAME = 40
-TAKEN = {
-    "tests",
-    "docs",
-    "cookiecutter",
-    "cyclopts",
-    "dask",
-    "distributed",
-    "fastapi",
-    "joblib",
-    "matplotlib",
-    "mlflow",
-    "numpy",
-    "pandas",
-    "prefect",
-    "pyarrow",
-    "pydantic",
-    "pytest",
-    "scipy",
-    "sklearn",
-    "skrub",
-    "sqlalchemy",
-}
+LONGEST_PREFECT_NAME = 100
+
+# What the project's own environment, folder and shell already have. A command of the project would hide the shell's.
+OWN = """
+activate awk bash cat cookiecutter cp deactivate deploy docker docs echo env false git kill ls make mkdir mv
+pip pip3 pydoc python python3 rm setup_slack sh src ssh sudo test tests time touch true type which
+"""
+# Modules of Python 3.11 that later ones lost: the hook may run on a later one.
+LOST = """
+aifc asynchat asyncore audioop cgi cgitb chunk crypt distutils imghdr imp lib2to3 mailcap msilib nis nntplib
+ossaudiodev pipes smtpd sndhdr spwd sunau telnetlib uu xdrlib
+"""
+# The packages of the locks, what each is imported as, and the commands it installs: written by `make lock`.
+TAKEN = """
+adlfs aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosqlite alembic amplitude
+amplitude_analytics annotated_doc annotated_types anyio apprise asgi_lifespan ast_serialize async_timeout
+asyncpg attr attrs azure azure_core azure_identity azure_storage_blob beartype botocore burner_redis
+cachetools certifi cffi cffi_gen_src cfgv charset_normalizer click cloudpickle colorama contourpy coolname
+cronsim cryptography cycler cyclopts dask databricks databricks_sdk dateparser dateparser_cli dateparser_data
+dateparser_download dateparser_scripts dateutil decorator distlib distributed dmypy docker docket
+docstring_parser dotenv editables exceptiongroup f2py fastapi filelock fonttools frozenlist fsspec gcsfs git
+gitdb gitpython google google_api_core google_auth google_auth_oauthlib google_cloud_core google_cloud_storage
+google_cloud_storage_control google_crc32c google_oauthlib_tool google_resumable_media
+googleapis_common_protos graphviz greenlet griffe griffecli griffelib grpc grpc_google_iam_v1 grpc_status
+grpcio grpcio_status h11 h2 hatchling hpack httpcore httpx humanize hyperframe identify identify_cli idna
+images importlib_metadata iniconfig isodate jinja2 jinja2_humanize_extension jmespath joblib jp_py jsondiff
+jsonpatch jsonpatch_cli jsonpatch_stubs jsonpointer jsonpointer_stubs jsonschema jsonschema_specifications jwt
+key_value kiwisolver librt locket mako mako_render markdown markdown_it markdown_it_py markdown_py markupsafe
+matplotlib mdurl mlflow mlflow_skinny mpl_toolkits msal msal_extensions msgpack multidict mypy mypy_extensions
+mypyc narwhals nodeenv normalizer numpy numpy_config oauthlib obstore opentelemetry opentelemetry_api
+opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging pandas pandas_stubs
+partd pathspec pendulum pil pillow platformdirs pluggy pre_commit prefect prefect_dask prometheus_client
+propcache proto proto_plus protobuf psutil psycopg psycopg_binary py py_key_value_aio py_test pyarrow pyasn1
+pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types pydantic_settings pydocket pydot
+pyftmerge pyftsubset pygmentize pygments pyjwt pylab pyparsing pysemver pytest python_dateutil
+python_discovery python_dotenv python_json_logger python_slugify pythonjsonlogger pytz pywin32 pyyaml readchar
+redis referencing regex requests requests_oauthlib rfc3339_validator rich rich_rst rpds rpds_py ruamel
+ruamel_yaml ruamel_yaml_clib ruff s3fs scikit_learn scipy semver shellingham six sklearn skrub slugify smmap
+sniffio sortedcontainers sqlalchemy sqlformat sqlparse starlette stubgen stubtest tblib text_unidecode
+threadpoolctl tlz toml tomlkit toolz tornado trove_classifiers ttx typer typing_extensions typing_inspection
+tzdata tzlocal uncalled_for urllib3 uv uvicorn uvx virtualenv websockets whenever wrapt wrapt_stubs yaml yarl
+zict zipp
+"""
+WINDOWS = r"con|prn|aux|nul|(com|lpt)[0-9]"
+
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 CRON_FIELDS = (
@@ -42,86 +64,140 @@ CRON_FIELDS = (
     ("month", 1, 12, MONTHS),
     ("day of the week", 0, 7, DAYS),
 )
+LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-def errors(answers: dict[str, str]) -> Iterator[str]:
+def errors(answers: Mapping[str, object]) -> Iterator[str]:
     """Yield one sentence for each answer that would break the project: what, and what would do."""
     for name, value in answers.items():
+        text = "" if value is None else str(value)
         if name.startswith("_"):
             continue
-        if not str(value).strip():
+        if not text.strip():
             yield f"{name} is empty."
-        elif not str(value).isprintable():
-            yield f"{name} holds a line break or another control character: {value!r}."
-    yield from name_errors(answers)
-    yield from number_errors(answers["min_improvement"])
-    yield from cron_errors(answers["schedule"])
-    yield from timezone_errors(answers["timezone"])
-    for name in ("slack_block", "work_pool"):
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", answers[name]):
-            yield f"{name} is {answers[name]!r}: lower-case letters, digits and single dashes only."
+        elif not text.isprintable():
+            yield f"{name} holds a line break or another invisible character: {text!r}."
+        elif name in CHECKS:
+            yield from (f"{name} {what}" for what in CHECKS[name](text))
 
 
-def name_errors(answers: dict[str, str]) -> Iterator[str]:
-    """Check the names of folder, command and package."""
-    slug, package = answers["project_slug"], answers["package_name"]
+def slug_errors(slug: str) -> Iterator[str]:
+    """Check the name of folder, distribution and console command."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug) or len(slug) > LONGEST_NAME:
         yield (
-            f"project_slug is {slug!r}: lower-case letters, digits and single dashes, a letter first,"
+            f"is {slug!r}: lower-case letters, digits and single dashes, a letter first,"
             f" at most {LONGEST_NAME} characters."
         )
+    else:
+        yield from taken_errors(slug)
+
+
+def package_errors(package: str) -> Iterator[str]:
+    """Check the name of the package."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", package) or len(package) > LONGEST_NAME:
         yield (
-            f"package_name is {package!r}: lower-case letters, digits and single underscores, a letter first,"
+            f"is {package!r}: lower-case letters, digits and single underscores, a letter first,"
             f" at most {LONGEST_NAME} characters."
         )
-    elif keyword.iskeyword(package) or keyword.issoftkeyword(package):
-        yield f"package_name is {package!r}, a word of Python's own."
-    elif package in TAKEN or package in sys.stdlib_module_names:
-        yield f"package_name is {package!r}, which a module that the project imports is called."
+    elif keyword.iskeyword(package) or package in {*keyword.softkwlist, "type"}:  # a keyword since 3.12
+        yield f"is {package!r}, a word of Python's own."
+    else:
+        yield from taken_errors(package)
 
 
-def number_errors(text: str) -> Iterator[str]:
-    """Check the margin of the gate: a plain decimal number, as TOML wants it."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) or not math.isfinite(float(text)):
-        yield f"min_improvement is {text!r}: a number such as 0.005, zero or more."
+def taken_errors(name: str) -> Iterator[str]:
+    """Check that installing, importing or calling the project does not replace something that it needs."""
+    if name.replace("-", "_") in {*OWN.split(), *LOST.split(), *TAKEN.split(), *sys.stdlib_module_names}:
+        yield f"is {name!r}, the name of a package, module or command that the project uses."
+    elif re.fullmatch(WINDOWS, name):
+        yield f"is {name!r}, which Windows keeps for a device."
+
+
+def source_errors(source: str) -> Iterator[str]:
+    """Check that no password is about to be written into a file that is committed."""
+    if re.match(r"[\w+.-]+://[^:/?#@]*:(?!\d+(/|$))(?!\$\{\w+\}@).+@", source):
+        yield (
+            "holds a password, and config.toml is committed: answer `sample` here, and set the URL as the variable"
+            " <PACKAGE>_DATA__SOURCE where the project runs."
+        )
+
+
+def improvement_errors(text: str) -> Iterator[str]:
+    """Check the smallest improvement that the gate accepts: a decimal number as TOML wants it."""
+    if not re.fullmatch(r"0(\.[0-9]+)?", text):
+        yield f"is {text!r}: a number such as 0.005, zero or more and less than 1, with a point and one leading zero."
 
 
 def timezone_errors(name: str) -> Iterator[str]:
-    """Check the time zone, where this machine has a list of them."""
+    """Check the time zone; whether it exists, where this machine has a list of them."""
     known = zoneinfo.available_timezones()
-    if known and name not in known:
-        yield f"timezone is {name!r}, which is no IANA time zone; one is Europe/Berlin."
+    if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", name) or (known and name not in known):
+        yield f"is {name!r}, which is no IANA time zone; one is Europe/Berlin."
+
+
+def block_errors(name: str) -> Iterator[str]:
+    """Check a name that Prefect gives out."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > LONGEST_PREFECT_NAME:
+        yield (
+            f"is {name!r}: lower-case letters, digits and single dashes only,"
+            f" at most {LONGEST_PREFECT_NAME} characters."
+        )
+
+
+def pool_errors(name: str) -> Iterator[str]:
+    """Check the name of a work pool."""
+    yield from block_errors(name)
+    if name.startswith("prefect"):
+        yield f"is {name!r}: Prefect keeps names that start with its own for itself."
 
 
 def cron_errors(expression: str) -> Iterator[str]:
-    """Check a cron expression of five fields."""
+    """Check a cron expression of five fields: what settings.py and Prefect's server both read, and comes due."""
     fields = expression.split()
     if len(fields) != len(CRON_FIELDS):
-        yield f"schedule is {expression!r}: five fields are needed, such as 0 6 * * 1 for Mondays at six."
+        yield f"is {expression!r}: five fields are needed, such as 0 6 * * 1 for Mondays at six."
         return
+    values: list[set[int]] = []
     for text, (field, low, high, names) in zip(fields, CRON_FIELDS, strict=True):
-        for part in text.split(","):
-            if not _is_cron_part(part, low, high, names):
-                yield f"schedule is {expression!r}: {part!r} is no {field}, which is {low} to {high}."
+        parts = {part: _cron_values(part, low, high, names) for part in text.split(",")}
+        for part in (part for part, found in parts.items() if not found):
+            yield f"is {expression!r}: {part!r} is no {field}, which is {low} to {high}."
+        values.append(set().union(*parts.values()))
+    _, _, days, months, _ = values
+    # Prefect's parser wants such a day to exist even where a day of the week is given too.
+    if days and months and min(days) > max(LONGEST_MONTHS[month - 1] for month in months):
+        yield f"is {expression!r}, which never comes: no such month has {min(days)} days."
 
 
-def _is_cron_part(part: str, low: int, high: int, names: list[str]) -> bool:
-    span, _, step = part.partition("/")
-    if "/" in part and not (step.isdecimal() and 1 <= int(step) <= high):
-        return False
-    if span == "*":
-        return True
-    ends = [_cron_number(end, low, names) for end in span.split("-")]
-    if len(ends) > 2 or any(end is None or not low <= end <= high for end in ends):
-        return False
-    return ends == sorted(ends)
+def _cron_values(part: str, low: int, high: int, names: list[str]) -> set[int]:
+    """Return the numbers that a part of a field stands for, none if it stands for nothing."""
+    span, slash, step = part.partition("/")
+    stride = _cron_number(step, []) if slash else 1
+    ends = [low, high] if span == "*" else [_cron_number(end, names, low) for end in span.split("-")]
+    if not stride or len(ends) > 2 or None in ends or ends != sorted(ends):
+        return set()
+    if ends[0] < low or ends[-1] > high:
+        return set()
+    last = high if slash and ends[0] == ends[-1] else ends[-1]  # 5/10 is 5-59/10
+    return set(range(ends[0], last + 1, stride))
 
 
-def _cron_number(text: str, low: int, names: list[str]) -> "int | None":
+def _cron_number(text: str, names: list[str], low: int = 0) -> "int | None":
     if text.lower() in names:
         return names.index(text.lower()) + low
-    return int(text) if text.isdecimal() and text.isascii() else None
+    return int(text) if re.fullmatch(r"[0-9]{1,2}", text) else None
+
+
+CHECKS: Mapping[str, Callable[[str], Iterator[str]]] = {
+    "project_slug": slug_errors,
+    "package_name": package_errors,
+    "data_source": source_errors,
+    "min_improvement": improvement_errors,
+    "schedule": cron_errors,
+    "timezone": timezone_errors,
+    "slack_block": block_errors,
+    "work_pool": pool_errors,
+}
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import keyword
 from pathlib import Path
 from types import ModuleType
 
@@ -51,9 +52,29 @@ def test_no_answer_is_empty_or_has_two_lines(prompt: str, value: str, words: str
         ("package_name", "b" * 41, "at most 40"),
         ("package_name", "class", "Python's own"),
         ("package_name", "match", "Python's own"),
-        ("package_name", "json", "imports"),
-        ("package_name", "sklearn", "imports"),
-        ("package_name", "tests", "imports"),
+        ("package_name", "type", "Python's own"),
+        ("package_name", "json", "uses"),
+        ("package_name", "sklearn", "uses"),
+        ("package_name", "scikit_learn", "uses"),
+        ("package_name", "tests", "uses"),
+        ("package_name", "deploy", "uses"),
+        ("package_name", "nul", "Windows"),
+        ("project_slug", "click", "uses"),
+        ("project_slug", "scikit-learn", "uses"),
+        ("project_slug", "ruff", "uses"),
+        ("project_slug", "python3", "uses"),
+        ("project_slug", "json", "uses"),
+        ("project_slug", "true", "uses"),
+        ("project_slug", "com1", "Windows"),
+        ("project_slug", "con", "Windows"),
+        ("project_slug", "\uff53hop", "lower-case"),
+        ("project_slug", "shop.", "lower-case"),
+        ("package_name", "ﬁsh", "lower-case"),
+        ("min_improvement", "00.5", "leading zero"),
+        ("min_improvement", ".5", "leading zero"),
+        ("min_improvement", "0.", "a number"),
+        ("min_improvement", "5", "less than 1"),
+        ("min_improvement", "inf", "a number"),
         ("min_improvement", "-0.1", "zero or more"),
         ("min_improvement", "0,005", "a number"),
         ("min_improvement", "1e400", "a number"),
@@ -63,6 +84,8 @@ def test_no_answer_is_empty_or_has_two_lines(prompt: str, value: str, words: str
         ("timezone", "../UTC", "no IANA time zone"),
         ("slack_block", "Alerts!", "lower-case"),
         ("work_pool", 'pool"', "lower-case"),
+        ("work_pool", "p" * 101, "at most 100"),
+        ("work_pool", "prefect-pool", "Prefect keeps"),
     ],
 )
 def test_an_answer_that_would_break_something_is_named(prompt: str, value: str, words: str) -> None:
@@ -82,10 +105,47 @@ def test_an_answer_that_would_break_something_is_named(prompt: str, value: str, 
         "59 23 31 12 7",
         "0 0 1,15 * SUN",
         "5/10 * * * *",
+        "0 0 29 2 *",
+        "*/60 6 * * 1",
+        "0 0 31 1-2 *",
     ],
 )
 def test_a_schedule_passes(expression: str) -> None:
     assert list(pre.cron_errors(expression)) == []
+
+
+@pytest.mark.parametrize("name", [*keyword.kwlist, *keyword.softkwlist])
+def test_a_word_of_python_is_no_package(name: str) -> None:
+    assert list(pre.package_errors(name))
+
+
+@pytest.mark.parametrize(
+    ("source", "secret"),
+    [
+        ("postgresql://ml:hunter2@db/shop", True),
+        ("postgresql+psycopg://ml:h/u#n?t@er2@db:5432/shop", True),
+        ("https://:hunter2@host/table.csv", True),
+        (
+            "postgresql://ml:12/34@db/shop",
+            False,
+        ),  # read as a port, as SQLAlchemy does not, but no URL parser agrees
+        ("postgresql://ml:${DB_PASSWORD}@db/shop", False),
+        ("postgresql://ml@db:5432/shop", False),
+        ("https://host:8080/a@b/table.csv", False),
+        ("s3://bucket/a:b@c.csv", False),
+        ("C:/tables/a@b.csv", False),
+        ("sample", False),
+    ],
+)
+def test_a_password_is_not_written_into_a_file_that_is_committed(source: str, secret: bool) -> None:
+    found = list(pre.errors(GOOD | {"data_source": source}))
+
+    assert bool(found) == secret
+    assert all("hunter2" not in error and "_DATA__SOURCE" in error for error in found)
+
+
+def test_an_answer_without_a_value_is_empty() -> None:
+    assert list(pre.errors(GOOD | {"schedule": None})) == ["schedule is empty."]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +167,12 @@ def test_a_schedule_passes(expression: str) -> None:
         ("1,,2 6 * * *", "'' is no minute"),
         ("² 6 * * *", "'²' is no minute"),
         ("1-2-3 6 * * *", "'1-2-3' is no minute"),
+        ("*/٣ 6 * * *", "'*/٣' is no minute"),
+        ("0 0 31 2 *", "never comes"),
+        ("0 0 30 feb *", "never comes"),
+        ("0 0 31 4,6,9,11 *", "never comes"),
+        ("0 0 31 2 1", "never comes"),
+        ("0 0 30-31 2 0-6", "never comes"),
     ],
 )
 def test_what_is_no_schedule_is_refused(expression: str, words: str) -> None:

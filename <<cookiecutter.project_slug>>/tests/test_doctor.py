@@ -12,7 +12,11 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from << cookiecutter.package_name >> import doctor
 from << cookiecutter.package_name >>.flows import retrain
-from << cookiecutter.package_name >>.orchestration import prepare_deployment, register_crash_detection, schedules
+from << cookiecutter.package_name >>.orchestration import (
+    prepare_deployment,
+    register_crash_detection,
+    schedules,
+)
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
 
 from .conftest import Receiver

@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 
 from << cookiecutter.package_name >>.errors import ConfigurationError
-from << cookiecutter.package_name >>.gate import Champion, Decision, UnknownMetricError, decide, get_metric
+from << cookiecutter.package_name >>.gate import (
+    Champion,
+    Decision,
+    UnknownMetricError,
+    decide,
+    get_metric,
+)
 from << cookiecutter.package_name >>.gate._criteria import SliceColumnError
 from << cookiecutter.package_name >>.gate._predictions import Predictions
 from << cookiecutter.package_name >>.settings import GateSettings

@@ -16,7 +16,12 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
 
 from << cookiecutter.package_name >>.errors import ConfigurationError
-from << cookiecutter.package_name >>.gate._metrics import METRICS, UnknownMetricError, evaluate, get_metric
+from << cookiecutter.package_name >>.gate._metrics import (
+    METRICS,
+    UnknownMetricError,
+    evaluate,
+    get_metric,
+)
 from << cookiecutter.package_name >>.gate._predictions import Predictions, predict
 from << cookiecutter.package_name >>.training import _folds
 from << cookiecutter.package_name >>.training._folds import FoldError, cross_validate_score

@@ -7,7 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >>.monitoring._drift import Drift, compare_with_profile, learn_profile, should_fire
+from << cookiecutter.package_name >>.monitoring._drift import (
+    Drift,
+    compare_with_profile,
+    learn_profile,
+    should_fire,
+)
 from << cookiecutter.package_name >>.settings import MonitorSettings
 
 SETTINGS = MonitorSettings()

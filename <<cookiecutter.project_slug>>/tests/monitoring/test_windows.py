@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 
 from << cookiecutter.package_name >>.errors import DataError
-from << cookiecutter.package_name >>.monitoring._windows import History, Window, is_worse, needs_retrain
+from << cookiecutter.package_name >>.monitoring._windows import (
+    History,
+    Window,
+    is_worse,
+    needs_retrain,
+)
 from << cookiecutter.package_name >>.settings import Settings
 
 

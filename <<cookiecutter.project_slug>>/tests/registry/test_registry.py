@@ -22,7 +22,13 @@ from sklearn.preprocessing import StandardScaler
 
 from << cookiecutter.package_name >>.errors import RegistryError
 from << cookiecutter.package_name >>.redaction import redact
-from << cookiecutter.package_name >>.registry import Registry, StaleDecision, Version, _lineage, open_registry
+from << cookiecutter.package_name >>.registry import (
+    Registry,
+    StaleDecision,
+    Version,
+    _lineage,
+    open_registry,
+)
 from << cookiecutter.package_name >>.registry._records import sealed
 from << cookiecutter.package_name >>.registry._store import LocalStore
 from << cookiecutter.package_name >>.settings import Settings
