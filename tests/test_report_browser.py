@@ -96,7 +96,7 @@ def reports(
     page = people.path / "life of the model.html"
     runner.command(people, "registry", "report", "--output", str(page))
     told = ("promoted", "kept", "rejected", "rolled back", found["pair"].words[1])
-    found["history"] = Report(page, "The life of the model", told, ("F1 over time", "Decisions"))
+    found["history"] = Report(page, "The life of the model", told, ("weighted F1 over time", "Decisions"))
 
     numbers = copy(problem_type="regression", data_source="table.csv", target_column="spent")
     write_table(

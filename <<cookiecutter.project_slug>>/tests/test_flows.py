@@ -68,6 +68,60 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not(
     assert len(set(reasons)) == 3
 
 
+def test_a_first_model_that_is_no_better_than_no_model_goes_to_staging(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = models.make_pipeline
+
+    def bad(name: str, **options: Any) -> Pipeline:
+        return make_pipeline(FunctionTransformer(only_age), good(name, **options))
+
+    monkeypatch.setattr(models, "make_pipeline", bad)
+    recorded = retrain()
+
+    assert recorded["verdict"] == "staging"
+    assert "not surely better than always answering" in receiver.payloads[-1]["message"]
+    registry = open_registry(settings)
+    assert registry.champion() is None
+    for name in ("report.html", "card.md"):
+        assert "always answering" in registry.read_file(registry.staging(), name).decode()
+
+
+def test_a_rollback_stays_until_it_is_released(settings: Settings, receiver: Receiver) -> None:
+    registry, table = open_registry(settings), settings.root / "table.csv"
+    make_table(settings.problem_type, noise=3, rows=1200).to_csv(table, index=False)
+    first = retrain()["version"]
+    make_table(settings.problem_type, noise=0.01, rows=1200, seed=1).to_csv(table, index=False)
+    second = retrain()
+    assert second["verdict"] == "promoted"
+
+    registry.rollback(reason="the customers complained")
+    again = retrain()
+
+    assert (again["verdict"], registry.champion().id) == ("staging", first)
+    assert "which is on hold (the customers complained)" in again["reason"]
+    assert again["held"] == {second["version"]: "the customers complained"}
+    assert f"On hold: {second['version']}" in receiver.payloads[-1]["message"]
+    report = registry.read_file(registry.version(again["version"]), "report.html").decode()
+    assert f"{second['version']} (the customers complained)" in report
+    registry.release(second["version"], reason="it was the weather")
+    assert retrain()["verdict"] == "promoted"
+
+
+def test_with_approval_a_promotion_waits_for_a_person(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}GATE__APPROVAL", "true")
+    get_settings.cache_clear()
+
+    recorded = retrain()
+
+    registry = open_registry(settings)
+    assert (recorded["verdict"], registry.champion()) == ("staging", None)
+    registry.promote("staging", reason="looked at")
+    assert registry.champion().id == recorded["version"]
+
+
 def test_a_failing_source_leaves_production_alone_and_tells_the_team(
     settings: Settings, receiver: Receiver
 ) -> None:

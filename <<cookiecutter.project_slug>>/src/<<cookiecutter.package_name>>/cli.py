@@ -57,9 +57,13 @@ def retrain(
     from rich.panel import Panel
 
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
+    simple = ", ".join(f"{name} {value:.4g}" for name, value in facts["baseline"]["metrics"].items())
     said = f"{facts['reason']}\n\nchallenger {facts['version']}: {numbers}"
+    said += f"\nwithout a model, {facts['baseline']['name']}: {simple}"
     _print(Panel(said, title=facts["verdict"], title_align="left"))
     _print(f"in production  {facts['champion'] or 'no model yet'}")
+    for name, reason in facts["held"].items():
+        _print(f"on hold        {name} ({reason})")
     _print(f"report         {facts['report'] or 'missing: ' + facts['report_error']}")
     _print(f"registry       {facts['registry']}")
 

@@ -38,7 +38,7 @@ def retrain(
 
     estimator = steps.choose_estimator(training, settings=settings)
     challenger = steps.train(training, estimator=estimator, settings=settings)
-    scores = steps.evaluate(challenger, holdout, settings=settings)
+    scores = steps.evaluate(challenger, training, holdout, settings=settings)
 
     # Another retrain may decide between comparison and record: then there is a new champion to beat.
     recorded = None

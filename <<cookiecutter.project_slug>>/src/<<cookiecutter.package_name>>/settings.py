@@ -97,6 +97,10 @@ class GateSettings(Section):
     guard_slices: dict[str, float] = Field(
         default={}, description="Column to the largest worsening allowed within any of its values."
     )
+    approval: bool = Field(
+        default=False,
+        description="True: a promotion waits in staging until somebody runs `registry promote`.",
+    )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
 
 

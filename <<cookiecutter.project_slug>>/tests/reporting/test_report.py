@@ -203,7 +203,7 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     other = facts.champion_predictions
     assert other is not None
     scores = [f"{f1_score(truth, one, average='weighted'):.4f}" for one in (labels, other.labels)]
-    assert f"| F1 (decides) | {scores[0]} | {scores[1]} |" in markdown
+    assert f"| weighted F1 (decides) | {scores[0]} | {scores[1]} |" in markdown
     assert "| 0.5000 |" in markdown  # as recorded
     assert facts.predictions.probabilities is not None
     chosen = facts.predictions.probabilities[:, 1] >= 0.7
@@ -288,7 +288,7 @@ def test_the_history_tells_of_every_decision() -> None:
     html = history(versions, decisions, project="churn")
 
     text = text_of(html)
-    assert "In production is v0, F1 0.8000" in text
+    assert "In production is v0, weighted F1 0.8000" in text
     assert all(f"Because of {number} & <b>." in text for number in range(4))
     assert "rolled back" in text
     assert html.count("<svg") == 2

@@ -1,6 +1,6 @@
 """From two sets of predictions to a decision.
 
-In:    the truth on a holdout, and what challenger and champion predict for the same rows.
+In:    the truth on a holdout, and what challenger, champion and others predict for the same rows.
 Out:   metrics, and a decision: promoted, kept, staging or rejected, with the reason and its numbers.
 Never: reads a table or a model; changes what is in production.
 """
@@ -9,6 +9,7 @@ from ._comparability import Champion
 from ._decision import Criterion, Decision
 from ._metrics import METRICS, Metric, UnknownMetricError, evaluate, get_metric
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
+from ._promotion import Rival, confirm
 from ._resampling import Comparison, compare
 from ._verdict import decide
 
@@ -22,8 +23,10 @@ __all__ = [
     "EncodedLabels",
     "Metric",
     "Predictions",
+    "Rival",
     "UnknownMetricError",
     "compare",
+    "confirm",
     "decide",
     "encode_labels",
     "evaluate",

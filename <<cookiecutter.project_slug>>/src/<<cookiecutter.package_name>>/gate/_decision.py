@@ -22,6 +22,9 @@ Kind = Literal[
     "not_comparable",
     "below_floor",
     "not_finite",
+    "baseline",
+    "held",
+    "approval",
 ]
 
 
@@ -54,12 +57,16 @@ class Decision:
             good enough for production, good enough to look at. `rejected`: not even that.
         kind: Why, as one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
             said yes); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
-            chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`.
+            chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (no
+            better than no model), `held` (no better than a version on hold), `approval` (a person promotes).
         reason: One sentence with the numbers.
         criteria: Each condition that was looked at, in order.
         metric: The name of the metric compared.
         challenger: The compared and guarded metrics of the challenger, on the rows compared.
         champion: The same of the champion on the same rows; None without a comparison.
+        baseline: The compared metric of what can be predicted without a model, on the same rows; None in records
+            of earlier releases.
+        baseline_name: What the baseline does, such as `always answering 'no'`.
         stored_champion: The champion's recorded score, from other rows: to be shown, never compared.
         improvement: In points of a score, or as a share of the champion's error.
         interval: Bounds of the true improvement, each with the confidence of the settings.
@@ -78,6 +85,8 @@ class Decision:
     metric: str
     challenger: dict[str, float]
     champion: dict[str, float] | None = None
+    baseline: dict[str, float] | None = None
+    baseline_name: str = ""
     stored_champion: float | None = None
     improvement: float | None = None
     interval: tuple[float, float] | None = None
@@ -100,6 +109,9 @@ class Decision:
             lines.append(
                 f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}"
             )
+        if self.baseline is not None:
+            score = METRICS[self.metric].format(self.baseline[self.metric])
+            lines.append(f"  Without a model, {self.baseline_name}: {METRICS[self.metric].label} {score}")
         if self.stored_champion is not None:
             stored = f"{METRICS[self.metric].label} {self.stored_champion:.4g}"
             lines.append(f"  The champion's recorded score, from other rows and not compared: {stored}")
@@ -114,7 +126,7 @@ class Decision:
         """Restore a decision from `to_dict`; keys it does not know are left out."""
         known = {name: record[name] for name in cls.__dataclass_fields__ if name in record}
         known["criteria"] = tuple(Criterion(**criterion) for criterion in known["criteria"])
-        for name in ("challenger", "champion"):
+        for name in ("challenger", "champion", "baseline"):
             if known.get(name) is not None:
                 known[name] = {
                     key: math.nan if value is None else value for key, value in known[name].items()

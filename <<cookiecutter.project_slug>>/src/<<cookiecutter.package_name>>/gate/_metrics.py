@@ -138,7 +138,7 @@ def _r2(y: Array, values: Array) -> float:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("f1_score", "F1", True, False, "classification", False, _f1),
+        Metric("f1_score", "weighted F1", True, False, "classification", False, _f1),
         Metric("accuracy", "accuracy", True, False, "classification", False, _accuracy),
         Metric("roc_auc", "ROC AUC", True, False, "classification", True, _roc_auc),
         Metric(

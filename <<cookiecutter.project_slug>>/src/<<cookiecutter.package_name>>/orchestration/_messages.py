@@ -61,6 +61,7 @@ def decision_message(*, project: str, run: str, link: str, decision: dict[str, A
                 f"Run: {_linked(run, link)}",
                 f"Why: {decision['reason']}",
                 f"In production: {decision['champion'] or 'no model yet'}",
+                *([f"On hold: {', '.join(decision['held'])}"] if decision["held"] else []),
                 f"Report: {decision['report'] or _missing(decision['report_error'])}",
                 f"To do: {TODO[decision['verdict']]}",
             ]

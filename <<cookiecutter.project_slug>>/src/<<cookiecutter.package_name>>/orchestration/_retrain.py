@@ -30,7 +30,16 @@ from .. import data, gate, models, monitoring, reporting
 from ..errors import RegistryError
 from ..registry import StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
-from ..training import best, cross_validate_score, fold_score, make_folds, mean_score, thread_budget
+from ..training import (
+    Baseline,
+    baseline,
+    best,
+    cross_validate_score,
+    fold_score,
+    make_folds,
+    mean_score,
+    thread_budget,
+)
 from . import _messages, _scale_out
 from ._common import PROFILE, fetch, left_out, may_pass, profile_of, source_of_run, step
 
@@ -57,10 +66,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Scores:
-    """The challenger on the holdout."""
+    """The challenger on the holdout, and what can be predicted there without a model."""
 
     predictions: gate.Predictions
     metrics: dict[str, float]
+    baseline: Baseline
+    baseline_metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,8 @@ class Comparison:
     champion: Version | None
     predictions: gate.Predictions | None
     comparable: Any
+    held: dict[str, str]
+    baseline_metrics: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -223,34 +236,55 @@ def train(training: Part, *, estimator: str, settings: Settings) -> Pipeline:
 
 
 @step()
-def evaluate(challenger: Pipeline, holdout: Part, *, settings: Settings) -> Scores:
-    """Score the challenger on the holdout."""
+def evaluate(challenger: Pipeline, training: Part, holdout: Part, *, settings: Settings) -> Scores:
+    """Score the challenger on the holdout, and the baseline, which looks at nothing but the target."""
     predictions = gate.predict(challenger, holdout.X, problem_type=settings.problem_type)
-    metrics = gate.evaluate(predictions, holdout.y, problem_type=settings.problem_type)
-    get_run_logger().info(", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
-    return Scores(predictions, metrics)
+    split = settings.split
+    simple = baseline(
+        training.y,
+        holdout.y,
+        metric=gate.get_metric(settings.metric, problem_type=settings.problem_type),
+        times=data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None,
+    )
+    metrics, of_baseline = (
+        gate.evaluate(each, holdout.y, problem_type=settings.problem_type)
+        for each in (predictions, simple.predictions)
+    )
+    for name, scores in (("challenger", metrics), (simple.name, of_baseline)):
+        get_run_logger().info(
+            "%s: %s", name, ", ".join(f"{key} {score:.4f}" for key, score in scores.items())
+        )
+    return Scores(predictions, metrics, simple, of_baseline)
 
 
 @step()
 def compare_with_production(
     scores: Scores, holdout: Part, *, settings: Settings, accept_not_comparable: bool
 ) -> Comparison:
-    """Let the champion predict the same holdout, and ask the gate."""
-    champion = open_registry(settings).champion()
+    """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
+    registry = open_registry(settings)
+    champion, held = registry.champion(), registry.held()
     opponent = _opponent(champion, holdout, settings=settings) if champion else None
-    decision = gate.decide(
-        holdout.y,
-        scores.predictions,
-        opponent,
-        metric=gate.get_metric(settings.metric, problem_type=settings.problem_type),
-        gate=settings.gate,
-        rows=holdout.rows,
-        seed=settings.seed,
-        accept_not_comparable=accept_not_comparable,
-    )
+    options: dict[str, Any] = {
+        "metric": gate.get_metric(settings.metric, problem_type=settings.problem_type),
+        "gate": settings.gate,
+        "seed": settings.seed,
+        "accept_not_comparable": accept_not_comparable,
+    }
+    decision = gate.decide(holdout.y, scores.predictions, opponent, rows=holdout.rows, **options)
+    rivals = [
+        gate.Rival(
+            f"{name}, which is on hold ({why})",
+            _opponent(registry.version(name), holdout, settings=settings),
+            advice=f"`registry release {name}` lifts the hold",
+        )
+        for name, why in (held.items() if decision.promoted else ())
+    ]
+    simple = gate.Rival(scores.baseline.name, gate.Champion(scores.baseline.predictions))
+    decision = gate.confirm(decision, holdout.y, scores.predictions, baseline=simple, held=rivals, **options)
     get_run_logger().info(decision.reason)
     predictions, comparable = (opponent.predictions, opponent.comparable) if opponent else (None, None)
-    return Comparison(decision, champion, predictions, comparable)
+    return Comparison(decision, champion, predictions, comparable, held, scores.baseline_metrics)
 
 
 def _opponent(champion: Version, holdout: Part, *, settings: Settings) -> gate.Champion:
@@ -352,9 +386,11 @@ def _report_files(
         X=holdout.X,
         y=holdout.y,
         predictions=scores.predictions,
+        baseline=scores.baseline.predictions,
         champion=champion,
         champion_predictions=comparison.predictions,
         comparable=comparison.comparable,
+        held=comparison.held,
         profile=profile,
         drift=drift,
         slices=tuple(settings.gate.guard_slices) or None,
@@ -379,7 +415,11 @@ def record(saved: Saved, comparison: Comparison, *, settings: Settings) -> dict[
     try:
         with _discarded_on_failure(version, settings):
             registry.record(
-                version, decision.to_dict(), expected_champion=comparison.champion, flow_run_id=flow_run.id
+                version,
+                decision.to_dict(),
+                expected_champion=comparison.champion,
+                expected_held=comparison.held,
+                flow_run_id=flow_run.id,
             )
     except StaleDecision as error:
         get_run_logger().info("%s", error)
@@ -395,6 +435,8 @@ def record(saved: Saved, comparison: Comparison, *, settings: Settings) -> dict[
         "reason": decision.reason,
         "metric": settings.metric,
         "metrics": version.metrics,
+        "baseline": {"name": decision.baseline_name, "metrics": comparison.baseline_metrics},
+        "held": registry.held(),
         "champion": champion and champion.id,
         "registry": registry.store.locate("").rstrip("/"),
         "report": registry.store.locate(f"versions/{version.id}/{REPORT}")

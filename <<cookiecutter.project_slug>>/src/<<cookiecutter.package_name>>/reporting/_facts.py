@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,11 @@ class Facts:
         X: The holdout's inputs, shape (n, features).
         y: The truth, shape (n,).
         predictions: The challenger's, of the n rows.
+        baseline: Of the same n rows, without a model.
         champion: The version in production before the decision.
         champion_predictions: Of the same n rows.
         comparable: Shape (n,), the rows that the champion was not trained on; None for all.
+        held: The versions on hold, each with the reason.
         profile: Of the training inputs, see drift.learn_profile.
         drift: The training inputs held against the champion's profile.
         slices: Columns of the holdout to break the score down by; None chooses those of few values.
@@ -47,9 +49,11 @@ class Facts:
     X: pd.DataFrame
     y: Any
     predictions: Predictions
+    baseline: Predictions | None = None
     champion: Version | None = None
     champion_predictions: Predictions | None = None
     comparable: Array | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
     profile: Mapping[str, Any] | None = None
     drift: Drift | None = None
     slices: tuple[str, ...] | None = None
@@ -112,6 +116,14 @@ class Facts:
             name: evaluate(model, self.truth, problem_type=self.problem_type)
             for name, model in self.models.items()
         }
+
+    @functools.cached_property
+    def baseline_scores(self) -> dict[str, float]:
+        """Every metric of the baseline on those rows; empty without a baseline."""
+        if self.baseline is None:
+            return {}
+        truth = np.asarray(self.y)[self.rows]
+        return evaluate(self.baseline.take(self.rows), truth, problem_type=self.problem_type)
 
     @functools.cached_property
     def importance(self) -> list[tuple[str, float, float]]:

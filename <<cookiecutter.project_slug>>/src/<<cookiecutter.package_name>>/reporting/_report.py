@@ -9,8 +9,9 @@ from typing import Any
 
 from ._document import Gauge, Mark, Section, Tile, escaped, markdown_table, moment, render, sentence
 from ._facts import Facts
-from ._sections import difference, number, shown
+from ._sections import by_class, difference, number, shown
 
+CLASSES_SHOWN = 4
 HEADLINES = {
     "promoted": ("✓", "Promoted to production"),
     "kept": ("=", "The champion stays"),
@@ -59,6 +60,8 @@ def _tiles(facts: Facts) -> list[Tile]:
     tiles = [Tile(f"{metric.label}, challenger", shown(metric, decision.challenger), "challenger")]
     if decision.champion is not None:
         tiles.append(Tile(f"{metric.label}, champion", shown(metric, decision.champion), "champion"))
+    if facts.baseline_scores:
+        tiles.append(Tile(f"{metric.label}, {decision.baseline_name}", shown(metric, facts.baseline_scores)))
     if decision.improvement is not None:
         tiles.append(Tile("better by", difference(metric, decision.improvement)))
     if decision.probability is not None:
@@ -66,7 +69,18 @@ def _tiles(facts: Facts) -> list[Tile]:
             Tile("probability of being better", f"{math.floor(decision.probability * 1000) / 10:.1f} %")
         )
     rows = decision.compared_rows if facts.compared else decision.holdout_rows
-    return [*tiles, Tile("rows compared on" if facts.compared else "holdout rows", f"{rows:,}")]
+    tiles.append(Tile("rows compared on" if facts.compared else "holdout rows", f"{rows:,}"))
+    return tiles + [Tile(f"F1 of {name!r}, {count:,} rows", f"{f1:.4f}") for name, f1, count in _worst(facts)]
+
+
+def _worst(facts: Facts) -> list[tuple[str, float, int]]:
+    """Return name, F1 and rows of the classes, of many those that are predicted worst."""
+    if facts.problem_type != "classification":
+        return []
+    classes = [(name, f1, rows) for name, _, _, f1, rows in by_class(facts.coded["challenger"])]
+    return (
+        classes if len(classes) <= CLASSES_SHOWN else sorted(classes, key=lambda one: one[1])[:CLASSES_SHOWN]
+    )
 
 
 def _gauge(facts: Facts) -> Gauge | None:
@@ -80,10 +94,14 @@ def _gauge(facts: Facts) -> Gauge | None:
     floors = [one for one in decision.criteria if one.name in ("floor", "staging floor")]
     floor = next((one for one in reversed(floors) if not one.passed), floors[0] if floors else None)
     recorded = decision.stored_champion
+    simple = number(facts.baseline_scores.get(metric.name))
     threshold = floor.threshold if floor else None
-    if threshold is None and recorded is None:
-        return None  # nothing to hold it against
-    values = [value for value in (own, threshold, recorded) if value is not None]
+    values = [
+        own,
+        *(value for value in (threshold, recorded, simple) if value is not None and math.isfinite(value)),
+    ]
+    if len(values) == 1:
+        return None  # nothing to compare it with
     bounded = metric.greater_is_better and max(values) <= 1
     at = _scale([*values, 0.0, 1.0 if bounded else max(values) * 1.2], pad=0)
     lines, zone = [], None
@@ -94,6 +112,8 @@ def _gauge(facts: Facts) -> Gauge | None:
     if recorded is not None:
         label = f"recorded champion {metric.format(recorded)}"
         lines.append(Mark(at(recorded), label, dashed=True, above=False))
+    if math.isfinite(simple):
+        lines.append(Mark(at(simple), f"{decision.baseline_name} {metric.format(simple)}", above=False))
     direction = "Further right is better" if metric.greater_is_better else "Further left is better"
     caption = f"{metric.label} on a scale from {metric.format(min(0.0, *values))}. {direction}."
     if recorded is not None:

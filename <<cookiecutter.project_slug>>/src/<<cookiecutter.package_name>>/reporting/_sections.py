@@ -66,6 +66,10 @@ def _criteria(facts: Facts) -> Section:
         "criteria",
         "Criteria",
         tables=[Table("What the gate looked at", ("criterion", "result", "found"), rows)],
+        notes=[
+            f"On hold, so that what is promoted must be better than it too: {name} ({why})."
+            for name, why in facts.held.items()
+        ],
     )
 
 
@@ -75,6 +79,8 @@ def _metrics(facts: Facts) -> Section:
     partly = facts.compared and not facts.rows.all()
     columns = ["metric"] + [f"challenger, all {len(facts.y):,} rows#"] * partly
     columns += [f"{name}, {len(facts.truth):,} rows#" for name in facts.models]
+    simple = facts.baseline_scores
+    columns += [f"{facts.decision.baseline_name}#"] * bool(simple)
     columns += ["better by#"] * facts.compared + ["champion, as recorded#"] * bool(recorded)
     rows: list[list[str | Cell]] = []
     for name, value in facts.scores["challenger"].items():
@@ -85,9 +91,13 @@ def _metrics(facts: Facts) -> Section:
         row.append(metric.format(value))
         if facts.compared:
             other = facts.scores["champion"].get(name, math.nan)
+            row.append(metric.format(other))
+        if simple:
+            row.append(metric.format(number(simple.get(name))))
+        if facts.compared:
             gain = metric.improvement(value, other)
             style = "number good" if gain > 0 else "number bad" if gain < 0 else "number"
-            row += [metric.format(other), Cell(difference(metric, gain), style)]
+            row.append(Cell(difference(metric, gain), style))
         if recorded:
             row.append(metric.format(number(recorded.get(name))))
         rows.append(row)
@@ -191,17 +201,23 @@ def _confusion(coded: EncodedLabels) -> Table:
     return Table("Confusion matrix of the challenger: rows, and the share of the class", columns, rows)
 
 
-def _by_class(coded: EncodedLabels) -> list[Table]:
+def by_class(coded: EncodedLabels) -> list[tuple[str, float, float, float, int]]:
+    """Return name, precision, recall, F1 and rows of each class that has rows."""
     from sklearn.metrics import precision_recall_fscore_support
 
     present = np.flatnonzero(np.bincount(coded.y, minlength=len(coded.classes)))
-    if len(present) > 2 * CLASSES_SHOWN:
-        return []
     figures = precision_recall_fscore_support(coded.y, coded.labels, labels=present, zero_division=0)
-    rows = [
-        [str(coded.classes[position]), *(f"{value:.4f}" for value in values), f"{int(count):,}"]
-        for position, *values, count in zip(present, *figures, strict=True)
+    return [
+        (str(coded.classes[position]), float(precision), float(recall), float(f1), int(count))
+        for position, precision, recall, f1, count in zip(present, *figures, strict=True)
     ]
+
+
+def _by_class(coded: EncodedLabels) -> list[Table]:
+    classes = by_class(coded)
+    if len(classes) > 2 * CLASSES_SHOWN:
+        return []
+    rows = [[name, *(f"{value:.4f}" for value in values), f"{count:,}"] for name, *values, count in classes]
     return [Table("By class", ("class", "precision#", "recall#", "F1#", "rows#"), rows)]
 
 

@@ -1,21 +1,24 @@
 """From the training part to a fitted pipeline.
 
 In:    the inputs and target of the training part, and unfitted pipelines of models.py.
-Out:   cleaning and encoding steps, folds, cross-validation scores, and the candidate that is best.
+Out:   cleaning and encoding steps, folds, cross-validation scores, the best candidate, and the answer without a model.
 Never: sees the holdout or the champion; decides what goes to production.
 """
 
+from ._baseline import Baseline, baseline
 from ._cleaning import MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, linear_encoder
 from ._folds import FoldError, best, cross_validate_score, fold_score, make_folds, mean_score
 from ._threads import thread_budget, with_jobs
 
 __all__ = [
+    "Baseline",
     "FoldError",
     "MissingColumnsError",
     "TableCleaner",
     "TextEncoder",
     "TreeEncoder",
+    "baseline",
     "best",
     "cross_validate_score",
     "fold_score",
