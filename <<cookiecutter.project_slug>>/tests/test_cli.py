@@ -1,6 +1,10 @@
 """The console command as it is typed, in this process."""
 
 import json
+import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.registry import Registry, open_registry
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
+    PACKAGE,
     Settings,
     get_settings,
 )
@@ -177,3 +182,24 @@ def test_help_needs_no_settings(
     get_settings.cache_clear()
 
     assert run(*words)[0] == 0
+
+
+def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(
+    settings: Settings, tmp_path: Path
+) -> None:
+    home = tmp_path / "prefect"
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    command = [sys.executable, "-m", f"{PACKAGE}.cli", "retrain", "--json"]
+    environment = mine | {"PREFECT_HOME": str(home), "PREFECT_LOGGING_SERVER_LEVEL": "INFO"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+    assert done.returncode == 0, done.stderr
+    assert "triggers" not in done.stderr.lower()
+    assert "telemetry" not in done.stderr.lower()
+    with sqlite3.connect(home / "prefect.db") as database:
+        states = database.execute("SELECT state_type FROM flow_run").fetchall()
+        steps = {name.rpartition("-")[0] for (name,) in database.execute("SELECT name FROM task_run")}
+        logs = database.execute("SELECT count(*) FROM log").fetchone()[0]
+    assert states == [("COMPLETED",)]
+    assert {"fetch", "train", "record"} <= steps
+    assert logs > 10

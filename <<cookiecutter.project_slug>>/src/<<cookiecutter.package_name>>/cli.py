@@ -4,6 +4,7 @@ import atexit
 import datetime
 import gc
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from .registry import Record, Registry
 
 BARS = "▁▂▃▄▅▆▇█"
+
+# Without PREFECT_API_URL, Prefect starts a server for the time of the run. It records the run, and does without what
+# only a server that stays needs; no part of Prefect reports its use to its makers.
+SERVER_OF_ONE_RUN = {
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a busy machine takes longer than the 20 of Prefect
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
 HELP = """Retrain the model, promote what is better, and look into the registry.
 
 For example:
@@ -271,6 +282,8 @@ def _run(flow: str, **parameters: Any) -> Any:
     Imports fill the memory with objects that stay: looking for garbage among them, again and again, would take longer
     than a small training. No heartbeats are sent: the person sees it die, and they round a run up to whole seconds.
     """
+    for name, value in SERVER_OF_ONE_RUN.items():
+        os.environ.setdefault(name, value)
     gc.disable()
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
