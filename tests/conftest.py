@@ -1,6 +1,8 @@
 """Render the template with any answers, once each, and run a Prefect server for what is rendered."""
 
+import fcntl
 import functools
+import hashlib
 import http.server
 import itertools
 import json
@@ -15,11 +17,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from cookiecutter.main import cookiecutter
@@ -31,7 +33,52 @@ PROMPTS = {name: value for name, value in CONTEXT.items() if not name.startswith
 CHOICES: dict[str, list[str]] = {name: value for name, value in PROMPTS.items() if isinstance(value, list)}
 
 # The settings of whoever runs the tests must not reach the projects under test.
-FOREIGN = ("PREFECT_", "ML_RETRAINING_", "SLACK_", "PYTHON", "VIRTUAL_ENV", "GIT_", "MAKE", "MFLAGS")
+FOREIGN = (
+    "PREFECT_",
+    "ML_RETRAINING_",
+    "SLACK_",
+    "PYTHON",
+    "PYTEST_",
+    "VIRTUAL_ENV",
+    "GIT_",
+    "MAKE",
+    "MFLAGS",
+)
+
+# Tests side by side: those that share a fixture that takes long to make run in one process, the longest files first.
+SHARED_FIXTURES = ("lives", "reports", "postgresql", "s3")
+LONGEST_FILES = ("test_life", "test_unattended", "test_dask", "test_registry_crash")
+
+NOT_TESTED = "not tested here: "
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests, and keep those of one fixture together."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST_FILES)
+    for item in items:
+        for fixture in SHARED_FIXTURES:
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(fixture))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Name at the very end what this machine could not test, and the command that installs what it takes."""
+    yield
+    skipped = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    missing = [reason.partition(NOT_TESTED)[2] for reason in skipped if NOT_TESTED in reason]
+    if missing:
+        terminalreporter.section("not tested on this machine", yellow=True)
+        for reason in sorted(set(missing)):
+            terminalreporter.write_line(f"{reason} ({missing.count(reason)} tests)")
+
+
+def lacks(what: str, packages: str) -> NoReturn:
+    """End a test that needs packages of Debian which this machine does not have; CI has them, or fails."""
+    reason = f"{NOT_TESTED}{what}. Install: apt-get install -y {packages}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 @dataclass(frozen=True)
@@ -57,6 +104,7 @@ class Project:
 
 
 Bake = Callable[..., Project]
+Once = Callable[[str, Callable[[Path], object]], Path]
 
 
 def combinations(*names: str) -> list[Any]:
@@ -106,16 +154,43 @@ def clean_environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Fill folders that every process of this test run uses: the first one makes it, the others wait for it."""
+    temporary = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        temporary = temporary.parent
+    shared = temporary / "shared"
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, made = shared / name, shared / f"{name}.made"
+        shared.mkdir(exist_ok=True)
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def template(once: Once) -> Path:
     """Copy what git would clone, changes not yet committed included, caches and the like left out."""
-    copy = tmp_path_factory.mktemp("template") / TEMPLATE.name
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE).stdout
-    for name in filter(None, listed.split("\0")):
-        source, target = TEMPLATE / name, copy / name
-        if source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    return copy
+
+    def copy(folder: Path) -> None:
+        listed = run(
+            "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE
+        ).stdout
+        for name in filter(None, listed.split("\0")):
+            source, target = TEMPLATE / name, folder / TEMPLATE.name / name
+            if source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target, follow_symlinks=False)
+
+    return once("template", copy) / TEMPLATE.name
 
 
 @pytest.fixture(scope="session")
@@ -128,17 +203,18 @@ def cookiecutter_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bake(template: Path, cookiecutter_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
+def bake(template: Path, cookiecutter_config: Path, once: Once) -> Bake:
     """Render with answers; the same answers give the same folder, so a test must not write into it."""
-    cache: dict[frozenset[tuple[str, str]], Project] = {}
 
     def bake(**answers: str) -> Project:
         if unknown := answers.keys() - PROMPTS.keys():
             raise KeyError(f"no such prompts: {sorted(unknown)}")
-        key = frozenset(answers.items())
-        if key not in cache:
-            cache[key] = render(template, tmp_path_factory.mktemp("render"), cookiecutter_config, answers)
-        return cache[key]
+        digest = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
+        folder = once(
+            f"render-{digest}", lambda folder: render(template, folder, cookiecutter_config, answers)
+        )
+        (path,) = folder.iterdir()
+        return project_in(path)
 
     return bake
 
@@ -152,8 +228,13 @@ def render(template: Path, folder: Path, config: Path, answers: Mapping[str, str
         output_dir=str(folder),
         config_file=str(config),
     )
-    (source,) = (child for child in (Path(path) / "src").iterdir() if child.is_dir())
-    return Project(Path(path), Path(path).name, source.name)
+    return project_in(Path(path))
+
+
+def project_in(path: Path) -> Project:
+    """Return the rendered project of a folder."""
+    (source,) = (child for child in (path / "src").iterdir() if child.is_dir())
+    return Project(path, path.name, source.name)
 
 
 @pytest.fixture
@@ -164,39 +245,32 @@ def own_copy(tmp_path: Path, bake: Bake) -> Bake:
         project = bake(**answers)
         path = tmp_path / project.slug
         shutil.copytree(project.path, path)
-        return Project(path, project.slug, project.package)
+        return project_in(path)
 
     return own_copy
 
 
 @pytest.fixture(scope="session")
-def environment(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def environment(bake: Bake, once: Once) -> Path:
     """Install the render's lock once; return the environment's folder of commands.
 
     No render is installed: `PYTHONPATH` says which one is meant.
     """
-    folder = tmp_path_factory.mktemp("environment") / ".venv"
-    lock = bake().path / "requirements.lock"
-    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
-    run(
-        *("uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python", "--require-hashes"),
-        *("-r", lock),
-        cwd=lock.parent,
-        timeout=600,
-    )
-    return folder / "bin"
+    return once("environment", lambda folder: install(bake().path / "requirements.lock", folder)) / "bin"
 
 
 @pytest.fixture(scope="session")
-def extras(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def extras(bake: Bake, once: Once) -> Path:
     """Install the render's lock with every extra once; return the environment's Python."""
-    folder = tmp_path_factory.mktemp("extras") / ".venv"
     lock = bake().path / "requirements-extras.lock"
-    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=lock.parent)
-    python = folder / "bin" / "python"
-    install = ("uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", lock)
-    run(*install, cwd=lock.parent, timeout=600)
-    return python
+    return once("extras", lambda folder: install(lock, folder)) / "bin" / "python"
+
+
+def install(lock: Path, folder: Path) -> None:
+    """Make an environment of what the lock names."""
+    run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, folder, cwd=lock.parent)
+    command = ("uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python", "--require-hashes")
+    run(*command, "-r", lock, cwd=lock.parent, timeout=600)
 
 
 @dataclass(frozen=True)
@@ -256,7 +330,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run one Prefect server for all tests."""
+    """Run one Prefect server for all tests of this process."""
     with serving(environment, tmp_path_factory.mktemp("prefect")) as server:
         yield server
 
@@ -374,7 +448,7 @@ def postgresql() -> Iterator[PostgreSQL]:
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     commands = next((folder for folder in found if (folder / "initdb").exists()), None)
     if commands is None:
-        pytest.skip("PostgreSQL IS NOT INSTALLED: nothing is tested with it (apt-get install postgresql)")
+        lacks("tables and a Prefect server in PostgreSQL", "postgresql")
     user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     if user:

@@ -8,7 +8,7 @@ import pytest
 from cookiecutter.exceptions import CookiecutterException
 from jinja2 import TemplateError
 
-from .conftest import Bake, run
+from .conftest import Bake, render, run
 from .test_hooks import GOOD, pre
 
 FREE_TEXT = ("project_name", "description", "author_name", "data_source", "target_column")
@@ -105,12 +105,11 @@ def test_a_name_or_number_is_never_free_text(text: str, prompt: str) -> None:
     assert any(error.startswith(prompt) for error in errors)
 
 
-def test_refused_answers_leave_no_project(
-    bake: Bake, capfd: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    refusal(bake, capfd, project_slug="refused", schedule="never")
+def test_refused_answers_leave_no_project(template: Path, cookiecutter_config: Path, tmp_path: Path) -> None:
+    with pytest.raises(CookiecutterException):
+        render(template, tmp_path, cookiecutter_config, {"project_slug": "refused", "schedule": "never"})
 
-    assert list(tmp_path_factory.getbasetemp().rglob("refused")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

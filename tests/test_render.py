@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Project, one_choice_each, run
+from .conftest import CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, Project, one_choice_each, run
 
 ALWAYS = {
     ".env.example",
@@ -80,7 +80,8 @@ def test_exactly_the_files_of_the_answers(bake: Bake, template: Path, answers: d
     expected = ALWAYS | set().union(*(BY_ANSWER.get(item, set()) for item in given.items()))
     package = template / RENDERED / "src" / "<<cookiecutter.package_name>>"
     expected |= {f"src/{project.package}/{path.relative_to(package)}" for path in package.rglob("*.*")}
-    expected |= {f"tests/{path.name}" for path in (template / RENDERED / "tests").iterdir()}
+    tests = template / RENDERED / "tests"
+    expected |= {f"tests/{path.relative_to(tests)}" for path in tests.rglob("*.*")}
 
     assert project.files() == expected
 
@@ -138,9 +139,10 @@ def test_lint_and_format_find_nothing(bake: Bake, environment: Path, answers: di
     run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
 
 
+@pytest.mark.xdist_group("mypy")  # the second run knows the libraries already
 @pytest.mark.parametrize("answers", [{}, OTHER], ids=["defaults", "every text answered"])
-def test_types_are_right(bake: Bake, environment: Path, tmp_path: Path, answers: dict[str, str]) -> None:
-    cache = {"MYPY_CACHE_DIR": str(tmp_path)}
+def test_types_are_right(bake: Bake, environment: Path, once: Once, answers: dict[str, str]) -> None:
+    cache = {"MYPY_CACHE_DIR": str(once("mypy", lambda folder: None))}
 
     run(environment / "mypy", cwd=bake(**answers).path, environment=cache)
 
@@ -417,12 +419,12 @@ def test_every_target_of_make_is_in_the_help_and_the_documents(template: Path, b
         (template / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")
     )
     for folder, text in ((template, documents), (bake().path, (bake().path / "README.md").read_text())):
-        targets = set(re.findall(r"^([a-z]+):", (folder / "Makefile").read_text(), flags=re.MULTILINE)) - {
+        targets = set(re.findall(r"^([a-z-]+):", (folder / "Makefile").read_text(), flags=re.MULTILINE)) - {
             "help"
         }
         shown = run("make", "help", cwd=folder).stdout
 
         assert targets
-        assert targets == set(re.findall(r"^  make ([a-z]+)", shown, flags=re.MULTILINE)) - {"help"}
-        missing = {target for target in targets if not re.search(rf"\bmake ([a-z]+ )*{target}\b", text)}
+        assert targets == set(re.findall(r"^  make ([a-z-]+)", shown, flags=re.MULTILINE)) - {"help"}
+        missing = {target for target in targets if not re.search(rf"\bmake ([a-z-]+ )*{target}\b", text)}
         assert missing <= {"setup"}

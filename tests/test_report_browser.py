@@ -11,7 +11,7 @@ import pytest
 from axe_core_python.selenium import Axe
 from selenium import webdriver
 
-from .conftest import Bake, Project, Runner, Server
+from .conftest import Bake, Project, Runner, Server, lacks, project_in
 from .test_execution import write_table
 
 PHONE, DESK = 390, 1280
@@ -68,7 +68,7 @@ def reports(
         project = bake(**answers)
         path = tmp_path_factory.mktemp("reports") / project.slug
         shutil.copytree(project.path, path)
-        return Project(path, project.slug, project.package)
+        return project_in(path)
 
     def retrain(project: Project, verdict: str, *sections: str, **settings: str) -> Report:
         facts = runner.command(project, "retrain", "--json", **settings)
@@ -114,7 +114,7 @@ def reports(
 def browser() -> Iterator[webdriver.Chrome]:
     """Start Debian's Chromium once, without a window."""
     if not (BROWSER and DRIVER):
-        pytest.skip("THE REPORT IS NOT TESTED: chromium and chromium-driver are not installed (see .ci/run)")
+        lacks("reports in a browser", "chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
     for argument in (

@@ -80,6 +80,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     }
     log = home / "server.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command.append("--no-services")  # schedules and late runs are the template's tests
     with log.open("w") as output:
         process = subprocess.Popen(command, env=os.environ | environment, stdout=output, stderr=output)
     try:
