@@ -98,6 +98,17 @@ def test_nothing_unrendered_is_left(bake: Bake, answers: dict[str, str]) -> None
         assert not re.search(r"<<|>>|<%|%>|<#|#>|cookiecutter\.", name + text), name
 
 
+def test_links_between_files_lead_somewhere(template: Path) -> None:
+    dead = [
+        f"{page.relative_to(template)}: {link}"
+        for page in template.rglob("*.md")
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in link and not (page.parent / link).exists()
+    ]
+
+    assert not dead
+
+
 def test_marks_stand_in_the_template_only_as_marks(template: Path) -> None:
     """A here-document or a shift would be taken for a mark; modules have no marks at all."""
     mark = re.compile(r"<< ?cookiecutter\.[a-z_]+( ?\| ?[a-z]+)? ?>>|<% (if [^%]*|else|endif) %>")

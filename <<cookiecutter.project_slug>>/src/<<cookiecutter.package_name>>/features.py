@@ -10,8 +10,9 @@ import pandas as pd
 def label(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows to learn from, with the target column.
 
-    Called in training only. The place to derive the target from other columns and to drop rows; columns that are
-    known only afterwards, and would give the target away, must go here too.
+    Called where the target is known: in training, and when the monitor flow compares labels with predictions.
+    Derive the target from other columns here, and drop rows; also drop columns that are known only afterwards and
+    would give the target away.
 
     Args:
         frame: The table as the source has it.

@@ -91,7 +91,7 @@ class History:
 
 
 def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
-    """Tell whether the latest windows of one champion ask for a retrain, see `drift.should_fire`."""
+    """Tell whether the latest windows of one champion ask for a retrain, see `should_fire`."""
     return should_fire([window.violates for window in windows], settings=settings.monitor)
 
 

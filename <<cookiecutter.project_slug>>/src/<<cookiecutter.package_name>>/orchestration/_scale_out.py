@@ -79,8 +79,8 @@ class TrainingPart:
     Attributes:
         X: The inputs, n rows.
         y: Shape (n,), the truth.
-        groups: Shape (n,), see splitting.group_codes.
-        times: Shape (n,), see splitting.times.
+        groups: Shape (n,), see `data.group_codes`.
+        times: Shape (n,), see `data.times`.
     """
 
     X: pd.DataFrame

@@ -33,7 +33,7 @@ class Facts:
         champion_predictions: Of the same n rows.
         comparable: Shape (n,), the rows that the champion was not trained on; None for all.
         held: The versions on hold, each with the reason.
-        profile: Of the training inputs, see drift.learn_profile.
+        profile: Of the training inputs, see `monitoring.learn_profile`.
         drift: The training inputs held against the champion's profile.
         slices: Columns of the holdout to break the score down by; None chooses those of few values.
         run: The name of the run.

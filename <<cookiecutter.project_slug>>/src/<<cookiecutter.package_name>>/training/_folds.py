@@ -45,8 +45,8 @@ def cross_validate_score(
         problem_type: Which metrics fit.
         seed: Draws the folds.
         folds: At most; fewer where a class or the groups do not suffice.
-        groups: Shape (n,), see splitting.group_codes.
-        times: Shape (n,), see splitting.times; takes precedence over groups.
+        groups: Shape (n,), see `data.group_codes`.
+        times: Shape (n,), see `data.times`; takes precedence over groups.
         threads: How many threads each fit may use; set it when several run side by side.
 
     Raises:
