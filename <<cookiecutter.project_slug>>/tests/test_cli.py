@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -112,12 +113,33 @@ def test_scores_of_different_metrics_are_not_compared(settings: Settings, run: R
     assert "oldest first" not in output
 
 
+def test_list_says_that_there_is_nothing_yet(settings: Settings, run: Run) -> None:
+    code, output, _ = run("registry", "list")
+
+    assert code == 0
+    assert "no version yet" in output
+    assert json.loads(run("registry", "list", "--json")[1]) == []
+
+
+def test_list_shows_whole_versions_in_a_narrow_terminal(
+    settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = retrain()["version"]
+    monkeypatch.setenv("COLUMNS", "40")
+
+    output = run("registry", "list")[1]
+
+    assert re.search(rf"│ {version} │ \S.*promoted.*champion", output)
+    assert "…" not in output
+
+
 def test_explain_gives_the_reason_and_every_criterion(settings: Settings, run: Run) -> None:
     first, second = retrain(), retrain()
 
     assert second["reason"] in run("registry", "explain")[1]
     text = run("registry", "explain", first["version"], "--markdown")[1]
-    assert first["reason"] in text
+    assert text.splitlines()[:3] == [f"### {first['version']}", "", first["reason"]]
+    assert all(line.startswith("- ") for line in text.splitlines()[4:])
     record = json.loads(run("registry", "explain", "--json")[1])
     assert "improvement" in {criterion["name"] for criterion in record["decision"]["criteria"]}
 

@@ -144,6 +144,9 @@ def list_versions(*, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(facts)
         return
+    if not facts:
+        _print("There is no version yet: `retrain` trains the first one.")
+        return
     from rich.table import Table
 
     table = Table("version", "metric", "score", "", "verdict", "now")
@@ -201,7 +204,10 @@ def explain(
     if record.version in registry.held():
         text += f"\n  On hold: a challenger must be better than it too; `registry release {record.version}` lifts it."
     if markdown:
-        print(f"### {record.version}\n\n{text}")
+        from .reporting import escaped
+
+        reason, *lines = map(escaped, text.splitlines())
+        print("\n".join([f"### {record.version}\n\n{reason}\n", *(f"- {line}" for line in lines)]))
     else:
         _print(f"{record.version} {text}")
 
@@ -342,8 +348,12 @@ def _print(content: Any) -> None:
     from rich.console import Console
 
     # No markup: a column of the user's may be called [red].
-    # Text is never broken: a path can be copied then.
-    Console(highlight=False, markup=False).print(content, soft_wrap=isinstance(content, str))
+    # Nothing is broken or cut, however narrow the terminal: a path or a version can be copied then.
+    console = Console(highlight=False, markup=False)
+    if not isinstance(content, str):
+        whole = console.measure(content, options=console.options.update(max_width=1000)).maximum
+        console.width = max(console.width, whole)
+    console.print(content, soft_wrap=isinstance(content, str))
 
 
 def _print_json(facts: Any) -> None:

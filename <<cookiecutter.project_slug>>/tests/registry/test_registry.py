@@ -340,6 +340,24 @@ def test_a_damaged_decision_is_named(registry: Registry, damage: str, number: in
             assert registry.champion() == versions[1]
 
 
+def test_a_stray_decision_is_one_problem_found_at_once(registry: Registry) -> None:
+    decide(registry)
+    path = registry.store.root / "decisions" / "999999.json"
+    shutil.copy(path.with_name("000001.json"), path)
+    read = registry.store.read
+    keys: list[str] = []
+    registry.store.read = lambda key: keys.append(key) or read(key)
+
+    gap, copy = errors(registry)
+
+    assert "000002.json is missing, and every decision after it up to 999998" in gap
+    assert "delete models/decisions/999999.json" in gap
+    assert "999999.json is a copy of decision 1" in copy
+    assert len(keys) < 20
+    path.unlink()
+    assert errors(registry) == []
+
+
 def test_a_damaged_description_is_reported_and_written_anew(registry: Registry) -> None:
     version = decide(registry)
     path = registry.store.root / "production_metrics.json"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import permutation_importance as reference
 from sklearn.linear_model import LinearRegression
@@ -26,8 +27,9 @@ from << cookiecutter.package_name >>.gate import METRICS, Champion, decide
 from << cookiecutter.package_name >>.gate._predictions import predict
 from << cookiecutter.package_name >>.monitoring import _drift
 from << cookiecutter.package_name >>.registry._records import Record, Version
-from << cookiecutter.package_name >>.reporting import Facts, sections
+from << cookiecutter.package_name >>.reporting import Facts, escaped, sections
 from << cookiecutter.package_name >>.reporting._charts import Chart, Series, draw
+from << cookiecutter.package_name >>.reporting._document import Section
 from << cookiecutter.package_name >>.reporting._history import history
 from << cookiecutter.package_name >>.reporting._importance import ROWS, permutation_importance
 from << cookiecutter.package_name >>.reporting._pictures import sizes
@@ -245,6 +247,37 @@ def test_a_name_of_the_table_is_text_and_breaks_no_table() -> None:
     named = [row for row in rows_of_card(markdown) if row[0] == HOSTILE]
     assert len(named) == 2  # what it goes by, data
     assert [row for row in rows_of_page(html) if row[0] == HOSTILE] == named
+
+
+MARKUP = [
+    "# no heading",
+    "- no item",
+    "1. no item",
+    "---",
+    "> no quote",
+    "`c`",
+    "*b* _i_ ~s~ [a](b) $m$",
+    "<b>",
+    "&amp;",
+    "a|b",
+]
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_no_text_is_markup_in_markdown(text: str) -> None:
+    html = MarkdownIt("js-default").render(escaped(text))
+
+    assert html == f"<p>{markup.escape(text, quote=False)}</p>\n"
+
+
+def test_no_text_of_the_card_ends_its_heading_or_its_code() -> None:
+    facts = replace(classified(), project="a\n# b *c*")
+    parts = [Section("s", "t *t*", code="x\n```\n# y")]
+    html = MarkdownIt().render(card(facts, parts))
+
+    assert f"a # b *c* {facts.version.id}</h1>" in html
+    assert "<h2>t *t*</h2>" in html
+    assert "<code>x\n```\n# y\n</code>" in html
 
 
 def test_importance_names_the_column_that_tells_and_agrees_with_scikit_learn() -> None:

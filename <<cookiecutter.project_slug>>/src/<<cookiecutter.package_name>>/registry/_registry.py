@@ -345,7 +345,10 @@ class Registry:
         problems: list[Problem] = []
         log: list[Record] = []
         pointer, files = self._pointer(), self._files()
-        for number in range(1, max(self._numbers(), default=0) + 1):
+        numbers = self._numbers()
+        for earlier, number in zip([0, *numbers], numbers, strict=False):
+            if number > earlier + 1:
+                problems.append(self._gap(earlier + 1, number - 1))
             with _collected(problems):
                 record = self._record(number)
                 before = log[-1] if log and log[-1].sequence == number - 1 else None
@@ -378,6 +381,15 @@ class Registry:
                     where, "is not what the decisions say", "Delete it: the next command writes it."
                 )
         return problems
+
+    def _gap(self, first: int, last: int) -> Problem:
+        """Return the problem of decisions that are missing, one for all of them."""
+        where, fix = self.store.where(_decision_key(first)), f"{RESTORE}."
+        if first == last:
+            return Problem("error", where, "is missing", fix)
+        stray = self.store.where(_decision_key(last + 1))
+        fix = f"{RESTORE}; if nobody made decision {last + 1}, delete {stray}."
+        return Problem("error", where, f"is missing, and every decision after it up to {last}", fix)
 
     def catch_up(self) -> None:
         """Write the description of the champion that a process died before writing."""

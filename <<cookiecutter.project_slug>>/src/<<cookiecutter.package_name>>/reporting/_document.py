@@ -1,6 +1,7 @@
 """A document in parts, made into one HTML page that needs no network, or into Markdown: tables, pictures, text."""
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,7 +162,14 @@ def markdown_table(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    text = text.replace("&", "&amp;")
-    for special in "\\`*_|[]~":
-        text = text.replace(special, f"\\{special}")
-    return " ".join(text.replace("<", "&lt;").split())
+    """Return the text on one line of Markdown, where nothing of it is markup: a column may have any name."""
+    text = " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    text = re.sub(r"[\\`*_|\[\]~$]", r"\\\g<0>", text)
+    # At the beginning of a line these make a heading, a list or a line across.
+    return re.sub(r"^(\d*)([#+=.)-]+)(?=\s|$)", r"\1\\\2", text)
+
+
+def fenced(code: str) -> str:
+    """Return a block of code that no line of it ends early."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
+    return f"{fence}\n{code}\n{fence}"

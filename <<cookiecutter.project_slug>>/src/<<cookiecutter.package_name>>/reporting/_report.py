@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ._document import Gauge, Mark, Section, Tile, escaped, markdown_table, moment, render, sentence
+from ._document import Gauge, Mark, Section, Tile, escaped, fenced, markdown_table, moment, render, sentence
 from ._facts import Facts
 from ._sections import by_class, difference, number, shown
 
@@ -42,15 +42,15 @@ def card(facts: Facts, parts: Sequence[Section]) -> str:
     """Return the report as Markdown, the model card of the version: the same facts without the pictures."""
     _, headline = HEADLINES[facts.decision.verdict]
     lines = [
-        f"# {headline}: {facts.project} {facts.version.id}",
+        f"# {headline}: {escaped(facts.project)} {facts.version.id}",
         escaped(facts.decision.reason),
         "\n".join(f"- {escaped(tile.label)}: **{escaped(tile.value)}**" for tile in _tiles(facts)),
     ]
     for section in parts:
-        lines.append(f"## {section.title}")
+        lines.append(f"## {escaped(section.title)}")
         lines += map(escaped, section.texts)
         lines += map(markdown_table, section.tables)
-        lines += [f"```\n{section.code}\n```"] if section.code else []
+        lines += [fenced(section.code)] if section.code else []
         lines += map(escaped, section.notes)
     return "\n\n".join(lines) + "\n"
 
