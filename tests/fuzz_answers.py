@@ -121,11 +121,12 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
 
-def outcome(numbers: Iterable[int], folder: Path, python: str | Path) -> Outcome:
+def outcome(numbers: Iterable[int], template: Path, folder: Path, python: str | Path) -> Outcome:
     """Render the sets of these numbers below the folder, and check what is rendered.
 
     Args:
         numbers: Of the sets.
+        template: What is rendered.
         folder: Empty, or not there yet.
         python: Of the environment of a rendered project.
     """
@@ -141,7 +142,7 @@ def outcome(numbers: Iterable[int], folder: Path, python: str | Path) -> Outcome
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
                     path = cookiecutter(
-                        *(str(TEMPLATE), None, True, answers(number)),
+                        *(str(template), None, True, answers(number)),
                         output_dir=str(place),
                         config_file=str(config),
                     )

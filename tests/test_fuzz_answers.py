@@ -13,9 +13,9 @@ BATCH = SETS // 10
 
 @pytest.mark.parametrize("first", range(0, SETS, BATCH))
 def test_a_set_of_answers_is_refused_or_renders_a_project_that_holds(
-    first: int, extras: Path, tmp_path: Path
+    template: Path, extras: Path, tmp_path: Path, first: int
 ) -> None:
-    found = outcome(range(first, first + BATCH), tmp_path / "sets", extras)
+    found = outcome(range(first, first + BATCH), template, tmp_path / "sets", extras)
 
     assert found.wrong == []
-    assert min(len(found.rendered), len(found.refused)) > 0
+    assert found.rendered

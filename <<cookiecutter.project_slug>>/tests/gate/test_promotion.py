@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from << cookiecutter.package_name >>.gate import METRICS, Champion, Decision, Predictions, Rival, confirm, decide
+from << cookiecutter.package_name >>.gate import (
+    METRICS,
+    Champion,
+    Decision,
+    Predictions,
+    Rival,
+    confirm,
+    decide,
+)
 from << cookiecutter.package_name >>.settings import GateSettings
 
 ROWS = 400
