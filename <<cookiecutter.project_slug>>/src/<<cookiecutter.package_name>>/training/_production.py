@@ -1,0 +1,156 @@
+"""The model in production as other code uses it: loaded once, verified, replaced when the registry names another."""
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from .. import data
+from ..errors import DataError, ProjectError, RegistryError
+from ..gate import Predictions, predict
+from ..registry import Registry, Version, open_registry
+from ..settings import get_settings
+
+CHECK_SECONDS = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted pipeline, and what it takes as its input."""
+
+    pipeline: Any
+    schema: data.Schema | None
+
+    def predict(self, rows: pd.DataFrame) -> Predictions:
+        """Predict rows as the table has them."""
+        settings = get_settings()
+        X = data.inputs(rows, target=settings.data.target)
+        if self.schema is not None:
+            data.check(X, self.schema)
+        return predict(self.pipeline, X, problem_type=settings.problem_type)
+
+
+def load_model(registry: Registry, version: Version) -> Model:
+    """Return the model of a version, its digest verified."""
+    schema = data.Schema.from_dict(version.schema) if version.schema else None
+    return Model(registry.load_model(version), schema)
+
+
+@dataclass(frozen=True)
+class ProductionModel:
+    """One version that is, or was, in production; what it predicts does not change when another is promoted.
+
+    Attributes:
+        version: Its id in the registry.
+        metrics: Its scores on the holdout of its training, by name.
+        model: The fitted pipeline with its contract.
+    """
+
+    version: str
+    metrics: Mapping[str, float]
+    model: Model
+
+    def predict(self, rows: pd.DataFrame) -> pd.Series:
+        """Return the predicted classes or values, shape (n,), with the index of the rows.
+
+        Args:
+            rows: n rows as the table has them, before features(); with or without the target.
+
+        Raises:
+            DataError: the rows do not fit the contract of the model.
+        """
+        return pd.Series(self.predictions(rows).labels, index=rows.index, name="prediction")
+
+    def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the probability of each class, shape (n, k), with the index of the rows and a column for each class.
+
+        Args:
+            rows: n rows as the table has them, before features(); with or without the target.
+
+        Raises:
+            DataError: the rows do not fit the contract of the model, or it gives no probabilities.
+        """
+        predictions = self.predictions(rows)
+        if predictions.probabilities is None:
+            raise DataError(f"{self.version} predicts no probabilities: use predict().")
+        return pd.DataFrame(predictions.probabilities, index=rows.index, columns=predictions.classes)
+
+    def predictions(self, rows: pd.DataFrame) -> Predictions:
+        """Return classes and probabilities together, computed once."""
+        return self.model.predict(rows)
+
+
+class Production:
+    """Keeps the model in production loaded. May be used by several threads."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Follow the champion of a registry; nothing is loaded yet."""
+        self.trouble: str | None = None
+        self._registry = registry
+        self._loaded: ProductionModel | None = None
+        self._checked = -CHECK_SECONDS
+        self._lock = threading.Lock()
+
+    @property
+    def loaded(self) -> ProductionModel | None:
+        """The model that was loaded last; None before the first."""
+        return self._loaded
+
+    def current(self) -> ProductionModel:
+        """Return the model in production, asking the registry at most once a second.
+
+        Raises:
+            RegistryError: there is none yet, or the first one cannot be loaded.
+        """
+        with self._lock:
+            if self._loaded is None or time.monotonic() >= self._checked + CHECK_SECONDS:
+                self._refresh()
+            assert self._loaded is not None
+            return self._loaded
+
+    def refresh(self) -> None:
+        """Ask the registry now. Where a new champion cannot be loaded, the one before stays, and `trouble` says why.
+
+        Raises:
+            RegistryError: there is none to stay.
+        """
+        with self._lock:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        try:
+            champion = self._registry.champion()
+            if champion is None:
+                where = self._registry.store.where("")
+                raise RegistryError(f"There is no model in production in {where} yet: run retrain first.")
+            if self._loaded is None or champion.id != self._loaded.version:
+                self._loaded = self._load(champion)
+                logger.info("%s is loaded", champion.id)
+            self.trouble = None
+        except ProjectError as error:
+            if self._loaded is None:
+                raise
+            if str(error) != self.trouble:
+                logger.warning("%s stays in use: %s", self._loaded.version, error)
+            self.trouble = str(error)
+        self._checked = time.monotonic()
+
+    def _load(self, champion: Version) -> ProductionModel:
+        return ProductionModel(champion.id, champion.metrics, load_model(self._registry, champion))
+
+
+def production_model() -> ProductionModel:
+    """Return the model in production of this process's settings, see `champion` of the package."""
+    return _production().current()
+
+
+@functools.cache
+def _production() -> Production:
+    return Production(open_registry(get_settings()))
