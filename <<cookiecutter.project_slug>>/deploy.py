@@ -19,7 +19,7 @@ from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.orchestration import (
     DRIFT_EVENT,
-    register_crash_detection,
+    register_automations,
     schedules,
 )
 from << cookiecutter.package_name >>.registry import git_commit
@@ -84,7 +84,7 @@ def main() -> None:
     for deployment in deployments():
         server.add_deployment(deployment)
         print(f"Serving {deployment.flow_name}/{deployment.name}", flush=True)
-    register_crash_detection()
+    register_automations()
     with suppress(KeyboardInterrupt):
         asyncio.run(server.start())
 

@@ -11,6 +11,7 @@ from prefect.blocks.notifications import SlackWebhook
 from pydantic import SecretStr
 
 from << cookiecutter.package_name >>.errors import ConfigurationError, ProjectError
+from << cookiecutter.package_name >>.orchestration import NotSent, deliver, trial_message
 from << cookiecutter.package_name >>.settings import get_settings
 
 
@@ -47,13 +48,9 @@ def main() -> None:
     block.save(name, overwrite=True)
     print(f"Saved the block slack-webhook/{name}.")
     try:
-        with block.raise_on_failure():
-            block.notify(subject=settings.project, body="Retraining messages will arrive here.")
-    except Exception as error:
-        # The block's own words may hold the URL, which is a secret.
-        raise ConfigurationError(
-            f"The block is saved, but the test message was not taken ({type(error).__name__}): check the URL."
-        ) from None
+        deliver(trial_message(project=settings.project), block=f"slack-webhook/{name}")
+    except NotSent as error:
+        raise ConfigurationError(f"The block is saved, but the test message was not taken: {error}") from None
     print("Sent a test message.")
 
 

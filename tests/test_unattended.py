@@ -128,14 +128,14 @@ class Unattended:
         """Return a run once it has ended."""
         return self.wait(lambda: ended(self.server, flow_run))
 
-    def become_impatient(self) -> None:
-        """Let the server take a run for dead after 10 seconds of silence instead of minutes."""
-        name = {"name": {"any_": [f"{self.project.slug}: crash detection"]}}
-        (automation,) = self.server.call("/automations/filter", {"automations": name})
-        assert automation["trigger"]["within"] == 3 * 180
-        wanted = {key: automation[key] for key in ("name", "enabled", "actions", "trigger")}
+    def become_impatient(self, automation: str, *, after: int) -> None:
+        """Let the server wait 10 seconds instead of `after`, which is what was registered."""
+        name = {"name": {"any_": [f"{self.project.slug}: {automation}"]}}
+        (found,) = self.wait(lambda: self.server.call("/automations/filter", {"automations": name}))
+        assert found["trigger"]["within"] == after
+        wanted = {key: found[key] for key in ("name", "enabled", "actions", "trigger")}
         wanted["trigger"]["within"] = 10
-        self.server.call(f"/automations/{automation['id']}", wanted, method="PUT")
+        self.server.call(f"/automations/{found['id']}", wanted, method="PUT")
 
     def heartbeat(self, flow_run: str) -> None:
         """Wait until the server has heard of a run, a moment after its start: before that it misses nothing."""
@@ -232,6 +232,8 @@ def test_deploy_py_keeps_its_schedule_never_overlaps_and_says_what_it_cuts_short
             "CANCELLED",
             "Deployment concurrency limit reached.",
         )
+        collision = "served: retrain cancelled, another run is at work"
+        life.wait(lambda: collision in [payload["title"] for payload in life.receiver.payloads])
         assert life.end(first["id"])["state_type"] == "COMPLETED", life.log.read_text()
         version = champion(life.project)["version"]
         assert f"In production: {version}" in life.message(f"{version} promoted")
@@ -284,15 +286,16 @@ def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(u
         assert f"In production: {version}" in said
         life.assert_untouched(models)
 
-        life.become_impatient()
+        life.become_impatient("crash detection", after=3 * 180)
+        life.become_impatient("unreported failures", after=60)
         life.hold()
         left = run_of(life.server, deployment)
         life.held()
         life.heartbeat(left)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
-        assert life.end(left)["state"]["message"] == "Its heartbeats stopped."
-        assert "no heartbeat for 9 minutes" in life.message("retrain crashed")
+        assert life.end(left)["state"]["message"].startswith("No heartbeat for 9 minutes")
+        assert "No heartbeat for 9 minutes" in life.message("retrain crashed")
         life.assert_untouched(models)
 
     with life.process(*worker) as process:
@@ -306,6 +309,18 @@ def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(u
         assert f"In production: {version}" in life.message("retrain crashed")
     life.assert_untouched(models)
     life.assert_secret_is_kept()
+
+
+def test_the_server_tells_of_a_run_whose_code_cannot_be_imported(unattended: Any) -> None:
+    life = unattended("unimportable")
+    with life.process("python", "deploy.py", SCHEDULE__CRON=""):
+        deployment = life.deployment()
+        life.become_impatient("unreported failures", after=60)
+        (life.project.source / "features.py").write_text("def label(frame:\n")
+
+        assert life.end(run_of(life.server, deployment))["state_type"] == "CRASHED"
+
+        assert "exited with" in life.message("retrain crashed")
 
 
 def shifted(row: int) -> float:

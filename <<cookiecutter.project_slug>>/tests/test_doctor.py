@@ -14,7 +14,7 @@ from << cookiecutter.package_name >> import doctor
 from << cookiecutter.package_name >>.flows import retrain
 from << cookiecutter.package_name >>.orchestration import (
     prepare_deployment,
-    register_crash_detection,
+    register_automations,
     schedules,
 )
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
@@ -35,7 +35,7 @@ def healthy(
     wanted = schedules(settings.schedule)
     retrain.to_deployment(name=settings.project, schedules=wanted, paused=False).apply()
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
-        register_crash_detection()
+        register_automations()
     with httpx.Client(base_url=prefect_api, timeout=30) as client:
         # Asking for work, as a runner does, is what makes a deployment ready, a moment after the answer.
         name = deployment(client, settings)
@@ -165,4 +165,4 @@ def test_nobody_who_ends_a_run_that_was_killed(
     settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}PROJECT", "unwatched")
-    assert "stays Running" in found("crash detection").found
+    assert "stays Running" in found("automations").found

@@ -101,11 +101,15 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
 
 
 @app.command
-def doctor(*, as_json: AsJson = False) -> None:
+def doctor(
+    *,
+    send: Annotated[bool, Parameter(negative="", help="Also send a test message to the team.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check settings, data, registry, server, deployment and messages; ends with 2 on an error, 1 on a warning."""
     from .doctor import examine
 
-    checks = examine()
+    checks = examine(send=send)
     if as_json:
         _print_json([vars(check) for check in checks])
     else:

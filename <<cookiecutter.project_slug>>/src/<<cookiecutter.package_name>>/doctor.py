@@ -30,19 +30,41 @@ class Check:
     fix: str = ""
 
 
-def examine() -> list[Check]:
-    """Run every check; one that cannot be made because an earlier one failed is left out."""
+def examine(*, send: bool = False) -> list[Check]:
+    """Run every check; one that cannot be made because an earlier one failed is left out.
+
+    Args:
+        send: Also send a test message, the way that failures are reported.
+    """
+    test_message = [_send_test_message()] if send else []
     try:
         settings = load_settings()
     except ProjectError as error:
-        return [Check("settings", "error", str(error), "correct config.toml or the environment variable")]
+        fix = "correct config.toml or the environment variable"
+        return [Check("settings", "error", str(error), fix), *test_message]
     checks = [Check("settings", "ok", f"{settings.problem_type}, target {settings.data.target!r}")]
     checks.append(_guarded("data source", lambda: _check_source(settings)))
     checks += _check_registry(settings)
     checks.append(_guarded("disk space", lambda: _check_disk(settings)))
     checks.append(_guarded("lock", lambda: _check_lock(settings.root / "requirements.lock")))
     checks += _check_api(settings)
-    return checks
+    return checks + test_message
+
+
+def _send_test_message() -> Check:
+    """Send a message exactly as a failed run does: its block is found even where settings are broken."""
+    from .orchestration import NotSent, deliver, recipient, trial_message
+
+    project, block = recipient()
+    if not block:
+        return Check(
+            "test message", "error", "no block is set: nobody is notified", "set notifications.block"
+        )
+    try:
+        deliver(trial_message(project=project), block=block)
+    except NotSent as error:
+        return Check("test message", "error", str(error), "python setup_slack.py")
+    return Check("test message", "ok", f"{block} took it: see that it arrived")
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
@@ -136,7 +158,7 @@ def _check_api(settings: Settings) -> Iterator[Check]:
         yield _check_version(str(server))
         yield from _check_deployment(client, settings)
         yield from _check_schedules(client, settings)
-        yield _check_crash_detection(client, settings)
+        yield _check_automations(client, settings)
         yield _check_block(client, settings.notifications.block)
 
 
@@ -209,18 +231,25 @@ def _schedule_text(registered: dict[str, Any]) -> str:
     return f"{spelled} in {registered['timezone']}"
 
 
-def _check_crash_detection(client: Any, settings: Settings) -> Check:
-    name = f"{settings.project}: crash detection"
-    answer = client.post("/automations/filter", json={"automations": {"name": {"any_": [name]}}})
-    automations = answer.json() if answer.status_code == 200 else []
-    if not any(automation["enabled"] for automation in automations):
+def _check_automations(client: Any, settings: Settings) -> Check:
+    """Check what the server watches: heartbeats, and with a block also failures, collisions and lateness."""
+    wanted = ["crash detection"]
+    if settings.notifications.block:
+        wanted += ["unreported failures", "collisions", "late runs"]
+    names = [f"{settings.project}: {name}" for name in wanted]
+    answer = client.post("/automations/filter", json={"automations": {"name": {"any_": names}}})
+    enabled = {one["name"]: one["enabled"] for one in (answer.json() if answer.status_code == 200 else [])}
+    if disabled := [name for name, on in enabled.items() if not on]:
+        found = f"disabled: {', '.join(disabled)}"
+        fix = "; ".join(f"prefect automation resume '{name}'" for name in disabled)
+        return Check("automations", "error", found, fix)
+    if names[0] not in enabled:
         found = "none: a run that is killed together with its runner stays Running, and keeps the next from starting"
-        return Check("crash detection", "warning", found, "make deploy, or prefect deploy --all")
-    told = any(action["type"] == "send-notification" for one in automations for action in one["actions"])
-    if settings.notifications.block and not told:
-        found = "sends no message: the block was not there when it was registered"
-        return Check("crash detection", "warning", found, "save the block, then deploy again")
-    return Check("crash detection", "ok", "registered")
+        return Check("automations", "warning", found, "make deploy, or prefect deploy --all")
+    if missing := [name for name in names if name not in enabled]:
+        found = f"not registered: {', '.join(missing)}; the notification block was not there"
+        return Check("automations", "warning", found, "save the block, then deploy again")
+    return Check("automations", "ok", f"{len(enabled)} enabled")
 
 
 def _check_block(client: Any, block: str | None) -> Check:

@@ -8,6 +8,8 @@ what config.toml says: with `CHURN_SCHEDULE__CRON=` there is no cron.
 import datetime
 import functools
 import importlib.util
+import os
+import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -358,6 +360,30 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _name(location: tuple[int | str, ...]) -> str:
     return ".".join(map(str, location)) or "settings"
+
+
+def read_leniently(name: str) -> str | None:
+    """Return one setting that is text, such as `notifications.block`, even where another setting is broken.
+
+    Messages about a failure depend on it: config.toml may be what broke.
+    """
+    variable = ENV_PREFIX + name.replace(".", "__").upper()
+    for found, value in os.environ.items():
+        if found.upper() == variable:
+            return value or None
+    try:
+        text = CONFIG_FILE.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    section = ""
+    for line in text.splitlines():
+        if heading := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            section = f"{heading[1]}."
+        elif (entry := re.match(r"""\s*([\w.-]+)\s*=\s*(["'])(.*?)\2""", line)) and section + entry[
+            1
+        ] == name:
+            return entry[3] or None
+    return None
 
 
 @functools.cache

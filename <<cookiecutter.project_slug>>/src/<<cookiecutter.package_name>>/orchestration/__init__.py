@@ -5,10 +5,10 @@ Out:   what flows.py puts together: fetched tables, decisions, predictions, wind
 Never: holds logic that a room without Prefect could hold; hides one failure behind another.
 """
 
-from ._automations import register_crash_detection
+from ._automations import register_automations
 from ._common import fetch, notify_outcome, settings_of_run, source_of_run
 from ._deployment import prepare_deployment, schedules
-from ._messages import by_hand_message, send
+from ._messages import NotSent, by_hand_message, deliver, recipient, send, trial_message
 from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
 from ._retrain import (
     choose_estimator,
@@ -29,10 +29,12 @@ from ._score import score_batches
 __all__ = [
     "DRIFT_EVENT",
     "ChosenRunner",
+    "NotSent",
     "by_hand_message",
     "check_drift",
     "choose_estimator",
     "compare_with_production",
+    "deliver",
     "evaluate",
     "fetch",
     "notify",
@@ -40,8 +42,9 @@ __all__ = [
     "prepare_deployment",
     "preprocess",
     "publish",
+    "recipient",
     "record",
-    "register_crash_detection",
+    "register_automations",
     "save",
     "schedules",
     "score_batches",
@@ -51,5 +54,6 @@ __all__ = [
     "source_of_run",
     "split",
     "train",
+    "trial_message",
     "trigger_retrain",
 ]

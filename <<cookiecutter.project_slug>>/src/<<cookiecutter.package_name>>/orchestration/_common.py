@@ -25,9 +25,10 @@ from ..data import SourceUnavailable
 from ..errors import ProjectError, RegistryError
 from ..registry import Version, open_registry
 from ..settings import PACKAGE, Settings, get_settings, load_settings
-from . import _messages
+from . import _automations, _messages
 
 PROFILE = "profile.json"
+REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
 
 
 class _PlainErrors(logging.Filter):
@@ -114,14 +115,13 @@ def champion_of(settings: Settings) -> Version:
 
 
 def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Tell the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner, by name."""
-    try:
-        settings = get_settings()
-        champion = open_registry(settings).champion()
-        in_production = f"{champion.id}" if champion else "no model yet"
-        block, project = settings.notifications.block, settings.project
-    except ProjectError as error:
-        in_production, block, project = f"cannot be told: {error}", None, PACKAGE
+    """Tell the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner, by name.
+
+    Nothing here depends on what broke: the block is found in settings that are broken elsewhere, and what is in
+    production is looked up with a time limit.
+    """
+    logger = flow_run_logger(flow_run, flow)
+    project, block = _messages.recipient()
     message = _messages.failure_message(
         project=project,
         flow=flow.name,
@@ -129,9 +129,27 @@ def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
         state="cancelled" if state.is_cancelling() else state.name or "failed",
         reason=state.message or "no reason was given",
         link=url_for(flow_run) or "",
-        champion=in_production,
+        champion=_in_production(),
     )
-    _messages.send(message, block=block, logger=flow_run_logger(flow_run, flow))
+    if _messages.send(message, block=block, logger=logger):
+        _automations.confirm_notified(flow_run, project=project)
+
+
+def _in_production() -> str:
+    """Describe the model in production; whatever goes wrong is part of the answer."""
+
+    def look_up() -> str:
+        champion = open_registry(get_settings()).champion()
+        return champion.id if champion else "no model yet"
+
+    try:
+        return _messages.within(REGISTRY_SECONDS, look_up)
+    except ProjectError as error:
+        return f"could not be determined: {error}"
+    except TimeoutError:
+        return f"could not be determined: the registry did not answer within {REGISTRY_SECONDS:g} seconds"
+    except Exception as error:  # its words may hold a secret
+        return f"could not be determined ({type(error).__name__})"
 
 
 def profile_of(version: Version, settings: Settings) -> dict[str, Any]:

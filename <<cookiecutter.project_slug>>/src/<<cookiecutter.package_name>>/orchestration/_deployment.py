@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
 from ..settings import ScheduleSettings, get_settings
-from ._automations import register_crash_detection
+from ._automations import register_automations
 
 
 def schedules(settings: ScheduleSettings) -> list[Schedule]:
@@ -33,7 +33,7 @@ def prepare_deployment(flow: str) -> None:
     prefect.yaml cannot take a schedule from the settings by itself. It names none, and `prefect deploy`, which runs
     this first, leaves the registered ones as they are then.
     """
-    register_crash_detection()
+    register_automations()
     settings = get_settings()
     wanted = [
         DeploymentScheduleCreate.from_schedule(schedule) for schedule in schedules(settings.schedules[flow])

@@ -9,11 +9,14 @@ import contextvars
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..registry import Record
+from ..settings import PACKAGE, get_settings, read_leniently
 
-SECONDS = 10  # a webhook that takes longer is dead; the run goes on
+Result = TypeVar("Result")
+LOAD_SECONDS = 15.0  # a Prefect server that takes longer for a block is dead
+SECONDS = 4.0  # a webhook that takes longer is dead; the run goes on
 
 
 @dataclass(frozen=True)
@@ -116,78 +119,142 @@ def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) 
     )
 
 
-def silence_message(*, project: str, minutes: float) -> Message:
-    """Tell that a run was killed together with its runner: the server says so, and fills in the braces."""
+def unreported_message(*, project: str) -> Message:
+    """Tell that a run ended badly and could not say so itself: the server sends this, and fills in the braces."""
     return Message(
-        subject=f"{project}: {{{{ flow.name }}}} crashed",
+        subject=f"{project}: {{{{ flow.name }}}} {{{{ flow_run.state.name | lower }}}}",
         body="\n".join(
             [
                 "Run: {{ flow_run.name }} {{ flow_run | ui_url }}",
-                f"Why: no heartbeat for {minutes:g} minutes: its process was killed, or its machine is gone",
+                "Why: {{ flow_run.state.message }}",
                 "In production: what `registry list` says; the registry survives a kill at any instruction",
-                "To do: see that the machine is up and deploy.py or the worker runs, then run it again.",
+                "To do: see that the machine is up and deploy.py or the worker runs; `doctor` checks the rest.",
             ]
         ),
     )
+
+
+def collision_message(*, project: str) -> Message:
+    """Tell that a run was cancelled because another was at work; the server fills in the braces."""
+    return Message(
+        subject=f"{project}: {{{{ flow.name }}}} cancelled, another run is at work",
+        body="\n".join(
+            [
+                "Run: {{ flow_run.name }} {{ flow_run | ui_url }}",
+                "Why: {{ flow_run.state.message }}",
+                "To do: nothing if it happens once; else schedule the flow less often, or look for a run that hangs.",
+            ]
+        ),
+    )
+
+
+def late_message(*, project: str) -> Message:
+    """Tell that a run was not started on time; the server fills in the braces."""
+    return Message(
+        subject=f"{project}: {{{{ flow.name }}}} is late",
+        body="\n".join(
+            [
+                "Run: {{ flow_run.name }} {{ flow_run | ui_url }}",
+                "Why: it was due, and nobody has started it: no process serves it, or every slot is taken",
+                "To do: see that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
+            ]
+        ),
+    )
+
+
+def trial_message(*, project: str) -> Message:
+    """Show that messages arrive."""
+    return Message(subject=f"{project}: a test message", body="Retraining messages will arrive here.")
 
 
 def _linked(run: str, link: str) -> str:
     return f"{run} {link}".rstrip()
 
 
+class NotSent(Exception):
+    """Nobody took the message; the text says why, without the words of the block, which may hold its URL."""
+
+
+def recipient() -> tuple[str, str | None]:
+    """Return the project's name and its notification block, also from settings that are broken elsewhere."""
+    try:
+        settings = get_settings()
+    except Exception:
+        return read_leniently("project") or PACKAGE, read_leniently("notifications.block")
+    return settings.project, settings.notifications.block
+
+
 def send(message: Message, *, block: str | None, logger: Any) -> bool:
     """Send `message` through the notification block `<type>/<name>`; return whether it was taken.
 
-    Whatever goes wrong is a warning that holds the message. The block's own error is named by its type only:
-    its text may carry the webhook's URL, which is a secret.
+    Whatever goes wrong is a warning that holds the message.
     """
-    from prefect.blocks.abstract import NotificationBlock
-    from prefect.blocks.core import Block
-
     if not block:
         logger.info("No notification block is set. The message was: %s", message)
         return False
     try:
-        loaded = Block.load(block)
-    except Exception:
-        hint = "save it with `python setup_slack.py`, or set notifications.block to one you have"
-        logger.warning(
-            "The notification block %s cannot be loaded: %s. It would have said: %s", block, hint, message
-        )
-        return False
-    try:
-        if not isinstance(loaded, NotificationBlock):
-            raise TypeError("not a notification block")
-        with loaded.raise_on_failure():
-            _within(SECONDS, lambda: loaded.notify(body=message.body, subject=message.subject))
-    except Exception as error:
-        kind = type(error).__name__
-        logger.warning(
-            "The notification block %s did not send (%s). It would have said: %s", block, kind, message
-        )
+        deliver(message, block=block)
+    except NotSent as error:
+        logger.warning("%s It would have said: %s", error, message)
         return False
     return True
 
 
-def _within(seconds: float, call: Callable[[], object]) -> None:
-    """Call, and give up on a call that takes longer: not every block has a time limit of its own, on all it does.
+def deliver(message: Message, *, block: str) -> None:
+    """Send `message` through the notification block `<type>/<name>`.
+
+    Raises:
+        NotSent: the block cannot be loaded, or its service did not take the message in time.
+    """
+    from prefect.blocks.core import Block
+    from prefect.blocks.notifications import (
+        NotificationBlock,  # with all it imports: the time limits are for others
+    )
+
+    try:
+        loaded = within(LOAD_SECONDS, lambda: Block.load(block))
+    except TimeoutError:
+        raise NotSent(
+            f"The notification block {block} was not loaded within {LOAD_SECONDS:g} seconds."
+        ) from None
+    except Exception as error:
+        raise NotSent(
+            f"The notification block {block} cannot be loaded ({type(error).__name__}): save it with"
+            " `python setup_slack.py`, or set notifications.block to one you have."
+        ) from None
+    if not isinstance(loaded, NotificationBlock):
+        raise NotSent(f"{block} is not a notification block: set notifications.block to one.")
+    try:
+        with loaded.raise_on_failure():
+            within(SECONDS, lambda: loaded.notify(body=message.body, subject=message.subject))
+    except Exception as error:
+        raise NotSent(
+            f"The notification block {block} did not send ({type(error).__name__}): check its URL, and that its"
+            " service answers."
+        ) from None
+
+
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return what `call` returns, and give up on one that takes longer: not all that is called has a time limit.
 
     Raises:
         TimeoutError: it took longer.
         Exception: whatever the call raised.
     """
+    results: list[Result] = []
     errors: list[Exception] = []
 
     def guarded() -> None:
         try:
-            call()
+            results.append(call())
         except Exception as error:
             errors.append(error)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(guarded,), daemon=True)
     thread.start()
     thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError
     if errors:
         raise errors[0]
+    if not results:
+        raise TimeoutError
+    return results[0]
