@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from << cookiecutter.package_name >>.locations import Location
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -19,7 +20,14 @@ which overrides the file; an empty variable unsets what the file says. In a vari
 `{ENV_PREFIX}ESTIMATORS='["linear", "random_forest"]'`. An unknown name is an error.
 """
 COLUMNS = "| setting | type | default | meaning | environment variable |\n| --- | --- | --- | --- | --- |"
-TYPES = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path"}
+TYPES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "`true` or `false`",
+    Path: "path",
+    Location: "path or URL",
+}
 BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 

@@ -292,6 +292,9 @@ def _run(flow: str, **parameters: Any) -> Any:
     Imports fill the memory with objects that stay: looking for garbage among them, again and again, would take longer
     than a small training. No heartbeats are sent: the person sees it die, and they round a run up to whole seconds.
     """
+    from .settings import source_parameter
+
+    source_parameter(parameters.get("source"))  # before Prefect stores it
     for name, value in SERVER_OF_ONE_RUN.items():
         os.environ.setdefault(name, value)
     gc.disable()

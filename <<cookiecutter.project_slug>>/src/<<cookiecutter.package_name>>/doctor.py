@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import ProjectError
+from .locations import PREFECT_SECRET
 from .settings import Settings, load_settings
 
 Severity = Literal["ok", "warning", "error"]
@@ -80,6 +81,10 @@ def _check_source(settings: Settings) -> Check:
     from . import data
 
     source = data.resolve(settings.data.source, as_of=None)
+    if any(name.startswith(PREFECT_SECRET) for name in source.placeholders):
+        from .orchestration import with_prefect_secrets
+
+        source = with_prefect_secrets(source)
     state = data.fingerprint(source, settings=settings)
     seen = "a change in it is seen" if state else "fetched anew by every run"
     return Check("data source", "ok", f"{settings.data.source}, {seen}")

@@ -27,7 +27,7 @@ def retrain(
     source: Source = None, as_of: AsOf = None, accept_not_comparable: Accept = False
 ) -> dict[str, Any]:
     """Train on fresh data, compare with the model in production, promote only what is really better."""
-    settings = steps.settings_of_run(source=source)
+    settings = steps.settings_of_run(source=steps.parameter(source))
     snapshot = steps.fetch(
         steps.source_of_run(settings.data.source, as_of, settings=settings), settings=settings
     )
@@ -72,7 +72,7 @@ def retrain(
 def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     """Let the model in production predict a table; the same table gives the same file."""
     settings = steps.settings_of_run()
-    wanted = source or settings.score.source or settings.data.source
+    wanted = steps.parameter(source) or settings.score.source or settings.data.source
     snapshot = steps.fetch(steps.source_of_run(wanted, as_of, settings=settings), settings=settings)
     return steps.score_batches(snapshot, settings=settings)
 
@@ -86,7 +86,7 @@ def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
 def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     """Hold new data against the training data; ask for a retrain when they have drifted apart for good."""
     settings = steps.settings_of_run()
-    wanted = source or settings.monitor.source or settings.data.source
+    wanted = steps.parameter(source) or settings.monitor.source or settings.data.source
     snapshot = steps.fetch(steps.source_of_run(wanted, as_of, settings=settings), settings=settings)
     window = steps.check_drift(snapshot, settings=settings)
     if window["retrain"]:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from .errors import ConfigurationError
+from .locations import Location
 
 PACKAGE = __package__ or "project"
 CONFIG_FILE = Path(__file__).with_name("config.toml")
@@ -35,13 +36,16 @@ ProblemType = Literal["classification", "regression"]
 class Section(BaseModel):
     """A part of the settings; an unknown name is an error, so that a typing error is found."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class DataSettings(Section):
     """Where the table comes from."""
 
-    source: str = Field(min_length=1, description="`sample`, a path, a folder, a glob, a URL or a SQL URL.")
+    source: Location = Field(
+        description="`sample`, a path, a folder, a glob, a URL or a SQL URL; `${NAME}` in it is filled in from the"
+        " environment, `${prefect.secret:NAME}` from a Prefect Secret block."
+    )
     target: str = Field(min_length=1, description="The column to predict.")
     query: str | None = Field(default=None, description="For a SQL URL: the name of a table, or a SELECT.")
     watermark: str | None = Field(
@@ -61,7 +65,9 @@ class SplitSettings(Section):
         default=(), description="Columns whose values decide the side; empty: the whole row."
     )
     time_column: str | None = Field(default=None, description="The datetime column of the time method.")
-    source: str | None = Field(default=None, description="The holdout's own source, for the source method.")
+    source: Location | None = Field(
+        default=None, description="The holdout's own source, for the source method."
+    )
     seed: int = Field(
         default=1, description="Another seed is another split: a champion of the old one is not comparable."
     )
@@ -171,7 +177,7 @@ class MonitorSettings(Section):
         default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain."
     )
 
-    source: str | None = Field(
+    source: Location | None = Field(
         default=None, description="In the syntax of `data.source`; empty: that source."
     )
     folder: Path = Field(
@@ -192,11 +198,12 @@ class MonitorSettings(Section):
 class ScoreSettings(Section):
     """What the score flow predicts, and where it writes."""
 
-    source: str | None = Field(
+    source: Location | None = Field(
         default=None, description="In the syntax of `data.source`; empty: that source."
     )
-    folder: str = Field(
-        default="predictions", description="A folder, or a place in an object store: s3://, gs:// or az://."
+    folder: Location = Field(
+        default=Location("predictions"),
+        description="A folder, or a place in an object store: s3://, gs:// or az://.",
     )
     identifiers: tuple[str, ...] = Field(
         default=(), description="Columns carried over; empty: those that training left out as identifiers."
@@ -248,11 +255,11 @@ class RegistrySettings(Section):
     kind: Literal["json", "mlflow"] = Field(
         default="json", description="`json`: files in `path`; `mlflow`: a tracking server."
     )
-    path: str = Field(
-        default="models",
+    path: Location = Field(
+        default=Location("models"),
         description="A folder, or what several machines share: s3://, gs:// or az:// and a path.",
     )
-    tracking_uri: str | None = Field(
+    tracking_uri: Location | None = Field(
         default=None, description="For mlflow: the server's URL; empty: that of MLFLOW_TRACKING_URI."
     )
     keep: int = Field(
@@ -289,6 +296,7 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     root: Annotated[Path, BeforeValidator(_stated_root)] = Field(
@@ -334,9 +342,17 @@ class Settings(BaseSettings):
         """When each flow runs, by its name: what every way of deploying registers."""
         return {"retrain": self.schedule, "score": self.score.schedule, "monitor": self.monitor.schedule}
 
-    def resolve(self, path: str | Path) -> Path:
-        """Return `path`, a relative one meant from `root`."""
-        return self.root / Path(path).expanduser()
+    def resolve(self, path: str | Path | Location) -> Path:
+        """Return `path`, a relative one meant from `root`.
+
+        Raises:
+            ConfigurationError: it begins with the home of a user who is not there.
+        """
+        path = path.reveal() if isinstance(path, Location) else path
+        try:
+            return self.root / Path(path).expanduser()
+        except RuntimeError:
+            raise ConfigurationError(f"{path} names the home of a user who does not exist here.") from None
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -360,6 +376,22 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _name(location: tuple[int | str, ...]) -> str:
     return ".".join(map(str, location)) or "settings"
+
+
+def source_parameter(source: str | None) -> Location | None:
+    """Return the source that a command or a flow was given in place of the one of the settings.
+
+    Raises:
+        ConfigurationError: it carries what may be a secret, which Prefect would keep with the run's parameters.
+    """
+    if source is None or not (location := Location(source)).has_secret:
+        return None if source is None else location
+    raise ConfigurationError(
+        f"The source {location} carries what may be a secret (shown as ***), and Prefect stores the parameters of a"
+        " run where others can read them. Put the secret into a variable of the environment and write ${NAME} in its"
+        " place; or put the whole source into the settings, for example as the variable"
+        f" {ENV_PREFIX}DATA__SOURCE."
+    )
 
 
 def read_leniently(name: str) -> str | None:

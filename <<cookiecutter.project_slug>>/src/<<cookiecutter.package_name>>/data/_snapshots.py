@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..redaction import redact
+from ..locations import Location
 from ..settings import Settings
 from . import _sources, _tables
 from ._sources import SourceError, SourceUnavailable
@@ -57,7 +57,7 @@ class Snapshot:
     fingerprint: str | None
 
 
-def resolve(source: str, *, as_of: datetime.datetime | None) -> str:
+def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Location:
     """Fill in the dates of a source.
 
     `trips/{as_of:%Y-%m}.parquet` names the file of the month that `as_of` lies in, `{as_of-1month:%Y-%m}` the one
@@ -71,20 +71,22 @@ def resolve(source: str, *, as_of: datetime.datetime | None) -> str:
     Raises:
         ConfigurationError: a placeholder is none of these.
     """
-    if "{" not in source and "}" not in source:
-        return source
-    moment = as_of or datetime.datetime.now(datetime.UTC)
-    filled = []
+    source, moment = Location(source), as_of or datetime.datetime.now(datetime.UTC)
     try:
-        for literal, name, date_format, conversion in string.Formatter().parse(source):
-            filled.append(literal)
-            if name is not None:
-                filled.append(_date(name + (conversion or ""), date_format or "", moment))
-    except ValueError as error:
+        return source.edited(lambda text: _with_dates(text, moment))
+    except (ValueError, OverflowError) as error:  # pandas' OutOfBoundsDatetime is a ValueError
         raise ConfigurationError(
-            f"The dates of the source {redact(source)!r} cannot be filled in: {error}. "
+            f"The dates of the source {source} cannot be filled in: {error}. "
             "Write {as_of:%Y-%m} or {as_of-1month:%Y-%m}, and any other brace twice."
         ) from None
+
+
+def _with_dates(text: str, moment: datetime.datetime) -> str:
+    filled = []
+    for literal, name, date_format, conversion in string.Formatter().parse(text):
+        filled.append(literal)
+        if name is not None:
+            filled.append(_date(name + (conversion or ""), date_format or "", moment))
     return "".join(filled)
 
 
@@ -102,7 +104,7 @@ def _date(name: str, date_format: str, moment: datetime.datetime) -> str:
     return moment.strftime(date_format)
 
 
-def fingerprint(source: str, *, settings: Settings) -> str | None:
+def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
     """Return what an unchanged source keeps the same, without reading it.
 
     Of local files path, size and time of change; of a store or a web server what it says about its files (ETag, time
@@ -116,13 +118,14 @@ def fingerprint(source: str, *, settings: Settings) -> str | None:
         SourceUnavailable: it does not answer.
         ConfigurationError: a package is missing, or the URL is none.
     """
-    if not _is_remote(source):
+    source = Location(source)
+    if not source.is_url:
         return _local_fingerprint(local_files(source, settings=settings))
     state = _sources.state(source, settings=settings)
     return state if state and _sources.is_stored(source, state, settings=settings) else None
 
 
-def fetch(source: str, *, settings: Settings) -> Snapshot:
+def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
     """Make the source available as files and describe it.
 
     Raises:
@@ -131,14 +134,15 @@ def fetch(source: str, *, settings: Settings) -> Snapshot:
         TableError: it is not a whole table.
         ConfigurationError: a package is missing, or the URL is none.
     """
+    source = Location(source)
     state: str | None
-    if _is_remote(source):
+    if source.is_url:
         paths, state = _sources.copy(source, settings=settings)
     else:
         paths = local_files(source, settings=settings)
         state = _local_fingerprint(paths)
     return Snapshot(
-        source=redact(source),
+        source=str(source),
         paths=tuple(map(str, paths)),
         digest=_digest(paths),
         rows=sum(map(_tables.count_rows, paths)),
@@ -162,7 +166,7 @@ def load(snapshot: Snapshot) -> "pd.DataFrame":
     return _tables.read(paths)
 
 
-def local_files(source: str, *, settings: Settings) -> list[Path]:
+def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
     """Return the files a local source stands for, sorted: one file, or those of a folder or a glob.
 
     Of a folder those with the name of a table (`.csv`, `.parquet`, `.jsonl.gz`, …), also from folders below it, but
@@ -171,9 +175,10 @@ def local_files(source: str, *, settings: Settings) -> list[Path]:
     Raises:
         SourceError: there is none; the message has the nearest names.
     """
-    if source == SAMPLE:
+    name = Location(source).reveal()
+    if name == SAMPLE:
         return [_sample(settings)]
-    path = settings.resolve(source.removeprefix("file://"))
+    path = settings.resolve(name.removeprefix("file://"))
     if path.is_dir():
         found = sorted(
             file for file in path.rglob("*") if file.is_file() and _is_table(file.relative_to(path))
@@ -206,10 +211,6 @@ def _nearest(path: Path) -> str:
         return f" Nor does the folder {folder}."
     near = difflib.get_close_matches(path.name, [item.name for item in folder.iterdir()], n=3)
     return f" The nearest names in {folder}: {', '.join(near)}." if near else ""
-
-
-def _is_remote(source: str) -> bool:
-    return "://" in source and not source.startswith("file://")
 
 
 def _local_fingerprint(paths: Iterable[Path]) -> str:

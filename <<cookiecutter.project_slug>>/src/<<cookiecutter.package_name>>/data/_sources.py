@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, DataError
-from ..redaction import redact
+from ..locations import Location
 from ..settings import Settings
 from ._tables import DuplicateColumnsError, EmptyTableError
 
@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 3  # of each source; older ones are deleted after a fetch
 _CHUNK_ROWS = 50_000
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
-_EXTRAS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "azure") | {"postgresql": "postgresql"}
+_IN_EXTRAS = frozenset(
+    {"s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "adl", "postgresql"}
+)
 # What stores and web servers say about the state of a file; its size alone would not show every change.
 _STATE = (
     *(
@@ -57,7 +58,7 @@ class SourceUnavailable(SourceError):
     """The network or the other side failed; the same may work later."""
 
 
-def state(source: str, *, settings: Settings) -> str | None:
+def state(source: Location, *, settings: Settings) -> str | None:
     """Return what the other side says about the state of the source; None if it says nothing reliable.
 
     Raises:
@@ -67,12 +68,12 @@ def state(source: str, *, settings: Settings) -> str | None:
     return _sql_state(source, settings) if _is_sql(source) else _files_state(source)
 
 
-def is_stored(source: str, its_state: str, *, settings: Settings) -> bool:
+def is_stored(source: Location, its_state: str, *, settings: Settings) -> bool:
     """Tell whether this state of the source is in `data/snapshots`."""
     return _folder(source, its_state, settings).is_dir()
 
 
-def copy(source: str, *, settings: Settings) -> tuple[list[Path], str | None]:
+def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | None]:
     """Return the source as local files, in order, and its state; what is stored already is not fetched again.
 
     Raises:
@@ -92,7 +93,7 @@ def copy(source: str, *, settings: Settings) -> tuple[list[Path], str | None]:
             else:
                 _copy_files(source, aside)
             if before and state(source, settings=settings) != before:
-                raise SourceUnavailable(f"{redact(source)} changed while it was being fetched.")
+                raise SourceUnavailable(f"{source} changed while it was being fetched.")
             with contextlib.suppress(OSError):  # another run stored the same state meanwhile
                 aside.rename(folder)
         finally:
@@ -102,17 +103,17 @@ def copy(source: str, *, settings: Settings) -> tuple[list[Path], str | None]:
     return sorted(folder.iterdir()), before
 
 
-def _is_sql(source: str) -> bool:
+def _is_sql(source: Location) -> bool:
     from fsspec import available_protocols
 
-    scheme = source.partition("://")[0].partition("::")[0]
+    scheme = source.reveal().partition("://")[0].partition("::")[0]
     return scheme not in available_protocols()
 
 
-def _folder(source: str, its_state: str, settings: Settings) -> Path:
+def _folder(source: Location, its_state: str, settings: Settings) -> Path:
     names = (
         hashlib.sha256(text.encode()).hexdigest()[:16]
-        for text in (f"{source} {settings.data.query}", its_state)
+        for text in (f"{source.reveal()} {settings.data.query}", its_state)
     )
     return settings.resolve("data").joinpath("snapshots", *names)
 
@@ -131,7 +132,7 @@ def _prune(folder: Path) -> None:
         shutil.rmtree(state, ignore_errors=True)
 
 
-def _files_state(source: str) -> str | None:
+def _files_state(source: Location) -> str | None:
     with _asking(source):
         infos = [info for _, info in _remote_files(source)[1]]
     seen = hashlib.sha256()
@@ -143,12 +144,12 @@ def _files_state(source: str) -> str | None:
     return f"remote:{seen.hexdigest()}"
 
 
-def _remote_files(source: str) -> tuple[Any, list[tuple[str, dict[str, Any]]]]:
+def _remote_files(source: Location) -> tuple[Any, list[tuple[str, dict[str, Any]]]]:
     """Return the file system, and path and description of each file, sorted by path."""
     from fsspec.core import url_to_fs
 
     try:
-        files, path = url_to_fs(source, use_listings_cache=False)
+        files, path = url_to_fs(source.reveal(), use_listings_cache=False)
     except ImportError as error:
         raise ConfigurationError(_missing_package(source, error)) from None
     files.invalidate_cache()
@@ -164,7 +165,7 @@ def _remote_files(source: str) -> tuple[Any, list[tuple[str, dict[str, Any]]]]:
     return files, regular
 
 
-def _copy_files(source: str, folder: Path) -> None:
+def _copy_files(source: Location, folder: Path) -> None:
     with _asking(source):
         files, found = _remote_files(source)
         for number, (path, info) in enumerate(found):
@@ -173,7 +174,7 @@ def _copy_files(source: str, folder: Path) -> None:
             files.get_file(path, str(local))
             size = local.stat().st_size
             if info.get("size") is not None and not info.get("partial") and size != info["size"]:
-                raise SourceUnavailable(f"{redact(source)}: {size} of {info['size']} bytes of {name} came.")
+                raise SourceUnavailable(f"{source}: {size} of {info['size']} bytes of {name} came.")
             _sync(local)
 
 
@@ -183,7 +184,7 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _asking(source: str) -> Iterator[None]:
+def _asking(source: Location) -> Iterator[None]:
     """Turn what a store raises into errors that name the source and hide its secrets."""
     try:
         yield
@@ -195,16 +196,16 @@ def _asking(source: str) -> Iterator[None]:
             raised, FileNotFoundError
         ):  # fsspec's for whatever a web server answers: its cause tells more
             error = raised.__cause__ or raised
-        said = f"{type(error).__name__}: {_hidden(error, source)}"
+        said = f"{type(error).__name__}: {_first_line(error, source)}"
         status = _http_status(error)
         if isinstance(error, FileNotFoundError) or status in (404, 410):
-            raise SourceError(f"{redact(source)} (data.source) does not exist.") from None
+            raise SourceError(f"{source} (data.source) does not exist.") from None
         refused = status is not None and 400 <= status < 500 and status not in (408, 429)
         if refused or isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
             raise SourceError(
-                f"{redact(source)} may not be read ({said}). Credentials are taken from the environment."
+                f"{source} may not be read ({said}). Credentials are taken from the environment."
             ) from None
-        raise SourceUnavailable(f"{redact(source)} (data.source) cannot be read now ({said}).") from None
+        raise SourceUnavailable(f"{source} (data.source) cannot be read now ({said}).") from None
 
 
 def _http_status(error: BaseException) -> int | None:
@@ -215,23 +216,20 @@ def _http_status(error: BaseException) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _hidden(error: BaseException, *secrets: str) -> str:
-    text = str(error)
-    for secret in filter(None, secrets):
-        text = text.replace(secret, redact(secret) if "://" in secret else "***")
-    return redact((text.strip().splitlines() or [""])[0])
+def _first_line(error: BaseException, source: Location) -> str:
+    return source.hide((str(error).strip().splitlines() or [""])[0])
 
 
-def _missing_package(source: str, error: ImportError) -> str:
-    scheme = source.partition("://")[0]
-    if extra := _EXTRAS.get(scheme.partition("+")[0]):
-        return f"Reading {scheme}:// needs the extra {extra!r} of this project: pip install -e '.[{extra}]'"
+def _missing_package(source: Location, error: ImportError) -> str:
+    scheme = source.reveal().partition("://")[0]
+    if scheme.partition("+")[0] in _IN_EXTRAS:
+        return f"Reading {scheme}:// needs another package: make setup LOCK=requirements-extras.lock"
     return (
         f"Reading {scheme}:// needs another package ({error}): add it to the dependencies in pyproject.toml."
     )
 
 
-def _sql_state(source: str, settings: Settings) -> str | None:
+def _sql_state(source: Location, settings: Settings) -> str | None:
     if not settings.data.watermark:
         return None
     from sqlalchemy import text
@@ -239,10 +237,10 @@ def _sql_state(source: str, settings: Settings) -> str | None:
     with _connected(source, settings) as connection:
         row = connection.execute(text(_escaped(settings.data.watermark))).first()
     answer = repr(tuple(row) if row else None)
-    return f"watermark:{hashlib.sha256(f'{source} {settings.data.query} {answer}'.encode()).hexdigest()}"
+    return f"watermark:{hashlib.sha256(f'{source.reveal()} {settings.data.query} {answer}'.encode()).hexdigest()}"
 
 
-def _copy_query(source: str, folder: Path, settings: Settings) -> None:
+def _copy_query(source: Location, folder: Path, settings: Settings) -> None:
     """Stream the rows to Parquet files; a file ends where a column turns out wider than it seemed."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -256,7 +254,7 @@ def _copy_query(source: str, folder: Path, settings: Settings) -> None:
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise DuplicateColumnsError(
-                f"The query of {redact(source)} gives column {', '.join(map(repr, twice))} more than once: "
+                f"The query of {source} gives column {', '.join(map(repr, twice))} more than once: "
                 "name the columns it selects, with `as`."
             )
         for chunk in result.partitions(_CHUNK_ROWS):
@@ -270,7 +268,7 @@ def _copy_query(source: str, folder: Path, settings: Settings) -> None:
                 writer = stack.enter_context(pq.ParquetWriter(path, table.schema))
             writer.write_table(table)
     if not rows:
-        raise EmptyTableError(f"{redact(source)} has no rows for the `data.query` of the settings.")
+        raise EmptyTableError(f"{source} has no rows for the `data.query` of the settings.")
     for path in folder.iterdir():
         _sync(path)
 
@@ -286,7 +284,7 @@ def _column(values: tuple[Any, ...]) -> "pa.Array":
     return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 
 
-def _statement(wanted: str | None, connection: "Connection", source: str) -> "Executable":
+def _statement(wanted: str | None, connection: "Connection", source: Location) -> "Executable":
     """Return the query, or one for the whole table of this name, or for the only one there is."""
     from sqlalchemy import inspect, literal_column, select, table, text
 
@@ -294,7 +292,7 @@ def _statement(wanted: str | None, connection: "Connection", source: str) -> "Ex
         names = inspect(connection).get_table_names()
         if len(names) != 1:
             raise ConfigurationError(
-                f"Set data.query to the table of {redact(source)} that is meant, or to a SELECT. "
+                f"Set data.query to the table of {source} that is meant, or to a SELECT. "
                 f"It has {len(names)} tables: {', '.join(sorted(names)[:10])}."
             )
         wanted = names[0]
@@ -308,7 +306,7 @@ def _escaped(query: str) -> str:
 
 
 @contextlib.contextmanager
-def _connected(source: str, settings: Settings) -> Iterator["Connection"]:
+def _connected(source: Location, settings: Settings) -> Iterator["Connection"]:
     """Connect to the database, and turn what it raises into errors that name the source and hide its secrets."""
     from sqlalchemy.exc import (
         DBAPIError,
@@ -317,39 +315,50 @@ def _connected(source: str, settings: Settings) -> Iterator["Connection"]:
         SQLAlchemyError,
     )
 
-    engine, password = _engine(source, settings)
+    engine = _engine(source, settings)
     try:
-        with engine.connect() as connection:
+        with _opened(engine, source) as connection:
             yield connection
     except SQLAlchemyError as error:
-        said = _hidden(
-            error.orig if isinstance(error, DBAPIError) and error.orig else error, password, source
-        )
+        said = _first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error, source)
         if isinstance(error, OperationalError | InterfaceError) and engine.dialect.name != "sqlite":
-            raise SourceUnavailable(f"{redact(source)} (data.source) cannot be read now: {said}.") from None
-        raise SourceError(f"{redact(source)} (data.source, data.query) cannot be read: {said}.") from None
+            raise SourceUnavailable(f"{source} (data.source) cannot be read now: {said}.") from None
+        raise SourceError(f"{source} (data.source, data.query) cannot be read: {said}.") from None
     finally:
         engine.dispose()
 
 
-def _engine(source: str, settings: Settings) -> "tuple[Engine, str]":
+def _opened(engine: "Engine", source: Location) -> "Connection":
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        return engine.connect()
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # a driver refuses what the URL asks of it in words of its own
+        raise SourceError(
+            f"{source} (data.source) cannot be opened ({type(error).__name__}: {_first_line(error, source)})."
+        ) from None
+
+
+def _engine(source: Location, settings: Settings) -> "Engine":
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
     from sqlalchemy.pool import NullPool
 
     try:
-        url = make_url(source)
+        url = make_url(source.reveal())
         if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
             path = settings.resolve(str(url.database))
             if not path.exists():  # SQLite would make an empty one
                 raise SourceError(f"The database {path} (data.source) does not exist.")
             url = url.set(database=str(path))
-        return create_engine(url, poolclass=NullPool), str(url.password or "")
+        return create_engine(url, poolclass=NullPool)
     except (ModuleNotFoundError, ImportError) as error:
         raise ConfigurationError(_missing_package(source, error)) from None
-    except (ArgumentError, NoSuchModuleError):
+    except (ArgumentError, NoSuchModuleError, ValueError):  # a port that is no number is a ValueError
         raise ConfigurationError(
-            f"{redact(source)} (data.source) is neither a file store that fsspec knows nor a database that "
+            f"{source} (data.source) is neither a file store that fsspec knows nor a database that "
             "SQLAlchemy knows."
         ) from None

@@ -6,7 +6,14 @@ Never: holds logic that a room without Prefect could hold; hides one failure beh
 """
 
 from ._automations import register_automations
-from ._common import fetch, notify_outcome, settings_of_run, source_of_run
+from ._common import (
+    fetch,
+    notify_outcome,
+    parameter,
+    settings_of_run,
+    source_of_run,
+    with_prefect_secrets,
+)
 from ._deployment import prepare_deployment, schedules
 from ._messages import NotSent, by_hand_message, deliver, recipient, send, trial_message
 from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
@@ -39,6 +46,7 @@ __all__ = [
     "fetch",
     "notify",
     "notify_outcome",
+    "parameter",
     "prepare_deployment",
     "preprocess",
     "publish",
@@ -56,4 +64,5 @@ __all__ = [
     "train",
     "trial_message",
     "trigger_retrain",
+    "with_prefect_secrets",
 ]

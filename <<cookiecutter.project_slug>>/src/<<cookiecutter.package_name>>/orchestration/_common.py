@@ -5,11 +5,15 @@ import functools
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from prefect import Flow, task
+from prefect.blocks.system import Secret
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
@@ -22,9 +26,10 @@ from sklearn.pipeline import Pipeline
 
 from .. import data
 from ..data import SourceUnavailable
-from ..errors import ProjectError, RegistryError
+from ..errors import ConfigurationError, ProjectError, RegistryError
+from ..locations import PREFECT_SECRET, Location
 from ..registry import Version, open_registry
-from ..settings import PACKAGE, Settings, get_settings, load_settings
+from ..settings import PACKAGE, Settings, get_settings, load_settings, source_parameter
 from . import _automations, _messages
 
 PROFILE = "profile.json"
@@ -75,7 +80,7 @@ def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
     persist_result=True,
     result_serializer="json",
 )
-def fetch(source: str, *, settings: Settings) -> data.Snapshot:
+def fetch(source: Location, *, settings: Settings) -> data.Snapshot:
     """Fetch the table; an unchanged source is not fetched again, a changed one never served stale."""
     snapshot = data.fetch(source, settings=settings)
     get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
@@ -88,10 +93,52 @@ def settings_of_run(**overrides: Any) -> Settings:
     return load_settings(data=given) if given else get_settings()
 
 
-def source_of_run(source: str, as_of: datetime.datetime | None, *, settings: Settings) -> str:
-    """Fill in the dates of a source: of `as_of`, or of when the run was due in the schedule's time zone."""
+def parameter(source: str | None) -> Location | None:
+    """Return the source this run was given; one that carries a secret is refused, and taken out of Prefect's record.
+
+    Raises:
+        ConfigurationError: it may carry a secret.
+    """
+    try:
+        return source_parameter(source)
+    except ConfigurationError:
+        hidden = dict(flow_run.parameters) | {"source": str(Location(str(source)))}
+        with suppress(Exception), get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), parameters=hidden)
+        raise
+
+
+def source_of_run(source: Location, as_of: datetime.datetime | None, *, settings: Settings) -> Location:
+    """Fill in the secrets of a source, and its dates: of `as_of`, or of when the run was due where its schedule is.
+
+    Raises:
+        ConfigurationError: a date cannot be computed, or a Prefect Secret block is not there.
+    """
     due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
-    return data.resolve(source, as_of=as_of or due.astimezone(ZoneInfo(settings.schedule.timezone)))
+    dated = data.resolve(source, as_of=as_of or due.astimezone(ZoneInfo(settings.schedule.timezone)))
+    return with_prefect_secrets(dated)
+
+
+def with_prefect_secrets(source: Location) -> Location:
+    """Fill in `${prefect.secret:NAME}` from the Prefect Secret blocks of these names.
+
+    Raises:
+        ConfigurationError: there is no such block, or the server does not give it.
+    """
+
+    def value(placeholder: str) -> str | None:
+        if not placeholder.startswith(PREFECT_SECRET):
+            return None
+        name = placeholder.removeprefix(PREFECT_SECRET)
+        try:
+            return str(Secret.load(name).get())
+        except Exception as error:
+            raise ConfigurationError(
+                f"{source} needs the Prefect Secret block {name!r}, which cannot be loaded ({type(error).__name__}):"
+                " create it in the Prefect UI under Blocks."
+            ) from None
+
+    return source.filled(value)
 
 
 def left_out(pipeline: Pipeline) -> dict[str, str]:

@@ -98,7 +98,7 @@ def separate_holdout(as_of: datetime.datetime | None, *, settings: Settings) -> 
     """Fetch and preprocess the holdout's own source, where the settings name one."""
     if settings.split.method != "source":
         return None
-    source = source_of_run(str(settings.split.source), as_of, settings=settings)
+    source = source_of_run(settings.split.source or settings.data.source, as_of, settings=settings)
     return preprocess(fetch(source, settings=settings), settings=settings)
 
 

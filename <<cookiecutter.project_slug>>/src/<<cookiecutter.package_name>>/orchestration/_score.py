@@ -37,7 +37,7 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
     """Let the champion, verified, predict the table batch by batch."""
     champion = champion_of(settings)
     folder = settings.score.folder
-    store = ObjectStore(folder) if "://" in folder else None
+    store = ObjectStore(folder) if folder.is_url else None
     path = monitoring.output_path(
         settings.resolve("predictions" if store else folder),
         source=snapshot.source,

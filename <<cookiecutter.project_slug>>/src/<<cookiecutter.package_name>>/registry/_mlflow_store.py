@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..errors import ConfigurationError
-from ..redaction import redact
+from ..locations import Location
 from ._records import Damaged
 from ._store import StorageError
 
@@ -53,7 +53,7 @@ class TrackingError(StorageError):
 class MlflowStore:
     """Files in the artifacts of MLflow runs, decisions in the parameters of one; a `Store`."""
 
-    def __init__(self, tracking_uri: str | None, *, project: str) -> None:
+    def __init__(self, tracking_uri: Location | str | None, *, project: str) -> None:
         """Use the server at `tracking_uri`, by default the one of `MLFLOW_TRACKING_URI`."""
         for name, value in CLIENT.items():
             os.environ.setdefault(name, value)
@@ -64,22 +64,23 @@ class MlflowStore:
                 f'registry.kind is "mlflow", and {error.name} is not installed: install the extra,'
                 " make setup LOCK=requirements-extras.lock."
             ) from None
-        self.uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or ""
-        if not self.uri:
+        given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        if not given:
             raise ConfigurationError(
                 'registry.kind is "mlflow", and no server is named: set registry.tracking_uri or'
                 " MLFLOW_TRACKING_URI, such as http://127.0.0.1:5000."
             )
+        self.uri = Location(given)
         self.project = project
         with self.explained("connect"):
-            self.client: MlflowClient = mlflow.MlflowClient(tracking_uri=self.uri)
+            self.client: MlflowClient = mlflow.MlflowClient(tracking_uri=self.uri.reveal())
         self._runs: dict[str, str] = {}  # the run of a version never changes
         self._experiments: dict[str, str] = {}
         self._stores: dict[str, Any] = {}
 
     def where(self, key: str) -> str:
         """Return the address of `key` in MLflow's own pages."""
-        uri = redact(self.uri).rstrip("/")
+        uri = str(self.uri).rstrip("/")
         folder, _, rest = key.partition("/")
         version, _, name = rest.partition("/")
         versions = folder in ("", "versions")
@@ -244,7 +245,7 @@ class MlflowStore:
                     return None
             if LOG not in tags:
                 raise TrackingError(
-                    f"The registered model {self.project!r} at {redact(self.uri)} is not of this registry: it has"
+                    f"The registered model {self.project!r} at {self.uri} is not of this registry: it has"
                     f" no tag {LOG!r}. Rename it, or rename this project (`project` in config.toml)."
                 )
             self._runs[LOG] = tags[LOG]
@@ -278,10 +279,8 @@ class MlflowStore:
             if isinstance(error, FileExistsError | FileNotFoundError):
                 raise
             code = getattr(error, "error_code", "")
-            said = redact(str(error).strip().split("\n")[0])[:300].rstrip(".")
-            raise TrackingError(
-                f"MLflow at {redact(self.uri)} could not {what}: {said}. {_advice(code)}"
-            ) from None
+            said = self.uri.hide(str(error).strip().split("\n")[0])[:300].rstrip(".")
+            raise TrackingError(f"MLflow at {self.uri} could not {what}: {said}. {_advice(code)}") from None
 
     def _located(self, key: str) -> tuple[str, str, str]:
         """Return the run, the artifact and, of a decision, the SHA-256 that its number stands for."""
@@ -345,7 +344,7 @@ class MlflowStore:
 
         if run not in self._stores:
             uri = self.client.get_run(run).info.artifact_uri
-            self._stores[run] = get_artifact_repository(uri, tracking_uri=self.uri)
+            self._stores[run] = get_artifact_repository(uri, tracking_uri=self.uri.reveal())
         return self._stores[run]
 
 

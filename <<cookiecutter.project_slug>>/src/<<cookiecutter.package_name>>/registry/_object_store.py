@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ..locations import Location
 from ._store import StorageError
 
 IN_MEMORY = 64 * 1024 * 1024  # bytes of a file; what is bigger is kept on disk meanwhile
@@ -20,13 +21,14 @@ PATIENCE = timedelta(seconds=20)
 class ObjectStore:
     """Objects under a URL; credentials, region and endpoint come from the environment, as the provider names them."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: Location | str) -> None:
         """Use the objects under `url`, such as `s3://bucket/models`.
 
         Raises:
             StorageError: the library is not installed, or the URL is none that it knows.
         """
-        self.url = url.rstrip("/")
+        location = Location(url)
+        self.url = str(location).rstrip("/")
         try:
             from obstore.exceptions import BaseError
             from obstore.store import from_url
@@ -37,12 +39,12 @@ class ObjectStore:
         self._error = BaseError
         try:
             self._store = from_url(
-                self.url,
+                location.reveal().rstrip("/"),
                 client_options={"allow_http": True},  # an endpoint spelt http:// is meant so
                 retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
             )
         except (BaseError, ValueError) as error:
-            raise StorageError(f"{self.url} cannot be used: {_first_line(error)}.") from None
+            raise StorageError(f"{self.url} cannot be used: {location.hide(_first_line(error))}.") from None
 
     def where(self, key: str) -> str:
         """Return the URL of `key`."""

@@ -26,7 +26,7 @@ def open_registry(settings: "Settings") -> Registry:
 def open_files(settings: "Settings") -> Registry:
     """Return the registry that is files, in a folder or an object store, whichever kind the settings use."""
     store: Store
-    if "://" in settings.registry.path:
+    if settings.registry.path.is_url:
         from ._object_store import ObjectStore
 
         store = ObjectStore(settings.registry.path)
