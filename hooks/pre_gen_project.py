@@ -115,10 +115,12 @@ def taken_errors(name: str) -> Iterator[str]:
 
 def source_errors(source: str) -> Iterator[str]:
     """Check that no password is about to be written into a file that is committed."""
-    if re.match(r"[\w+.-]+://[^:/?#@]*:(?!\d+(/|$))(?!\$\{\w+\}@).+@", source):
+    password = re.match(r"[\w+.-]+://[^:/?#@]*:(?!\d+(/|$))(?!\$\{[\w.:-]+\}@).+@", source)
+    token = re.match(r"([\w+.-]+\+)?https?://(?!\$\{[\w.:-]+\}@)[^:/?#@]+@", source)
+    if password or token:
         yield (
-            "holds a password, and config.toml is committed: answer `sample` here, and set the URL as the variable"
-            " <PACKAGE>_DATA__SOURCE where the project runs."
+            "holds a password or a token, and config.toml is committed: write ${DB_PASSWORD} in its place, which is"
+            " filled in from the environment."
         )
 
 

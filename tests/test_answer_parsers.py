@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import RENDERED, TEMPLATE, Bake
+from .conftest import RENDERED, TEMPLATE, Bake, run
 from .fuzz_answers import NUMBERS, NUMBERS_REFUSED
 from .taken_names import names, write
-from .test_hooks import pre
+from .test_hooks import OPEN_SOURCES, SECRET_SOURCES, pre
 
 # Reads schedules as settings.py and Prefect's server do; prints those that one refuses, or that never come due.
 SCHEDULES = """
@@ -96,6 +96,19 @@ def test_every_time_zone_that_passes_is_one_of_prefects(environment: Path) -> No
 
     assert passed == known
     assert done.returncode == 0, done.stderr
+
+
+def test_a_source_has_a_password_where_the_project_finds_one(bake: Bake, environment: Path) -> None:
+    project = bake()
+    show = (
+        f"import sys; from {project.package}.locations import Location;"
+        " print(*(Location(source).has_secret for source in sys.argv[1:]))"
+    )
+    path = {"PYTHONPATH": str(project.path / "src")}
+    command = [environment / "python", "-c", show, *SECRET_SOURCES, *OPEN_SOURCES]
+    shown = run(*command, cwd=project.path, environment=path).stdout.split()
+
+    assert shown == ["True"] * len(SECRET_SOURCES) + ["False"] * len(OPEN_SOURCES)
 
 
 @pytest.mark.parametrize("text", [*NUMBERS.split(), *NUMBERS_REFUSED.split()])
