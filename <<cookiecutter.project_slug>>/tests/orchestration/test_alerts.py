@@ -16,7 +16,12 @@ from << cookiecutter.package_name >> import doctor, flows
 from << cookiecutter.package_name >> import settings as settings_module
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.orchestration import _common, _messages
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings, read_leniently
+from << cookiecutter.package_name >>.settings import (
+    ENV_PREFIX,
+    Settings,
+    get_settings,
+    read_leniently,
+)
 
 from ..conftest import Receiver
 
