@@ -166,22 +166,25 @@ def _left(place: Path) -> list[Path]:
 
 def _problems(project: Path, given: Mapping[str, str]) -> Iterator[str]:
     """Read every file of data and every module as its reader does; ask make what it would do."""
-    (config,) = project.glob("src/*/config.toml")
-    table = tomllib.loads(config.read_text(encoding="utf-8"))["data"]
-    for key, prompt in (("source", "data_source"), ("target", "target_column")):
-        if table[key] != given.get(prompt, CONTEXT[prompt]):
-            yield f"{prompt} became {table[key]!r}"
     readers = {".toml": tomllib.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load, ".json": json.loads}
     readers |= {".ipynb": json.loads, ".py": _compiled}
     for path in sorted(project.rglob("*")):
         if path.is_file() and (read := readers.get(path.suffix)):
             try:
-                read(path.read_text(encoding="utf-8"))
+                found = read(path.read_text(encoding="utf-8"))
+                if path.name == "config.toml":
+                    yield from _changed(found["data"], given)
             except (ValueError, SyntaxError, yaml.YAMLError) as error:
                 yield f"{path.relative_to(project)} cannot be read: {error}"
     dry = subprocess.run(["make", "-n", "retrain"], cwd=project, capture_output=True, text=True)
     if dry.returncode or f".venv/bin/{project.name} retrain" not in dry.stdout:
         yield f"make -n retrain: {dry.stdout}{dry.stderr}"
+
+
+def _changed(data: Mapping[str, str], given: Mapping[str, str]) -> Iterator[str]:
+    for key, prompt in (("source", "data_source"), ("target", "target_column")):
+        if data[key] != given.get(prompt, CONTEXT[prompt]):
+            yield f"{prompt} became {data[key]!r}"
 
 
 @functools.cache
