@@ -16,9 +16,11 @@ import << cookiecutter.package_name >> as package
 PACKAGE = Path(str(package.__file__)).parent
 PROJECT = Path(__file__).parents[1]
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
+SHARED_NAMES = {"Section", "Table", "TooFewRowsError"}  # of the settings or the data, and of a report
 FOUNDATION = {
     "settings",
     "errors",
+    "files",
     "locations",
 }  # nearly everything imports these: the picture leaves them out
 
@@ -139,3 +141,14 @@ def test_an_import_that_runs_upward_is_found(tmp_path: Path) -> None:
 
     assert result.returncode == 1, result.stdout + result.stderr
     assert f"{PACKAGE.name}.data._preparation -> {PACKAGE.name}.orchestration" in result.stdout
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    found: dict[str, list[str]] = {}
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for name in re.findall(r"^class (\w+)", module.read_text(encoding="utf-8"), re.MULTILINE):
+            found.setdefault(name, []).append(str(module.relative_to(PACKAGE)))
+
+    assert not {
+        name: places for name, places in found.items() if len(places) > 1 and name not in SHARED_NAMES
+    }

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-
+from ..files import plain
 from ._metrics import METRICS
 
 Verdict = Literal["promoted", "kept", "staging", "rejected"]
@@ -119,7 +118,7 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form; numbers that are not finite become None."""
-        return {name: _jsonable(value) for name, value in asdict(self).items()}
+        return dict(plain(asdict(self)))
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Decision":
@@ -134,13 +133,3 @@ class Decision:
         if known.get("interval") is not None:
             known["interval"] = tuple(known["interval"])
         return cls(**known)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,7 +6,7 @@ Never: trains or promotes; keeps a table in memory to score it.
 """
 
 from ._drift import ColumnDrift, Drift, compare_with_profile, learn_profile, should_fire
-from ._scoring import Counts, Part, Scored, output_path, read_parts, score_batch, write, write_parts
+from ._scoring import Counts, Scored, ScoredPart, output_path, read_parts, score_batch, write, write_parts
 from ._windows import History, Window, is_worse, needs_retrain, summary
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "Counts",
     "Drift",
     "History",
-    "Part",
     "Scored",
+    "ScoredPart",
     "Window",
     "compare_with_profile",
     "is_worse",

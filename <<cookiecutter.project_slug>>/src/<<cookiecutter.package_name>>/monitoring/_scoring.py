@@ -1,12 +1,9 @@
 """Batch scoring: a table in, predictions out, in memory that does not grow with the table."""
 
 import hashlib
-import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import data, gate
+from ..files import replacing
 from ..settings import ProblemType
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Part:
+class ScoredPart:
     """One batch, scored and in a file of its own."""
 
     path: Path
@@ -113,7 +111,7 @@ def write(
     *,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Scored:
-    """Write what `score_batch` made of each batch, in this order, aside; the file appears when it is complete.
+    """Write what `score_batch` made of each batch, in this order; the file appears when it is complete.
 
     Raises:
         DataError: there are no rows.
@@ -121,8 +119,7 @@ def write(
     import pyarrow.parquet as pq
 
     scored = Scored(path=path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _aside(path) as partial:
+    with replacing(path) as partial:
         writer = None
         for table, counts in batches:
             writer = writer or pq.ParquetWriter(partial, table.schema)
@@ -135,20 +132,20 @@ def write(
     return scored
 
 
-def write_parts(batches: "Iterable[tuple[pa.Table, Counts]]", folder: Path, *, name: str) -> list[Part]:
+def write_parts(batches: "Iterable[tuple[pa.Table, Counts]]", folder: Path, *, name: str) -> list[ScoredPart]:
     """Write each batch to a file of its own; the same part written again, by whomever, is the same files."""
     import pyarrow.parquet as pq
 
     parts = []
     for number, (table, counts) in enumerate(batches):
         path = folder / f"{name}-{number:06d}.parquet"
-        with _aside(path) as partial:
+        with replacing(path) as partial:
             pq.write_table(table, partial)
-        parts.append(Part(path, counts))
+        parts.append(ScoredPart(path, counts))
     return parts
 
 
-def read_parts(parts: Iterable[Part]) -> "Iterator[tuple[pa.Table, Counts]]":
+def read_parts(parts: Iterable[ScoredPart]) -> "Iterator[tuple[pa.Table, Counts]]":
     """Read what `write_parts` wrote, for `write`."""
     import pyarrow.parquet as pq
 
@@ -180,14 +177,3 @@ def _count(scored: Counts, predictions: gate.Predictions) -> None:
     else:
         values, counts = np.unique(predictions.labels, return_counts=True)
         scored.predictions.update(dict(zip(map(str, values), counts.tolist(), strict=True)))
-
-
-@contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)

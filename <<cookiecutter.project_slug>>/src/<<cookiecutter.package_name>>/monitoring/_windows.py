@@ -1,14 +1,13 @@
 """The windows of new data that were looked at, and whether they ask for a retrain."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..files import replacing
 from ..gate import get_metric
 from ..settings import Settings
 from ._drift import Drift, should_fire
@@ -81,12 +80,8 @@ class History:
         earlier = self.windows()
         same = (window.digest, window.version)
         kept = [old for old in earlier if (old.digest, old.version) != same][-KEPT + 1 :]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self.path.parent, delete=False) as partial:
-            json.dump([asdict(entry) for entry in [*kept, window]], partial, indent=1)
-            partial.flush()
-            os.fsync(partial.fileno())
-        os.replace(partial.name, self.path)
+        with replacing(self.path) as temporary:
+            temporary.write_text(json.dumps([asdict(entry) for entry in [*kept, window]], indent=1))
         return [entry for entry in [*kept, window] if entry.version == window.version]
 
 

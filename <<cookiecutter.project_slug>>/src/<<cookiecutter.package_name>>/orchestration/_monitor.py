@@ -14,6 +14,7 @@ from prefect.utilities.urls import url_for
 
 from .. import data, gate, monitoring, reporting
 from ..errors import DataError
+from ..files import replacing
 from ..registry import open_registry
 from ..settings import Settings
 from . import _messages
@@ -59,7 +60,9 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
     retrain = monitoring.needs_retrain(windows, settings=settings)
     logger, page, report_error = get_run_logger(), folder / "drift.html", None
     try:
-        page.write_text(reporting.drift_page(found, windows, project=settings.project, retrain=retrain))
+        text = reporting.drift_page(found, windows, project=settings.project, retrain=retrain)
+        with replacing(page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except Exception as error:
         report_error = f"{type(error).__name__}: {error}"
         logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)

@@ -75,7 +75,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GateResult:
     """What the gate decided, and about which champion."""
 
     decision: gate.Decision
@@ -260,7 +260,7 @@ def evaluate(challenger: Pipeline, training: Part, holdout: Part, *, settings: S
 @step()
 def compare_with_production(
     scores: Scores, holdout: Part, *, settings: Settings, accept_not_comparable: bool
-) -> Comparison:
+) -> GateResult:
     """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
     registry = open_registry(settings)
     champion, held = registry.champion(), registry.held()
@@ -284,7 +284,7 @@ def compare_with_production(
     decision = gate.confirm(decision, holdout.y, scores.predictions, baseline=simple, held=rivals, **options)
     get_run_logger().info(decision.reason)
     predictions, comparable = (opponent.predictions, opponent.comparable) if opponent else (None, None)
-    return Comparison(decision, champion, predictions, comparable, held, scores.baseline_metrics)
+    return GateResult(decision, champion, predictions, comparable, held, scores.baseline_metrics)
 
 
 def _opponent(champion: Version, holdout: Part, *, settings: Settings) -> gate.Champion:
@@ -304,7 +304,7 @@ def _opponent(champion: Version, holdout: Part, *, settings: Settings) -> gate.C
 @step()
 def save(
     challenger: Pipeline,
-    comparison: Comparison,
+    comparison: GateResult,
     scores: Scores,
     *,
     training: Part,
@@ -363,7 +363,7 @@ def save(
 def _report_files(
     version: Version,
     challenger: Pipeline,
-    comparison: Comparison,
+    comparison: GateResult,
     scores: Scores,
     *,
     training: Part,
@@ -406,7 +406,7 @@ def _report_files(
 
 
 @step()
-def record(saved: Saved, comparison: Comparison, *, settings: Settings) -> dict[str, Any] | None:
+def record(saved: Saved, comparison: GateResult, *, settings: Settings) -> dict[str, Any] | None:
     """Commit the decision: it takes effect here or not at all.
 
     None if another retrain changed the champion meanwhile: the version is gone then, and has to be compared again.

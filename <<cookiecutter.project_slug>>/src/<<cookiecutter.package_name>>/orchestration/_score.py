@@ -88,7 +88,7 @@ def _scored(
 @step(task_run_name="score part {number}")
 def score_part(
     number: int, partition: data.Partition, *, version: str, folder: Path, settings: Settings
-) -> list[monitoring.Part]:
+) -> list[monitoring.ScoredPart]:
     """Score one part of the table, on a worker, which reads it and the verified model itself."""
     found, model = _scale_out.model(version, settings=settings)
     threads = _scale_out.threads_per_task(settings.scale_out)

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from ..errors import RegistryError
+from ..files import plain
 
 
 @dataclass(frozen=True)
@@ -112,16 +112,3 @@ def unsealed(kind: type[Entry], data: bytes) -> Entry:
     if entry.sha256 != seal(content):
         raise ValueError("was changed by hand: its seal does not fit")
     return entry
-
-
-def plain(value: Any) -> Any:
-    """Return `value` as JSON holds it: NumPy's as numbers, NaN and infinity as null, the rest as text."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, str | int) else str(value)

@@ -22,8 +22,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 from ..errors import RegistryError
+from ..files import plain
 from ._lineage import package_versions
-from ._records import Damaged, Entry, Problem, Record, Version, plain, sealed, unsealed
+from ._records import Damaged, Entry, Problem, Record, Version, sealed, unsealed
 from ._store import StorageError, Store
 
 MODEL, MANIFEST, POINTER = "model.joblib", "version.json", "production_metrics.json"
