@@ -8,7 +8,7 @@ import pytest
 from .fuzz_answers import outcome
 
 SETS = int(os.environ.get("FUZZ_SETS", "150"))  # 1500 with `make fuzz`
-BATCH = SETS // 5
+BATCH = SETS // 3
 
 
 @pytest.mark.parametrize("first", range(0, SETS, BATCH))
