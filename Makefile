@@ -57,9 +57,8 @@ format: setup  ## Format the hooks, tests and benchmarks, and the Python that is
 
 lock: setup  ## Resolve the locks anew, the template's and the render's
 	$(COMPILE) --group dev -o requirements.lock
-	echo mlflow | $(COMPILE) - -o tests/mlflow-server.lock
 	rm -rf demo
-	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo tracking=mlflow scale_out=dask
 	$(MAKE) -C demo/$(SLUG) setup
 	$(MAKE) -C demo/$(SLUG) lock
 	cp demo/$(SLUG)/*.lock '$(RENDER)'

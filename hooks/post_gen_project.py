@@ -1,4 +1,4 @@
-"""Leave out the folder that an answer excludes, and say what comes next."""
+"""Leave out what no answer asked for, and say what comes next."""
 
 import json
 import shutil
@@ -6,17 +6,47 @@ from pathlib import Path
 
 ANSWERS = r"""<< cookiecutter | jsonify >>"""
 
+# What is there only with this answer: files and folders, below the project.
+ONLY_WITH = {
+    ("ci_provider", "github"): [".github"],
+    ("tracking", "mlflow"): [
+        "src/{package_name}/cli_mlflow.py",
+        "src/{package_name}/registry/_mlflow_registry.py",
+        "src/{package_name}/registry/_mlflow_store.py",
+        "src/{package_name}/settings_mlflow.py",
+        "tests/registry/test_mlflow.py",
+    ],
+    ("scale_out", "dask"): [
+        "src/{package_name}/orchestration/_dask.py",
+        "src/{package_name}/settings_dask.py",
+        "tests/orchestration/test_dask.py",
+    ],
+}
 
-def remove_excluded(answers: dict[str, str], project: Path) -> None:
-    """Remove GitHub's folder where CI runs elsewhere: unlike a file's, its name cannot leave it out."""
-    if answers["ci_provider"] != "github":
-        shutil.rmtree(project / ".github")
+
+def remove_unasked(answers: dict[str, str], project: Path) -> None:
+    """Remove what belongs to answers that were not given.
+
+    Raises:
+        FileNotFoundError: the table names what the template does not have.
+    """
+    for (prompt, answer), names in ONLY_WITH.items():
+        for name in names:
+            path = project / name.format(**answers)
+            if not path.exists():
+                raise FileNotFoundError(f"hooks/post_gen_project.py: {prompt}={answer}: there is no {path}")
+            if answers[prompt] == answer:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
 def main() -> None:
     """Finish the project in the current folder."""
     answers = json.loads(ANSWERS)
-    remove_excluded(answers, Path.cwd())
+    remove_unasked(answers, Path.cwd())
     print(
         f"\nNext:\n    cd {answers['project_slug']}\n"
         "    make setup retrain    # the first model\n"

@@ -206,20 +206,12 @@ def test_nothing_wrong_says_nothing(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("provider", "left"), [("github", True), ("gitlab", False), ("none", False)])
-def test_the_folder_of_another_provider_goes(tmp_path: Path, provider: str, left: bool) -> None:
-    (tmp_path / ".github" / "workflows").mkdir(parents=True)
-
-    post.remove_excluded({"ci_provider": provider}, tmp_path)
-
-    assert (tmp_path / ".github").exists() == left
-
-
 def test_the_next_commands_are_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(post, "ANSWERS", json.dumps(GOOD))
+    monkeypatch.setattr(post, "ONLY_WITH", {})
 
     post.main()
 

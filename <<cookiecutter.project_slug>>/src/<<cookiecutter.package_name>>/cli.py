@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from . import optional
 from .errors import ProjectError
 
 if TYPE_CHECKING:
@@ -272,20 +273,6 @@ def release(version: VersionName, *, reason: Reason) -> None:
     _tell(_registry().release(version, reason=reason))
 
 
-@registry_app.command
-def copy_to_mlflow() -> None:
-    """Copy the registry's files into MLflow, decisions included; needs a project that MLflow knows nothing of.
-
-    The server is that of registry.tracking_uri or MLFLOW_TRACKING_URI. The files stay, and stay in use until
-    registry.kind is "mlflow". A copy that was cut off is finished by another.
-    """
-    from .registry import copy_files_to_mlflow
-    from .settings import get_settings
-
-    place, versions, decisions = copy_files_to_mlflow(get_settings())
-    _print(f"Copied to {place}: {versions} versions, {decisions} decisions.")
-
-
 def _run(flow: str, **parameters: Any) -> Any:
     """Run a flow of the project here and now, as quickly as whoever typed the command expects.
 
@@ -365,6 +352,10 @@ def _print(content: Any) -> None:
 
 def _print_json(facts: Any) -> None:
     print(json.dumps(facts, indent=2, default=str))
+
+
+for part in optional.modules("cli"):
+    part.add_commands(app, registry_app)
 
 
 def main() -> None:

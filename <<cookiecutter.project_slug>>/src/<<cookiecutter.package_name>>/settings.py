@@ -7,14 +7,21 @@ what config.toml says: with `CHURN_SCHEDULE__CRON=` there is no cron.
 
 import datetime
 import functools
-import importlib.util
 import os
 import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +29,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from . import optional
 from .errors import ConfigurationError
 from .locations import Location
 
@@ -37,6 +45,11 @@ class Section(BaseModel):
     """A part of the settings; an unknown name is an error, so that a typing error is found."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _added_to(section: str) -> list[type[BaseModel]]:
+    """Return what the optional parts of this project add to a section."""
+    return [part.SECTIONS[section] for part in optional.modules("settings") if section in part.SECTIONS]
 
 
 class DataSettings(Section):
@@ -212,32 +225,17 @@ class ScoreSettings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
 
 
-class ScaleOutSettings(Section):
-    """Where candidates, folds and parts of a table to score are computed."""
+class ScaleOutSettings(Section, *_added_to("scale_out")):  # type: ignore[misc]  # what an optional part adds
+    """Where the parallel steps of a run happen: candidates, folds and parts of a table to score."""
 
-    runner: Literal["threads", "dask"] = Field(
-        default="threads", description="`dask`: on worker processes, here or on other machines."
-    )
-    address: str | None = Field(
-        default=None,
-        description="Of a Dask scheduler, tcp://host:8786; empty: a cluster on this machine, for each run.",
-    )
-    workers: int | None = Field(
-        default=None, ge=1, description="Worker processes the work is cut for; empty: one for each core here."
-    )
-    threads: int | None = Field(
-        default=None,
-        ge=1,
-        description="Threads a task on a worker computes with; empty: 1 at an address, else cores over workers.",
+    runner: str = Field(
+        default="threads", description="`threads`: in the run's own process; or the answer to `scale_out`."
     )
 
-    @model_validator(mode="after")
-    def _installed(self) -> "ScaleOutSettings":
-        if self.runner == "dask" and importlib.util.find_spec("prefect_dask") is None:
-            raise ValueError(
-                'runner = "dask" needs the extra `dask`: make setup LOCK=requirements-extras.lock'
-            )
-        return self
+    @field_validator("runner")
+    @classmethod
+    def _usable(cls, runner: str) -> str:
+        return optional.check("scale_out.runner", runner)
 
 
 class NotificationSettings(Section):
@@ -249,22 +247,22 @@ class NotificationSettings(Section):
     kept: bool = Field(default=False, description="Whether to send a message when the champion is kept, too.")
 
 
-class RegistrySettings(Section):
+class RegistrySettings(Section, *_added_to("registry")):  # type: ignore[misc]  # what an optional part adds
     """Where models are kept."""
 
-    kind: Literal["json", "mlflow"] = Field(
-        default="json", description="`json`: files in `path`; `mlflow`: a tracking server."
-    )
+    kind: str = Field(default="json", description="`json`: files in `path`; or the answer to `tracking`.")
     path: Location = Field(
         default=Location("models"),
         description="A folder, or what several machines share: s3://, gs:// or az:// and a path.",
     )
-    tracking_uri: Location | None = Field(
-        default=None, description="For mlflow: the server's URL; empty: that of MLFLOW_TRACKING_URI."
-    )
     keep: int = Field(
         default=10, ge=1, description="Versions kept beside champion, staging and the rollback target."
     )
+
+    @field_validator("kind")
+    @classmethod
+    def _usable(cls, kind: str) -> str:
+        return optional.check("registry.kind", kind)
 
 
 def _checkout() -> Path | None:

@@ -30,7 +30,7 @@ from ._retrain import (
     split,
     train,
 )
-from ._scale_out import ChosenRunner
+from ._runner import ChosenRunner
 from ._score import score_batches
 
 __all__ = [

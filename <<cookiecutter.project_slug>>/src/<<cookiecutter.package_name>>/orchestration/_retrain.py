@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -30,18 +29,10 @@ from .. import data, gate, models, monitoring, reporting
 from ..errors import RegistryError
 from ..registry import StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
-from ..training import (
-    Baseline,
-    baseline,
-    best,
-    cross_validate_score,
-    fold_score,
-    make_folds,
-    mean_score,
-    thread_budget,
-)
-from . import _messages, _scale_out
+from ..training import Baseline, baseline, best, cross_validate_score, thread_budget
+from . import _messages
 from ._common import PROFILE, fetch, left_out, may_pass, profile_of, source_of_run, step
+from ._runner import optional_runner
 
 EXAMPLE_ROWS = 5
 CARD, REPORT = "card.md", "report.html"
@@ -62,6 +53,23 @@ class Part:
     X: pd.DataFrame
     y: pd.Series
     definition: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FoldInputs:
+    """What cross-validation needs of the training part.
+
+    Attributes:
+        X: The inputs, n rows.
+        y: Shape (n,), the truth.
+        groups: Shape (n,), see data.group_codes.
+        times: Shape (n,), see data.times.
+    """
+
+    X: pd.DataFrame
+    y: gate.Array
+    groups: gate.Array | None
+    times: gate.Array | None
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def split(
 @step(task_run_name="cross-validate {estimator}")
 def cross_validate(training: Part, *, estimator: str, settings: Settings, threads: int) -> float:
     """Score one candidate on folds of the training rows; the holdout plays no part in the choice."""
-    part = _for_folds(training, settings)
+    part = fold_inputs(training, settings=settings)
     return cross_validate_score(
         models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
         part.X,
@@ -148,38 +156,12 @@ def cross_validate(training: Part, *, estimator: str, settings: Settings, thread
     )
 
 
-def _for_folds(training: Part, settings: Settings) -> _scale_out.TrainingPart:
+def fold_inputs(training: Part, *, settings: Settings) -> FoldInputs:
+    """Return what cross-validation needs of the training part."""
     split = settings.split
     times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
     groups = data.group_codes(training.rows, keys=split.key_columns)
-    return _scale_out.TrainingPart(training.X, np.asarray(training.y), groups, times)
-
-
-def _divide(part: _scale_out.TrainingPart, settings: Settings) -> list[tuple[np.ndarray, np.ndarray]]:
-    return make_folds(
-        part.y,
-        problem_type=settings.problem_type,
-        seed=settings.seed,
-        groups=part.groups,
-        times=part.times,
-    )
-
-
-@step(task_run_name="cross-validate {estimator}, fold {fold}")
-def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Settings) -> float:
-    """Score one candidate on one fold, on a worker, which reads the training part itself."""
-    part = _scale_out.read(path)
-    score = fold_score(
-        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
-        part.X,
-        part.y,
-        _divide(part, settings)[fold],
-        metric=settings.metric,
-        problem_type=settings.problem_type,
-        threads=_scale_out.threads_per_task(settings.scale_out),
-    )
-    get_run_logger().info("%s, fold %d: %s %.4f", estimator, fold, settings.metric, score)
-    return score
+    return FoldInputs(training.X, np.asarray(training.y), groups, times)
 
 
 def choose_estimator(training: Part, *, settings: Settings) -> str:
@@ -196,8 +178,8 @@ def choose_estimator(training: Part, *, settings: Settings) -> str:
 
 def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
     """Return the cross-validation score of each candidate of the settings, computed side by side."""
-    if settings.scale_out.runner == "dask":
-        return _scores_on_workers(training, settings)
+    if runner := optional_runner(settings):
+        return runner.candidate_scores(training, settings=settings)
     names = settings.estimators
     threads = max(1, (os.cpu_count() or 1) // len(names))
     # BLAS has one limit for the process: the candidates, which end one by one, must find it there.
@@ -205,24 +187,6 @@ def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
         return cross_validate.map(
             unmapped(training), estimator=list(names), settings=unmapped(settings), threads=unmapped(threads)
         ).result()
-
-
-def _scores_on_workers(training: Part, settings: Settings) -> list[float]:
-    part = _for_folds(training, settings)
-    folds = range(len(_divide(part, settings)))
-    each = [(name, fold) for name in settings.estimators for fold in folds]
-    with _scale_out.shared(part, settings=settings) as path:
-        scores = cross_validate_fold.map(
-            unmapped(path),
-            estimator=[name for name, _ in each],
-            fold=[fold for _, fold in each],
-            settings=unmapped(settings),
-        ).result()
-    count = len(folds)
-    return [
-        mean_score(scores[start : start + count], metric=settings.metric, rows=len(part.y))
-        for start in range(0, len(scores), count)
-    ]
 
 
 @step(retries=2, retry_condition_fn=may_pass)

@@ -1,14 +1,11 @@
 """The steps of the score flow as Prefect tasks."""
 
-import itertools
-import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prefect import unmapped
 from prefect.artifacts import (
     create_progress_artifact,
     create_table_artifact,
@@ -19,11 +16,11 @@ from rich.console import Console
 from rich.progress import Progress
 from sklearn.pipeline import Pipeline
 
-from .. import data, monitoring, training
+from .. import data, monitoring
 from ..registry import ObjectStore, Version, open_registry
 from ..settings import Settings
-from . import _scale_out
 from ._common import champion_of, left_out, step
+from ._runner import optional_runner
 
 SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one starts
 
@@ -46,13 +43,15 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
     )
     with _progress_shown(snapshot.rows) as progress:
         paths = [Path(path) for path in snapshot.paths]
-        if settings.scale_out.runner == "dask":
-            scored = _score_on_workers(
+        if runner := optional_runner(settings):
+            scored = runner.score(
                 paths, path, champion, total=snapshot.rows, settings=settings, progress=progress
             )
         else:
             model = open_registry(settings).load_model(champion)
-            scored = monitoring.write(_scored(model, champion, paths, settings), path, progress=progress)
+            scored = monitoring.write(
+                scored_batches(model, champion, paths, settings), path, progress=progress
+            )
     if store:
         store.upload(path.name, path)
         path.unlink()
@@ -69,10 +68,10 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
     return facts
 
 
-def _scored(
+def scored_batches(
     model: Pipeline, version: Version, paths: Sequence[Path | data.Partition], settings: Settings
 ) -> Iterator[Any]:
-    """Score batch by batch."""
+    """Let the pipeline of `version` predict the table at `paths`, batch by batch."""
     for batch in data.batches(paths, rows=settings.score.batch_rows):
         yield monitoring.score_batch(
             model,
@@ -83,49 +82,6 @@ def _scored(
             schema=_schema_of(version),
             identifiers=settings.score.identifiers or list(left_out(model)),
         )
-
-
-@step(task_run_name="score part {number}")
-def score_part(
-    number: int, partition: data.Partition, *, version: str, folder: Path, settings: Settings
-) -> list[monitoring.ScoredPart]:
-    """Score one part of the table, on a worker, which reads it and the verified model itself."""
-    found, model = _scale_out.model(version, settings=settings)
-    threads = _scale_out.threads_per_task(settings.scale_out)
-    with training.thread_budget(threads):
-        training.with_jobs(model, threads)
-        parts = monitoring.write_parts(
-            _scored(model, found, [partition], settings), folder, name=f"part-{number:06d}"
-        )
-    get_run_logger().info("%s rows scored", f"{sum(part.counts.rows for part in parts):,}")
-    return parts
-
-
-def _score_on_workers(
-    paths: Sequence[Path],
-    path: Path,
-    champion: Version,
-    *,
-    total: int | None,
-    settings: Settings,
-    progress: Callable[[int], None],
-) -> monitoring.Scored:
-    """Have the parts scored, and put them together in the order of the table as they come."""
-    rows = settings.score.batch_rows
-    batches = math.ceil((total or 0) / rows)
-    # Four parts a worker: the last ones end together, and little is done again for one that died.
-    size = rows * max(1, math.ceil(batches / (4 * _scale_out.workers(settings.scale_out))))
-    partitions = data.partitions(paths, rows=size)
-    with _scale_out.parts_folder(path) as folder:
-        parts = score_part.map(
-            list(range(len(partitions))),
-            partitions,
-            version=unmapped(champion.id),
-            folder=unmapped(folder),
-            settings=unmapped(settings),
-        )
-        done = itertools.chain.from_iterable(part.result() for part in parts)
-        return monitoring.write(monitoring.read_parts(done), path, progress=progress)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ Never: decides; a version that a decision names never changes.
 
 from ._lineage import git_commit, lineage, package_versions
 from ._object_store import ObjectStore
-from ._open import copy_files_to_mlflow, open_files, open_registry
+from ._open import open_files, open_registry
 from ._records import Damaged, Problem, Record, Version
 from ._registry import Registry, StaleDecision
 from ._store import LocalStore, StorageError, Store
@@ -23,7 +23,6 @@ __all__ = [
     "StorageError",
     "Store",
     "Version",
-    "copy_files_to_mlflow",
     "git_commit",
     "lineage",
     "open_files",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import RegistryError
+from ..settings import Settings
 from ._mlflow_store import LONGEST_TAG, MODEL_FILE, MODEL_FOLDER, MlflowStore
 from ._records import Record, Version
 from ._registry import DECISIONS, MANIFEST, MODEL, VERDICTS, VERSIONS, Registry
@@ -28,6 +29,12 @@ PARAMETERS = (
 PICKLE = "model.pickle"
 
 logger = logging.getLogger(__name__)
+
+
+def open_registry(settings: Settings) -> "MlflowRegistry":
+    """Return the registry on the tracking server of the settings."""
+    store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
+    return MlflowRegistry(store, metric=settings.metric)
 
 
 class MlflowRegistry(Registry):
@@ -183,51 +190,50 @@ class MlflowRegistry(Registry):
         )
         return str(made.version)
 
+    def copy_from(self, source: Registry) -> tuple[int, int]:
+        """Copy a registry with all its decisions; return how many versions and decisions were copied now.
 
-def copy(source: Registry, target: MlflowRegistry) -> tuple[int, int]:
-    """Copy a registry with all its decisions; return how many versions and decisions were copied now.
+        What is there already is left out, so that a copy that was cut off can be finished.
 
-    What is there already is left out, so that a copy that was cut off can be finished.
-
-    Raises:
-        RegistryError: the source is damaged, or the target holds something else.
-    """
-    for problem in source.verify():
-        if problem.severity == "error":
-            raise RegistryError(f"What is damaged is not copied: {problem}")
-    wanted = source.store.list(VERSIONS) + source.store.list(DECISIONS)
-    present = set(target.store.list(VERSIONS) + target.store.list(DECISIONS))
-    if foreign := present - set(wanted):
-        raise RegistryError(
-            f"{target.store.where('')} holds {len(foreign)} files that {source.store.where('')} has not, such as"
-            f" {min(foreign)}: a copy needs an empty registry. Choose another `project` or another server."
-        )
-    for key in filter(present.__contains__, source.store.list(DECISIONS)):
-        if target.store.read(key) != source.store.read(key):
+        Raises:
+            RegistryError: the source is damaged, or this one holds something else.
+        """
+        for problem in source.verify():
+            if problem.severity == "error":
+                raise RegistryError(f"What is damaged is not copied: {problem}")
+        wanted = source.store.list(VERSIONS) + source.store.list(DECISIONS)
+        present = set(self.store.list(VERSIONS) + self.store.list(DECISIONS))
+        if foreign := present - set(wanted):
             raise RegistryError(
-                f"{target.store.where(key)} is another decision than {source.store.where(key)}."
+                f"{self.store.where('')} holds {len(foreign)} files that {source.store.where('')} has not, such as"
+                f" {min(foreign)}: a copy needs an empty registry. Choose another `project` or another server."
             )
-    copied = {key.split("/")[1] for key in wanted if key.startswith(VERSIONS) and key not in present}
-    for name in sorted(copied):
-        files = [key for key in source.store.list(f"{VERSIONS}/{name}")]
-        for key in sorted(set(files) - present, key=lambda key: (key.endswith(MANIFEST), key)):
-            with source.store.open(key) as old, target.store.writer(key) as new:
-                while block := old.read(2**20):
-                    new.write(block)
-        version = target.version(name)
-        target.show_version(version)
-        if f"{VERSIONS}/{name}/{MODEL}" in files:
-            try:
-                target.show_copied_model(version, source.load_model(version))
-            except RegistryError as error:
-                logger.warning("MLflow itself will not load %s: %s", name, error)
-    decisions = [key for key in source.store.list(DECISIONS) if key not in present]
-    for key in decisions:
-        target.store.create(key, source.store.read(key))
-    for record in target.decisions():
-        target.show_decision(record)
-    target.catch_up()
-    return len(copied), len(decisions)
+        for key in filter(present.__contains__, source.store.list(DECISIONS)):
+            if self.store.read(key) != source.store.read(key):
+                raise RegistryError(
+                    f"{self.store.where(key)} is another decision than {source.store.where(key)}."
+                )
+        copied = {key.split("/")[1] for key in wanted if key.startswith(VERSIONS) and key not in present}
+        for name in sorted(copied):
+            files = [key for key in source.store.list(f"{VERSIONS}/{name}")]
+            for key in sorted(set(files) - present, key=lambda key: (key.endswith(MANIFEST), key)):
+                with source.store.open(key) as old, self.store.writer(key) as new:
+                    while block := old.read(2**20):
+                        new.write(block)
+            version = self.version(name)
+            self.show_version(version)
+            if f"{VERSIONS}/{name}/{MODEL}" in files:
+                try:
+                    self.show_copied_model(version, source.load_model(version))
+                except RegistryError as error:
+                    logger.warning("MLflow itself will not load %s: %s", name, error)
+        decisions = [key for key in source.store.list(DECISIONS) if key not in present]
+        for key in decisions:
+            self.store.create(key, source.store.read(key))
+        for record in self.decisions():
+            self.show_decision(record)
+        self.catch_up()
+        return len(copied), len(decisions)
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -42,10 +42,6 @@ CLIENT = {
 }
 
 
-class MlflowMissing(ConfigurationError):
-    """The settings ask for MLflow, which is not installed."""
-
-
 class TrackingError(StorageError):
     """The tracking server did not do what was asked of it; what was there before is untouched."""
 
@@ -57,13 +53,8 @@ class MlflowStore:
         """Use the server at `tracking_uri`, by default the one of `MLFLOW_TRACKING_URI`."""
         for name, value in CLIENT.items():
             os.environ.setdefault(name, value)
-        try:
-            import mlflow
-        except ModuleNotFoundError as error:
-            raise MlflowMissing(
-                f'registry.kind is "mlflow", and {error.name} is not installed: install the extra,'
-                " make setup LOCK=requirements-extras.lock."
-            ) from None
+        import mlflow
+
         given = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         if not given:
             raise ConfigurationError(

@@ -1,5 +1,6 @@
 """Which registry and store the settings ask for."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._registry import Registry
@@ -10,15 +11,16 @@ if TYPE_CHECKING:
 
 
 def open_registry(settings: "Settings") -> Registry:
-    """Return the registry of the settings, caught up with a process that died."""
-    if settings.registry.kind == "mlflow":
-        from ._mlflow_registry import MlflowRegistry
-        from ._mlflow_store import MlflowStore
+    """Return the registry of the settings, caught up with a process that died.
 
-        store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
-        registry: Registry = MlflowRegistry(store, metric=settings.metric)
-    else:
-        registry = open_files(settings)
+    Any kind but files is the module `_<kind>_registry` of an optional part.
+    """
+    kind = settings.registry.kind
+    registry: Registry = (
+        open_files(settings)
+        if kind == "json"
+        else import_module(f"._{kind}_registry", __package__).open_registry(settings)
+    )
     registry.catch_up()
     return registry
 
@@ -33,13 +35,3 @@ def open_files(settings: "Settings") -> Registry:
     else:
         store = LocalStore(settings.resolve(settings.registry.path), base=settings.root)
     return Registry(store, metric=settings.metric)
-
-
-def copy_files_to_mlflow(settings: "Settings") -> tuple[str, int, int]:
-    """Copy the registry's files into MLflow; return the place, and how many versions and decisions it holds."""
-    from ._mlflow_registry import MlflowRegistry, copy
-    from ._mlflow_store import MlflowStore
-
-    store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
-    versions, decisions = copy(open_files(settings), MlflowRegistry(store, metric=settings.metric))
-    return store.where(""), versions, decisions

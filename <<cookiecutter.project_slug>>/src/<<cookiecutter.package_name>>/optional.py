@@ -1,0 +1,68 @@
+"""The parts of the template that a project has only if its answers asked for them, and how to add one later.
+
+A part brings modules that the rest of the package finds by name: `settings_<name>` with its settings, `cli_<name>`
+with its commands, and one in the room that it extends. The template's hook removes what was not asked for.
+"""
+
+import importlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from types import ModuleType
+
+LOCK = "requirements-extras.lock"
+
+
+@dataclass(frozen=True)
+class Part:
+    """An optional part.
+
+    Attributes:
+        name: The value of the setting that uses it.
+        instead_of: The value that every project can have.
+        prompt: The question of the template whose answer `name` adds it.
+        library: What it imports.
+    """
+
+    name: str
+    instead_of: str
+    prompt: str
+    library: str
+
+
+PARTS = {
+    "registry.kind": Part("mlflow", instead_of="json", prompt="tracking", library="mlflow"),
+    "scale_out.runner": Part("dask", instead_of="threads", prompt="scale_out", library="prefect_dask"),
+}
+
+
+def check(setting: str, value: str) -> str:
+    """Return `value`, if this project can have the setting so.
+
+    Raises:
+        ValueError: it cannot; the message names the command that helps.
+    """
+    part = PARTS[setting]
+    if value == part.instead_of:
+        return value
+    if value != part.name:
+        raise ValueError(f"{value!r} is neither {part.instead_of!r} nor {part.name!r}")
+    if not _find("settings", part):
+        answer = json.dumps({part.prompt: value})
+        command = f"cruft update --skip-apply-ask --variables-to-update '{answer}'"
+        raise ValueError(f"{value!r} was not asked for when this project was made. Add it with {command}")
+    if importlib.util.find_spec(part.library) is None:
+        raise ValueError(
+            f"{value!r} needs the package {part.library}. Install it with make setup LOCK={LOCK}"
+        )
+    return value
+
+
+def modules(prefix: str) -> list[ModuleType]:
+    """Import the modules `<prefix>_<name>` of the parts that this project has."""
+    return [importlib.import_module(name) for part in PARTS.values() if (name := _find(prefix, part))]
+
+
+def _find(prefix: str, part: Part) -> str:
+    name = f"{__package__}.{prefix}_{part.name}"
+    return name if importlib.util.find_spec(name) else ""

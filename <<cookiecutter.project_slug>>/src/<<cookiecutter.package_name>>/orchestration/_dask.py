@@ -1,0 +1,196 @@
+"""The parallel steps on Dask workers: candidates, their folds, and parts of a table to score.
+
+Workers are handed paths and numbers, never tables: what they need they read themselves, and keep the last of it.
+"""
+
+import functools
+import itertools
+import logging
+import math
+import os
+import pickle
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prefect import unmapped
+from prefect.logging import get_run_logger
+from prefect_dask import DaskTaskRunner
+
+from .. import data, gate, models, monitoring, training
+from ..registry import Version, open_registry
+from ..settings import Settings
+from ._common import step
+from ._retrain import FoldInputs, Part, fold_inputs
+from ._score import scored_batches
+
+
+def task_runner(settings: Settings) -> DaskTaskRunner:
+    """Return Prefect's runner for these settings; a temporary cluster starts with the first task submitted to it."""
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # it logs every connection
+    if settings.scale_out.address:
+        return DaskTaskRunner(address=settings.scale_out.address)
+    options = {
+        "n_workers": _workers(settings),
+        "threads_per_worker": 1,
+        "processes": True,
+        "host": "127.0.0.1",
+        "dashboard_address": None,
+        "memory_limit": 0,  # a run in threads has no limit either, and here it would mean being killed
+    }
+    return DaskTaskRunner(cluster_kwargs=options)
+
+
+def _workers(settings: Settings) -> int:
+    return settings.scale_out.workers or os.cpu_count() or 1
+
+
+def _threads_per_task(settings: Settings) -> int:
+    """Return the threads that a task on a worker may compute with, so that all of them together fill the cores."""
+    if settings.scale_out.threads:
+        return int(settings.scale_out.threads)
+    return 1 if settings.scale_out.address else max(1, (os.cpu_count() or 1) // _workers(settings))
+
+
+def candidate_scores(training_part: Part, *, settings: Settings) -> list[float]:
+    """Return the cross-validation score of each candidate of the settings; a task is one fold of one of them."""
+    inputs = fold_inputs(training_part, settings=settings)
+    folds = range(len(_folds(inputs, settings)))
+    each = [(name, fold) for name in settings.estimators for fold in folds]
+    with _shared(inputs, settings) as path:
+        scores = cross_validate_fold.map(
+            unmapped(path),
+            estimator=[name for name, _ in each],
+            fold=[fold for _, fold in each],
+            settings=unmapped(settings),
+        ).result()
+    count = len(folds)
+    return [
+        training.mean_score(scores[start : start + count], metric=settings.metric, rows=len(inputs.y))
+        for start in range(0, len(scores), count)
+    ]
+
+
+@step(task_run_name="cross-validate {estimator}, fold {fold}")
+def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Settings) -> float:
+    """Score one candidate on one fold, on a worker, which reads the training part itself."""
+    inputs = _read(path)
+    score = training.fold_score(
+        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
+        inputs.X,
+        inputs.y,
+        _folds(inputs, settings)[fold],
+        metric=settings.metric,
+        problem_type=settings.problem_type,
+        threads=_threads_per_task(settings),
+    )
+    get_run_logger().info("%s, fold %d: %s %.4f", estimator, fold, settings.metric, score)
+    return score
+
+
+def _folds(inputs: FoldInputs, settings: Settings) -> list[tuple[gate.Array, gate.Array]]:
+    return training.make_folds(
+        inputs.y,
+        problem_type=settings.problem_type,
+        seed=settings.seed,
+        groups=inputs.groups,
+        times=inputs.times,
+    )
+
+
+@contextmanager
+def _shared(inputs: FoldInputs, settings: Settings) -> Iterator[Path]:
+    """Write the inputs where workers can read them, and remove them in the end.
+
+    Pickled: unlike a table format it keeps every type, category, index and order, so that scores are those of a run
+    without workers to the last bit. Only this run's own workers read it, and they unpickle its tasks anyway.
+    """
+    folder = settings.resolve("data") / "scale_out"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"training-{uuid.uuid4().hex}.pickle"
+    try:
+        with path.open("wb") as file:
+            pickle.dump(inputs, file, protocol=pickle.HIGHEST_PROTOCOL)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(path: Path) -> FoldInputs:
+    """Read inputs that another process wrote; the last ones stay in memory for the next task."""
+    with path.open("rb") as file:
+        inputs: FoldInputs = pickle.load(file)
+    return inputs
+
+
+def score(
+    paths: Sequence[Path],
+    output: Path,
+    champion: Version,
+    *,
+    total: int | None,
+    settings: Settings,
+    progress: Callable[[int], None],
+) -> monitoring.Scored:
+    """Have parts of the table at `paths` scored, and write them to `output` in the order of the table as they come."""
+    rows = settings.score.batch_rows
+    batches = math.ceil((total or 0) / rows)
+    # Four parts a worker: the last ones end together, and little is done again for one that died.
+    size = rows * max(1, math.ceil(batches / (4 * _workers(settings))))
+    partitions = data.partitions(paths, rows=size)
+    with _parts_folder(output) as folder:
+        parts = score_part.map(
+            list(range(len(partitions))),
+            partitions,
+            version=unmapped(champion.id),
+            folder=unmapped(folder),
+            settings=unmapped(settings),
+        )
+        done = itertools.chain.from_iterable(part.result() for part in parts)
+        return monitoring.write(monitoring.read_parts(done), output, progress=progress)
+
+
+@step(task_run_name="score part {number}")
+def score_part(
+    number: int, partition: data.Partition, *, version: str, folder: Path, settings: Settings
+) -> list[monitoring.ScoredPart]:
+    """Score one part of the table, on a worker, which reads it and the verified model itself."""
+    found, model = _model(version, settings)
+    threads = _threads_per_task(settings)
+    with training.thread_budget(threads):
+        training.with_jobs(model, threads)
+        parts = monitoring.write_parts(
+            scored_batches(model, found, [partition], settings), folder, name=f"part-{number:06d}"
+        )
+    get_run_logger().info("%s rows scored", f"{sum(part.counts.rows for part in parts):,}")
+    return parts
+
+
+@contextmanager
+def _parts_folder(output: Path) -> Iterator[Path]:
+    """Make a folder of this run's own beside the output, for its parts, and remove it in the end."""
+    folder = output.parent / f".{output.stem}-{uuid.uuid4().hex}.parts"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_models: dict[tuple[str, str], tuple[Version, Any]] = {}
+
+
+def _model(version: str, settings: Settings) -> tuple[Version, Any]:
+    """Return a version and its pipeline, loaded and verified once for all the parts that this process scores."""
+    key = (str(settings.registry), version)
+    if key not in _models:
+        registry = open_registry(settings)
+        found = registry.version(version)
+        loaded = registry.load_model(found)
+        _models.clear()
+        _models[key] = found, loaded
+    return _models[key]

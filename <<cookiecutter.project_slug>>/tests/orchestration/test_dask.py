@@ -1,0 +1,184 @@
+"""Scaling out for real: a Dask scheduler and two worker processes, one of which dies; and a cluster for a run."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from prefect import flow
+
+from << cookiecutter.package_name >>.flows import retrain, score
+from << cookiecutter.package_name >>.orchestration import ChosenRunner, fetch, preprocess, split
+from << cookiecutter.package_name >>.orchestration._retrain import candidate_scores
+from << cookiecutter.package_name >>.settings import ENV_PREFIX, PACKAGE, Settings, get_settings
+
+ROWS, BATCH = 400_000, 10_000
+
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Dask scheduler and its workers, by name."""
+
+    address: str
+    workers: dict[str, "subprocess.Popen[bytes]"]
+    log: Path
+
+
+def make_table(rows: int) -> pd.DataFrame:
+    """Return a table with a category, a time with a zone and blanks, which a worker must read as they are."""
+    rng = np.random.default_rng(0)
+    seconds = pd.to_timedelta(rng.integers(0, 10**6, rows), "s")
+    frame = pd.DataFrame(
+        {
+            "usage": rng.normal(size=rows),
+            "age": rng.integers(18, 90, rows).astype(float),
+            "plan": pd.Categorical(rng.choice(["basic", "plus", "pro"], rows)),
+            "seen": pd.Timestamp("2026-01-01", tz="Europe/Berlin") + seconds,
+        }
+    )
+    frame.loc[::50, "age"] = np.nan
+    outcome = 2 * frame["usage"] + (frame["plan"] == "pro") + rng.normal(size=rows)
+    return frame.assign(target=np.where(outcome > 0, "yes", "no"))
+
+
+@pytest.fixture
+def use(settings: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what changes settings, for this process and those that it starts."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    make_table(4_000).to_parquet(settings.root / "train.parquet")
+    make_table(ROWS).to_parquet(settings.root / "new.parquet")
+
+    def use(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(ENV_PREFIX + name, value)
+        get_settings.cache_clear()
+
+    use(DATA__SOURCE="train.parquet", SCORE__BATCH_ROWS=str(BATCH), NOTIFICATIONS__BLOCK="")
+    return use
+
+
+@pytest.fixture
+def cluster(use: Callable[..., None], tmp_path: Path) -> Iterator[Cluster]:
+    """Run a scheduler and two workers on loopback; without nannies, so that a worker that is killed stays dead."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address, log = f"tcp://127.0.0.1:{port}", tmp_path / "dask.log"
+    dask, common = [sys.executable, "-m", "dask"], ["--host", "127.0.0.1", "--no-dashboard"]
+    commands = {"scheduler": ["scheduler", "--port", str(port)]}
+    commands |= {
+        name: ["worker", address, "--nthreads", "1", "--no-nanny", "--name", name] for name in ("one", "two")
+    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    with log.open("wb") as output:
+        for name, words in commands.items():
+            processes[name] = subprocess.Popen(
+                [*dask, *words, *common], cwd=tmp_path, stdout=output, stderr=output
+            )
+            if name == "scheduler":
+                wait_for(lambda: listens(port), log)
+    try:
+        wait_for(lambda: log.read_text().count("Registered to:") == 2, log)
+        yield Cluster(address, {name: processes[name] for name in ("one", "two")}, log)
+    finally:
+        for process in reversed(processes.values()):
+            process.kill()
+            process.wait()
+
+
+def wait_for(what: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not what():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited too long\n{log.read_text()}")
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@flow(task_runner=ChosenRunner())
+def candidates() -> list[float]:
+    """Return the score of each candidate, which is compared to the last bit."""
+    settings = get_settings()
+    table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
+    training, _ = split(table, settings=settings)
+    return candidate_scores(training, settings=settings)
+
+
+def taken(path: str) -> bytes:
+    """Return the predictions, and remove them, so that the next run writes them again."""
+    file = Path(path)
+    assert [found.name for found in file.parent.iterdir()] == [file.name]  # nothing of the parts is left
+    content = file.read_bytes()
+    file.unlink()
+    return content
+
+
+def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
+    settings: Settings, use: Callable[..., None], cluster: Cluster
+) -> None:
+    remote = {
+        "SCALE_OUT__RUNNER": "dask",
+        "SCALE_OUT__ADDRESS": cluster.address,
+        "SCALE_OUT__WORKERS": "2",
+        # What each of two candidates has in one process.
+        "SCALE_OUT__THREADS": str(max(1, (os.cpu_count() or 1) // 2)),
+    }
+    use(ESTIMATORS='["linear", "hist_gradient_boosting"]')
+    alone = candidates()
+    use(**remote)
+    assert candidates() == alone
+    assert not list((settings.root / "data" / "scale_out").iterdir())
+
+    use(ESTIMATORS='["linear"]', SCALE_OUT__RUNNER="threads")
+    assert retrain()["verdict"] == "promoted"
+    expected = score(source="new.parquet")
+    predictions = taken(expected["path"])
+    assert expected["rows"] == ROWS
+
+    use(**remote)
+    output = Path(expected["path"])
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"{PACKAGE}.cli", "score", "--source", "new.parquet", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: process.poll() is not None or any(output.parent.glob(".*.parts/*.parquet")), cluster.log)
+    cluster.workers["one"].send_signal(signal.SIGKILL)
+    assert not output.exists(), "it was too late to kill a worker midway"
+    printed, errors = process.communicate(timeout=120)
+
+    assert process.returncode == 0, errors + cluster.log.read_text()
+    assert "Traceback" not in errors
+    assert json.loads(printed) == expected
+    assert taken(expected["path"]) == predictions
+    assert cluster.workers["two"].poll() is None
+
+
+def test_a_cluster_of_the_run_does_the_same(settings: Settings, use: Callable[..., None]) -> None:
+    use(ESTIMATORS='["linear"]')
+    assert retrain()["verdict"] == "promoted"
+    expected = score()
+    predictions = taken(expected["path"])
+
+    use(SCALE_OUT__RUNNER="dask")
+
+    assert score() == expected
+    assert taken(expected["path"]) == predictions

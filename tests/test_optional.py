@@ -1,0 +1,137 @@
+"""What is in a project only when an answer asked for it: MLflow and Dask, and how they come later."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from .conftest import CHOICES, Bake, Project, Runner, run
+from .test_hooks import GOOD, post
+from .test_life import AUTHOR, commit_all, git
+
+WORDS = re.compile("mlflow|dask", re.IGNORECASE)
+NAMES_THEM = "optional.py"  # the error that says how to add them
+SETTINGS = {"tracking": ("REGISTRY__KIND", "mlflow"), "scale_out": ("SCALE_OUT__RUNNER", "dask")}
+ALL = {prompt: value for prompt, (_, value) in SETTINGS.items()}
+
+
+def table(project: Project, prompt: str) -> set[str]:
+    """Return the files that the hook's table gives to the prompt."""
+    names = (name for (asked, _), names in post.ONLY_WITH.items() if asked == prompt for name in names)
+    return {name.format(package_name=project.package) for name in names}
+
+
+@pytest.mark.parametrize("prompt", SETTINGS)
+def test_an_answer_adds_exactly_the_files_of_the_table(bake: Bake, prompt: str) -> None:
+    without, asked = bake(), bake(**{prompt: ALL[prompt]})
+
+    assert asked.files() - without.files() == table(asked, prompt)
+    assert without.files() <= asked.files()
+
+
+def test_every_file_that_needs_a_part_is_in_the_table(bake: Bake) -> None:
+    """A module of a part is named after it, so that the table and the folders cannot drift apart unseen."""
+    project = bake(**ALL)
+    named = {name for name in project.files() if WORDS.search(Path(name).name)}
+
+    assert named == set().union(*(table(project, prompt) for prompt in SETTINGS))
+
+
+def test_without_the_answers_nothing_speaks_of_them(bake: Bake) -> None:
+    project = bake()
+    texts = {name: text for name, text in project.texts().items() if name.startswith(("src/", "tests/"))}
+
+    assert len(texts) > 50
+    speaking = {name for name, text in texts.items() if WORDS.search(text)}
+    assert speaking == {f"src/{project.package}/{NAMES_THEM}"}
+    metadata = (project.path / "pyproject.toml").read_text() + (project.path / "Makefile").read_text()
+    assert not WORDS.search(metadata)
+    assert not WORDS.search((project.path / "requirements.lock").read_text())
+
+
+def test_a_name_in_the_table_that_is_no_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"ci_provider=github: there is no .*\.github"):
+        post.remove_unasked(GOOD, tmp_path)
+
+
+@pytest.mark.parametrize("prompt", SETTINGS)
+def test_a_setting_whose_library_is_not_installed_is_refused_before_any_work(
+    own_copy: Bake, runner: Runner, prompt: str
+) -> None:
+    project = own_copy(**{prompt: ALL[prompt]})
+
+    said = runner.command(project, "retrain", code=2)
+
+    assert f"{ALL[prompt]!r} needs the package" in said
+    assert "make setup LOCK=requirements-extras.lock" in said
+    assert not (project.path / "models").exists()
+
+
+def test_the_error_names_the_command_that_adds_the_part(
+    template: Path, cookiecutter_config: Path, tmp_path: Path, runner: Runner, bake: Bake
+) -> None:
+    source = tmp_path / "template"
+    shutil.copytree(template, source, symlinks=True)
+    git(source, "init", "--quiet", "--initial-branch", "main")
+    commit_all(source, "Begin")
+    quiet = ("--no-input", "--config-file", cookiecutter_config)
+    run("cruft", "create", source, *quiet, cwd=tmp_path, environment=AUTHOR)
+    project = Project(tmp_path / "ml-retraining", "ml-retraining", "ml_retraining")
+    git(project.path, "init", "--quiet", "--initial-branch", "main")
+    features = project.source / "features.py"
+    features.write_text(features.read_text() + "\n# An edit of the user.\n")
+    commit_all(project.path, "Begin")
+
+    for prompt, (setting, value) in SETTINGS.items():
+        said = runner.command(project, "registry", "list", code=2, **{setting: value})
+        (command,) = set(re.findall(r"cruft update .*", said))  # in the log, and in the end
+        done = run("sh", "-c", command, cwd=project.path, environment=AUTHOR)
+        assert "Good work" in done.stdout, done.stdout + done.stderr
+        commit_all(project.path, f"Add {prompt}")
+
+    asked = bake(**ALL)
+    assert project.files() - {".cruft.json"} == asked.files() | git_files(project)
+    assert features.read_text().endswith("# An edit of the user.\n")
+    for name in asked.files() - {f"src/{project.package}/features.py"}:
+        assert (project.path / name).read_bytes() == (asked.path / name).read_bytes(), name
+    assert (
+        json.loads((project.path / ".cruft.json").read_text())["context"]["cookiecutter"].items()
+        >= ALL.items()
+    )
+
+
+def git_files(project: Project) -> set[str]:
+    """Return what git keeps for itself, and what the command wrote."""
+    return {name for name in project.files() if name.startswith(".git/") or "__pycache__" in name}
+
+
+@pytest.fixture(scope="module")
+def asked(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Render the project with every part, to run its tests in."""
+    project = bake(**ALL)
+    path = tmp_path_factory.mktemp("asked") / project.slug
+    shutil.copytree(project.path, path)
+    return Project(path, project.slug, project.package)
+
+
+@pytest.mark.parametrize("tests", ["tests/registry/test_mlflow.py", "tests/orchestration/test_dask.py"])
+def test_the_parts_pass_their_own_tests(asked: Project, extras: Path, tests: str) -> None:
+    path = {"PYTHONPATH": str(asked.path / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    run(
+        extras, "-m", "pytest", "-p", "no:cacheprovider", tests, cwd=asked.path, environment=path, timeout=600
+    )
+
+
+def test_every_part_is_a_choice_of_its_prompt() -> None:
+    assert all(value in CHOICES[prompt] for prompt, value in ALL.items())
+
+
+def test_types_and_doors_hold_with_every_part(asked: Project, extras: Path) -> None:
+    path = {"PYTHONPATH": str(asked.path / "src")}
+
+    run(extras.with_name("mypy"), "--cache-dir", asked.path / ".mypy_cache", cwd=asked.path)
+    run(extras.with_name("lint-imports"), "--no-cache", cwd=asked.path, environment=path)
+    run(extras, "-m", "pytest", "-q", "tests/test_doors.py", cwd=asked.path, environment=path)
