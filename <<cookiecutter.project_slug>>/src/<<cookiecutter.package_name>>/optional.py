@@ -14,8 +14,8 @@ LOCK = "requirements-extras.lock"
 
 
 @dataclass(frozen=True)
-class Part:
-    """An optional part.
+class OptionalPart:
+    """What one answer adds to the project.
 
     Attributes:
         name: The value of the setting that uses it.
@@ -31,8 +31,10 @@ class Part:
 
 
 PARTS = {
-    "registry.kind": Part("mlflow", instead_of="json", prompt="tracking", library="mlflow"),
-    "scale_out.runner": Part("dask", instead_of="threads", prompt="scale_out", library="prefect_dask"),
+    "registry.kind": OptionalPart("mlflow", instead_of="json", prompt="tracking", library="mlflow"),
+    "scale_out.runner": OptionalPart(
+        "dask", instead_of="threads", prompt="scale_out", library="prefect_dask"
+    ),
 }
 
 
@@ -63,6 +65,6 @@ def modules(prefix: str) -> list[ModuleType]:
     return [importlib.import_module(name) for part in PARTS.values() if (name := _find(prefix, part))]
 
 
-def _find(prefix: str, part: Part) -> str:
+def _find(prefix: str, part: OptionalPart) -> str:
     name = f"{__package__}.{prefix}_{part.name}"
     return name if importlib.util.find_spec(name) else ""
