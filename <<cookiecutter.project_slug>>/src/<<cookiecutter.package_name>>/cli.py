@@ -3,9 +3,11 @@
 import atexit
 import datetime
 import gc
+import io
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from . import optional
-from .errors import ProjectError
+from .errors import ProjectError, files_explained
 
 if TYPE_CHECKING:
     from .registry import Record, Registry
@@ -227,7 +229,8 @@ def report(
 
     registry = _registry()
     page = history(registry.versions(), registry.decisions(), project=get_settings().project)
-    output.write_text(page, encoding="utf-8")
+    with files_explained(output):
+        output.write_text(page, encoding="utf-8")
     _print(f"Written: {output.resolve()}")
 
 
@@ -282,6 +285,10 @@ def _run(flow: str, **parameters: Any) -> Any:
     from .settings import source_parameter
 
     source_parameter(parameters.get("source"))  # before Prefect stores it
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    with files_explained(home):  # Prefect would look for its server for minutes
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
     for name, value in SERVER_OF_ONE_RUN.items():
         os.environ.setdefault(name, value)
     gc.disable()
@@ -361,8 +368,12 @@ for part in optional.modules("cli"):
 def main() -> None:
     """Run the command line; an error meant for a person ends it with its message, without a traceback."""
     atexit.register(gc.freeze)  # the interpreter takes half a second to look at every object before it ends
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no ▲ shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        with files_explained():
+            app()
     except ProjectError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

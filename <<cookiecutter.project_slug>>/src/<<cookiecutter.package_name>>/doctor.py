@@ -122,7 +122,7 @@ def _check_lock(lock: Path) -> Check:
     if not lock.exists():
         return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
     differing = []
-    for line in lock.read_text().splitlines():
+    for line in lock.read_text(encoding="utf-8").splitlines():
         if "==" not in line or line.startswith(("#", " ")):
             continue
         pinned = Requirement(line.rstrip("\\ "))
@@ -173,7 +173,7 @@ def _api_url() -> str | None:
         return url
     home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
     try:
-        profiles = tomllib.loads((home / "profiles.toml").read_text())
+        profiles = tomllib.loads((home / "profiles.toml").read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError):
         return None
     active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")

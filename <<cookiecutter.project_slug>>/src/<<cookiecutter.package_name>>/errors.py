@@ -1,5 +1,11 @@
 """The errors a person can fix, each with a message that says what, where and what to do."""
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class ProjectError(Exception):
     """A failure whose message is meant for the person running the project.
@@ -22,3 +28,57 @@ class DataError(ProjectError):
 
 class RegistryError(ProjectError):
     """The registry cannot be read or written as it stands; production is left as it is."""
+
+
+class FileError(ProjectError):
+    """A file or folder cannot be read or written as it stands; the message says which and why."""
+
+
+@contextmanager
+def files_explained(place: str | Path = "") -> Iterator[None]:
+    """Turn what the operating system says about a file into a `FileError`.
+
+    Args:
+        place: What was being read or written, where the system's own error does not name a file.
+
+    Raises:
+        FileError: a file or folder could not be read or written. Errors of a network stay what they are: they may pass.
+    """
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        if error.errno is None and not place:
+            raise
+        raise FileError(explain(error, place)) from error
+
+
+def explain(error: OSError, place: str | Path = "") -> str:
+    """Return what is wrong with which file, and what to do."""
+    named = os.fspath(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    where = shortened(named.decode(errors="replace") if isinstance(named, bytes) else named or str(place))
+    return f"{where or 'A file'}: {error.strerror or error}. {advice(error)}"
+
+
+def advice(error: OSError) -> str:
+    """Return what to do about an error of the operating system."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "The disk or quota is full: free some space and run this again; what was there is untouched."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"Let user {os.geteuid()} read and write there, on a disk that is not read-only; then run again."
+        )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return "A file stands where a folder is meant, or a folder where a file is: move it away."
+    if error.errno == errno.ENAMETOOLONG:
+        return "No path is that long: check the setting or parameter that it comes from."
+    if error.errno == errno.ENOENT:
+        return "Create the folder, or correct the path."
+    return "Fix the folder or its disk, then run this again; what was there is untouched."
+
+
+def shortened(text: str, *, longest: int = 300) -> str:
+    """Return `text`, without its middle where it is longer than a message should be."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"

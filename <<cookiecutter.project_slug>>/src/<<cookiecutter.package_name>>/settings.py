@@ -368,7 +368,7 @@ def load_settings(**overrides: Any) -> Settings:
             + "\n".join(lines)
             + f"\nThey are read from {CONFIG_FILE} and {ENV_PREFIX}* variables."
         ) from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ConfigurationError(f"The settings in {CONFIG_FILE} cannot be read: {error}") from None
 
 

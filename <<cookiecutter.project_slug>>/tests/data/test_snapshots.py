@@ -329,7 +329,7 @@ def test_a_missing_source_has_the_nearest_names(project: Callable[..., Settings]
     ],
 )
 def test_dates_in_the_source(source: str, expected: str) -> None:
-    assert _snapshots.resolve(source, as_of=datetime.datetime(2026, 3, 31, 23, 30)) == expected
+    assert str(_snapshots.resolve(source, as_of=datetime.datetime(2026, 3, 31, 23, 30))) == expected
 
 
 @pytest.mark.parametrize(

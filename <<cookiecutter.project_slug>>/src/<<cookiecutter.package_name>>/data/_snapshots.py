@@ -10,13 +10,14 @@ import glob
 import hashlib
 import os
 import re
+import stat
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, explain, shortened
 from ..locations import Location
 from ..settings import Settings
 from . import _sources, _tables
@@ -179,21 +180,44 @@ def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
     if name == SAMPLE:
         return [_sample(settings)]
     path = settings.resolve(name.removeprefix("file://"))
-    if path.is_dir():
-        found = sorted(
-            file for file in path.rglob("*") if file.is_file() and _is_table(file.relative_to(path))
-        )
+    try:
+        return _found(path)
+    except OSError as error:
+        raise SourceError(f"data.source: {explain(error, path)}") from None
+
+
+def _found(path: Path) -> list[Path]:
+    if stat.S_ISDIR(_mode(path)):
+        found = sorted(file for file in _files_below(path) if _is_table(file.relative_to(path)))
         if not found:
             raise SourceError(
                 f"The folder {path} (data.source) holds no table: none of {', '.join(SUFFIXES)}."
             )
         return found
-    if path.exists():
+    if _mode(path):
         return [path]
     matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
     if files := [file for file in matches if file.is_file()]:
         return files
-    raise SourceError(f"{path} (data.source) does not exist.{_nearest(path)}")
+    raise SourceError(f"{shortened(str(path))} (data.source) does not exist.{_nearest(path)}")
+
+
+def _mode(path: Path) -> int:
+    """Return the mode of a file or folder, 0 where there is none; OSError where that cannot be seen."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield every file; a folder that cannot be read is an OSError, not an empty one."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=fail, followlinks=True):
+        yield from (Path(place, name) for name in names if Path(place, name).is_file())
 
 
 def _is_table(path: Path) -> bool:
@@ -230,8 +254,8 @@ def _digest(paths: list[Path]) -> str:
         try:
             with path.open("rb") as file:
                 digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-        except PermissionError:
-            raise SourceError(f"{path} (data.source) may not be read by this user.") from None
+        except OSError as error:
+            raise SourceError(f"data.source: {explain(error, path)}") from None
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
@@ -249,6 +273,6 @@ def _sample(settings: Settings) -> Path:
         frame["target"] = frame["target"].map(dict(enumerate(map(str, bunch.target_names))))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    frame.rename(columns={"target": settings.data.target}).to_csv(aside, index=False)
+    frame.rename(columns={"target": settings.data.target}).to_csv(aside, index=False, encoding="utf-8")
     aside.replace(path)
     return path

@@ -6,6 +6,7 @@ Credentials come from the environment or the URL; no message, record or log line
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import logging
 import os
@@ -31,6 +32,7 @@ _CHUNK_ROWS = 50_000
 _IN_EXTRAS = frozenset(
     {"s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "adl", "postgresql"}
 )
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what goes wrong here, not on the other side
 # What stores and web servers say about the state of a file; its size alone would not show every change.
 _STATE = (
     *(
@@ -191,6 +193,8 @@ def _asking(source: Location) -> Iterator[None]:
     except (ConfigurationError, DataError):
         raise
     except Exception as raised:  # each store has exceptions of its own
+        if getattr(raised, "errno", None) in _DISK:
+            raise
         error: BaseException = raised
         if isinstance(
             raised, FileNotFoundError

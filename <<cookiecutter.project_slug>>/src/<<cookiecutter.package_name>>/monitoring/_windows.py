@@ -69,7 +69,7 @@ class History:
             DataError: the file is damaged.
         """
         try:
-            return [Window(**record) for record in json.loads(self.path.read_text())]
+            return [Window(**record) for record in json.loads(self.path.read_text(encoding="utf-8"))]
         except FileNotFoundError:
             return []
         except (ValueError, TypeError) as error:
@@ -81,7 +81,8 @@ class History:
         same = (window.digest, window.version)
         kept = [old for old in earlier if (old.digest, old.version) != same][-KEPT + 1 :]
         with replacing(self.path) as temporary:
-            temporary.write_text(json.dumps([asdict(entry) for entry in [*kept, window]], indent=1))
+            text = json.dumps([asdict(entry) for entry in [*kept, window]], indent=1)
+            temporary.write_text(text, encoding="utf-8")
         return [entry for entry in [*kept, window] if entry.version == window.version]
 
 

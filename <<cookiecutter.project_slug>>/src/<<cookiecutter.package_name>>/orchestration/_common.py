@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -26,7 +27,7 @@ from sklearn.pipeline import Pipeline
 
 from .. import data
 from ..data import SourceUnavailable
-from ..errors import ConfigurationError, ProjectError, RegistryError
+from ..errors import ConfigurationError, ProjectError, RegistryError, files_explained
 from ..locations import PREFECT_SECRET, Location
 from ..registry import Version, open_registry
 from ..settings import PACKAGE, Settings, get_settings, load_settings, source_parameter
@@ -55,8 +56,21 @@ def may_pass(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
     return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
 
 
-# A step hands frames on in memory, once: nothing to cache, nothing to store.
-step = functools.partial(task, cache_policy=NO_CACHE, persist_result=False)
+def step(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Make a task of a step. It hands frames on in memory, once: nothing to cache, nothing to store.
+
+    What the operating system says about a file becomes an error that names it and says what to do.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        @functools.wraps(function)
+        def explained(*args: Any, **kwargs: Any) -> Any:
+            with files_explained():
+                return function(*args, **kwargs)
+
+        return task(explained, cache_policy=NO_CACHE, persist_result=False, **options)
+
+    return decorate
 
 
 def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
@@ -82,7 +96,8 @@ def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
 )
 def fetch(source: Location, *, settings: Settings) -> data.Snapshot:
     """Fetch the table; an unchanged source is not fetched again, a changed one never served stale."""
-    snapshot = data.fetch(source, settings=settings)
+    with files_explained(settings.resolve("data")):
+        snapshot = data.fetch(source, settings=settings)
     get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
     return snapshot
 

@@ -80,7 +80,7 @@ class MlflowRegistry(Registry):
             folder = Path(name)
             packages = version.lineage.get("packages", {})
             required = "".join(f"{name}=={number}\n" for name, number in packages.items())
-            (folder / "requirements.txt").write_text(required)
+            (folder / "requirements.txt").write_text(required, encoding="utf-8")
             if file != MODEL_FILE:
                 (folder / file).write_bytes(pickle.dumps(pipeline, protocol=5))
             if example is not None:
@@ -88,7 +88,7 @@ class MlflowRegistry(Registry):
                     warnings.simplefilter("ignore")  # that whole numbers cannot be missing is known
                     model.signature = infer_signature(example, pipeline.predict(example))
                 text = example.to_json(orient="split", index=False, date_format="iso", default_handler=str)
-                (folder / "input_example.json").write_text(text)
+                (folder / "input_example.json").write_text(text, encoding="utf-8")
                 model.saved_input_example_info = {
                     "artifact_path": "input_example.json",
                     "type": "dataframe",

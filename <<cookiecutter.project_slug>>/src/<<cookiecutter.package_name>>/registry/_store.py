@@ -4,7 +4,6 @@ Keys are relative paths with forward slashes. Whatever the registry guarantees r
 seen whole or not at all, and of several creators of one key exactly one succeeds.
 """
 
-import errno
 import fcntl
 import os
 import secrets
@@ -15,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from ..errors import RegistryError
+from ..errors import RegistryError, advice
 
 
 class StorageError(RegistryError):
@@ -166,19 +165,7 @@ class LocalStore:
         except expected:
             raise
         except OSError as error:
-            raise StorageError(f"{self.where(key)}: {error.strerror or error}. {_advice(error)}") from error
-
-
-def _advice(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk or quota is full: free some space and run this again; what was there is untouched."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return (
-            f"Let user {os.geteuid()} read and write there, on a disk that is not read-only; then run again."
-        )
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return "A file stands where a folder is meant, or a folder where a file is: move it away."
-    return "Mend the folder or its disk, then run this again; what was there is untouched."
+            raise StorageError(f"{self.where(key)}: {error.strerror or error}. {advice(error)}") from error
 
 
 def _make_folder(path: Path) -> None:
