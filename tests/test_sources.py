@@ -23,7 +23,7 @@ given = settings.get_settings()
 try:
     seen = data.fingerprint(given.data.source, settings=given)
     snapshot = data.fetch(given.data.source, settings=given)
-    table = data.labelled(data.load(snapshot), settings=given)
+    table = data.prepare(data.load(snapshot), settings=given, code=data.current_code()).rows
     told = {"stored": seen is not None, "rows": len(table), "columns": sorted(table)}
     told |= {"types": {name: str(kind) for name, kind in table.dtypes.items()}}
     print(json.dumps(told | dataclasses.asdict(snapshot)))

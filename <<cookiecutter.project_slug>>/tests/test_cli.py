@@ -144,26 +144,43 @@ def test_explain_gives_the_reason_and_every_criterion(settings: Settings, run: R
     assert "improvement" in {criterion["name"] for criterion in record["decision"]["criteria"]}
 
 
-@pytest.mark.parametrize("flow", ["retrain", "score"])
-def test_a_tampered_model_is_refused_with_both_digests(
-    settings: Settings, run: Run, receiver: Receiver, flow: str
-) -> None:
-    version = retrain()["version"]
+def tamper(settings: Settings, version: str) -> str:
+    """Change a bit of a version's model, and return the SHA-256 that was recorded of it."""
     model = settings.root / "models" / "versions" / version / "model.joblib"
-    recorded = open_registry(settings).champion().files["model.joblib"]["sha256"]
     content = bytearray(model.read_bytes())
     content[len(content) // 2] ^= 1
     model.chmod(0o644)
     model.write_bytes(content)
+    return str(open_registry(settings).version(version).files["model.joblib"]["sha256"])
 
-    code, _, error = run(flow)
+
+def test_a_tampered_model_is_refused_with_both_digests(
+    settings: Settings, run: Run, receiver: Receiver
+) -> None:
+    recorded = tamper(settings, retrain()["version"])
+
+    code, _, error = run("score")
 
     assert code == 1
     assert "model.joblib" in error
     assert recorded in error
     assert "Traceback" not in error
-    assert receiver.payloads[-1]["title"] == f"{settings.project}: {flow} failed"
+    assert receiver.payloads[-1]["title"] == f"{settings.project}: score failed"
     assert run("registry", "verify")[0] == 1
+
+
+def test_a_tampered_champion_is_not_compared_and_may_be_replaced(
+    settings: Settings, run: Run, receiver: Receiver
+) -> None:
+    recorded = tamper(settings, retrain()["version"])
+
+    facts = json.loads(run("retrain", "--json")[1])
+    accepted = json.loads(run("retrain", "--accept-not-comparable", "--json")[1])
+
+    assert facts["verdict"] == "kept"
+    assert recorded in facts["reason"]
+    assert "--accept-not-comparable" in facts["reason"]
+    assert (accepted["verdict"], accepted["champion"]) == ("promoted", accepted["version"])
 
 
 def test_bad_settings_end_with_2_and_are_named(

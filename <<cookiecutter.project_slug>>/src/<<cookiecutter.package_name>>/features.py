@@ -1,7 +1,9 @@
 """Yours to edit: what the model learns to predict, and from what.
 
-A model is saved with the columns it was trained on, so after a change here the next retrain makes a new model, and
-scoring with the one in production is refused where its columns are gone.
+A model is saved with this file as it is when the model is trained, and predicts with that: an edit takes effect with
+the next model that is promoted.
+
+Columns come as float64 (whole numbers too), `str`, `boolean` and datetime64 in UTC, from any kind of file.
 """
 
 import pandas as pd
@@ -12,10 +14,10 @@ def label(frame: pd.DataFrame) -> pd.DataFrame:
 
     Called where the target is known: in training, and when the monitor flow compares labels with predictions.
     Derive the target from other columns here, and drop rows; also drop columns that are known only afterwards and
-    would give the target away.
+    would give the target away: `features()` gets the columns of the table that are left.
 
     Args:
-        frame: The table as the source has it.
+        frame: The table, read.
     """
     return frame
 

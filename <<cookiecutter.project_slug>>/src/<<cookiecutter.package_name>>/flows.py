@@ -31,8 +31,8 @@ def retrain(
     snapshot = steps.fetch(
         steps.source_of_run(settings.data.source, as_of, settings=settings), settings=settings
     )
-    table = steps.preprocess(snapshot, settings=settings)
-    separate = steps.separate_holdout(as_of, settings=settings)
+    table = steps.preprocess(snapshot, settings=settings, accept_not_comparable=accept_not_comparable)
+    separate = steps.separate_holdout(table, as_of=as_of, settings=settings)
     training, holdout = steps.split(table, holdout=separate, settings=settings)
     del table, separate  # the parts hold their rows
 

@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
@@ -59,8 +60,14 @@ class DataSettings(Section):
         description="`sample`, a path, a folder, a glob, a URL or a SQL URL; `${NAME}` in it is filled in from the"
         " environment, `${prefect.secret:NAME}` from a Prefect Secret block."
     )
-    target: str = Field(min_length=1, description="The column to predict.")
+    target: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
+        min_length=1, description="The column to predict."
+    )
     query: str | None = Field(default=None, description="For a SQL URL: the name of a table, or a SELECT.")
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.01,
+        description="Share of a column's cells that may be unreadable as what the column is; they are missing then.",
+    )
     watermark: str | None = Field(
         default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
     )

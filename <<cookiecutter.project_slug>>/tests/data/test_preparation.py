@@ -4,17 +4,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >> import features
-from << cookiecutter.package_name >>.data import _preparation
-from << cookiecutter.package_name >>.data._preparation import FeaturesError
-from << cookiecutter.package_name >>.data._validation import InfiniteValuesError
+from << cookiecutter.package_name >>.data import Contract, FeatureCode, FeaturesError, Table, inputs, prepare
+from << cookiecutter.package_name >>.data._checks import InfiniteValuesError
 from << cookiecutter.package_name >>.settings import Settings, load_settings
 
 ROWS = 40
+
+
+def code(label: str = "frame", features: str = "frame") -> FeatureCode:
+    """Return a features.py whose functions return these expressions."""
+    return FeatureCode(
+        f"import pandas as pd\n\n\ndef label(frame):\n    return {label}\n\n\n"
+        f"def features(frame):\n    return {features}\n"
+    )
 
 
 @pytest.fixture
@@ -26,14 +31,13 @@ def settings(tmp_path: Path) -> Callable[[str], Settings]:
 
 
 def table(target: Any, **columns: Any) -> pd.DataFrame:
-    return pd.DataFrame({"x": np.arange(ROWS) * 0.5, "target": target} | columns)
+    return pd.DataFrame({"x": [row * 0.5 for row in range(ROWS)], "target": target} | columns)
 
 
-def test_as_they_stand_label_and_features_change_nothing() -> None:
-    frame = table([0, 1] * 20)
-
-    assert features.label(frame) is frame
-    assert features.features(frame) is frame
+@pytest.fixture
+def prepared(settings: Callable[[str], Settings]) -> Table:
+    """A table of one input, labelled."""
+    return prepare(table([0, 1] * 20), settings=settings("classification"), code=code())
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,9 @@ def test_as_they_stand_label_and_features_change_nothing() -> None:
         pytest.param([1.0, 2.0, None, 1.0] * 10, "classification", [1, 2, 1], id="whole numbers with gaps"),
         pytest.param(
             [True, False, None, True] * 10, "classification", [True, False, True], id="booleans with gaps"
+        ),
+        pytest.param(
+            ["TRUE", "FALSE", "", "true"] * 10, "classification", [True, False, True], id="booleans as text"
         ),
         pytest.param(
             pd.Categorical(["a", "b", None, "a"] * 10), "classification", ["a", "b", "a"], id="category"
@@ -62,57 +69,58 @@ def test_rows_without_a_target_are_dropped_and_counted(
 ) -> None:
     frame = table(target).set_axis([7] * ROWS)
 
-    rows = _preparation.labelled(frame, settings=settings(problem_type))
+    rows = prepare(frame, settings=settings(problem_type), code=code()).rows
 
     assert rows["target"].tolist() == expected * 10
     assert rows["x"].tolist()[:4] == [0, 0.5, 1.5, 2]
     assert "10 of 40 rows are without a value in 'target'" in caplog.text
     assert frame.shape == (ROWS, 2)
-    assert len(frame["target"]) == ROWS
 
 
-def test_the_target_may_be_derived(
-    settings: Callable[[str], Settings], monkeypatch: pytest.MonkeyPatch
+def test_the_target_may_be_derived_and_what_label_drops_is_no_input(
+    settings: Callable[[str], Settings],
 ) -> None:
-    monkeypatch.setattr(features, "label", lambda frame: frame.assign(target=frame["x"] * 2).query("x > 2"))
+    frame = table(0, known_afterwards=1.0).drop(columns="target")
+    derive = "frame.assign(target=frame['x'] * 2).query('x > 2').drop(columns='known_afterwards')"
 
-    rows = _preparation.labelled(table(0).drop(columns="target"), settings=settings("regression"))
+    found = prepare(frame, settings=settings("regression"), code=code(label=derive))
 
-    assert len(rows) == ROWS - 5
-    assert rows["target"].tolist() == (rows["x"] * 2).tolist()
+    assert len(found.rows) == len(found.identities) == ROWS - 5
+    assert found.rows["target"].tolist() == (found.rows["x"] * 2).tolist()
+    assert found.contract.inputs == ("x",)
 
 
-def test_features_never_see_the_target_in_training_or_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(features, "features", lambda frame: seen.append(list(frame)) or frame)
+def test_features_never_see_the_target(prepared: Table) -> None:
+    seen = "(_ for _ in ()).throw(LookupError(list(frame)))"
 
-    for frame in (table(1), table(1).drop(columns="target")):
-        _preparation.inputs(frame, target="target")
-
-    assert seen == [["x"], ["x"]]
+    with pytest.raises(FeaturesError, match=r"LookupError: \['x'\]"):
+        inputs(prepared.rows, contract=prepared.contract, code=code(features=seen))
 
 
 @pytest.mark.parametrize(
-    ("function", "message"),
+    ("features", "message"),
     [
-        (lambda frame: frame[1:], "made 39 rows of 40"),
-        (lambda frame: frame.assign(target=1), "returned the target column 'target'"),
-        (lambda frame: frame[[]], "returned no columns"),
-        (lambda frame: frame["x"], "must return a DataFrame, not Series"),
-        (lambda frame: None, "must return a DataFrame, not NoneType"),
+        ("frame[1:]", "made 39 rows of 40"),
+        ("frame.assign(target=1)", "returned the target column 'target'"),
+        ("frame[[]]", "returned no columns"),
+        ("frame['x']", "must return a DataFrame, not Series"),
+        ("None", "must return a DataFrame, not NoneType"),
+        ("frame['absent']", r"line 9 failed: KeyError: 'absent'\n    return frame\['absent'\]"),
     ],
 )
-def test_what_features_may_not_return(
-    function: Callable[[pd.DataFrame], Any], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(features, "features", function)
-
-    with pytest.raises(FeaturesError, match=rf"features\.py {message}"):
-        _preparation.inputs(table(1), target="target")
+def test_what_features_may_not_return(prepared: Table, features: str, message: str) -> None:
+    with pytest.raises(FeaturesError, match=rf"features\.py,? {message}"):
+        inputs(prepared.rows, contract=prepared.contract, code=code(features=features))
 
 
-def test_infinite_features_are_named_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "features", lambda frame: frame.assign(ratio=1 / frame["x"], y=np.nan))
-
+def test_infinite_features_are_named_and_counted(prepared: Table) -> None:
     with pytest.raises(InfiniteValuesError, match=r"'ratio' \(1 of 40 rows\)"):
-        _preparation.inputs(table(1), target="target")
+        inputs(
+            prepared.rows,
+            contract=prepared.contract,
+            code=code(features="frame.assign(ratio=1 / frame['x'], y=float('nan'))"),
+        )
+
+
+def test_a_contract_survives_json(prepared: Table) -> None:
+    assert Contract.from_json(prepared.contract.to_json()) == prepared.contract

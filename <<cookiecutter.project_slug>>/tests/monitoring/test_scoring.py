@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >>.data import _tables, _validation
+from << cookiecutter.package_name >>.data import FeatureCode, SchemaError, _tables, inputs, prepare
 from << cookiecutter.package_name >>.models import make_pipeline
 from << cookiecutter.package_name >>.monitoring import _scoring
-from << cookiecutter.package_name >>.settings import ProblemType
+from << cookiecutter.package_name >>.settings import ProblemType, load_settings
+from << cookiecutter.package_name >>.training import Model
 
 from ..conftest import make_table
 
+AS_THEY_STAND = "def label(frame): return frame\ndef features(frame): return frame\n"
 TYPES: list[ProblemType] = ["classification", "regression"]
 
 
@@ -19,24 +21,24 @@ def scored(
 ) -> Path:
     """Train on a table, score it (or another) in batches, and return the file."""
     training = make_table(problem_type)
-    X, y = training.drop(columns="target"), training["target"]
+    settings = load_settings(
+        root=folder, problem_type=problem_type, data={"source": "sample", "target": "target"}
+    )
+    learned = prepare(training, settings=settings, code=FeatureCode(AS_THEY_STAND))
+    X, y = inputs(learned.rows, contract=learned.contract, code=learned.code), learned.rows["target"]
     pipeline = make_pipeline("linear", problem_type=problem_type, seed=0).fit(X, y)
+    model = Model(pipeline, learned.contract, learned.code)
     wanted = (training if table is None else table).assign(order=lambda frame: np.arange(len(frame)))
     batches = (
         _scoring.score_batch(
-            pipeline,
-            wanted.iloc[start : start + rows],
-            version="v1",
-            target="target",
-            problem_type=problem_type,
-            schema=_validation.learn_schema(X),
-            identifiers=["order", "absent"],
+            model, wanted.iloc[start : start + rows], version="v1", identifiers=["order", "absent"]
         )
         for start in range(0, len(wanted), rows)
     )
+    batches = _scoring.checked(batches, model.contract, rows=len(wanted))
     result = _scoring.write(batches, folder / "scored.parquet")
     assert result.rows == len(wanted)
-    assert pipeline.predict(wanted.drop(columns="target")).tolist() == pytest.approx(
+    assert model.predict(wanted).labels.tolist() == pytest.approx(
         pd.read_parquet(result.path)["prediction"].tolist()
     )
     return result.path
@@ -69,10 +71,24 @@ def test_a_table_that_does_not_fit_leaves_what_was_there(tmp_path: Path) -> None
     before = scored(tmp_path, "classification").read_bytes()
     broken = make_table("classification").drop(columns="usage")
 
-    with pytest.raises(_validation.SchemaError, match="usage"):
+    with pytest.raises(SchemaError, match="usage"):
         scored(tmp_path, "classification", table=broken)
 
     assert [path.name for path in tmp_path.iterdir()] == ["scored.parquet"]
+    assert (tmp_path / "scored.parquet").read_bytes() == before
+
+
+def test_cells_that_cannot_be_read_are_judged_over_the_whole_table(tmp_path: Path) -> None:
+    table = make_table("classification")
+    some, many = table.astype({"usage": object}), table.astype({"usage": object})
+    some.loc[:4, "usage"], many.loc[:40, "usage"] = "n.a. (see note)", "n.a. (see note)"
+
+    before = scored(tmp_path, "classification", rows=5, table=some).read_bytes()
+    with pytest.raises(
+        SchemaError, match=r"'usage': expected number .* such as 'n\.a\. \(see note\)' \(row 1\)"
+    ):
+        scored(tmp_path, "classification", rows=5, table=many)
+
     assert (tmp_path / "scored.parquet").read_bytes() == before
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
+from << cookiecutter.package_name >>.data._contract import learn_columns
 from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.models import ESTIMATORS, make_pipeline
 from << cookiecutter.package_name >>.training._threads import thread_budget
@@ -51,6 +52,7 @@ def messy_table(problem_type: str, *, rows: int = 900, seed: int = 0) -> tuple[p
         }
     )
     X.loc[rng.choice(rows, size=90, replace=False), ["usage", "plan"]] = None
+    _, X, _ = learn_columns(X, tolerance=0.01)
     score = 2 * usage + (plan == "pro") - angry + route / 150 - 1 + 0.3 * rng.normal(size=rows)
     y = pd.Series(np.where(score > 0, "stays", "leaves") if problem_type == "classification" else score)
     return X, y

@@ -13,7 +13,7 @@ from << cookiecutter.package_name >> import champion, data, models
 from << cookiecutter.package_name >>.errors import DataError, RegistryError
 from << cookiecutter.package_name >>.registry import Registry, Version, open_registry
 from << cookiecutter.package_name >>.settings import PACKAGE, Settings
-from << cookiecutter.package_name >>.training import _production
+from << cookiecutter.package_name >>.training import Model, _production
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +27,16 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def promote(registry: Registry, settings: Settings, *, seed: int) -> Version:
     """Put a model of these rows into production."""
-    rows = data.load(data.fetch("table.csv", settings=settings)).sample(frac=0.5, random_state=seed)
-    X = data.inputs(rows, target="target")
+    rows = data.load(data.fetch(settings.data.source, settings=settings))
+    rows = rows.sample(frac=0.5, random_state=seed)
+    table = data.prepare(rows, settings=settings, code=data.current_code())
     pipeline = models.make_pipeline("linear", problem_type=settings.problem_type, seed=seed)
-    pipeline.fit(X, rows["target"])
+    model = Model(pipeline, table.contract, table.code)
+    pipeline.fit(model.inputs(table.rows), table.rows["target"])
     before = registry.champion()
-    schema = data.learn_schema(X).to_dict()
-    version = registry.stage(pipeline, metrics={settings.metric: 0.5}, lineage={}, schema=schema)
+    version = registry.stage(
+        pipeline, metrics={settings.metric: 0.5}, lineage={}, files=model.files(table.identities)
+    )
     registry.record(version, {"verdict": "promoted", "reason": "A test."}, expected_champion=before)
     return version
 

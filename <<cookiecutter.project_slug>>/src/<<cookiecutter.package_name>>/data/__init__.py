@@ -1,27 +1,32 @@
 """Tables: from a source to rows that can be learned from or scored.
 
 In:    a source of the settings: `sample`, a path, a glob, a URL or a SQL URL.
-Out:   a snapshot (files and their digest), its table, and the training part and holdout of a labelled table.
+Out:   a snapshot (files and their digest), its table, the contract that says what its columns are, labelled rows with
+       their identities, and the training part and holdout of them.
 Never: trains, scores or writes to a source; knows which model is in production.
 """
 
-from ._kinds import DATE_FORMATS, MISSING_VALUES, TRUTH
-from ._preparation import FeaturesError, inputs, labelled
+from ._checks import SplitError, TargetError
+from ._columns import is_identifier_name, kind_of
+from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread
+from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
+from ._identity import Identities, are_known, known_identities
+from ._preparation import Table, inputs, label, prepare, prepare_like
 from ._snapshots import Snapshot, SourceChangedError, fetch, fingerprint, load, resolve
 from ._sources import SourceError, SourceUnavailable
-from ._splitting import MissingClassError, Split, SplitError, difference, group_codes, split, times, unseen
+from ._splitting import MissingClassError, Split, group_codes, split, times
 from ._tables import DuplicateColumnsError, Partition, TableError, batches, partitions
-from ._validation import Schema, SchemaError, TargetError, check, learn_schema
 
 __all__ = [
-    "DATE_FORMATS",
-    "MISSING_VALUES",
-    "TRUTH",
+    "Contract",
+    "ContractError",
     "DuplicateColumnsError",
+    "FeatureCode",
     "FeaturesError",
+    "Identities",
     "MissingClassError",
     "Partition",
-    "Schema",
+    "ReadReport",
     "SchemaError",
     "Snapshot",
     "SourceChangedError",
@@ -29,21 +34,28 @@ __all__ = [
     "SourceUnavailable",
     "Split",
     "SplitError",
+    "Table",
     "TableError",
     "TargetError",
+    "are_known",
     "batches",
-    "check",
-    "difference",
+    "changed_imports",
+    "current_code",
+    "describe_unread",
     "fetch",
     "fingerprint",
     "group_codes",
     "inputs",
-    "labelled",
-    "learn_schema",
+    "is_identifier_name",
+    "kind_of",
+    "known_identities",
+    "label",
     "load",
+    "local_modules",
     "partitions",
+    "prepare",
+    "prepare_like",
     "resolve",
     "split",
     "times",
-    "unseen",
 ]

@@ -1,66 +1,139 @@
-"""From the table as loaded to what is learned from: the label, the features, and the checks on both."""
+"""From the table as loaded to what is learned from: the contract, the label, the features, and the checks on them."""
+
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from .. import features
-from ..errors import DataError
 from ..settings import Settings
-from . import _validation
+from . import _checks
+from ._contract import Contract, ReadReport, identity_of, learn_columns
+from ._feature_code import FeatureCode, FeaturesError
+from ._identity import Identities
 
 
-class FeaturesError(DataError):
-    """features.py returned something that cannot be used."""
+@dataclass(frozen=True)
+class Table:
+    """Rows to learn from.
+
+    Attributes:
+        rows: The labelled rows, n of them: the columns of the table as the contract reads them, and the target.
+        identities: Of the rows, shape (n,).
+        contract: What the columns are.
+        code: The features.py that labelled them.
+        report: What was noticed while reading.
+    """
+
+    rows: pd.DataFrame
+    identities: Identities
+    contract: Contract
+    code: FeatureCode
+    report: ReadReport
 
 
-def labelled(frame: pd.DataFrame, *, settings: Settings) -> pd.DataFrame:
-    """Return the rows to learn from, with a usable target column.
-
-    Calls `label()` of features.py, drops rows without a target, and reads the target as what the problem type needs.
+def prepare(
+    frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior: Contract | None = None
+) -> Table:
+    """Learn the contract of a table, and label its rows.
 
     Args:
         frame: The table as loaded.
-        settings: For the target and the problem type.
+        settings: For the target, the problem type, the keys and the tolerance.
+        code: Whose `label()` is called.
+        prior: The contract of the model in production, see `learn_columns`.
 
     Raises:
-        DataError: see `_validation.check_target` and `_validation.check_table`.
+        FeaturesError: features.py cannot be used.
+        DataError: see `check_target` and `check_table`.
     """
-    table = features.label(frame)
-    if not isinstance(table, pd.DataFrame):
-        raise FeaturesError(f"label() in features.py must return a DataFrame, not {type(table).__name__}.")
-    table = table.reset_index(drop=True)
+    columns, read, report = learn_columns(frame, tolerance=settings.data.tolerance, prior=prior)
+    rows = label(read, settings=settings, code=code)
     target = settings.data.target
-    y = _validation.check_target(table, target=target, problem_type=settings.problem_type)
-    if len(y) < len(table):
-        table = table.loc[y.index]
-    _validation.check_table(table, target=target)
-    if not y.equals(table[target]):
-        table[target] = y
-    return table
+    inputs = tuple(str(name) for name in rows.columns if name in columns and name != target)
+    split = settings.split
+    identity, identity_from = identity_of(
+        rows,
+        columns,
+        inputs=inputs,
+        keys=split.key_columns,
+        time_column=split.time_column if split.method == "time" else None,
+        prior=prior,
+    )
+    contract = Contract(
+        columns=columns,
+        inputs=inputs,
+        target=target,
+        problem_type=settings.problem_type,
+        identity=identity,
+        identity_from=identity_from,
+        tolerance=settings.data.tolerance,
+        features_sha256=code.sha256,
+        imports=code.imports,
+    )
+    return Table(rows, identities_of(rows, contract), contract, code, report)
 
 
-def inputs(frame: pd.DataFrame, *, target: str) -> pd.DataFrame:
-    """Return what the pipeline gets: `features()` of the frame without the target, a row for each row.
+def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Table:
+    """Read and label another table through the contract of the first, for a holdout of its own.
+
+    Raises:
+        SchemaError: it does not fit the contract.
+        DataError: see `check_target` and `check_table`.
+    """
+    report = ReadReport()
+    read = table.contract.read(frame, report=report, others=True)
+    table.contract.check(report)
+    rows = label(read, settings=settings, code=table.code)
+    return replace(table, rows=rows, identities=identities_of(rows, table.contract), report=report)
+
+
+def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode) -> pd.DataFrame:
+    """Return the rows to learn from, with a usable target column.
+
+    Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
 
     Args:
-        frame: Labelled rows, or rows to score, with or without the target.
-        target: The column to predict.
+        frame: The table as a contract read it.
+        settings: For the target and the problem type.
+        code: Whose `label()` is called.
 
     Raises:
-        FeaturesError: `features()` changed the number of rows, kept the target, or returned no columns.
+        FeaturesError: `label()` failed.
+        DataError: see `check_target` and `check_table`.
+    """
+    target = settings.data.target
+    rows = code.label(frame).reset_index(drop=True)
+    y = _checks.check_target(rows, target=target, problem_type=settings.problem_type)
+    if len(y) < len(rows):
+        rows = rows.loc[y.index]
+    _checks.check_table(rows, target=target)
+    return rows if y.equals(rows[target]) and y.dtype == rows[target].dtype else rows.assign(**{target: y})
+
+
+def identities_of(rows: pd.DataFrame, contract: Contract) -> Identities:
+    """Return the identity of each row, shape (n,), after making sure that the columns it needs are there.
+
+    Raises:
+        SplitColumnError: a key column is not in the table.
+    """
+    _checks.require_columns(rows, contract.identity, setting="split.key_columns", table="the table")
+    return contract.identities(rows)
+
+
+def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.DataFrame:
+    """Return what the pipeline gets: `features()` of the inputs, a row for each row.
+
+    Args:
+        rows: Rows that the contract read, with or without other columns.
+        contract: Names the inputs.
+        code: Whose `features()` is called.
+
+    Raises:
+        FeaturesError: `features()` failed, changed the number of rows, made the target, or returned no columns.
         InfiniteValuesError: a column holds infinite values.
     """
-    X = features.features(frame.drop(columns=target) if target in frame.columns else frame)
-    if not isinstance(X, pd.DataFrame):
-        raise FeaturesError(f"features() in features.py must return a DataFrame, not {type(X).__name__}.")
-    if len(X) != len(frame):
-        raise FeaturesError(
-            f"features() in features.py made {len(X)} rows of {len(frame)}: it must return each row. "
-            "Rows are dropped in label()."
-        )
-    if target in X.columns:
-        raise FeaturesError(f"features() in features.py returned the target column {target!r}.")
-    if not len(X.columns):
-        raise FeaturesError("features() in features.py returned no columns.")
-    _validation.check_duplicates(X)
-    _validation.check_finite(X)
+    X = code.features(rows[list(contract.inputs)])
+    if contract.target in X.columns:
+        raise FeaturesError(f"features() in {code.origin} returned the target column {contract.target!r}.")
+    _checks.check_duplicates(X)
+    _checks.check_finite(X)
     return X

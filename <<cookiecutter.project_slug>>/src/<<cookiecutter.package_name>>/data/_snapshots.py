@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,8 +151,12 @@ def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
     )
 
 
-def load(snapshot: Snapshot) -> "pd.DataFrame":
+def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
     """Read the table of a snapshot, its files one below the other.
+
+    Args:
+        snapshot: As `fetch` returned it.
+        texts: Columns that must come as they are written, see `Contract.texts`.
 
     Raises:
         SourceChangedError: a file is no longer the one that was fetched.
@@ -164,7 +168,7 @@ def load(snapshot: Snapshot) -> "pd.DataFrame":
         raise SourceChangedError(
             f"{snapshot.source} (data.source) changed while it was being read. Run again."
         )
-    return _tables.read(paths)
+    return _tables.read(paths, texts=texts)
 
 
 def local_files(source: Location | str, *, settings: Settings) -> list[Path]:

@@ -1,54 +1,40 @@
-"""The holdout: rows that no model is ever trained on, this time or the next.
+"""The holdout: rows that the challenger is not trained on.
 
-Which side a row is on depends on the row alone (its content, its keys or its time), never on the rows around
-it. So a row once held out stays held out, and the champion of last month meets the challenger of today on
-rows new to both.
+Which side a row is on depends on its identity (or its time) alone, never on the rows around it. So a row once held out
+stays held out, and the champion of last month meets the challenger of today on rows new to both.
 """
 
-import base64
-import difflib
-import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
 from ..settings import ProblemType, SplitSettings
+from ._checks import SplitError, require_columns
+from ._identity import Identities, are_known, known_identities, row_identities, shuffled
+from ._preparation import Table
 
 logger = logging.getLogger(__name__)
 
 MINIMUM_ROWS = 10  # on either side; with fewer there is nothing to learn, or to measure
-REMEMBERED_ROWS = (
-    4096  # of a holdout from a source of its own, to recognise them when that source has changed
-)
+MINIMUM_CLASS_ROWS = 5  # of training rows: one for each fold
 
-Hashes = np.ndarray[tuple[int], np.dtype[np.uint64]]
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
-_FORMAT = 1  # of the definition, and of the hash that it stands for
-
-
-class SplitError(DataError):
-    """The table cannot be split as configured."""
-
-
-class SplitColumnError(SplitError):
-    """A key or time column is not in the table."""
 
 
 class TimeColumnError(SplitError):
     """The time column holds something other than points in time."""
 
 
-class TooFewRowsError(SplitError):
+class TooFewSplitRowsError(SplitError):
     """One side of the split has too few rows."""
 
 
 class MissingClassError(SplitError):
-    """A class stands on one side of the split only."""
+    """Fewer than two classes have enough rows on both sides."""
 
 
 @dataclass(frozen=True)
@@ -58,130 +44,118 @@ class Split:
     Attributes:
         train: The rows to learn from, in the order of the table.
         holdout: The rows to be judged on.
-        definition: JSON-able; with it `unseen` tells which rows a model of this split was not trained on.
+        train_identities: Of the training rows, shape (n,).
+        holdout_identities: Of the rows held out, shape (m,).
+        definition: JSON-able, for the lineage.
     """
 
     train: pd.DataFrame
     holdout: pd.DataFrame
+    train_identities: Identities
+    holdout_identities: Identities
     definition: dict[str, Any]
 
 
 def split(
-    labelled: pd.DataFrame,
+    table: Table,
     *,
     settings: SplitSettings,
     problem_type: ProblemType,
-    target: str,
-    holdout_frame: pd.DataFrame | None = None,
+    holdout: Table | None = None,
 ) -> Split:
     """Divide a labelled table into a training part and a holdout.
 
-    - `hash`: a row is held out when the hash of its keys, or without keys of all its columns but the target,
-      is below the share. Rows whose keys are all missing belong to no known group and are divided by their
-      content.
+    - `hash`: a row is held out when its identity, shuffled by the seed, is below the share.
     - `time`: the rows newer than a cutoff are held out. Rows of one time stay together: the cutoff is the one
       between two times that comes nearest to the share. Rows without a time go to training, where no score
       depends on them.
-    - `source`: `holdout_frame` is the holdout. Training rows that stand in it too (the same keys, or without
-      keys the same content) are removed from training.
+    - `source`: `holdout` is the holdout. Training rows that are in it too are removed from training.
+
+    Classes without five rows in training and one in the holdout are left out, and said so.
 
     Args:
-        labelled: The table, with the target column.
+        table: The labelled rows.
         settings: The method and its parameters.
-        problem_type: For classification, both sides must have every class.
-        target: The column to predict.
-        holdout_frame: The labelled holdout of the `source` method.
+        problem_type: Whether there are classes.
+        holdout: The labelled holdout of the `source` method.
 
     Raises:
         SplitColumnError: a key or time column is missing.
         TimeColumnError: the time column holds no points in time.
-        TooFewRowsError: a side has fewer than 10 rows.
-        MissingClassError: a class is missing from a side.
+        TooFewSplitRowsError: a side has fewer than 10 rows.
+        MissingClassError: fewer than two classes are on both sides.
     """
-    _require(labelled, settings.key_columns, setting="split.key_columns", table="the table")
-    columns = [str(name) for name in labelled.columns if name != target]
+    contract = table.contract
     definition: dict[str, Any] = {
-        "format": _FORMAT,
         "method": settings.method,
-        "keys": list(settings.key_columns),
+        "identity": list(contract.identity),
+        "identity_from": contract.identity_from,
     }
-    if settings.method == "time":
-        train, holdout = _split_by_time(labelled, settings, definition)
-    elif settings.method == "source":
-        train, holdout = _split_from_source(labelled, settings, definition, columns, holdout_frame)
+    if settings.method == "source":
+        if holdout is None:
+            raise SplitError(f"split.method is source, but the holdout of {settings.source!r} was not read.")
+        definition["source"] = settings.source
+        shared = np.isin(table.identities, holdout.identities)
+        definition["rows_removed"] = int(shared.sum())
+        if shared.any():
+            logger.warning("%d rows of the table are in the holdout too: removed from training", shared.sum())
+        sides = (table.rows[~shared], holdout.rows)
+        identities = (table.identities[~shared], holdout.identities)
     else:
-        definition |= {"columns": columns, "share": settings.holdout, "seed": settings.seed}
-        hashes, without_keys = _hashes_by(labelled, definition)
-        definition["rows_without_keys"] = int(without_keys.sum()) if settings.key_columns else 0
-        held_out = _below(hashes, settings.holdout)
-        train, holdout = labelled[~held_out], labelled[held_out]
-    definition["rows"] = {"training": len(train), "holdout": len(holdout)}
-    if lost := definition.get("rows_without_keys"):
-        logger.warning(
-            "%d rows have no value in %s: divided by their content", lost, list(settings.key_columns)
-        )
-    _check(train, holdout, settings=settings, problem_type=problem_type, target=target)
-    return Split(train, holdout, definition)
-
-
-def unseen(holdout: pd.DataFrame, definition: Mapping[str, Any] | None) -> Mask:
-    """Tell which rows a model was certainly not trained on.
-
-    Args:
-        holdout: Rows of today, n of them.
-        definition: The split the model was trained under.
-
-    Returns:
-        Shape (n,). False where the model may have learnt from the row: its split held it back no more than
-        the rest, or can no longer be told, because a column it was made from is gone.
-    """
-    nothing = np.zeros(len(holdout), dtype=bool)
-    if not definition or definition.get("format") != _FORMAT:
-        return nothing
-    needed = [definition["time_column"]] if definition["method"] == "time" else definition["keys"]
-    if not set(needed) <= set(holdout.columns):
-        return nothing
-    if definition["method"] == "time":
-        cutoff = _microseconds(pd.Series([pd.Timestamp(definition["cutoff"])]))[0][0]
-        moments, known = _microseconds(holdout[definition["time_column"]])
-        return np.asarray(known & (moments > cutoff))
-    hashes, without_keys = _hashes_by(holdout, definition)
-    # Rows without keys are known by their content: with a column of it gone they cannot be recognised.
-    knowable = ~without_keys if set(definition["columns"]) - set(holdout.columns) else ~nothing
-    if definition["method"] == "hash":
-        return knowable & _below(hashes, definition["share"])
-    if _digest(np.unique(hashes)) == definition["digest"]:
-        return knowable
-    remembered = np.frombuffer(base64.b64decode(definition["remembered"]), dtype="<u8")
-    return knowable & np.isin(hashes, remembered)
-
-
-def difference(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str:
-    """Say in a few words how two definitions differ, for people who read why models are not comparable."""
-    if not old:
-        return "the champion's split is not recorded"
-    names = {"method", "keys", "columns", "share", "seed", "time_column", "source", "digest", "format"}
-    said = []
-    for name in sorted(names & (set(old) | set(new))):
-        before, now = old.get(name), new.get(name)
-        if before == now or ((before is None or now is None) and old["method"] != new["method"]):
-            continue
-        if name == "columns":
-            gone, come = (
-                sorted(set(before or []) - set(now or [])),
-                sorted(set(now or []) - set(before or [])),
-            )
-            said += [f"columns gone: {', '.join(gone)}"] * bool(gone) + [
-                f"columns new: {', '.join(come)}"
-            ] * bool(come)
-        elif name == "digest":
-            said.append("the holdout's source has other rows")
+        definition["share"] = settings.holdout
+        if settings.method == "time":
+            held_out = _newest(table.rows, settings, definition)
         else:
-            said.append(f"{name} {before!r} became {now!r}")
-    return "; ".join(said) or "the split is the same"
+            definition["seed"] = settings.seed
+            held_out = _below(shuffled(table.identities, seed=settings.seed), settings.holdout)
+        sides = (table.rows[~held_out], table.rows[held_out])
+        identities = (table.identities[~held_out], table.identities[held_out])
+    without = _without_keys(table)
+    if without:
+        definition["rows_without_keys"] = without
+        logger.warning(
+            "%d rows have no value in %s: identified by their content", without, list(contract.identity)
+        )
+    (train, held), (train_identities, held_identities) = sides, identities
+    if problem_type == "classification":
+        rare = _rare_classes(train[contract.target], held[contract.target])
+        if rare:
+            definition["classes_left_out"] = {str(name): count for name, count in rare.items()}
+            _warn_of_rare_classes(rare, contract.target)
+            kept, kept_held = (~side[contract.target].isin(rare).to_numpy() for side in sides)
+            train, train_identities = train[kept], train_identities[kept]
+            held, held_identities = held[kept_held], held_identities[kept_held]
+    definition["rows"] = {"training": len(train), "holdout": len(held)}
+    if settings.method == "time":  # which may divide rows that share an identity
+        definition["rows_in_both"] = int(are_known(held_identities, known_identities(train_identities)).sum())
+    _check(train, held, settings=settings, problem_type=problem_type, target=contract.target)
+    return Split(train, held, train_identities, held_identities, definition)
 
 
-def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Hashes | None:
+def _without_keys(table: Table) -> int:
+    identity = list(table.contract.identity)
+    return int(table.rows[identity].isna().all(axis=1).sum()) if identity else 0
+
+
+def _rare_classes(train: pd.Series, holdout: pd.Series) -> dict[Any, int]:
+    """Return the classes with too few rows to be learned and judged, to their rows; none if too few would remain."""
+    learned, judged = train.value_counts(), holdout.value_counts()
+    enough = {name for name, count in learned.items() if count >= MINIMUM_CLASS_ROWS} & set(judged.index)
+    rare = {*learned.index, *judged.index} - enough
+    return {name: int(learned.get(name, 0) + judged.get(name, 0)) for name in rare} if len(enough) > 1 else {}
+
+
+def _warn_of_rare_classes(rare: dict[Any, int], target: str) -> None:
+    named = ", ".join(f"{name!r} ({count} rows)" for name, count in sorted(rare.items(), key=str))
+    logger.warning(
+        "Classes of %r with too few rows to learn and judge are left out: %s. Merge them in label() of features.py, "
+        "or wait for more rows.",
+        target,
+        named,
+    )
+
+
+def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | None:
     """Give rows of the same keys the same number, for folds that keep a group together.
 
     Returns:
@@ -189,8 +163,8 @@ def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Hashes | None:
     """
     if not keys:
         return None
-    _require(frame, keys, setting="split.key_columns", table="the table")
-    return _hashes_by(frame, {"keys": list(keys), "columns": [str(name) for name in frame.columns]})[0]
+    require_columns(frame, keys, setting="split.key_columns", table="the table")
+    return row_identities(frame, columns=keys, otherwise=[str(name) for name in frame.columns])
 
 
 def times(frame: pd.DataFrame, *, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -200,117 +174,12 @@ def times(frame: pd.DataFrame, *, column: str) -> np.ndarray[tuple[int], np.dtyp
         SplitColumnError: there is no such column.
         TimeColumnError: the column holds no points in time.
     """
-    _require(frame, [column], setting="split.time_column", table="the table")
+    require_columns(frame, [column], setting="split.time_column", table="the table")
     values, known = _microseconds(frame[column])
     return np.where(known, values, np.iinfo(np.int64).min)
 
 
-def row_hashes(frame: pd.DataFrame, *, columns: Iterable[str], seed: int = 0) -> Hashes:
-    """Hash each row's values in `columns`: the same row gives the same hash in any process, order and table.
-
-    Equal values hash alike whatever their dtype: 1, 1.0 and True; text as str, object or category; a point in
-    time at any resolution and in any time zone. A missing value adds nothing, so a new column moves no row
-    that is without it. Columns are told apart by name, so their order does not matter. Whole numbers beyond
-    2**53 hash as their nearest float64; a float32 column hashes differently from a float64 one, because its
-    values are different numbers.
-
-    Args:
-        frame: n rows.
-        columns: The columns to hash; names that are not in the frame are passed over.
-        seed: Another seed gives unrelated hashes.
-
-    Returns:
-        Shape (n,).
-    """
-    total = np.full(len(frame), _hash_text([str(seed)])[0], dtype=np.uint64)
-    present = {str(name): position for position, name in enumerate(frame.columns)}
-    for name in columns:
-        if name in present:
-            total += _hash_values(frame.iloc[:, present[name]], salt=_hash_text([name])[0])
-    return _mix(total)
-
-
-def _hashes_by(frame: pd.DataFrame, definition: Mapping[str, Any]) -> tuple[Hashes, Mask]:
-    """Hash rows by their keys, or by their content where they have none; and tell which rows those are."""
-    keys, columns, seed = definition["keys"], definition["columns"], definition.get("seed", 0)
-    if not keys:
-        return row_hashes(frame, columns=columns, seed=seed), np.ones(len(frame), dtype=bool)
-    hashes = row_hashes(frame, columns=keys, seed=seed)
-    without_keys = frame[list(keys)].isna().all(axis=1).to_numpy(dtype=bool)
-    if without_keys.any():
-        hashes[without_keys] = row_hashes(frame[without_keys], columns=columns, seed=seed)
-    return hashes, without_keys
-
-
-def _hash_values(values: pd.Series, *, salt: np.uint64) -> Hashes:
-    """Hash one column, a missing value to 0."""
-    dtype = values.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _take(_hash_values(pd.Series(dtype.categories), salt=salt), values.cat.codes.to_numpy())
-    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
-        return _hash_numbers(values, salt)
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        return _hash_numbers(_as_float(*_microseconds(values)), salt)
-    if (
-        isinstance(dtype, pd.StringDtype)
-        or (content := pd.api.types.infer_dtype(values, skipna=True)) == "string"
-    ):
-        codes, texts = pd.factorize(values)
-        return _take(_salted(_hash_text(texts), salt), codes)
-    if content in {"integer", "floating", "mixed-integer-float", "boolean", "decimal"}:
-        return _hash_numbers(values, salt)
-    if content in {"datetime", "datetime64", "date"}:
-        return _hash_numbers(_as_float(*_microseconds(values)), salt)
-    if content == "empty":
-        return np.zeros(len(values), dtype=np.uint64)
-    return _hash_mixed(values, salt)
-
-
-def _hash_mixed(values: pd.Series, salt: np.uint64) -> Hashes:
-    """Hash a column of several types: its numbers like any numbers, all else as text."""
-    missing = values.isna().to_numpy(dtype=bool)
-    number = np.fromiter(
-        (isinstance(value, bool | int | float | np.number | np.bool_) for value in values), dtype=bool
-    )
-    hashes = np.zeros(len(values), dtype=np.uint64)
-    for rows, kind in ((number & ~missing, float), (~number & ~missing, str)):
-        part = pd.Series([kind(value) for value in values[rows]], dtype="float64" if kind is float else "str")
-        hashes[rows] = _hash_values(part, salt=salt)
-    return hashes
-
-
-def _hash_numbers(values: "pd.Series | np.ndarray[Any, Any]", salt: np.uint64) -> Hashes:
-    series = pd.Series(values, copy=False)
-    if series.dtype == object:
-        series = series.where(series.notna(), np.nan).astype("float64")
-    numbers = series.to_numpy(dtype="float64", na_value=np.nan)
-    hashes = _salted((numbers + 0.0).view(np.uint64), salt)  # + 0.0 makes -0.0 the 0.0 it equals
-    hashes[np.isnan(numbers)] = 0
-    return hashes
-
-
-def _hash_text(texts: Any) -> Hashes:
-    """Hash texts with SipHash under pandas' fixed key."""
-    return pd.util.hash_array(np.asarray(texts, dtype=object), categorize=False)
-
-
-def _salted(bits: Hashes, salt: np.uint64) -> Hashes:
-    return _mix(_mix(bits) + salt)
-
-
-def _take(hashes: Hashes, codes: "np.ndarray[Any, Any]") -> Hashes:
-    """Look up one hash for each code, code -1 being a missing value."""
-    return np.asarray(np.append(hashes, np.uint64(0))[codes])
-
-
-def _mix(bits: Hashes) -> Hashes:
-    """Spread every bit over all 64: the finaliser of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA)."""
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits = (bits ^ np.right_shift(bits, np.uint64(shift))) * np.uint64(factor)
-    return bits ^ np.right_shift(bits, np.uint64(31))
-
-
-def _below(hashes: Hashes, share: float) -> Mask:
+def _below(hashes: Identities, share: float) -> Mask:
     return hashes < np.uint64(round(share * 2**53) * 2**11)
 
 
@@ -324,20 +193,14 @@ def _microseconds(values: pd.Series) -> tuple[np.ndarray[tuple[int], np.dtype[np
     return moments.dt.tz_convert(None).to_numpy().astype("datetime64[us]").view(np.int64), known
 
 
-def _as_float(moments: "np.ndarray[Any, Any]", known: Mask) -> "np.ndarray[Any, Any]":
-    return np.where(known, moments.astype(np.float64), np.nan)
-
-
-def _split_by_time(
-    labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]) -> Mask:
     column = str(settings.time_column)
-    _require(labelled, [column], setting="split.time_column", table="the table")
+    require_columns(labelled, [column], setting="split.time_column", table="the table")
     _require_times(labelled[column], column)
     moments, known = _microseconds(labelled[column])
     instants, counts = np.unique(moments[known], return_counts=True)
     if len(instants) < 2:
-        raise TooFewRowsError(
+        raise TooFewSplitRowsError(
             f"Column {column!r} (split.time_column) has {len(instants)} different times in {len(labelled)} "
             "rows; a split by time needs two at least. Name another column, or set split.method to hash."
         )
@@ -346,58 +209,12 @@ def _split_by_time(
     held_out = known & (moments > cutoff)
     definition |= {
         "time_column": column,
-        "share": settings.holdout,
         "cutoff": pd.Timestamp(int(cutoff), unit="us", tz="UTC").isoformat(),
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
         logger.warning("%d rows have no value in %r: they go to training", (~known).sum(), column)
-    return labelled[~held_out], labelled[held_out]
-
-
-def _split_from_source(
-    labelled: pd.DataFrame,
-    settings: SplitSettings,
-    definition: dict[str, Any],
-    columns: list[str],
-    holdout: pd.DataFrame | None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    if holdout is None:
-        raise SplitError(f"split.method is source, but the holdout of {settings.source!r} was not read.")
-    _require(
-        holdout,
-        [*settings.key_columns, *columns],
-        setting="split.source",
-        table=f"the holdout {settings.source}",
-    )
-    definition |= {"columns": columns, "source": settings.source}
-    ours, _ = _hashes_by(labelled, definition)
-    theirs, without_keys = _hashes_by(holdout, definition)
-    shared = np.isin(ours, theirs)
-    distinct = np.unique(theirs)
-    definition |= {
-        "digest": _digest(distinct),
-        "remembered": base64.b64encode(distinct[:REMEMBERED_ROWS].astype("<u8").tobytes()).decode("ascii"),
-        "rows_without_keys": int(without_keys.sum()) if settings.key_columns else 0,
-        "rows_removed": int(shared.sum()),
-    }
-    if shared.any():
-        logger.warning("%d rows of the table stand in the holdout too: removed from training", shared.sum())
-    return labelled[~shared], holdout
-
-
-def _digest(hashes: Hashes) -> str:
-    return hashlib.sha256(hashes.astype("<u8").tobytes()).hexdigest()
-
-
-def _require(frame: pd.DataFrame, names: Iterable[str], *, setting: str, table: str) -> None:
-    known = [str(name) for name in frame.columns]
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:5]
-            raise SplitColumnError(
-                f"Column {name!r} ({setting}) is not in {table}. The nearest names are: {', '.join(near)}."
-            )
+    return np.asarray(held_out)
 
 
 def _require_times(values: pd.Series, column: str) -> None:
@@ -434,15 +251,15 @@ def _check(
     for name, part in (("training", train), ("holdout", holdout)):
         if len(part) < MINIMUM_ROWS:
             by = f" and split.key_columns {list(settings.key_columns)}" if settings.key_columns else ""
-            raise TooFewRowsError(
+            raise TooFewSplitRowsError(
                 f"The {name} part has {len(part)} of {len(train) + len(holdout)} rows and needs "
                 f"{MINIMUM_ROWS} or more, with split.method {settings.method}{by}: {hint}."
             )
-    if problem_type == "classification":
-        classes = {"training": set(train[target].dropna()), "holdout": set(holdout[target].dropna())}
-        for name, other in (("training", "holdout"), ("holdout", "training")):
-            if missing := sorted(map(str, classes[other] - classes[name])):
-                raise MissingClassError(
-                    f"Class {', '.join(missing)} of column {target!r} has no row in the {name} part: "
-                    f"{hint}, or leave out or merge rare classes in features.label()."
-                )
+    if (
+        problem_type == "classification"
+        and len(set(train[target].unique()) & set(holdout[target].unique())) < 2
+    ):
+        raise MissingClassError(
+            f"Fewer than two classes of column {target!r} have rows in both the training part and the holdout: "
+            f"{hint}, or merge rare classes in label() of features.py."
+        )

@@ -12,13 +12,13 @@ import logging
 import lzma
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from ..errors import DataError
-from ._kinds import MISSING_VALUES
+from ._columns import LARGEST_EXACT, MISSING_VALUES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,9 @@ _SAMPLE_RECORDS = 200
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
 _DECIMAL_POINT = re.compile(r"\s*-?\d+\.\d+\s*")
+
+# As it is written, numbers exact to the last bit.
+_JSON_OPTIONS: dict[str, Any] = {"dtype": False, "precise_float": True}
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -65,13 +68,18 @@ class Dialect:
         separator: Between the fields.
         decimal: The decimal mark of its numbers.
         encoding: Of its text; a byte-order mark is not part of it.
-        columns: The names in the header, without the spaces around them.
+        header: The names of the columns as they are written.
     """
 
     separator: str
     decimal: str
     encoding: str
-    columns: tuple[str, ...]
+    header: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names without the spaces around them."""
+        return tuple(name.strip() for name in self.header)
 
 
 def count_rows(path: Path) -> int:
@@ -92,12 +100,18 @@ def count_rows(path: Path) -> int:
         return _count_csv(path, detect_dialect(path))
 
 
-def read(paths: Sequence[Path]) -> "pd.DataFrame":
+def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame":
     """Read the files, which must have the same columns, one below the other.
 
-    Types of a column may differ from file to file as far as one holds the other (whole and decimal numbers,
-    or nothing at all). CSV: separator, decimal mark, encoding and compression are found out; `MISSING_VALUES`
-    are missing. Spaces around column names are removed.
+    Columns of a text file are numbers where all their cells are plain numbers, otherwise the text that is written: a
+    contract makes sense of it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
+    `MISSING_VALUES` are missing. Spaces around column names are removed. `attrs["decimal"]` of the frame is the
+    decimal sign.
+
+    Args:
+        paths: The files.
+        texts: Columns that must come as they are written; numbers with leading zeros, and those with more digits
+            than float64 holds, do anyway.
 
     Raises:
         TableError: a file cannot be read, or is truncated.
@@ -116,7 +130,7 @@ def read(paths: Sequence[Path]) -> "pd.DataFrame":
     else:
         frames = []
         for path, kind in zip(paths, kinds, strict=True):
-            frames.append(_read_one(path, kind))
+            frames.append(_read_one(path, kind, texts))
             require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
         frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     if not len(frame):
@@ -153,10 +167,18 @@ def partitions(paths: Sequence[Path], *, rows: int) -> list[Partition]:
     return found
 
 
-def batches(paths: "Sequence[Path | Partition]", *, rows: int) -> "Iterator[pd.DataFrame]":
+def batches(
+    paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection[str] = ()
+) -> "Iterator[pd.DataFrame]":
     """Read the files, or partitions, in parts of at most `rows` rows: memory does not grow with the table.
 
-    Columns of CSV and JSON are typed part by part; what reads them must take numbers and text for one another.
+    Other columns of CSV and JSON than `texts` are typed part by part: a contract takes numbers and text for one
+    another.
+
+    Args:
+        paths: The files.
+        rows: Of a part, at most.
+        texts: Columns that must come as they are written.
 
     Raises:
         TableError: a file cannot be read, is truncated, or has other columns than the first.
@@ -166,14 +188,14 @@ def batches(paths: "Sequence[Path | Partition]", *, rows: int) -> "Iterator[pd.D
     for partition in wanted:
         path = partition.path
         with _reading(path):
-            for part in _parts(partition, rows):
+            for part in _parts(partition, rows, texts):
                 part.columns = _column_names(part.columns, path)
                 first = first or list(part.columns)
                 require_same_columns(first, list(part.columns), wanted[0].path, path)
                 yield part
 
 
-def _parts(partition: Partition, rows: int) -> "Iterator[pd.DataFrame]":
+def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator[pd.DataFrame]":
     import pandas as pd
     import pyarrow.parquet as pq
 
@@ -194,16 +216,20 @@ def _parts(partition: Partition, rows: int) -> "Iterator[pd.DataFrame]":
                 return
         with (
             open_decompressed(path) as stream,
-            pd.read_json(stream, lines=True, dtype=False, chunksize=rows) as parts,
+            pd.read_json(stream, lines=True, chunksize=rows, **_JSON_OPTIONS) as parts,
         ):
             yield from parts
     else:
         dialect = detect_dialect(path)
         with (
             open_decompressed(path) as stream,
-            pd.read_csv(stream, encoding=_encoding(path), chunksize=rows, **_csv_options(dialect)) as parts,
+            pd.read_csv(
+                stream, encoding=_encoding(path), chunksize=rows, **_csv_options(dialect, texts)
+            ) as parts,
         ):
-            yield from parts
+            for part in parts:
+                part.attrs["decimal"] = dialect.decimal
+                yield part
 
 
 def _row_groups(metadata: Any, partition: Partition) -> tuple[list[int], int]:
@@ -334,7 +360,7 @@ def detect_dialect(path: Path) -> Dialect:
     cells = [cell for record in rest for cell in record]
     comma = separator != "," and any(map(_DECIMAL_COMMA.fullmatch, cells))
     decimal = "," if comma and not any(map(_DECIMAL_POINT.fullmatch, cells)) else "."
-    return Dialect(separator, decimal, encoding, tuple(name.strip() for name in header))
+    return Dialect(separator, decimal, encoding, tuple(header))
 
 
 def _decode(sample: bytes) -> tuple[str, str]:
@@ -388,23 +414,54 @@ def _count_json(path: Path) -> int:
         return sum(not line.isspace() for line in stream)
 
 
-def _read_one(path: Path, kind: Format) -> "pd.DataFrame":
+def _read_one(path: Path, kind: Format, texts: Collection[str]) -> "pd.DataFrame":
     if kind == "parquet":
         return _read_parquet([path])
     with _reading(path):
-        frame: pd.DataFrame = _read_csv(path) if kind == "csv" else _read_json(path)
+        frame: pd.DataFrame = _read_csv(path, texts) if kind == "csv" else _read_json(path)
     frame.columns = _column_names(frame.columns, path)
     return frame
 
 
-def _read_csv(path: Path) -> "pd.DataFrame":
+def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     import pandas as pd
 
     dialect = detect_dialect(path)
     _column_names([name for name in dialect.columns if name], path)  # pandas renames duplicates: look before
+    encoding = _encoding(path)
     with open_decompressed(path) as stream:
-        frame: pd.DataFrame = pd.read_csv(stream, encoding=_encoding(path), **_csv_options(dialect))
+        frame: pd.DataFrame = pd.read_csv(stream, encoding=encoding, **_csv_options(dialect, texts))
+    frame.attrs["decimal"] = dialect.decimal
+    if doubtful := _doubtful_numbers(frame, path, dialect):
+        with open_decompressed(path) as stream:
+            options = _csv_options(dialect, ()) | {"dtype": "str", "usecols": doubtful}
+            written: pd.DataFrame = pd.read_csv(stream, encoding=encoding, **options)
+        digits = written.apply(lambda cells: cells.str.fullmatch(r"\s*(0\d[\d.]*|[-+]?\d{16,})\s*").any())
+        for name in written.columns[digits]:
+            frame[name] = written[name]
     return frame
+
+
+def _doubtful_numbers(frame: "pd.DataFrame", path: Path, dialect: Dialect) -> list[str]:
+    """Return the columns whose numbers may not be all that is written: leading zeros, too many digits."""
+    numbers = frame.select_dtypes("number")
+    if _has_leading_zeros(path, dialect):
+        return list(numbers.columns)
+    return [str(name) for name in numbers if numbers[name].abs().max() > LARGEST_EXACT]
+
+
+def _has_leading_zeros(path: Path, dialect: Dialect) -> bool:
+    """Tell whether a cell may begin with 0 and another digit; a search a byte string, which is quick."""
+    starts = [mark.encode() for mark in (dialect.separator, "\n", '"', " ")]
+    patterns = [re.compile(re.escape(start) + rb"0[0-9]") for start in starts]
+    tail = b""
+    with open_decompressed(path) as stream:
+        while block := stream.read(_READ_BYTES):
+            block = tail + block
+            if any(pattern.search(block) for pattern in patterns):
+                return True
+            tail = block[-2:]
+    return False
 
 
 def _encoding(path: Path) -> str:
@@ -423,10 +480,11 @@ def _encoding(path: Path) -> str:
     return UTF_8
 
 
-def _csv_options(dialect: Dialect) -> dict[str, Any]:
+def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     return {
         "sep": dialect.separator,
         "decimal": dialect.decimal,
+        "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if name.strip() in texts},
         "na_values": sorted(MISSING_VALUES),
         "skipinitialspace": True,
         "index_col": False,  # else a separator at the end of each row makes the first column the index
@@ -440,7 +498,7 @@ def _read_json(path: Path) -> "pd.DataFrame":
     with open_decompressed(path) as stream:
         lines = stream.read(64).lstrip()[:1] == b"{"
     with open_decompressed(path) as stream:
-        return pd.read_json(stream, lines=lines, dtype=False)
+        return pd.read_json(stream, lines=lines, **_JSON_OPTIONS)
 
 
 def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":

@@ -18,7 +18,7 @@ class Champion:
         predictions: Of the holdout's n rows; None where it cannot predict them (`obstacle` says why).
         comparable: Shape (n,), the rows it was not trained on; None for all.
         obstacle: Why it cannot be compared at all, as a clause: `column 'plan' is gone`; None if it can.
-        why_few_rows: Added to the reason where too few rows are comparable, such as `data.difference` gives.
+        why_few_rows: Added to the reason where too few rows are comparable.
         stored_score: Its recorded score, from other rows: to be shown, never compared.
     """
 

@@ -6,7 +6,17 @@ Never: trains or promotes; keeps a table in memory to score it.
 """
 
 from ._drift import ColumnDrift, Drift, compare_with_profile, learn_profile, should_fire
-from ._scoring import Counts, Scored, ScoredPart, output_path, read_parts, score_batch, write, write_parts
+from ._scoring import (
+    Counts,
+    Scored,
+    ScoredPart,
+    checked,
+    output_path,
+    read_parts,
+    score_batch,
+    write,
+    write_parts,
+)
 from ._windows import History, Window, is_worse, needs_retrain, summary
 
 __all__ = [
@@ -17,6 +27,7 @@ __all__ = [
     "Scored",
     "ScoredPart",
     "Window",
+    "checked",
     "compare_with_profile",
     "is_worse",
     "learn_profile",

@@ -13,7 +13,7 @@ import pandas as pd
 
 from .. import data, gate
 from ..files import replacing
-from ..settings import ProblemType
+from ..training import Model
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,21 +26,26 @@ class Counts:
     Attributes:
         rows: How many.
         predictions: How often each class was predicted; empty for a regression.
-        unseen: By column, rows with a category that training did not have.
         total: Sum of the predicted values, for their mean; 0 for classes.
+        report: What was noticed while reading.
     """
 
     rows: int = 0
     predictions: Counter[str] = field(default_factory=Counter)
-    unseen: Counter[str] = field(default_factory=Counter)
     total: float = 0.0
+    report: data.ReadReport = field(default_factory=data.ReadReport)
+
+    @property
+    def unseen(self) -> dict[str, int]:
+        """By column, rows with a category that training did not have."""
+        return {name: sum(counts.values()) for name, counts in self.report.new_categories.items()}
 
     def add(self, more: "Counts") -> None:
         """Count another batch too."""
         self.rows += more.rows
         self.predictions.update(more.predictions)
-        self.unseen.update(more.unseen)
         self.total += more.total
+        self.report.add(more.report)
 
 
 @dataclass(frozen=True)
@@ -70,39 +75,46 @@ def output_path(folder: Path, *, source: str, digest: str, version: str) -> Path
 
 
 def score_batch(
-    pipeline: Any,
-    batch: pd.DataFrame,
-    *,
-    version: str,
-    target: str,
-    problem_type: ProblemType,
-    schema: data.Schema | None,
-    identifiers: Iterable[str] = (),
+    model: Model, batch: pd.DataFrame, *, version: str, identifiers: Iterable[str] = ()
 ) -> tuple["pa.Table", Counts]:
     """Predict one batch.
 
     Args:
-        pipeline: The champion, fitted.
-        batch: A part of the table, of any number of rows; with or without the target.
+        model: The champion.
+        batch: A part of the table as its files have it, of any number of rows; with or without the target.
         version: The champion's id, written beside each prediction.
-        target: Left out of the inputs if present.
-        problem_type: Whether there are classes.
-        schema: What the champion was trained on; the batch is checked before it is scored.
-        identifiers: Columns to carry over, as far as the table has them.
+        identifiers: Columns to carry over as they came, as far as the table has them.
 
     Raises:
-        SchemaError: the batch does not fit the champion.
+        SchemaError: columns are missing.
     """
     import pyarrow as pa
 
-    X = data.inputs(batch, target=target)
     counts = Counts()
-    if schema is not None:
-        new = data.check(X, schema).new_categories
-        counts.unseen.update({column: sum(seen.values()) for column, seen in new.items()})
-    predictions = gate.predict(pipeline, X, problem_type=problem_type)
+    predictions = model.predict(batch, report=counts.report)
     _count(counts, predictions)
     return pa.Table.from_pydict(_columns(batch, predictions, identifiers, version)), counts
+
+
+def checked(
+    batches: "Iterable[tuple[pa.Table, Counts]]", contract: data.Contract, *, rows: int | None
+) -> "Iterator[tuple[pa.Table, Counts]]":
+    """Hand on what `score_batch` made of each batch, and judge the table as a whole, as early as can be.
+
+    Args:
+        batches: In the order of the table.
+        contract: Of the champion.
+        rows: Of the table, where it is known.
+
+    Raises:
+        SchemaError: the table does not fit the champion.
+    """
+    whole = data.ReadReport()
+    for table, counts in batches:
+        whole.add(counts.report)
+        contract.check(whole, rows=max(rows or 0, whole.rows + 1))
+        yield table, counts
+    contract.check(whole)
 
 
 def write(
@@ -160,7 +172,7 @@ def _columns(
 ) -> dict[str, Any]:
     import pyarrow as pa
 
-    columns: dict[str, Any] = {name: pa.array(batch[name]) for name in identifiers if name in batch}
+    columns: dict[str, Any] = {name: _as_it_came(batch[name]) for name in identifiers if name in batch}
     columns["prediction"] = predictions.labels
     if predictions.probabilities is not None and predictions.classes is not None:
         for position, name in enumerate(predictions.classes):
@@ -168,6 +180,15 @@ def _columns(
     indices = pa.array(np.zeros(len(batch), dtype=np.int32))
     columns["model_version"] = pa.DictionaryArray.from_arrays(indices, [version])
     return columns
+
+
+def _as_it_came(values: pd.Series) -> "pa.Array":
+    """Return an identifier as it is in the file: whole numbers with gaps are not fractions."""
+    import pyarrow as pa
+
+    if values.dtype.kind == "f" and not (values.dropna() % 1).any():
+        values = values.astype("Int64")
+    return pa.array(values, from_pandas=True)
 
 
 def _count(scored: Counts, predictions: gate.Predictions) -> None:

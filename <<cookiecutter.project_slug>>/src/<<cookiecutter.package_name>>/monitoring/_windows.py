@@ -29,6 +29,8 @@ class Window:
         metric: The champion's score on these rows, where they have labels.
         promised: Its score on the holdout of its training.
         worse: Whether it is worse than promised by more than the settings allow.
+        live_reason: Why there is no score on these rows.
+        live_rows: The rows with a label that it was not trained on.
     """
 
     time: str
@@ -40,6 +42,8 @@ class Window:
     metric: float | None = None
     promised: float | None = None
     worse: bool = False
+    live_reason: str = ""
+    live_rows: int = 0
 
     @property
     def violates(self) -> bool | None:

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from prefect import unmapped
 from prefect.logging import get_run_logger
@@ -151,7 +150,9 @@ def score(
             settings=unmapped(settings),
         )
         done = itertools.chain.from_iterable(part.result() for part in parts)
-        return monitoring.write(monitoring.read_parts(done), output, progress=progress)
+        contract = training.load_contract(open_registry(settings), champion)
+        scored = monitoring.checked(monitoring.read_parts(done), contract, rows=total)
+        return monitoring.write(scored, output, progress=progress)
 
 
 @step(task_run_name="score part {number}")
@@ -162,7 +163,7 @@ def score_part(
     found, model = _model(version, settings)
     threads = _threads_per_task(settings)
     with training.thread_budget(threads):
-        training.with_jobs(model, threads)
+        training.with_jobs(model.pipeline, threads)
         parts = monitoring.write_parts(
             scored_batches(model, found, [partition], settings), folder, name=f"part-{number:06d}"
         )
@@ -181,16 +182,16 @@ def _parts_folder(output: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-_models: dict[tuple[str, str], tuple[Version, Any]] = {}
+_models: dict[tuple[str, str], tuple[Version, training.Model]] = {}
 
 
-def _model(version: str, settings: Settings) -> tuple[Version, Any]:
-    """Return a version and its pipeline, loaded and verified once for all the parts that this process scores."""
+def _model(version: str, settings: Settings) -> tuple[Version, training.Model]:
+    """Return a version and its model, loaded and verified once for all the parts that this process scores."""
     key = (str(settings.registry), version)
     if key not in _models:
         registry = open_registry(settings)
         found = registry.version(version)
-        loaded = registry.load_model(found)
+        loaded = training.load_model(registry, found)
         _models.clear()
         _models[key] = found, loaded
     return _models[key]

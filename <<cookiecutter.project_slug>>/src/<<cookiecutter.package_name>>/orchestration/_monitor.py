@@ -2,25 +2,36 @@
 
 import dataclasses
 import datetime
+from dataclasses import dataclass
 from typing import Any
 
-from prefect.artifacts import (
-    create_table_artifact,
-)
+import pandas as pd
+from prefect.artifacts import create_table_artifact
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
 from .. import data, gate, monitoring, reporting
-from ..errors import DataError
+from ..errors import DataError, ProjectError
 from ..files import replacing
 from ..registry import open_registry
 from ..settings import Settings
+from ..training import Model, load_model, load_trained_rows
 from . import _messages
 from ._common import PROFILE, champion_of, profile_of, step
 
 DRIFT_EVENT = "retraining.drift"
+LEAST_LABELS = 30  # fewer say little about a score
+
+
+@dataclass(frozen=True)
+class Live:
+    """The champion's score on rows that came with labels, and that it was not trained on; or why there is none."""
+
+    score: float | None = None
+    rows: int = 0
+    reason: str = ""
 
 
 @step()
@@ -29,20 +40,25 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
     registry, champion = open_registry(settings), champion_of(settings)
     if PROFILE not in champion.files:
         raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
-    target, live = settings.data.target, None
-    frame = data.load(snapshot)
-    found = monitoring.compare_with_profile(
-        profile_of(champion, settings), data.inputs(frame, target=target), settings=settings.monitor
-    )
-    trained_on = champion.lineage.get("data", {}).get("digest")
-    if snapshot.digest != trained_on and target in frame.columns and frame[target].notna().any():
-        labelled = data.labelled(frame, settings=settings)
-        X = data.inputs(labelled, target=target)
-        model = registry.load_model(champion)
-        predictions = gate.predict(model, X, problem_type=settings.problem_type)
-        live = gate.evaluate(predictions, labelled[target], problem_type=settings.problem_type).get(
-            settings.metric
+    model = load_model(registry, champion)
+    report = data.ReadReport()
+    try:
+        rows = model.contract.read(
+            data.load(snapshot, texts=model.contract.texts), report=report, others=True
         )
+        model.contract.check(report)
+    except data.SchemaError as error:
+        found, live = (
+            monitoring.Drift(True, str(error), (0, snapshot.rows)),
+            Live(reason="the columns do not fit"),
+        )
+    else:
+        found = monitoring.compare_with_profile(
+            profile_of(champion, settings),
+            data.inputs(rows, contract=model.contract, code=model.code),
+            settings=settings.monitor,
+        )
+        live = _live_score(model, rows, load_trained_rows(registry, champion), settings=settings)
     promised = champion.metrics.get(settings.metric)
     entry = monitoring.Window(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -51,9 +67,11 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
         version=champion.id,
         drifted=found.drifted,
         reason=found.reason,
-        metric=live,
+        metric=live.score,
         promised=promised,
-        worse=monitoring.is_worse(live, promised, settings=settings),
+        worse=monitoring.is_worse(live.score, promised, settings=settings),
+        live_reason=live.reason,
+        live_rows=live.rows,
     )
     folder = settings.resolve(settings.monitor.folder)
     windows = monitoring.History(folder).add(entry)
@@ -75,6 +93,28 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
         "report": None if report_error else str(page),
         "report_error": report_error,
     }
+
+
+def _live_score(model: Model, rows: pd.DataFrame, trained: data.Identities, *, settings: Settings) -> Live:
+    try:
+        labelled = data.label(rows, settings=settings, code=data.current_code())
+    except ProjectError as error:
+        return Live(reason=str(error))
+    unseen = ~data.are_known(model.contract.identities(labelled), trained)
+    labelled = labelled[unseen]
+    if len(labelled) < LEAST_LABELS:
+        return Live(
+            rows=len(labelled),
+            reason=f"{len(labelled)} rows with a label that the model was not trained on are too few: "
+            f"{LEAST_LABELS} at least.",
+        )
+    y = labelled[model.contract.target]
+    if settings.problem_type == "classification" and y.nunique() < 2:
+        return Live(rows=len(labelled), reason=f"All {len(labelled)} rows with a label are of one class.")
+    X = data.inputs(labelled, contract=model.contract, code=model.code)
+    predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
+    scores = gate.evaluate(predictions, y, problem_type=settings.problem_type)
+    return Live(scores.get(settings.metric), len(labelled))
 
 
 @step()

@@ -23,13 +23,22 @@ from prefect.client.orchestration import get_client
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
-from sklearn.pipeline import Pipeline
 
 from .. import data, gate, models, monitoring, reporting
-from ..errors import RegistryError
+from ..errors import ProjectError, RegistryError
 from ..registry import StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
-from ..training import Baseline, baseline, best, cross_validate_score, thread_budget
+from ..training import (
+    Baseline,
+    Model,
+    baseline,
+    best,
+    code_of_steps,
+    cross_validate_score,
+    load_contract,
+    opponent_of,
+    thread_budget,
+)
 from . import _messages
 from ._common import PROFILE, fetch, left_out, may_pass, profile_of, source_of_run, step
 from ._runner import optional_runner
@@ -46,13 +55,21 @@ class Part:
         rows: The rows as labelled, n of them.
         X: What the pipeline gets of them, shape (n, features).
         y: The target, shape (n,).
+        identities: Of the rows, shape (n,).
+        contract: What the rows are.
+        code: The features.py that made X.
         definition: The split, as the lineage records it.
+        unread: What of the table could not be read, in sentences.
     """
 
     rows: pd.DataFrame
     X: pd.DataFrame
     y: pd.Series
+    identities: data.Identities
+    contract: data.Contract
+    code: data.FeatureCode
     definition: dict[str, Any]
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,39 +119,75 @@ class Saved:
     report_error: str | None = None
 
 
-def separate_holdout(as_of: datetime.datetime | None, *, settings: Settings) -> pd.DataFrame | None:
+@step()
+def preprocess(
+    snapshot: data.Snapshot, *, settings: Settings, accept_not_comparable: bool = False
+) -> data.Table:
+    """Read the snapshot as the model in production does, where it still fits; derive the label, and check the table."""
+    prior = None if accept_not_comparable else _contract_in_production(settings)
+    frame = data.load(snapshot, texts=prior.texts if prior else ())
+    return data.prepare(frame, settings=settings, code=data.current_code(), prior=prior)
+
+
+def _contract_in_production(settings: Settings) -> data.Contract | None:
+    registry = open_registry(settings)
+    champion = registry.champion()
+    try:
+        return load_contract(registry, champion) if champion else None
+    except ProjectError as error:  # the comparison will say so, and record it
+        get_run_logger().info("The table is read anew: %s", error)
+        return None
+
+
+def separate_holdout(
+    table: data.Table, *, as_of: datetime.datetime | None, settings: Settings
+) -> data.Table | None:
     """Fetch and preprocess the holdout's own source, where the settings name one."""
     if settings.split.method != "source":
         return None
     source = source_of_run(settings.split.source or settings.data.source, as_of, settings=settings)
-    return preprocess(fetch(source, settings=settings), settings=settings)
+    return preprocess_holdout(fetch(source, settings=settings), table, settings=settings)
 
 
 @step()
-def preprocess(snapshot: data.Snapshot, *, settings: Settings) -> pd.DataFrame:
-    """Read the snapshot, derive the label and check that the table can be learned from."""
-    return data.labelled(data.load(snapshot), settings=settings)
+def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, settings: Settings) -> data.Table:
+    """Read the holdout's own source as the training table was read."""
+    frame = data.load(snapshot, texts=table.contract.texts)
+    return data.prepare_like(frame, table, settings=settings)
 
 
 @step()
-def split(
-    table: pd.DataFrame, *, settings: Settings, holdout: pd.DataFrame | None = None
-) -> tuple[Part, Part]:
-    """Hold rows out that no model is ever trained on."""
-    target = settings.data.target
-    parts = data.split(
-        table,
-        settings=settings.split,
-        problem_type=settings.problem_type,
-        target=target,
-        holdout_frame=holdout,
-    )
+def split(table: data.Table, *, settings: Settings, holdout: data.Table | None = None) -> tuple[Part, Part]:
+    """Hold rows out that the challenger is not trained on."""
+    sides = data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=holdout)
     get_run_logger().info(
-        "%s rows to learn from, %s held out", f"{len(parts.train):,}", f"{len(parts.holdout):,}"
+        "%s rows to learn from, %s held out", f"{len(sides.train):,}", f"{len(sides.holdout):,}"
+    )
+    contract = table.contract
+    if settings.problem_type == "classification":
+        classes = sorted(
+            sides.train[contract.target].unique().tolist(), key=lambda name: (str(type(name)), name)
+        )
+        contract = dataclasses.replace(contract, classes=tuple(classes))
+    unread = tuple(
+        data.describe_unread(name, cells, contract.columns[name])
+        for name, cells in table.report.unread.items()
     )
     training, held_out = (
-        Part(rows, data.inputs(rows, target=target), rows[target], parts.definition)
-        for rows in (parts.train, parts.holdout)
+        Part(
+            rows,
+            data.inputs(rows, contract=contract, code=table.code),
+            rows[contract.target],
+            identities,
+            contract,
+            table.code,
+            sides.definition,
+            unread,
+        )
+        for rows, identities in (
+            (sides.train, sides.train_identities),
+            (sides.holdout, sides.holdout_identities),
+        )
     )
     return training, held_out
 
@@ -190,19 +243,20 @@ def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
 
 
 @step(retries=2, retry_condition_fn=may_pass)
-def train(training: Part, *, estimator: str, settings: Settings) -> Pipeline:
+def train(training: Part, *, estimator: str, settings: Settings) -> Model:
     """Fit the estimator with its preprocessing on the training rows."""
     pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
     pipeline.fit(training.X, training.y)
     for column, reason in left_out(pipeline).items():
         get_run_logger().info("Column %r is left out: %s", column, reason)
-    return pipeline
+    imports = training.contract.imports | code_of_steps(pipeline)
+    return Model(pipeline, dataclasses.replace(training.contract, imports=imports), training.code)
 
 
 @step()
-def evaluate(challenger: Pipeline, training: Part, holdout: Part, *, settings: Settings) -> Scores:
+def evaluate(challenger: Model, training: Part, holdout: Part, *, settings: Settings) -> Scores:
     """Score the challenger on the holdout, and the baseline, which looks at nothing but the target."""
-    predictions = gate.predict(challenger, holdout.X, problem_type=settings.problem_type)
+    predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
     split = settings.split
     simple = baseline(
         training.y,
@@ -228,7 +282,7 @@ def compare_with_production(
     """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
     registry = open_registry(settings)
     champion, held = registry.champion(), registry.held()
-    opponent = _opponent(champion, holdout, settings=settings) if champion else None
+    opponent = opponent_of(registry, champion, holdout.rows, metric=settings.metric) if champion else None
     options: dict[str, Any] = {
         "metric": gate.get_metric(settings.metric, problem_type=settings.problem_type),
         "gate": settings.gate,
@@ -239,7 +293,7 @@ def compare_with_production(
     rivals = [
         gate.Rival(
             f"{name}, which is on hold ({why})",
-            _opponent(registry.version(name), holdout, settings=settings),
+            opponent_of(registry, registry.version(name), holdout.rows, metric=settings.metric),
             advice=f"`registry release {name}` lifts the hold",
         )
         for name, why in (held.items() if decision.promoted else ())
@@ -251,23 +305,9 @@ def compare_with_production(
     return GateResult(decision, champion, predictions, comparable, held, scores.baseline_metrics)
 
 
-def _opponent(champion: Version, holdout: Part, *, settings: Settings) -> gate.Champion:
-    """Let the champion predict the holdout."""
-    if champion.schema:
-        data.check(holdout.X, data.Schema.from_dict(champion.schema))
-    model = open_registry(settings).load_model(champion)
-    its_split = champion.lineage.get("split")
-    return gate.Champion(
-        gate.predict(model, holdout.X, problem_type=settings.problem_type),
-        comparable=data.unseen(holdout.rows, its_split),
-        why_few_rows=data.difference(its_split, holdout.definition),
-        stored_score=champion.metrics.get(settings.metric),
-    )
-
-
 @step()
 def save(
-    challenger: Pipeline,
+    challenger: Model,
     comparison: GateResult,
     scores: Scores,
     *,
@@ -282,24 +322,25 @@ def save(
     A report that cannot be drawn is missing from the version, and costs nothing else.
     """
     registry = open_registry(settings)
-    profile = monitoring.learn_profile(training.X, left_out=left_out(challenger))
+    profile = monitoring.learn_profile(training.X, left_out=left_out(challenger.pipeline))
     version = registry.stage(
-        challenger,
+        challenger.pipeline,
         metrics=scores.metrics,
-        schema=data.learn_schema(training.X).to_dict(),
-        files={PROFILE: json.dumps(profile).encode()},
+        files={PROFILE: json.dumps(profile).encode()} | challenger.files(training.identities),
         lineage=lineage(settings.root)
         | {
             "data": dataclasses.asdict(snapshot),
             "rows": {"training": len(training.rows), "holdout": len(holdout.rows)},
             "split": training.definition,
+            "identity": training.contract.identity_from,
+            "unread": list(training.unread),
             "estimator": estimator,
             "seed": settings.seed,
             "flow_run_id": flow_run.id,
         },
     )
     with _discarded_on_failure(version, settings):
-        registry.show_model(version, challenger, training.X.head(EXAMPLE_ROWS))
+        registry.show_model(version, challenger.pipeline, training.X.head(EXAMPLE_ROWS))
         try:
             files = _report_files(
                 version,
@@ -326,7 +367,7 @@ def save(
 
 def _report_files(
     version: Version,
-    challenger: Pipeline,
+    challenger: Model,
     comparison: GateResult,
     scores: Scores,
     *,
@@ -337,7 +378,7 @@ def _report_files(
 ) -> dict[str, bytes]:
     """Draw the report and the model card; return the content of each file by its name."""
     champion, drift = comparison.champion, None
-    if champion and PROFILE in champion.files:
+    if champion and PROFILE in champion.files and _same_features(champion, challenger, settings):
         drift = monitoring.compare_with_profile(
             profile_of(champion, settings), training.X, settings=settings.monitor
         )
@@ -346,7 +387,7 @@ def _report_files(
         problem_type=settings.problem_type,
         decision=comparison.decision,
         version=version,
-        pipeline=challenger,
+        pipeline=challenger.pipeline,
         X=holdout.X,
         y=holdout.y,
         predictions=scores.predictions,
@@ -367,6 +408,15 @@ def _report_files(
         CARD: reporting.card(facts, parts).encode(),
         REPORT: reporting.page(facts, parts).encode(),
     }
+
+
+def _same_features(champion: Version, challenger: Model, settings: Settings) -> bool:
+    """Tell whether both models see the same features, which alone can drift from one to the other."""
+    try:
+        theirs = load_contract(open_registry(settings), champion)
+    except ProjectError:
+        return False
+    return theirs.features_sha256 == challenger.contract.features_sha256
 
 
 @step()

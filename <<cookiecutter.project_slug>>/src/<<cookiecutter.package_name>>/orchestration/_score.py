@@ -14,19 +14,15 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 from rich.console import Console
 from rich.progress import Progress
-from sklearn.pipeline import Pipeline
 
 from .. import data, monitoring
 from ..registry import ObjectStore, Version, open_registry
 from ..settings import Settings
+from ..training import Model, load_model
 from ._common import champion_of, left_out, step
 from ._runner import optional_runner
 
 SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one starts
-
-
-def _schema_of(version: Version) -> data.Schema | None:
-    return data.Schema.from_dict(version.schema) if version.schema else None
 
 
 @step(timeout_seconds=SCORE_SECONDS)
@@ -48,10 +44,11 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
                 paths, path, champion, total=snapshot.rows, settings=settings, progress=progress
             )
         else:
-            model = open_registry(settings).load_model(champion)
-            scored = monitoring.write(
-                scored_batches(model, champion, paths, settings), path, progress=progress
+            model = loaded_model(champion, settings)
+            batches = monitoring.checked(
+                scored_batches(model, champion, paths, settings), model.contract, rows=snapshot.rows
             )
+            scored = monitoring.write(batches, path, progress=progress)
     if store:
         store.upload(path.name, path)
         path.unlink()
@@ -69,19 +66,31 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
 
 
 def scored_batches(
-    model: Pipeline, version: Version, paths: Sequence[Path | data.Partition], settings: Settings
+    model: Model, version: Version, paths: Sequence[Path | data.Partition], settings: Settings
 ) -> Iterator[Any]:
-    """Let the pipeline of `version` predict the table at `paths`, batch by batch."""
-    for batch in data.batches(paths, rows=settings.score.batch_rows):
-        yield monitoring.score_batch(
-            model,
-            batch,
-            version=version.id,
-            target=settings.data.target,
-            problem_type=settings.problem_type,
-            schema=_schema_of(version),
-            identifiers=settings.score.identifiers or list(left_out(model)),
+    """Let a model predict the table at `paths`, batch by batch."""
+    identifiers = settings.score.identifiers or _identifiers(model)
+    texts = model.contract.texts | set(identifiers)
+    for batch in data.batches(paths, rows=settings.score.batch_rows, texts=texts):
+        yield monitoring.score_batch(model, batch, version=version.id, identifiers=identifiers)
+
+
+def _identifiers(model: Model) -> list[str]:
+    """Return the columns that name a row: those the contract goes by, and those that training left out as such."""
+    found = [name for name, reason in left_out(model.pipeline).items() if reason.startswith("identifier")]
+    return list(dict.fromkeys([*model.contract.identifiers, *found]))
+
+
+def loaded_model(version: Version, settings: Settings) -> Model:
+    """Return the model of a version, and warn if it depends on code that changed since."""
+    model = load_model(open_registry(settings), version)
+    if changed := data.changed_imports(model.contract.imports):
+        get_run_logger().warning(
+            "%s was trained with %s, which changed since: its predictions may not be what they were",
+            version.id,
+            ", ".join(changed),
         )
+    return model
 
 
 @contextmanager

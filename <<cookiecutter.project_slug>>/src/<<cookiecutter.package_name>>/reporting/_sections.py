@@ -48,7 +48,7 @@ def _sections(facts: Facts) -> Iterator[Section]:
     if slices := _slices(facts):
         yield slices
     if facts.profile is not None:
-        yield _data(facts.profile, facts.drift)
+        yield _data(facts.profile, facts.drift, facts.version.lineage)
     yield _lineage(facts)
     yield _rollback(facts)
 
@@ -395,7 +395,7 @@ def _few_valued(X: pd.DataFrame) -> tuple[str, ...]:
     return tuple([name for name in texts if 2 <= head[name].nunique() <= SLICE_VALUES][:SLICE_COLUMNS])
 
 
-def _data(profile: Mapping[str, Any], drift: Drift | None) -> Section:
+def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str, Any]) -> Section:
     changes = {column.name: column for column in drift.columns} if drift else {}
     order = [*changes, *(name for name in profile["columns"] if name not in changes)]
     rows: list[list[str | Cell]] = []
@@ -425,6 +425,11 @@ def _data(profile: Mapping[str, Any], drift: Drift | None) -> Section:
         ]
         if drift.gone:
             notes.append(f"Gone since: {', '.join(drift.gone)}.")
+    notes += map(str, lineage.get("unread", ()))
+    for name, count in lineage.get("split", {}).get("classes_left_out", {}).items():
+        notes.append(
+            f"Class {name!r} has too few rows to be learned and judged: its {count} rows are left out."
+        )
     if len(profile["columns"]) > COLUMNS_SHOWN:
         notes.append(f"{len(profile['columns']) - COLUMNS_SHOWN} more columns are left out here.")
     tables = [Table(f"The {profile['rows']:,} rows learned from", columns, rows)]

@@ -1,22 +1,35 @@
 """From the training part to a fitted pipeline.
 
 In:    the inputs and target of the training part, and unfitted pipelines of models.py.
-Out:   cleaning and encoding steps, folds, cross-validation scores, the best candidate, and the answer without a model;
-       the model in production, loaded and ready to predict.
-Never: sees the holdout; decides what goes to production.
+Out:   cleaning and encoding steps, folds, cross-validation scores, the best candidate, the answer without a model, and
+       models: fitted pipelines with their contract and features.py, new ones, those of the registry, and the one in
+       production, ready to predict.
+Never: learns from the holdout; decides what goes to production.
 """
 
 from ._baseline import Baseline, baseline
-from ._cleaning import MissingColumnsError, TableCleaner
-from ._encoding import TextEncoder, TreeEncoder, linear_encoder
+from ._cleaning import Feature, MissingColumnsError, TableCleaner
+from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
 from ._folds import FoldError, best, cross_validate_score, fold_score, make_folds, mean_score
+from ._model import (
+    Model,
+    NoContractError,
+    code_of_steps,
+    load_contract,
+    load_model,
+    load_trained_rows,
+    opponent_of,
+)
 from ._production import Production, ProductionModel, production_model
 from ._threads import thread_budget, with_jobs
 
 __all__ = [
     "Baseline",
+    "Feature",
     "FoldError",
     "MissingColumnsError",
+    "Model",
+    "NoContractError",
     "Production",
     "ProductionModel",
     "TableCleaner",
@@ -24,12 +37,20 @@ __all__ = [
     "TreeEncoder",
     "baseline",
     "best",
+    "categorical",
+    "code_of_steps",
     "cross_validate_score",
     "fold_score",
     "linear_encoder",
+    "load_contract",
+    "load_model",
+    "load_trained_rows",
     "make_folds",
     "mean_score",
+    "numbers",
+    "opponent_of",
     "production_model",
+    "texts",
     "thread_budget",
     "with_jobs",
 ]

@@ -138,3 +138,8 @@ def categorical(X: pd.DataFrame) -> list[Any]:
 def texts(X: pd.DataFrame) -> list[Any]:
     """Return the names of the text columns."""
     return list(X.select_dtypes(["object", "str"]).columns)
+
+
+# Pickled models know these by their address: the door, so that this file may move.
+for _pickled in (TextEncoder, TreeEncoder, numbers, categorical, texts):
+    _pickled.__module__ = __package__

@@ -6,41 +6,18 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from .. import data
 from ..errors import DataError, ProjectError, RegistryError
-from ..gate import Predictions, predict
+from ..gate import Predictions
 from ..registry import Registry, Version, open_registry
 from ..settings import get_settings
+from ._model import Model, load_model
 
 CHECK_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A fitted pipeline, and what it takes as its input."""
-
-    pipeline: Any
-    schema: data.Schema | None
-
-    def predict(self, rows: pd.DataFrame) -> Predictions:
-        """Predict rows as the table has them."""
-        settings = get_settings()
-        X = data.inputs(rows, target=settings.data.target)
-        if self.schema is not None:
-            data.check(X, self.schema)
-        return predict(self.pipeline, X, problem_type=settings.problem_type)
-
-
-def load_model(registry: Registry, version: Version) -> Model:
-    """Return the model of a version, its digest verified."""
-    schema = data.Schema.from_dict(version.schema) if version.schema else None
-    return Model(registry.load_model(version), schema)
 
 
 @dataclass(frozen=True)

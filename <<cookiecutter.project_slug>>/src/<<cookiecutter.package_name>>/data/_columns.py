@@ -1,0 +1,451 @@
+"""What a column is and how its cells are read: the one place that knows kinds and missing values.
+
+Files disagree on how a value is written: 7, 7.0 and "7", TRUE and true, "1.234,50" and 1234.5, "03/02/2026" and a
+timestamp. A column is learned once, and read the same way from then on, whatever file the cells come from.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+# What stands for a missing value, in every kind of file: what pandas takes for one, and two signs of old statistics
+# files. Words such as "none" are values: a missing fence is a kind of fence.
+MISSING_VALUES = frozenset(
+    {
+        "",
+        "?",
+        "-",
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+    }
+    | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "NaT"}
+)
+# Tried in turn, and taken if the values fit: where day and month could be exchanged, the day comes first.
+DATE_FORMATS = (
+    "ISO8601",
+    *(
+        f"{day}{time}"
+        for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+        for day in (
+            *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y"),
+            *("%Y/%m/%d", "%d.%m.%y", "%m/%d/%y"),
+        )
+    ),
+    *("%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
+)
+CATEGORIES_KEPT = 100
+FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
+LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
+
+_TRUE, _FALSE = frozenset({"true", "1", "yes", "y", "t"}), frozenset({"false", "0", "no", "n", "f"})
+_DATE_LIKE = re.compile(r"\d.*[-/.: ].*\d")
+_LEADING_ZERO = re.compile(r"0\d+")
+_TYPOGRAPHY = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
+_CURRENCY = re.compile(r"^([+-]?)[\s$€£¥]+|[\s$€£¥%]+$")
+
+Kind = Literal["number", "boolean", "date", "text", "empty", "other"]
+Codes = np.ndarray[Any, np.dtype[np.intp]]
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How numbers are written as text: the decimal sign, and the sign between groups of three digits."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+
+_PLAIN, _ENGLISH, _CONTINENTAL = NumberFormat(), NumberFormat(".", ","), NumberFormat(",", ".")
+_NUMBER_FORMATS = (
+    *(_PLAIN, _ENGLISH, _CONTINENTAL),
+    *(NumberFormat(decimal, thousands) for thousands in (" ", "'") for decimal in (".", ",")),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column was when it was learned.
+
+    Attributes:
+        kind: `number`, `boolean`, `date`, `text` (names, codes, prose), `empty`, or `other` (lists, bytes).
+        number_format: Of numbers written as text.
+        date_format: Of dates written as text, as strptime has it, or `ISO8601`.
+        missing: Share of missing cells, 0 to 1.
+        minimum: Of numbers, and of dates as ISO 8601; None if there are none.
+        maximum: Likewise.
+        categories: Every value of a text column, sorted, if at most 100.
+        example: A value, as text.
+    """
+
+    kind: Kind
+    number_format: NumberFormat = _PLAIN
+    date_format: str = "ISO8601"
+    missing: float = 0.0
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    categories: tuple[str, ...] | None = None
+    example: str | None = None
+
+
+@dataclass
+class Cells:
+    """A column, read.
+
+    Attributes:
+        values: The cells in the form of the column's kind: float64, `boolean`, datetime64[us] in UTC without a time
+            zone, `str`; shape (n,).
+        missing: How many are missing, those that could not be read not among them.
+        bad: How many could not be read, and are missing now.
+        bad_example: The first of them, as it came, and its position.
+        new_categories: Values of a text column that training did not have, and how many cells hold each.
+    """
+
+    values: pd.Series
+    missing: int
+    bad: int = 0
+    bad_example: tuple[str, int] | None = None
+    new_categories: dict[str, int] = field(default_factory=dict)
+
+
+def kind_of(values: pd.Series) -> Kind:
+    """Return what the cells are by their type, before any text among them is interpreted."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return kind_of(pd.Series(dtype.categories)) if len(dtype.categories) else "empty"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean"
+    if dtype.kind == "m" or (pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c"):
+        return "number"
+    if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        return "date"
+    if isinstance(dtype, pd.StringDtype):
+        return "text"
+    content = pd.api.types.infer_dtype(values, skipna=True)
+    kinds: dict[str, Kind] = {"string": "text", "boolean": "boolean", "empty": "empty"}
+    kinds |= dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal"), "number")
+    kinds |= dict.fromkeys(("date", "datetime", "datetime64"), "date")
+    if content in kinds:
+        return kinds[content]
+    scalars = values.dropna().map(lambda value: isinstance(value, str | int | float | bool | np.generic))
+    return "text" if scalars.all() or content == "time" else "other"
+
+
+def tolerated(bad: int, known: int, *, tolerance: float) -> bool:
+    """Tell whether so many cells of those with a value may be unreadable: a share, and always a single slip."""
+    return bad <= max(int(known >= FEWEST_FOR_A_SLIP), int(tolerance * known))
+
+
+def learn_column(
+    values: pd.Series, *, tolerance: float, prior: Column | None = None, decimal: str = "."
+) -> tuple[Column, Cells]:
+    """Determine what a column is, and read it.
+
+    Args:
+        values: The cells as the file has them, n of them.
+        tolerance: The share of cells that may be unreadable.
+        prior: What the column was for the model in production: kept if the cells still fit.
+        decimal: The decimal sign of the file.
+    """
+    if prior is not None and prior.kind not in ("empty", "other"):
+        cells = read_column(values, prior, decimal=decimal)
+        known = len(values) - cells.missing
+        if known and tolerated(cells.bad, known, tolerance=tolerance):
+            return _described(prior, cells), cells
+    column = _classify(values, tolerance, decimal)
+    cells = read_column(values, column, decimal=decimal)
+    return _described(column, cells), cells
+
+
+def read_column(values: pd.Series, column: Column, *, decimal: str = ".") -> Cells:
+    """Read cells as the column was learned, one by one: what a cell becomes depends on no other cell.
+
+    Args:
+        values: The cells as a file has them, of any type, n of them.
+        column: What `learn_column` returned.
+        decimal: The decimal sign of the file.
+    """
+    kind = kind_of(values)
+    if column.kind == "other":
+        return Cells(values, int(values.isna().sum()))
+    if column.kind == "empty":
+        empty = pd.Series(np.full(len(values), np.nan), index=values.index, name=values.name)
+        return Cells(empty, int(values.isna().sum()))
+    if kind == "empty":
+        return Cells(_empty_as(column.kind, values), len(values))
+    if column.kind == "text":
+        return _read_text(values, column)
+    if column.kind == "number":
+        if kind in ("number", "boolean"):
+            return _native(_numbers(values))
+        form = _CONTINENTAL if decimal == "," else column.number_format
+        return _read_texts(values, lambda texts: _parse_numbers(texts, form))
+    if column.kind == "boolean":
+        if kind == "boolean":
+            return _native(values.astype("boolean"))
+        return _read_texts(values, _parse_booleans)
+    if kind == "date":
+        return _native(_as_utc(values))
+    if kind != "text":  # 2021 would pass for a year
+        return _read_texts(values, lambda texts: _dates(pd.Series([None] * len(texts)), "ISO8601"))
+    return _read_texts(values, lambda texts: _parse_dates(texts, column.date_format))
+
+
+def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
+    """Tell whether each row has a value of its own that names it: a key, where none is set.
+
+    That is text of one word that differs in every row, or whole numbers that do in a column named like an identifier,
+    unless they only count the rows.
+
+    Args:
+        name: The column's.
+        values: As `learn_column` read them, n of them.
+        column: What it learned.
+    """
+    if len(values) < FEWEST_FOR_A_SLIP or column.missing or column.kind not in ("text", "number"):
+        return False
+    if column.kind == "text":
+        return bool(values.is_unique) and not values.str.contains(r"\s").any()
+    if not is_identifier_name(name) or not values.is_unique:
+        return False
+    numbers = values.to_numpy(dtype=np.float64)
+    return bool((numbers % 1 == 0).all()) and not _counts_rows(numbers)
+
+
+_ID_NAME = re.compile(
+    r"(?i:unnamed: \d+|(.*[\W_])?(ids?|[ug]uid|key|pk|index|idx|row|no|nr|num|number|code|counter|ref))"
+    r"|.*[a-z](ID|Id|Key|No|Nr|Number)|(?i:customer|client|user|account|order|session|record|person|patient|member|"
+    r"employee|product|device|trip)id"
+)
+
+
+def is_identifier_name(name: str) -> bool:
+    """Tell whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` …."""
+    return _ID_NAME.fullmatch(name) is not None
+
+
+def _counts_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
+    """Tell whether the numbers are the rows' positions, which say nothing about the same row in another file."""
+    ordered = np.sort(numbers)
+    return bool(ordered[0] in (0, 1) and ordered[-1] - ordered[0] == len(ordered) - 1)
+
+
+def distinct_texts(values: pd.Series) -> tuple[Codes, list[str | None]]:
+    """Return codes, shape (n,), and the text of each code without spaces around it; None for what is missing.
+
+    Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
+    """
+    codes, uniques = pd.factorize(values)
+    texts = [_text_of(value).strip() for value in uniques]
+    return codes, [None if text in MISSING_VALUES else text for text in texts]
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    return str(value)
+
+
+def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
+    kind = kind_of(values)
+    if kind == "number" and _is_code(values):
+        return Column("text")
+    if kind != "text":
+        return Column("empty" if values.isna().all() else kind)
+    codes, texts = distinct_texts(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    known = [text for text, count in zip(texts, counts, strict=True) if text is not None and count]
+    weights = counts[[text is not None and count > 0 for text, count in zip(texts, counts, strict=True)]]
+    if not known:
+        return Column("empty")
+    total, distinct = int(weights.sum()), pd.Series(known, dtype="str")
+
+    def fits(readable: Mask) -> bool:
+        return bool(readable.any()) and tolerated(int(weights[~readable].sum()), total, tolerance=tolerance)
+
+    if {text.lower() for text in known} <= {"true", "false"}:
+        return Column("boolean")
+    if any(map(_LEADING_ZERO.fullmatch, known)):
+        return Column("text")
+    formats = (_CONTINENTAL, *_NUMBER_FORMATS) if decimal == "," else _NUMBER_FORMATS
+    for form in formats:
+        if np.isnan(_parse_numbers(distinct[:1000], form)).all():
+            continue
+        numbers = _parse_numbers(distinct, form)
+        if fits(~np.isnan(numbers)):
+            large = np.abs(numbers) > LARGEST_EXACT
+            return Column("text") if large.any() else Column("number", number_format=form)
+    if date_format := _date_format(distinct, fits):
+        return Column("date", date_format=date_format)
+    return Column("text")
+
+
+def _is_code(values: pd.Series) -> bool:
+    """Tell whether whole numbers are too large for float64, as long account numbers are."""
+    if values.dtype.kind not in "iu" and not pd.api.types.is_integer_dtype(values.dtype):
+        return False
+    known = values.dropna()
+    return bool(len(known)) and max(abs(int(known.min())), abs(int(known.max()))) > LARGEST_EXACT
+
+
+def _date_format(distinct: pd.Series, fits: Callable[[Mask], bool]) -> str | None:
+    some = distinct[:100]
+    if some.map(lambda text: _DATE_LIKE.search(text) is not None).mean() < 0.5:
+        return None
+    for date_format in DATE_FORMATS:
+        if _dates(some, date_format).notna().any() and fits(_dates(distinct, date_format).notna().to_numpy()):
+            return date_format
+    return None
+
+
+def _described(column: Column, cells: Cells) -> Column:
+    values = cells.values
+    rows = max(1, len(values))
+    facts: dict[str, Any] = {"missing": round((cells.missing + cells.bad) / rows, 6)}
+    if column.kind not in ("empty", "other") and cells.missing + cells.bad < len(values):
+        if column.kind in ("number", "date"):
+            smallest, largest = values.min(), values.max()
+            numbers = column.kind == "number"
+            facts["minimum"] = float(smallest) if numbers else smallest.isoformat()
+            facts["maximum"] = float(largest) if numbers else largest.isoformat()
+            facts["example"] = str(smallest)
+        else:
+            distinct = values.dropna().unique()
+            facts["example"] = str(distinct[0])
+            few = column.kind == "text" and len(distinct) <= CATEGORIES_KEPT
+            facts["categories"] = tuple(sorted(map(str, distinct))) if few else None
+    return replace(
+        column, **({"minimum": None, "maximum": None, "categories": None, "example": None} | facts)
+    )
+
+
+def _empty_as(kind: Kind, values: pd.Series) -> pd.Series:
+    dtypes = {"number": "float64", "boolean": "boolean", "date": "datetime64[us]", "text": "str"}
+    return pd.Series([None] * len(values), index=values.index, name=values.name, dtype=dtypes[kind])
+
+
+def _native(read: pd.Series) -> Cells:
+    return Cells(read, int(read.isna().sum()))
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    dtype = values.dtype
+    if dtype.name == "float64":
+        return values
+    if isinstance(dtype, pd.CategoricalDtype):
+        return values.astype("float64")
+    if dtype.kind == "m":
+        return pd.Series(values.dt.total_seconds())
+    if dtype.name == "float32":  # 0.1 is the same number in a float32 column and in a text file
+        import pyarrow as pa
+
+        exact = pa.array(values.to_numpy(), from_pandas=True).cast(pa.string()).cast(pa.float64())
+        return pd.Series(exact.to_numpy(zero_copy_only=False), index=values.index, name=values.name)
+    if dtype.kind == "O":
+        return values.where(values.notna(), np.nan).astype("float64")
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return pd.Series(numbers, index=values.index, name=values.name)
+
+
+def _as_utc(values: pd.Series) -> pd.Series:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    if isinstance(values.dtype, pd.PeriodDtype):
+        values = values.dt.to_timestamp()
+    if values.dtype == object:
+        values = pd.to_datetime(values, utc=True)
+    if getattr(values.dtype, "tz", None) is not None:
+        values = values.dt.tz_convert(None)
+    return values if values.dtype == "datetime64[us]" else values.astype("datetime64[us]")
+
+
+def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
+    """Read cells through their texts; those that `parse` gives nothing for are bad."""
+    codes, texts = distinct_texts(values)
+    parsed = pd.Series(parse(pd.Series([*texts, None], dtype="str")))
+    unread = parsed.isna().to_numpy()
+    missing_text = np.array([*(text is None for text in texts), True])
+    bad = (unread & ~missing_text)[codes]
+    read = parsed.take(codes).set_axis(values.index)
+    read.name = values.name
+    cells = Cells(read, int(missing_text[codes].sum()), int(bad.sum()))
+    if cells.bad:
+        position = int(np.argmax(bad))
+        cells.bad_example = str(texts[codes[position]]), position
+    return cells
+
+
+def _read_text(values: pd.Series, column: Column) -> Cells:
+    codes, texts = distinct_texts(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
+    missing = int((codes < 0).sum()) + sum(
+        count for text, count in zip(texts, counts, strict=True) if text is None
+    )
+    new: dict[str, int] = {}
+    if column.categories is not None:
+        known = {None, *column.categories}
+        for text, count in zip(texts, counts, strict=True):
+            if text not in known and count:
+                new[str(text)] = new.get(str(text), 0) + count
+    distinct = pd.array([*texts, None], dtype="str")
+    read = pd.Series(distinct.take(codes), index=values.index, name=values.name)
+    return Cells(read, missing, new_categories=new)
+
+
+def _parse_numbers(texts: pd.Series, form: NumberFormat) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored."""
+    thousands, decimal = re.escape(form.thousands), re.escape(form.decimal)
+    groups = rf"\d{{1,3}}(?:{thousands}\d{{3}})+|" if form.thousands else ""
+    exponent = r"(?:[eE][+-]?\d+)?"
+    figure = re.compile(
+        rf"[+-]?(?:(?:{groups}\d+)(?:{decimal}\d*)?|{decimal}\d+){exponent}|[+-]?[iI]nf(?:inity)?"
+    )
+
+    def number(text: Any) -> float:
+        if not isinstance(text, str):
+            return np.nan
+        if not figure.fullmatch(text):
+            text = _CURRENCY.sub(r"\1", text.translate(_TYPOGRAPHY))
+            if not figure.fullmatch(text):
+                return np.nan
+        # float() is exact, as the readers of files are: pandas' own parser may miss the last bit.
+        return float(text.replace(form.thousands, "").replace(form.decimal, "."))
+
+    return np.fromiter(map(number, texts), dtype=np.float64, count=len(texts))
+
+
+def _parse_booleans(texts: pd.Series) -> pd.Series:
+    lower = texts.str.lower()
+    truth = pd.Series(pd.NA, index=texts.index, dtype="boolean")
+    truth[lower.isin(_TRUE)] = True
+    truth[lower.isin(_FALSE)] = False
+    return truth
+
+
+def _parse_dates(texts: pd.Series, date_format: str) -> pd.Series:
+    """Return the moments in UTC; ISO 8601 is read whatever the format, for it cannot be mistaken."""
+    moments = _dates(texts, date_format)
+    if date_format != "ISO8601" and (rest := moments.isna() & texts.notna()).any():
+        unambiguous = rest & texts.str.match(r"\d{4}-\d{2}-\d{2}").fillna(False).astype(bool)
+        moments = moments.where(~unambiguous, _dates(texts, "ISO8601"))
+    return moments.dt.tz_convert(None).astype("datetime64[us]")
+
+
+def _dates(texts: pd.Series, date_format: str) -> pd.Series:
+    return pd.to_datetime(texts, format=date_format, errors="coerce", utc=True)

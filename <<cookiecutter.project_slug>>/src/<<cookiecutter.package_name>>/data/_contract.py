@@ -1,0 +1,355 @@
+"""The contract of a model: everything but the fitted pipeline that decides what it predicts.
+
+It is learned at training and saved with the version. Whatever reads a table for a model reads it through the contract,
+so that the same row gives the same prediction from any kind of file, alone or among others, this year and next.
+"""
+
+import difflib
+import json
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from ..errors import DataError
+from ..settings import ProblemType
+from ._columns import Cells, Column, NumberFormat, is_identifier, learn_column, read_column, tolerated
+from ._identity import FORMAT as IDENTITY_FORMAT
+from ._identity import Identities, row_identities
+
+logger = logging.getLogger(__name__)
+
+MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
+MISSING_ROWS = 30  # fewer rows say nothing about a share
+_FORMAT = 1
+
+
+class SchemaError(DataError):
+    """The table is not what the model was trained on."""
+
+
+class ContractError(DataError):
+    """The contract of a version cannot be read by this release."""
+
+
+@dataclass
+class Unread:
+    """Cells of one column that could not be read: how many of how many with a value, and the first of them."""
+
+    cells: int
+    known: int
+    example: str
+    row: int
+
+
+@dataclass
+class ReadReport:
+    """What was noticed while reading a table, batch by batch.
+
+    Attributes:
+        rows: How many were read.
+        unread: Column to the cells that could not be read, and are missing now.
+        missing: Column to how many cells are missing, unread ones not among them.
+        new_categories: Column to value to how many rows hold it, for values that training did not have.
+        new_columns: Names that were not there in training; they are ignored.
+    """
+
+    rows: int = 0
+    unread: dict[str, Unread] = field(default_factory=dict)
+    missing: dict[str, int] = field(default_factory=dict)
+    new_categories: dict[str, dict[str, int]] = field(default_factory=dict)
+    new_columns: list[str] = field(default_factory=list)
+
+    def note(self, name: str, cells: Cells, rows: int) -> None:
+        """Count one column of a batch whose rows come after those counted so far."""
+        known = rows - cells.missing
+        before = self.unread.get(name)
+        if before:
+            before.known += known
+            before.cells += cells.bad
+        elif cells.bad_example:
+            text, position = cells.bad_example
+            earlier = self.rows - self.missing.get(name, 0)
+            self.unread[name] = Unread(cells.bad, earlier + known, text, self.rows + position + 1)
+        self.missing[name] = self.missing.get(name, 0) + cells.missing
+        for value, count in cells.new_categories.items():
+            counts = self.new_categories.setdefault(name, {})
+            counts[value] = counts.get(value, 0) + count
+
+    def add(self, more: "ReadReport") -> None:
+        """Count another part of the same table, whose rows come after."""
+        for name, theirs in more.unread.items():
+            ours = self.unread.get(name)
+            if ours:
+                ours.cells, ours.known = ours.cells + theirs.cells, ours.known + theirs.known
+            else:
+                known = theirs.known + self.rows - self.missing.get(name, 0)
+                self.unread[name] = Unread(theirs.cells, known, theirs.example, self.rows + theirs.row)
+        for name in self.unread.keys() - more.unread.keys():
+            self.unread[name].known += more.rows - more.missing.get(name, 0)
+        for name, count in more.missing.items():
+            self.missing[name] = self.missing.get(name, 0) + count
+        for name, counts in more.new_categories.items():
+            total = self.new_categories.setdefault(name, {})
+            for value, count in counts.items():
+                total[value] = total.get(value, 0) + count
+        self.new_columns = self.new_columns or more.new_columns
+        self.rows += more.rows
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a model takes as its input.
+
+    Attributes:
+        columns: Every column of the table it was trained on, by name, the target among them.
+        inputs: The columns that `features()` is given, in order.
+        target: The column that is predicted.
+        problem_type: What is predicted.
+        classes: The classes of the target, in order; None for a regression.
+        identity: The columns whose values tell a row from others; empty where all inputs do.
+        identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
+        tolerance: The share of a column's cells that may be unreadable.
+        features_sha256: Of the features.py the model was trained with.
+        imports: Modules of the project that features.py or the pipeline use, and that the version does not hold, to
+            their SHA-256.
+    """
+
+    columns: dict[str, Column]
+    inputs: tuple[str, ...]
+    target: str
+    problem_type: ProblemType
+    classes: tuple[Any, ...] | None = None
+    identity: tuple[str, ...] = ()
+    identity_from: Literal["keys", "identifier", "content"] = "content"
+    tolerance: float = 0.01
+    features_sha256: str = ""
+    imports: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The columns that name a row, and are carried over beside its prediction."""
+        return tuple(name for name in self.identity if self.identity_from != "content")
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
+        return frozenset(name for name, column in self.columns.items() if column.kind == "text")
+
+    def read(
+        self, frame: pd.DataFrame, *, report: ReadReport | None = None, others: bool = False
+    ) -> pd.DataFrame:
+        """Return the inputs in the form they had in training: float64, `boolean`, datetime64[us] and `str`.
+
+        What a cell becomes depends on that cell and the contract alone. Cells that cannot be read are missing; whether
+        they are too many is for `check` to say, when the whole table was read.
+
+        Args:
+            frame: n rows as a file has them, or as another contract read them.
+            report: Counts what is noticed.
+            others: Return the other columns of the table too, as far as they are there, those new since training as
+                they come: for label().
+
+        Raises:
+            SchemaError: columns are missing; every one is named.
+        """
+        self._require(frame)
+        report = ReadReport() if report is None else report
+        decimal = frame.attrs.get("decimal", ".")
+        names = [
+            *self.inputs,
+            *((name for name in frame.columns if name not in self.inputs) if others else ()),
+        ]
+        nothing = pd.Series(
+            math.nan, index=frame.index
+        )  # for a column that was empty in training, and is gone
+        parts: dict[str, pd.Series] = {}
+        for name in names:
+            column = self.columns.get(name)
+            if column is None:
+                parts[name] = frame[name]
+                continue
+            cells = read_column(frame.get(name, nothing), column, decimal=decimal)
+            parts[name] = cells.values
+            if name in self.inputs:
+                report.note(name, cells, len(frame))
+        report.new_columns = report.new_columns or [
+            name for name in frame.columns if name not in self.columns
+        ]
+        report.rows += len(frame)
+        return pd.DataFrame(parts, index=frame.index, copy=False)
+
+    def check(self, report: ReadReport, *, rows: int | None = None) -> None:
+        """Make sure that what was read fits, and warn of what is new.
+
+        Args:
+            report: Of the whole table, or of its beginning.
+            rows: Of the whole table, where it is known and `report` is of its beginning: only what more rows could
+                not cure is an error then.
+
+        Raises:
+            SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; every
+                one is named with what was expected, what came, and where.
+        """
+        rest = max(0, (rows or 0) - report.rows)
+        problems = []
+        for name, unread in report.unread.items():
+            if not tolerated(unread.cells, unread.known + rest, tolerance=self.tolerance):
+                problems.append(
+                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of "
+                    f"{unread.known:,} cells cannot be read as that, such as {unread.example!r} (row {unread.row:,})"
+                )
+        for name, missing in report.missing.items() if not rest else ():
+            share, before = missing / max(1, report.rows), self.columns[name].missing
+            if report.rows >= MISSING_ROWS and share >= before + MISSING_RISE:
+                problems.append(
+                    f"column {name!r}: {share:.0%} of {report.rows:,} rows have no value, {before:.0%} in training"
+                )
+        if problems:
+            raise SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(problems))
+        if rest:
+            return
+        for name, unread in report.unread.items():
+            logger.warning("%s", describe_unread(name, unread, self.columns[name]))
+        if report.new_categories:
+            named = ", ".join(
+                f"{name} ({sum(counts.values())} rows, such as {next(iter(counts))!r})"
+                for name, counts in report.new_categories.items()
+            )
+            logger.warning("Categories unknown from training, read as missing: %s", named)
+
+    def identities(self, frame: pd.DataFrame) -> Identities:
+        """Return the identity of each row, shape (n,), of n rows that this contract read."""
+        return row_identities(frame, columns=self.identity or self.inputs, otherwise=self.inputs)
+
+    def to_json(self) -> str:
+        """Return it as it is saved."""
+        content = asdict(self) | {"format": _FORMAT, "identity_format": IDENTITY_FORMAT}
+        for column in content["columns"].values():
+            for bound in ("minimum", "maximum"):
+                if isinstance(column[bound], float) and not math.isfinite(column[bound]):
+                    column[bound] = None
+        return json.dumps(content, indent=1, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Contract":
+        """Return the contract of a `to_json()`.
+
+        Raises:
+            ContractError: it was written by a release that this one does not know.
+        """
+        try:
+            content: Mapping[str, Any] = json.loads(text)
+            if (content["format"], content["identity_format"]) != (_FORMAT, IDENTITY_FORMAT):
+                raise ValueError(f"its format is {content['format']}.{content['identity_format']}")
+            columns = {
+                name: Column(
+                    **facts
+                    | {
+                        "number_format": NumberFormat(**facts["number_format"]),
+                        "categories": None if facts["categories"] is None else tuple(facts["categories"]),
+                    }
+                )
+                for name, facts in content["columns"].items()
+            }
+            known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
+            tuples = {name: tuple(known[name]) for name in ("inputs", "identity")}
+            classes = None if known["classes"] is None else tuple(known["classes"])
+            return cls(**known | tuples | {"columns": columns, "classes": classes})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ContractError(f"The contract cannot be read by this release: {error}.") from None
+
+    def _require(self, frame: pd.DataFrame) -> None:
+        gone = [
+            name for name in self.inputs if name not in frame.columns and self.columns[name].kind != "empty"
+        ]
+        if not gone:
+            return
+        new = [str(name) for name in frame.columns if name not in self.columns]
+        lines = []
+        for name in gone:
+            near = difflib.get_close_matches(name, new, n=1)
+            hint = f" (is {near[0]!r} its new name?)" if near else ""
+            lines.append(
+                f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}"
+            )
+        raise SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(lines))
+
+
+def learn_columns(
+    frame: pd.DataFrame, *, tolerance: float, prior: Contract | None = None
+) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
+    """Determine what each column of a table is, and read it.
+
+    Args:
+        frame: The table as its files have it, n rows.
+        tolerance: The share of a column's cells that may be unreadable.
+        prior: The contract of the model in production: what its columns are is kept where the cells still fit.
+
+    Returns:
+        The columns by name, the n rows read, and what was noticed.
+    """
+    decimal = frame.attrs.get("decimal", ".")
+    columns: dict[str, Column] = {}
+    parts: dict[str, pd.Series] = {}
+    report = ReadReport()
+    for name in map(str, frame.columns):
+        before = prior.columns.get(name) if prior else None
+        columns[name], cells = learn_column(frame[name], tolerance=tolerance, prior=before, decimal=decimal)
+        cells.new_categories = {}
+        report.note(name, cells, len(frame))
+        parts[name] = cells.values
+    report.rows = len(frame)
+    for name, unread in report.unread.items():
+        logger.warning("%s", describe_unread(name, unread, columns[name]))
+    return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
+
+
+def identity_of(
+    frame: pd.DataFrame,
+    columns: Mapping[str, Column],
+    *,
+    inputs: Sequence[str],
+    keys: Iterable[str],
+    time_column: str | None,
+    prior: Contract | None,
+) -> tuple[tuple[str, ...], Literal["keys", "identifier", "content"]]:
+    """Choose the columns that tell a row from others.
+
+    The keys of the settings, with the time of the row where the split is by time; else the identifier that the model
+    in production goes by, if the table still has it; else one that is found; else the whole row.
+
+    Args:
+        frame: The table, read.
+        columns: What its columns are.
+        inputs: The columns to choose from.
+        keys: Of the settings.
+        time_column: Of a split by time.
+        prior: The contract of the model in production.
+
+    Returns:
+        The columns, empty for the whole row, and where they come from.
+    """
+    if keys := tuple(keys):
+        return (*keys, *([time_column] if time_column and time_column not in keys else [])), "keys"
+    if prior and prior.identity_from == "identifier" and set(prior.identity) <= set(inputs):
+        return prior.identity, "identifier"
+    found = [name for name in inputs if is_identifier(name, frame[name], columns[name])]
+    return ((found[0],), "identifier") if len(found) == 1 else ((), "content")
+
+
+def describe_unread(name: str, unread: Unread, column: Column) -> str:
+    """Say how many cells of a column are missing because they could not be read."""
+    return (
+        f"Column {name!r}: {unread.cells:,} of {unread.known:,} cells cannot be read as a {column.kind}, such as "
+        f"{unread.example!r} (row {unread.row:,}): treated as missing."
+    )
+
+
+def _expected(column: Column) -> str:
+    example = f" such as {column.example!r}" if column.example is not None else ""
+    dates = f" written as {column.date_format}" if column.kind == "date" else ""
+    return f"{column.kind}{example}{dates}"
