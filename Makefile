@@ -55,7 +55,7 @@ format: setup  ## Format the hooks, tests and benchmarks, and the Python that is
 	$(BIN)/ruff format hooks tests benchmarks docs/*.py
 	$(BIN)/python -m tests.format_template
 
-lock: setup  ## Resolve the locks anew, the template's and the render's
+lock: setup  ## Refresh the locks, the template's and the render's
 	$(COMPILE) --group dev -o requirements.lock
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo tracking=mlflow scale_out=dask

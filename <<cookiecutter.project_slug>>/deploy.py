@@ -62,7 +62,7 @@ def deployments() -> list[RunnerDeployment]:
 
 
 class Server(Runner):
-    """Prefect's runner, which tells the team of the runs it takes down with it, stopped by SIGTERM as by Ctrl-C.
+    """Prefect's runner, which notifies the team of the runs it cancels, stopped by SIGTERM as by Ctrl-C.
 
     Prefect's own (3.8.8) kills them and leaves them running for ever in the server's eyes, where each keeps the
     next one from starting; and its handler of SIGTERM leaves its clean-up undone.
@@ -79,7 +79,7 @@ class Server(Runner):
 
 
 def main() -> None:
-    """Serve until told to stop; the schedules stay active, for whoever serves next."""
+    """Serve until stopped; the schedules stay active, for the next process that serves."""
     server = Server(name=PROJECT, pause_on_shutdown=False)
     for deployment in deployments():
         server.add_deployment(deployment)

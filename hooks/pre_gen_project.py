@@ -134,7 +134,7 @@ def timezone_errors(name: str) -> Iterator[str]:
     """Check the time zone; whether it exists, where this machine has a list of them."""
     known = zoneinfo.available_timezones()
     if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", name) or (known and name not in known):
-        yield f"is {name!r}, which is no IANA time zone; one is Europe/Berlin."
+        yield f"is {name!r}, which is not a valid IANA time zone; one is Europe/Berlin."
 
 
 def block_errors(name: str) -> Iterator[str]:

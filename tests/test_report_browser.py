@@ -77,10 +77,10 @@ def reports(
             verdict, "Rejected"
         )
         words = (facts["reason"].partition(": ")[2][1:], facts["version"], str(facts["champion"]))
-        common = ("Criteria", "Metrics", "What it goes by", "Data", "Lineage", "How to roll back")
+        common = ("Criteria", "Metrics", "Feature importance", "Data", "Lineage", "How to roll back")
         return Report(Path(facts["report"]), headline, words, (*common, *sections))
 
-    classes = ("Where it is right and wrong", "Probabilities")
+    classes = ("Errors by class", "Probabilities")
     boosting = {"ESTIMATORS": '["hist_gradient_boosting"]'}
     people = copy(data_source="table.csv", target_column="left", estimator="linear")
     hostile = {HOSTILE: lambda row: row % 5}
@@ -96,7 +96,7 @@ def reports(
     page = people.path / "life of the model.html"
     runner.command(people, "registry", "report", "--output", str(page))
     told = ("promoted", "kept", "rejected", "rolled back", found["pair"].words[1])
-    found["history"] = Report(page, "The life of the model", told, ("weighted F1 over time", "Decisions"))
+    found["history"] = Report(page, "Model history", told, ("weighted F1 over time", "Decisions"))
 
     numbers = copy(problem_type="regression", data_source="table.csv", target_column="spent")
     write_table(

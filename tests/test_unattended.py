@@ -346,7 +346,7 @@ def test_drift_that_stays_retrains_by_itself(unattended: Any) -> None:
 
         write_table(table, rows=430, usage=shifted, left=lambda row: "no" if row % 7 > 3 else "yes")
         assert life.end(run_of(life.server, monitor))["state_type"] == "COMPLETED", life.log.read_text()
-        assert "usage" in life.message("the data drifted, a retrain is asked for")
+        assert "usage" in life.message("the data drifted, a retrain is triggered")
         (triggered,) = life.wait(life.runs)
         assert life.end(triggered["id"])["state_type"] == "COMPLETED", life.log.read_text()
 

@@ -254,7 +254,7 @@ def test_drift_asks_for_a_retrain_only_when_it_stays(settings: Settings, receive
     assert "The new data have drifted" in page
     assert "usage" in page
     titles = [payload["title"] for payload in receiver.payloads]
-    assert titles == [f"{settings.project}: the data drifted, a retrain is asked for"]
+    assert titles == [f"{settings.project}: the data drifted, a retrain is triggered"]
     assert "usage" in receiver.payloads[0]["message"]
 
 

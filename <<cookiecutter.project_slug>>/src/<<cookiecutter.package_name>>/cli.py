@@ -38,7 +38,7 @@ For example:
   score --source new.csv --json      predict another table
   registry explain champion          why this one is in production
   registry rollback                  put the one before back
-  doctor                             what is wrong here and now
+  doctor                             what is wrong now
 """
 
 app = App(help=HELP, help_format="plaintext")
@@ -94,12 +94,12 @@ def score(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = Fa
 
 @app.command
 def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Hold new data against the training data, and ask for a retrain when they have drifted apart."""
+    """Compare new data with the training data, and trigger a retrain when drift is sustained."""
     window = _run("monitor", source=source, as_of=as_of)
     if as_json:
         _print_json(window)
     else:
-        _print(window["reason"] + (" A retrain is asked for." if window["retrain"] else ""))
+        _print(window["reason"] + (" A retrain is triggered." if window["retrain"] else ""))
         _print(f"report         {window['report'] or 'missing: ' + window['report_error']}")
 
 
@@ -125,7 +125,9 @@ def doctor(
             table.add_row(Text(check.severity, style=colour), check.name, check.found, check.fix)
         _print(table)
     severities = {check.severity for check in checks}
-    sys.exit(2 if "error" in severities else 1 if "warning" in severities else 0)
+    if "error" in severities:
+        sys.exit(2)
+    sys.exit(1 if "warning" in severities else 0)
 
 
 @registry_app.command(name="list")
@@ -142,9 +144,15 @@ def list_versions(*, as_json: AsJson = False) -> None:
             "metric": version.metric,
             "score": version.metrics.get(version.metric),
             "verdict": verdicts[version.id].verdict if version.id in verdicts else "undecided",
-            "now": ["champion"] * (version == champion)
-            + ["staging"] * (version == staging)
-            + ["on hold"] * (version.id in held),
+            "now": [
+                place
+                for place, ids in (
+                    ("champion", [champion and champion.id]),
+                    ("staging", [staging and staging.id]),
+                    ("on hold", held),
+                )
+                if version.id in ids
+            ],
         }
         for version in reversed(registry.versions())
     ]
@@ -223,7 +231,7 @@ def explain(
 def report(
     *, output: Annotated[Path, Parameter(help="Where to write the page.")] = Path("history.html")
 ) -> None:
-    """Write one page of the model's life: its score over time, promotions, rejections, rollbacks, data sizes."""
+    """Write the model history as one page: its score over time, promotions, rejections, rollbacks, data sizes."""
     from .reporting import history
     from .settings import get_settings
 
@@ -244,7 +252,7 @@ def verify(*, as_json: AsJson = False) -> None:
     else:
         for problem in problems:
             _print(f"{problem.severity}: {problem}")
-        _print(f"{len(errors)} errors" if errors else "The registry is whole.")
+        _print(f"{len(errors)} errors" if errors else "The registry is complete and undamaged.")
     sys.exit(1 if errors else 0)
 
 

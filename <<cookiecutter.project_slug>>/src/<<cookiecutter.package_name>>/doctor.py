@@ -1,4 +1,4 @@
-"""What is wrong with this project here and now: each check with its fix.
+"""What is wrong with this project now: each check with its fix.
 
 Speaks HTTP to the Prefect API instead of importing Prefect, which alone would take longer than all the checks.
 """
@@ -23,7 +23,7 @@ LEAST_FREE_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at and found; `mend` is empty where nothing is wrong."""
+    """What was checked and found; `fix` is empty where nothing is wrong."""
 
     name: str
     severity: Severity
@@ -72,7 +72,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except ProjectError as error:
-        return Check(name, "error", str(error), "mend what the message says")
+        return Check(name, "error", str(error), "fix what the message says")
     except OSError as error:
         return Check(name, "error", f"{type(error).__name__}: {error}", "make it readable and writable")
 
@@ -116,7 +116,7 @@ def _check_disk(settings: Settings) -> Check:
 
 
 def _check_lock(lock: Path) -> Check:
-    """Hold what is installed against the lock, of which pip and uv only look when told to."""
+    """Compare what is installed with the lock, which pip and uv only do on request."""
     from packaging.requirements import Requirement
 
     if not lock.exists():
@@ -259,7 +259,9 @@ def _check_automations(client: Any, settings: Settings) -> Check:
 
 def _check_block(client: Any, block: str | None) -> Check:
     if not block:
-        return Check("notifications", "warning", "no block is set: nobody is told", "set notifications.block")
+        return Check(
+            "notifications", "warning", "no block is set: nobody is notified", "set notifications.block"
+        )
     kind, _, name = block.partition("/")
     answer = client.get(f"/block_types/slug/{kind}/block_documents/name/{name}")
     if answer.status_code != 200:

@@ -1,4 +1,4 @@
-"""The flows: wiring only. What a step does stands in orchestration, and what it means in the modules behind it."""
+"""The flows: wiring only. What a step does is in `orchestration/`, and the logic in the rooms below it."""
 
 import datetime
 from typing import Annotated, Any
@@ -84,7 +84,7 @@ def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     on_cancellation=[steps.notify_outcome],
 )
 def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
-    """Hold new data against the training data; ask for a retrain when they have drifted apart for good."""
+    """Compare new data with the training data; trigger a retrain when drift is sustained."""
     settings = steps.settings_of_run()
     wanted = steps.parameter(source) or settings.monitor.source or settings.data.source
     snapshot = steps.fetch(steps.source_of_run(wanted, as_of, settings=settings), settings=settings)

@@ -69,7 +69,7 @@ class Location:
     __slots__ = ("_spans",)
 
     def __init__(self, text: "str | Location") -> None:
-        """Parse `text`, as it stands in the settings."""
+        """Parse `text`, as it is in the settings."""
         self._spans: tuple[_Span, ...] = text._spans if isinstance(text, Location) else tuple(_parsed(text))
 
     @classmethod
@@ -193,7 +193,7 @@ class Location:
 
 def _parsed(text: str) -> Iterator[_Span]:
     """Cut a location into spans, each a secret or not; those of fsspec's chained URLs one after the other."""
-    # What stands in braces plays no part in the structure: a date's format, the name of a variable.
+    # What is in braces is not part of the structure: a date's format, the name of a variable.
     mask = _BRACES.sub(lambda match: "_" * len(match[0]), text)
     starts = [0, *(match.end() for match in re.finditer(r"::(?=[\w+.-]+(?:://|::))", mask)), len(mask)]
     for start, end in itertools.pairwise(starts):

@@ -190,9 +190,9 @@ class MonitorSettings(Section):
     significance: Share = Field(
         default=0.01, description="How often a window without drift may be taken for one with it."
     )
-    minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows tells nothing.")
+    minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows has no result.")
     drifted_columns: int = Field(default=1, ge=1, description="This many columns make a window drifted.")
-    windows: int = Field(default=5, ge=1, description="How many windows are looked back on.")
+    windows: int = Field(default=5, ge=1, description="How many of the latest windows count.")
     needed: int = Field(
         default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain."
     )
@@ -204,7 +204,7 @@ class MonitorSettings(Section):
         default=Path("monitoring"), description="Where the drift report and the history of windows are kept."
     )
     worsening: float | None = Field(
-        default=None, description="Where labels came: how much worse than promised the live metric may be."
+        default=None, description="Where labels have come: how much worse than at training the metric may be."
     )
     schedule: ScheduleSettings = ScheduleSettings()
 

@@ -221,7 +221,7 @@ def test_a_column_without_values_is_compared_by_that_alone() -> None:
         ([True, False, False, False, True], True),
         ([True, False, False, False, False, True], False),  # the first is too long ago
         ([True, None, True], True),
-        ([True, True, None], False),  # the latest cannot be told
+        ([True, True, None], False),  # the latest has no result
         ([False, False, False, False, False], False),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the team is told, as it arrives over HTTP; and what becomes of a message that nobody takes."""
+"""The messages to the team, as they arrive over HTTP; and what happens to a message that cannot be delivered."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ from << cookiecutter.package_name >>.settings import (
 
 from ..conftest import Receiver, make_table
 
-# What is told is the same for either type of problem.
+# Messages are the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
 PASSWORD = "database-password"
@@ -112,7 +112,7 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
     assert rollback["message"].startswith(
         "Why: v2 was too slow.\nIn production: v1\nOn hold: v2\nTo do: find out"
     )
-    assert drift["title"] == "churn: the data drifted, a retrain is asked for"
+    assert drift["title"] == "churn: the data drifted, a retrain is triggered"
     assert drift["message"].startswith(
         "Run: quiet-otter http://ui\nWhy: usage drifted.\nData: new.csv\nReport: drift.html\nIn production: v1\nTo do: "
     )

@@ -245,7 +245,7 @@ def test_a_name_of_the_table_is_text_and_breaks_no_table() -> None:
     assert HOSTILE in text_of(html)
     assert "<script" not in markdown
     named = [row for row in rows_of_card(markdown) if row[0] == HOSTILE]
-    assert len(named) == 2  # what it goes by, data
+    assert len(named) == 2  # feature importance, data
     assert [row for row in rows_of_page(html) if row[0] == HOSTILE] == named
 
 

@@ -144,7 +144,7 @@ def kind_of(values: pd.Series) -> Kind:
 
 
 def tolerated(bad: int, known: int, *, tolerance: float) -> bool:
-    """Tell whether so many cells of those with a value may be unreadable: a share, and always a single slip."""
+    """Return whether so many cells of those with a value may be unreadable: a share, and always a single slip."""
     return bad <= max(int(known >= FEWEST_FOR_A_SLIP), int(tolerance * known))
 
 
@@ -204,7 +204,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str = ".") -> Cel
 
 
 def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
-    """Tell whether each row has a value of its own that names it: a key, where none is set.
+    """Return whether each row has a value of its own that names it: a key, where none is set.
 
     That is text of one word that differs in every row, or whole numbers that do in a column named like an identifier,
     unless they only count the rows.
@@ -232,12 +232,12 @@ _ID_NAME = re.compile(
 
 
 def is_identifier_name(name: str) -> bool:
-    """Tell whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` …."""
+    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` …."""
     return _ID_NAME.fullmatch(name) is not None
 
 
 def _counts_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
-    """Tell whether the numbers are the rows' positions, which say nothing about the same row in another file."""
+    """Return whether the numbers are the rows' positions, which say nothing about the same row in another file."""
     ordered = np.sort(numbers)
     return bool(ordered[0] in (0, 1) and ordered[-1] - ordered[0] == len(ordered) - 1)
 
@@ -297,7 +297,7 @@ def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
 
 
 def _is_code(values: pd.Series) -> bool:
-    """Tell whether whole numbers are too large for float64, as long account numbers are."""
+    """Return whether whole numbers are too large for float64, as long account numbers are."""
     if values.dtype.kind not in "iu" and not pd.api.types.is_integer_dtype(values.dtype):
         return False
     known = values.dropna()

@@ -48,7 +48,7 @@ class Snapshot:
         paths: The files that hold it now, in the order they are read.
         digest: SHA-256 of the file's bytes; of several files, of their digests in order.
         rows: Of all files together.
-        fingerprint: What the source looked like from outside; None where that cannot be told.
+        fingerprint: What the source looked like from outside; None where that cannot be determined.
     """
 
     source: str
@@ -276,7 +276,7 @@ def _sample(settings: Settings) -> Path:
     if classification:
         frame["target"] = frame["target"].map(dict(enumerate(map(str, bunch.target_names))))
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    frame.rename(columns={"target": settings.data.target}).to_csv(aside, index=False, encoding="utf-8")
-    aside.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    frame.rename(columns={"target": settings.data.target}).to_csv(temporary, index=False, encoding="utf-8")
+    temporary.replace(path)
     return path

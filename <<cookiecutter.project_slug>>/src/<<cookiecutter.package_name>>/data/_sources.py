@@ -1,6 +1,6 @@
 """Sources over a network: files of any store that fsspec knows, and databases that SQLAlchemy knows.
 
-Each is copied once to `data/snapshots/<source>/<state>`, written aside and renamed: a folder that is there is whole.
+Each is copied once to `data/snapshots/<source>/<state>`, renamed when complete: a folder that is there is whole.
 Credentials come from the environment or the URL; no message, record or log line shows them.
 """
 
@@ -71,7 +71,7 @@ def state(source: Location, *, settings: Settings) -> str | None:
 
 
 def is_stored(source: Location, its_state: str, *, settings: Settings) -> bool:
-    """Tell whether this state of the source is in `data/snapshots`."""
+    """Return whether this state of the source is in `data/snapshots`."""
     return _folder(source, its_state, settings).is_dir()
 
 
@@ -86,20 +86,20 @@ def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | Non
     before = state(source, settings=settings)
     folder = _folder(source, before or _unique(), settings)
     if not folder.is_dir():
-        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         try:
             if _is_sql(source):
-                _copy_query(source, aside, settings)
+                _copy_query(source, temporary, settings)
             else:
-                _copy_files(source, aside)
+                _copy_files(source, temporary)
             if before and state(source, settings=settings) != before:
                 raise SourceUnavailable(f"{source} changed while it was being fetched.")
             with contextlib.suppress(OSError):  # another run stored the same state meanwhile
-                aside.rename(folder)
+                temporary.rename(folder)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
     os.utime(folder)
     _prune(folder.parent)
     return sorted(folder.iterdir()), before
@@ -155,7 +155,9 @@ def _remote_files(source: Location) -> tuple[Any, list[tuple[str, dict[str, Any]
     except ImportError as error:
         raise ConfigurationError(_missing_package(source, error)) from None
     files.invalidate_cache()
-    web = "http" in files.protocol  # whose addresses hold question marks, and whose folders cannot be told
+    web = (
+        "http" in files.protocol
+    )  # whose addresses hold question marks, and whose folders cannot be recognised
     if "*" in path or (not web and any(mark in path for mark in "?[")):
         found = files.glob(path, detail=True)
     else:

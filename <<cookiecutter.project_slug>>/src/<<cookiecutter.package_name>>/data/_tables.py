@@ -451,7 +451,7 @@ def _doubtful_numbers(frame: "pd.DataFrame", path: Path, dialect: Dialect) -> li
 
 
 def _has_leading_zeros(path: Path, dialect: Dialect) -> bool:
-    """Tell whether a cell may begin with 0 and another digit; a search a byte string, which is quick."""
+    """Return whether a cell may begin with 0 and another digit; a search a byte string, which is quick."""
     starts = [mark.encode() for mark in (dialect.separator, "\n", '"', " ")]
     patterns = [re.compile(re.escape(start) + rb"0[0-9]") for start in starts]
     tail = b""

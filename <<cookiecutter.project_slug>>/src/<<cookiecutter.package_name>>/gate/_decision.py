@@ -36,7 +36,7 @@ class Criterion:
             <column>`.
         passed: Whether it is met.
         value: What was measured; None where nothing could be.
-        threshold: What it was held against; None where there is no number.
+        threshold: What it was compared with; None where there is no number.
         detail: The same in words.
     """
 

@@ -43,7 +43,7 @@ class Metric:
     def improvement(self, challenger: float, champion: float) -> float:
         """Return how much better the challenger is: in points, or as a share of the champion's error.
 
-        Against a champion without any error no share can be told: an equal challenger is 0 better, any other
+        Against a champion without any error no share is defined: an equal challenger is 0 better, any other
         -1.
         """
         gain = challenger - champion if self.greater_is_better else champion - challenger
@@ -54,7 +54,7 @@ class Metric:
         return gain / champion
 
     def reaches(self, value: float, floor: float) -> bool:
-        """Tell whether `value` is at least as good as `floor`."""
+        """Return whether `value` is at least as good as `floor`."""
         return value >= floor if self.greater_is_better else value <= floor
 
     @property

@@ -45,7 +45,7 @@ def decide(
     `accept_not_comparable`.
 
     A guard metric fails when it is worse by more than its bound. A guard slice fails when a value of the
-    column with at least `slice_rows` rows is worse by more than the bound and that is no chance: worse at all
+    column with at least `slice_rows` rows is worse by more than the bound and that is not chance: worse at all
     with the confidence required, shared among all slices (Bonferroni).
 
     Args:

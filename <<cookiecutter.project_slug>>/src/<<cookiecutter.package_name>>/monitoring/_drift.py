@@ -87,7 +87,7 @@ def learn_profile(X: pd.DataFrame, *, left_out: Mapping[str, str] | None = None)
 
     Args:
         X: The training inputs, shape (n, features).
-        left_out: Columns the model does not look at, with the reason: neither profiled nor compared.
+        left_out: Columns the model does not use, with the reason: neither profiled nor compared.
     """
     ignored = {str(name): reason for name, reason in (left_out or {}).items()}
     columns = {str(name): _learn(values) for name, values in X.items() if str(name) not in ignored}
@@ -276,7 +276,7 @@ def _judge(
 def _rate_changed(
     counts: tuple[int, int], rows: tuple[int, int], settings: MonitorSettings, significance: float
 ) -> bool:
-    """Tell whether a share changed by more than is allowed, and by more than chance would have it."""
+    """Return whether a share changed by more than is allowed, and by more than chance would have it."""
     shares = counts[0] / rows[0], counts[1] / rows[1]
     table = np.array([counts, (rows[0] - counts[0], rows[1] - counts[1])]).T
     return abs(shares[1] - shares[0]) > settings.rate_change and _p_value(table) < significance
@@ -335,9 +335,9 @@ def _p_value(table: Counts) -> float:
 
 
 def should_fire(windows: Sequence[bool | None], *, settings: MonitorSettings) -> bool:
-    """Tell whether to retrain: the latest window violates, and with it `needed` of the last `windows`.
+    """Return whether to retrain: the latest window violates, and with it `needed` of the last `windows`.
 
-    One odd window is no reason, and neither is trouble that is over. Windows that could not be told (None)
+    One unusual window is not enough, and neither is drift that is over. Windows without a result (None)
     are passed over.
 
     Args:

@@ -145,7 +145,7 @@ def write(
 
 
 def write_parts(batches: "Iterable[tuple[pa.Table, Counts]]", folder: Path, *, name: str) -> list[ScoredPart]:
-    """Write each batch to a file of its own; the same part written again, by whomever, is the same files."""
+    """Write each batch to a file of its own; writing the same part again gives the same files."""
     import pyarrow.parquet as pq
 
     parts = []

@@ -1,4 +1,4 @@
-"""The windows of new data that were looked at, and whether they ask for a retrain."""
+"""The windows of new data compared so far, and whether they trigger a retrain."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ class Window:
     Attributes:
         time: When, UTC, ISO 8601.
         source: Where the data came from.
-        digest: SHA-256 of the data: looking at the same data again is no second window.
-        version: The champion it was held against.
+        digest: SHA-256 of the data: comparing the same data again does not add a window.
+        version: The champion whose training data it was compared with.
         drifted: Whether the inputs drifted; None where too few rows tell.
         reason: The same in a sentence.
         metric: The champion's score on these rows, where they have labels.
@@ -47,12 +47,12 @@ class Window:
 
     @property
     def violates(self) -> bool | None:
-        """Whether the window asks for a retrain; None where it cannot be told."""
+        """Whether the window counts towards a retrain; None where it cannot be determined."""
         return True if self.worse else self.drifted
 
 
 def is_worse(live: float | None, promised: float | None, *, settings: Settings) -> bool:
-    """Tell whether the live metric breaks the promise by more than `monitor.worsening`."""
+    """Return whether the live metric is worse than the metric at training by more than `monitor.worsening`."""
     if live is None or promised is None or settings.monitor.worsening is None:
         return False
     metric = get_metric(settings.metric, problem_type=settings.problem_type)
@@ -77,7 +77,7 @@ class History:
         except FileNotFoundError:
             return []
         except (ValueError, TypeError) as error:
-            raise DataError(f"{self.path} is damaged ({error}): remove it to start watching anew.") from None
+            raise DataError(f"{self.path} is damaged ({error}): remove it to start again.") from None
 
     def add(self, window: Window) -> list[Window]:
         """Record a window and return those of the same champion, the latest last; the same data count once."""
@@ -91,7 +91,7 @@ class History:
 
 
 def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
-    """Tell whether the latest windows of one champion ask for a retrain, see `should_fire`."""
+    """Return whether the latest windows of one champion trigger a retrain, see `should_fire`."""
     return should_fire([window.violates for window in windows], settings=settings.monitor)
 
 

@@ -47,7 +47,7 @@ def automations(
     Args:
         settings: Those of the project.
         silence: A run without heartbeats for so long is dead; None where there are no heartbeats.
-        block_id: The notification block's; None where there is none, and nobody can be told.
+        block_id: The notification block's; None where there is none, and nobody can be notified.
     """
     project = settings.project
 
@@ -80,7 +80,7 @@ def automations(
         return
     yield AutomationCore(
         name=f"{project}: unreported failures",
-        description="Tells the team of a run that ended badly and could not say so itself.",
+        description="Notifies the team of a run that ended badly and could not say so itself.",
         trigger=trigger(
             posture=Posture.Proactive,
             after={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
@@ -91,7 +91,7 @@ def automations(
     )
     yield AutomationCore(
         name=f"{project}: collisions",
-        description="Tells the team of a run that was cancelled because another is at work.",
+        description="Notifies the team of a run that was cancelled because another is running.",
         trigger=trigger(
             posture=Posture.Reactive,
             expect={"prefect.flow-run.Cancelled"},
@@ -102,7 +102,7 @@ def automations(
     )
     yield AutomationCore(
         name=f"{project}: late runs",
-        description="Tells the team of a run that nobody started on time.",
+        description="Notifies the team of a run that nobody started on time.",
         trigger=trigger(posture=Posture.Reactive, expect={"prefect.flow-run.Late"}, within=timedelta(0)),
         actions=notification(late_message(project=project)),
     )
@@ -135,7 +135,7 @@ def _block_id(client: SyncPrefectClient, block: str | None) -> Any | None:
 
 
 def confirm_notified(flow_run: FlowRun, *, project: str) -> None:
-    """Let the server know that the team was told how a run ended, so that it does not tell it again."""
+    """Let the server know that the team was notified how a run ended, so that it does not send it again."""
     if flow_run.deployment_id is None:  # started by hand: the server watches deployments only
         return
     emit_event(

@@ -177,7 +177,7 @@ def champion_of(settings: Settings) -> Version:
 
 
 def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Tell the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner, by name.
+    """Notify the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner, by name.
 
     Nothing here depends on what broke: the block is found in settings that are broken elsewhere, and what is in
     production is looked up with a time limit.

@@ -1,4 +1,4 @@
-"""What the team is told, and how: message builders that are pure, and one function that sends.
+"""The messages to the team: pure functions that build them, and one function that sends.
 
 Any Prefect notification block will do (Slack, Teams, Discord, PagerDuty, e-mail): the setting names it as
 `<block type>/<block name>`. A missing block or a dead webhook is a warning with the message in it, never an
@@ -33,7 +33,7 @@ class Message:
 def failure_message(
     *, project: str, flow: str, run: str, state: str, reason: str, link: str, champion: str
 ) -> Message:
-    """Tell that a run failed, crashed or was cancelled, and that production is what it was."""
+    """Report that a run failed, crashed or was cancelled, and that production is what it was."""
     return Message(
         subject=f"{project}: {flow} {state.lower()}",
         body="\n".join(
@@ -41,7 +41,7 @@ def failure_message(
                 f"Run: {_linked(run, link)}",
                 f"Why: {reason}",
                 f"In production: {champion} (untouched by this run)",
-                "To do: mend the cause, then run it again; `doctor` checks the usual ones.",
+                "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
             ]
         ),
     )
@@ -56,7 +56,7 @@ TODO = {
 
 
 def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any]) -> Message:
-    """Tell what the gate decided; `decision` is what the record task returned."""
+    """Report what the gate decided; `decision` is what the record task returned."""
     return Message(
         subject=f"{project}: {decision['version']} {decision['verdict']}",
         body="\n".join(
@@ -103,9 +103,9 @@ def by_hand_message(*, project: str, record: Record) -> Message:
 
 
 def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) -> Message:
-    """Tell that new data no longer look like the training data; `window` has `reason`, `source` and `version`."""
+    """Report that new data no longer look like the training data; `window` has `reason`, `source` and `version`."""
     return Message(
-        subject=f"{project}: the data drifted, a retrain is asked for",
+        subject=f"{project}: the data drifted, a retrain is triggered",
         body="\n".join(
             [
                 f"Run: {_linked(run, link)}",
@@ -113,7 +113,7 @@ def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) 
                 f"Data: {window['source']}",
                 f"Report: {window['report'] or _missing(window['report_error'])}",
                 f"In production: {window['version']}",
-                "To do: look whether the source is as it should be; the retrain starts by itself where it is deployed.",
+                "To do: check the source; the retrain starts by itself where it is deployed.",
             ]
         ),
     )
@@ -195,7 +195,7 @@ def send(message: Message, *, block: str | None, logger: Any) -> bool:
     try:
         deliver(message, block=block)
     except NotSent as error:
-        logger.warning("%s It would have said: %s", error, message)
+        logger.warning("%s The message was: %s", error, message)
         return False
     return True
 

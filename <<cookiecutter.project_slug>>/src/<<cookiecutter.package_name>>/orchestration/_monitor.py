@@ -36,7 +36,7 @@ class Live:
 
 @step()
 def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
-    """Hold new data against what the champion was trained on, and the champion against labels that came."""
+    """Compare new data with the champion's training data, and its predictions with labels that have come."""
     registry, champion = open_registry(settings), champion_of(settings)
     if PROFILE not in champion.files:
         raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
@@ -119,7 +119,7 @@ def _live_score(model: Model, rows: pd.DataFrame, trained: data.Identities, *, s
 
 @step()
 def trigger_retrain(window: dict[str, Any], *, settings: Settings) -> None:
-    """Emit the event that triggers the retrain deployment, and tell the team."""
+    """Emit the event that triggers the retrain deployment, and notify the team."""
     emit_event(
         event=DRIFT_EVENT,
         resource={"prefect.resource.id": f"retraining.{settings.project}"},

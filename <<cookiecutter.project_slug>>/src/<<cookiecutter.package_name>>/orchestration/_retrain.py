@@ -411,7 +411,7 @@ def _report_files(
 
 
 def _same_features(champion: Version, challenger: Model, settings: Settings) -> bool:
-    """Tell whether both models see the same features, which alone can drift from one to the other."""
+    """Return whether both models see the same features, which alone can drift from one to the other."""
     try:
         theirs = load_contract(open_registry(settings), champion)
     except ProjectError:
@@ -465,7 +465,7 @@ def _discarded_on_failure(version: Version, settings: Settings) -> Iterator[None
     try:
         yield
     except BaseException:
-        with suppress(RegistryError):  # what went wrong first is what is told
+        with suppress(RegistryError):  # the first error is the one to report
             open_registry(settings).discard(version)
         raise
 
@@ -486,12 +486,12 @@ def publish(recorded: dict[str, Any], *, settings: Settings) -> None:
         with get_client(sync_client=True) as client:
             client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), name=name)
     except Exception as error:
-        get_run_logger().warning("Prefect was not told what happened: %s", error)
+        get_run_logger().warning("The result is not shown in Prefect: %s", error)
 
 
 @step()
 def notify(recorded: dict[str, Any], *, settings: Settings) -> None:
-    """Tell the team what was decided; that the champion is kept is news only when the report is missing."""
+    """Notify the team of the decision; that the champion is kept is news only when the report is missing."""
     if recorded["verdict"] == "kept" and not (settings.notifications.kept or recorded["report_error"]):
         return
     message = _messages.decision_message(

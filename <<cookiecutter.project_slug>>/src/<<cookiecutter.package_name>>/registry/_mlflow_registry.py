@@ -1,6 +1,6 @@
 """The registry in MLflow: the same decisions as in files, and what they mean shown in MLflow's own terms.
 
-What is decided stands in the decisions alone. Model versions, the aliases `champion`, `staging` and `challenger`,
+The decisions alone say what was decided. Model versions, the aliases `champion`, `staging` and `challenger`,
 and each run's tags are derived from them, and set again by the next process if one died before.
 """
 

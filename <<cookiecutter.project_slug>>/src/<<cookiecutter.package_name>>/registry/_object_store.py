@@ -40,7 +40,7 @@ class ObjectStore:
         try:
             self._store = from_url(
                 location.reveal().rstrip("/"),
-                client_options={"allow_http": True},  # an endpoint spelt http:// is meant so
+                client_options={"allow_http": True},  # the endpoint's own http:// counts
                 retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
             )
         except (BaseError, ValueError) as error:

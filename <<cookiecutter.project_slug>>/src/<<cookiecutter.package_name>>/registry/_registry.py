@@ -6,8 +6,8 @@
     production_metrics.json  the champion described for people and scripts, derived from the two
 
 A decision is created exclusively under the next number. That is the compare-and-swap: of two processes that
-decide at once one gets the number, and the other looks again whether its decision still holds. What comes
-before is in nobody's use and what comes after is derived, so a process may die anywhere.
+decide at once one gets the number, and the other checks whether its decision is still valid. What comes
+before is not in use yet and what comes after is derived, so a process may die anywhere.
 """
 
 import hashlib
@@ -96,7 +96,7 @@ class Registry:
         schema: Mapping[str, Any] | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> Version:
-        """Save a fitted pipeline as a new version: complete, but in nobody's use until `record` names it."""
+        """Save a fitted pipeline as a new version: complete, but not in use until `record` names it."""
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         try:
@@ -213,7 +213,7 @@ class Registry:
                     )
                 if content["verdict"] == "promoted" and last and not last.held.keys() <= set(expected_held):
                     raise StaleDecision(f"A version was put on hold before {name} was compared with it.")
-                with suppress(FileExistsError):  # a number that is taken: look again
+                with suppress(FileExistsError):  # the number is taken: read the last decision again
                     number = last.sequence + 1 if last else 1
                     last = self._append(number, last, content, version=staged, run=flow_run_id, after=after)
                     break
@@ -309,7 +309,7 @@ class Registry:
         name = self.version(version).id if isinstance(version, str) else version.id
         log = self.decisions()
         if name not in _pins(log):
-            raise RegistryError(f"{name} is not decided on yet: a retrain is at work on it, or died.")
+            raise RegistryError(f"{name} is not decided on yet: a retrain is still running, or died.")
         if name in _pruned(log):
             raise RegistryError(f"{name} is pruned, only its description is left: choose a younger one.")
         return log[-1], self.verify_files(self._version(name, _pins(log)))
@@ -361,7 +361,7 @@ class Registry:
         for name in sorted(files.keys() | pins.keys()):
             where = self.store.where(f"versions/{name}")
             if name not in pins:
-                fix = "A retrain is at work on it, or died; pruning removes it after a day."
+                fix = "A retrain is still running, or died; pruning removes it after a day."
                 problems.append(Problem("info", where, "is not decided on", fix))
                 continue
             with _collected(problems):
@@ -567,7 +567,9 @@ class Registry:
         try:
             return self._append(number, last, decision, **fields)
         except FileExistsError:
-            raise StaleDecision("Another process decided meanwhile; nothing was done. Look again.") from None
+            raise StaleDecision(
+                "Another process decided meanwhile; nothing was changed. Try again."
+            ) from None
 
 
 @contextmanager

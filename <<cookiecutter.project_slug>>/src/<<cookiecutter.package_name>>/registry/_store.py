@@ -142,21 +142,21 @@ class LocalStore:
     @contextmanager
     def _published(self, key: str, publish: Callable[[Path, Path], None]) -> Iterator[BinaryIO]:
         target = self.root / key
-        aside = self.root / ".tmp" / secrets.token_hex(8)
+        temporary = self.root / ".tmp" / secrets.token_hex(8)
         try:
             with self._explained(key):
-                _make_folder(aside.parent)
+                _make_folder(temporary.parent)
                 _make_folder(target.parent)
-                with aside.open("x+b") as file:  # not mkstemp: its mode 0600 would shut other users out
+                with temporary.open("x+b") as file:  # not mkstemp: its mode 0600 would shut other users out
                     yield cast(BinaryIO, file)
                     file.flush()
                     os.fsync(file.fileno())
             with self._explained(key, FileExistsError):
-                publish(aside, target)
+                publish(temporary, target)
                 _sync_folder(target.parent)
         finally:
             with suppress(OSError):
-                aside.unlink()
+                temporary.unlink()
 
     @contextmanager
     def _explained(self, key: str, *expected: type[OSError]) -> Iterator[None]:

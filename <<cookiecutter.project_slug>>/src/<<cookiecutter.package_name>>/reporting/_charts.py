@@ -208,7 +208,12 @@ def _times(low: float, high: float, *, count: int = 6) -> list[float]:
 
 def _time_names(ticks: Sequence[float]) -> list[str]:
     apart = ticks[1] - ticks[0] if len(ticks) > 1 else _HOUR
-    written = "%Y-%m-%d" if apart >= _DAY else "%d %b %H:%M" if apart >= 60 else "%H:%M:%S"
+    if apart >= _DAY:
+        written = "%Y-%m-%d"
+    elif apart >= 60:
+        written = "%d %b %H:%M"
+    else:
+        written = "%H:%M:%S"
     return [datetime.fromtimestamp(tick, UTC).strftime(written) for tick in ticks]
 
 

@@ -29,9 +29,15 @@ class Cell:
     heat: float | None = None
 
 
+class Number(str):
+    """The name of a column of numbers."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names the rows; a text that ends a column's name with `#` has numbers below it."""
+    """A table whose first column names the rows; a column named by a `Number` has numbers, aligned to the right."""
 
     caption: str
     columns: tuple[str, ...]
@@ -40,7 +46,7 @@ class Table:
     @property
     def header(self) -> list[Cell]:
         """The names of the columns."""
-        return [Cell(name.removesuffix("#"), "number" if name.endswith("#") else "") for name in self.columns]
+        return [Cell(str(name), "number" if isinstance(name, Number) else "") for name in self.columns]
 
     @property
     def cells(self) -> list[list[Cell]]:
@@ -100,7 +106,9 @@ class Mark:
     @property
     def anchor(self) -> str:
         """Which end of the label stands at the place, so that it stays on the page."""
-        return "start" if self.at < 34 else "end" if self.at > 66 else "middle"
+        if self.at < 34:
+            return "start"
+        return "end" if self.at > 66 else "middle"
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from ..monitoring import Drift, Window, summary
-from ._document import Cell, Section, Table, Tile, moment, render
+from ._document import Cell, Number, Section, Table, Tile, moment, render
 
 SHOWN = 50  # windows
 
+ANSWERS = {True: "yes", False: "no", None: "too few rows"}
 HEADLINES = {
     True: "The new data have drifted",
     False: "The new data look like the training data",
@@ -18,16 +19,16 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
     """Return one HTML page about the latest window, without a reference to anything outside.
 
     Args:
-        drift: The latest window held against the training data.
+        drift: The latest window, compared with the training data.
         windows: Every window of this champion, the latest last.
         project: The project's name.
-        retrain: Whether a retrain is asked for.
+        retrain: Whether a retrain is triggered.
     """
     latest = windows[-1]
     tiles = [
         Tile("columns drifted", str(sum(bool(column.reasons) for column in drift.columns))),
         Tile("windows looked at", str(len(windows))),
-        Tile("retrain asked for", "yes" if retrain else "no"),
+        Tile("retrain triggered", "yes" if retrain else "no"),
     ]
     if latest.metric is not None:
         tiles.append(Tile("score on these rows", f"{latest.metric:.4g}"))
@@ -44,14 +45,14 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
     looked: list[list[str | Cell]] = [
         [
             Cell(moment(window.time), "whole"),
-            Cell("too few rows" if window.violates is None else "yes" if window.violates else "no"),
+            Cell(ANSWERS[window.violates]),
             Cell("" if window.metric is None else f"{window.metric:.4g}", "number"),
             Cell("" if window.promised is None else f"{window.promised:.4g}", "number"),
             Cell(window.reason, "long"),
         ]
         for window in reversed(windows[-SHOWN:])
     ]
-    header = ("column", "stability index#", "missing, then and now", "unseen", "drifted")
+    header = ("column", Number("stability index"), "missing, then and now", "unseen", "drifted")
     return render(
         "history.html.j2",
         project=project,
@@ -73,7 +74,7 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
                 tables=[
                     Table(
                         "What was looked at, the latest first",
-                        ("when", "asks for a retrain", "score#", "promised#", "why"),
+                        ("when", "drifted or worse", Number("score"), Number("promised"), "why"),
                         looked,
                     )
                 ],

@@ -34,7 +34,7 @@ class Facts:
         comparable: Shape (n,), the rows that the champion was not trained on; None for all.
         held: The versions on hold, each with the reason.
         profile: Of the training inputs, see `monitoring.learn_profile`.
-        drift: The training inputs held against the champion's profile.
+        drift: The training inputs, compared with the champion's profile.
         slices: Columns of the holdout to break the score down by; None chooses those of few values.
         run: The name of the run.
         run_url: Where the run can be looked at.
@@ -63,7 +63,7 @@ class Facts:
 
     @property
     def metric(self) -> Metric:
-        """The metric that was decided by."""
+        """The metric of the decision."""
         return METRICS[self.decision.metric]
 
     @property
@@ -73,7 +73,7 @@ class Facts:
 
     @functools.cached_property
     def rows(self) -> Array:
-        """The rows both models are shown on, shape (n,): those compared, or all."""
+        """The rows both models are compared on, shape (n,): those compared, or all."""
         if not self.compared or self.comparable is None:
             return np.ones(len(self.y), dtype=bool)
         return np.asarray(self.comparable, dtype=bool)
@@ -140,5 +140,5 @@ class Facts:
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        """The columns that the model does not look at, with the reason."""
+        """The columns that the model does not use, with the reason."""
         return self.profile["left_out"] if self.profile else {}

@@ -1,4 +1,4 @@
-"""One page of the model's life: its score over time, what was decided, and how much it learned from."""
+"""The model history on one page: its score over time, what was decided, and how much it learned from."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,14 +7,14 @@ from datetime import datetime
 from ..gate import METRICS
 from ..registry import Record, Version
 from . import _charts, _pictures
-from ._document import Cell, Picture, Section, Table, Tile, moment, render, sentence
+from ._document import Cell, Number, Picture, Section, Table, Tile, moment, render, sentence
 
 VERDICTS = ("promoted", "kept", "staging", "rejected")
 STYLES = {"promoted": "good", "rejected": "bad", "rolled_back": "bad"}
 
 
 def history(versions: Sequence[Version], decisions: Sequence[Record], *, project: str) -> str:
-    """Return one HTML page of the model's life: its score over time, what was decided, and data sizes.
+    """Return the model history as one HTML page: its score over time, what was decided, and data sizes.
 
     Args:
         versions: Of the registry, oldest first.
@@ -43,7 +43,7 @@ def history(versions: Sequence[Version], decisions: Sequence[Record], *, project
     return render(
         "history.html.j2",
         project=project,
-        headline="The life of the model",
+        headline="Model history",
         reason=reason,
         tiles=tiles,
         sections=list(_life(known, told, metric=champion.metric if champion else None)),
@@ -110,7 +110,7 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
                 Cell(sentence(record.reason), "long"),
             ]
         )
-    columns = ("number", "when", "decision", "version", "score#", "training rows#", "why")
+    columns = ("number", "when", "decision", "version", Number("score"), Number("training rows"), "why")
     yield Section("decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)])
 
 

@@ -1,4 +1,4 @@
-"""What a fitted pipeline goes by: how much worse it gets when a column is shuffled."""
+"""Feature importance: how much worse a fitted pipeline gets when a column is shuffled."""
 
 from collections.abc import Sequence
 from typing import Any

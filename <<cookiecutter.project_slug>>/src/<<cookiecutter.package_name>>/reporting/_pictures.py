@@ -1,4 +1,4 @@
-"""The report's pictures: which curves and points they show. How they are drawn stands in charts.py."""
+"""The report's pictures: which curves and points they show. `_charts.py` draws them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -10,7 +10,7 @@ import pandas as pd
 from ..gate import METRICS, Array, EncodedLabels, Metric, evaluate
 from ..monitoring import Drift
 from . import _charts, _importance, _pictures
-from ._document import Cell, Picture, Section, Table, moment
+from ._document import Cell, Number, Picture, Section, Table, moment
 from ._facts import Facts
 
 IMPORTANCE_SHOWN = 20
@@ -29,7 +29,8 @@ def shown(metric: Metric, scores: Mapping[str, float]) -> str:
 
 
 def difference(metric: Metric, value: float) -> str:
-    return f"{'+' if value > 0 else '-' if value < 0 else ''}{metric.format_difference(abs(value))}"
+    sign = "+" if value > 0 else "-"
+    return f"{sign if value else ''}{metric.format_difference(abs(value))}"
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -65,7 +66,7 @@ def _criteria(facts: Facts) -> Section:
     return Section(
         "criteria",
         "Criteria",
-        tables=[Table("What the gate looked at", ("criterion", "result", "found"), rows)],
+        tables=[Table("The gate's criteria", ("criterion", "result", "found"), rows)],
         notes=[
             f"On hold, so that what is promoted must be better than it too: {name} ({why})."
             for name, why in facts.held.items()
@@ -73,15 +74,28 @@ def _criteria(facts: Facts) -> Section:
     )
 
 
+def _gain_style(gain: float) -> str:
+    """Return how a difference is shown: good, bad, or neither."""
+    if gain > 0:
+        return "number good"
+    return "number bad" if gain < 0 else "number"
+
+
 def _metrics(facts: Facts) -> Section:
     recorded = facts.champion.metrics if facts.champion else {}
     whole = facts.version.metrics
     partly = facts.compared and not facts.rows.all()
-    columns = ["metric"] + [f"challenger, all {len(facts.y):,} rows#"] * partly
-    columns += [f"{name}, {len(facts.truth):,} rows#" for name in facts.models]
+    columns = ["metric"]
+    if partly:
+        columns.append(Number(f"challenger, all {len(facts.y):,} rows"))
+    columns += [Number(f"{name}, {len(facts.truth):,} rows") for name in facts.models]
     simple = facts.baseline_scores
-    columns += [f"{facts.decision.baseline_name}#"] * bool(simple)
-    columns += ["better by#"] * facts.compared + ["champion, as recorded#"] * bool(recorded)
+    if simple:
+        columns.append(Number(facts.decision.baseline_name))
+    if facts.compared:
+        columns.append(Number("better by"))
+    if recorded:
+        columns.append(Number("champion, as recorded"))
     rows: list[list[str | Cell]] = []
     for name, value in facts.scores["challenger"].items():
         metric = METRICS[name]
@@ -96,7 +110,7 @@ def _metrics(facts: Facts) -> Section:
             row.append(metric.format(number(simple.get(name))))
         if facts.compared:
             gain = metric.improvement(value, other)
-            style = "number good" if gain > 0 else "number bad" if gain < 0 else "number"
+            style = _gain_style(gain)
             row.append(Cell(difference(metric, gain), style))
         if recorded:
             row.append(metric.format(number(recorded.get(name))))
@@ -120,9 +134,7 @@ def _metrics(facts: Facts) -> Section:
 
 def _classification(facts: Facts) -> Iterator[Section]:
     challenger = facts.coded["challenger"]
-    yield Section(
-        "classes", "Where it is right and wrong", tables=[_confusion(challenger), *_by_class(challenger)]
-    )
+    yield Section("classes", "Errors by class", tables=[_confusion(challenger), *_by_class(challenger)])
     if challenger.probabilities is None:
         return
     binary = len(challenger.classes) == 2
@@ -197,7 +209,7 @@ def _confusion(coded: EncodedLabels) -> Table:
         rows.append(
             [label, *(Cell(f"{value:,} ({value / total:.0%})", heat=value / total) for value in line)]
         )
-    columns = ("actually", *(f"predicted {label}#" for label in labels))
+    columns = ("actually", *(Number(f"predicted {label}") for label in labels))
     return Table("Confusion matrix of the challenger: rows, and the share of the class", columns, rows)
 
 
@@ -218,7 +230,11 @@ def _by_class(coded: EncodedLabels) -> list[Table]:
     if len(classes) > 2 * CLASSES_SHOWN:
         return []
     rows = [[name, *(f"{value:.4f}" for value in values), f"{count:,}"] for name, *values, count in classes]
-    return [Table("By class", ("class", "precision#", "recall#", "F1#", "rows#"), rows)]
+    return [
+        Table(
+            "By class", ("class", Number("precision"), Number("recall"), Number("F1"), Number("rows")), rows
+        )
+    ]
 
 
 def _thresholds(coded: EncodedLabels) -> Table:
@@ -234,7 +250,7 @@ def _thresholds(coded: EncodedLabels) -> Table:
         rows.append(
             [f"{threshold:.1f}", f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{chosen.mean():.1%}"]
         )
-    columns = ("from probability", "precision#", "recall#", "F1#", "rows chosen#")
+    columns = ("from probability", Number("precision"), Number("recall"), Number("F1"), Number("rows chosen"))
     return Table(f"If {coded.classes[1]} were predicted from another probability on", columns, rows)
 
 
@@ -294,21 +310,21 @@ def _by_quantile(truth: Array, values: Mapping[str, Array]) -> Table:
         rows.append(figures)
     columns = (
         "predicted",
-        "rows#",
-        "actual mean#",
-        "too high by#",
-        *(f"mean error, {name}#" for name in values),
+        Number("rows"),
+        Number("actual mean"),
+        Number("too high by"),
+        *(Number(f"mean error, {name}") for name in values),
     )
     return Table("Errors by tenth of what the challenger predicts", columns, rows)
 
 
 def _importance_section(facts: Facts) -> Section:
-    name, title = "importance", "What it goes by"
+    name, title = "importance", "Feature importance"
     if facts.X.shape[1] > IMPORTANCE_COLUMNS:
         said = f"Left out: {facts.X.shape[1]:,} columns, and more than {IMPORTANCE_COLUMNS} take too long."
         return Section(name, title, [said])
     if not math.isfinite(number(facts.decision.challenger.get(facts.metric.name))):
-        return Section(name, title, ["Left out: the score is no finite number."])
+        return Section(name, title, ["Left out: the score is not a finite number."])
     metric, found = facts.metric, facts.importance
     largest = max((cost for _, cost, _ in found), default=0.0)
     rows: list[list[str | Cell]] = [
@@ -324,7 +340,7 @@ def _importance_section(facts: Facts) -> Section:
     sampled = min(_importance.ROWS, len(facts.X))
     notes = [
         f"Permutation importance on {sampled:,} holdout rows{' drawn at random' if sampled < len(facts.X) else ''},"
-        f" {_importance.REPEATS} times each. Columns that tell the same thing share what they are worth."
+        f" {_importance.REPEATS} times each. Columns with the same information share their importance."
     ]
     if len(found) > IMPORTANCE_SHOWN:
         notes.append(f"{len(found) - IMPORTANCE_SHOWN} columns that matter less are left out.")
@@ -332,7 +348,11 @@ def _importance_section(facts: Facts) -> Section:
         name,
         title,
         tables=[
-            Table(what[:1].upper() + what[1:], ("column", "worse by#", "spread#", "of the largest"), rows)
+            Table(
+                what[:1].upper() + what[1:],
+                ("column", Number("worse by"), Number("spread"), "of the largest"),
+                rows,
+            )
         ],
         notes=notes,
     )
@@ -368,14 +388,18 @@ def _slices(facts: Facts) -> Section | None:
                     facts.metric.format(other),
                     Cell(
                         difference(facts.metric, gain),
-                        "number good" if gain > 0 else "number bad" if gain < 0 else "number",
+                        _gain_style(gain),
                     ),
                 ]
             rows.append(row)
         if rows:
-            compared = ("champion#", "better by#") if facts.compared else ()
+            compared = (Number("champion"), Number("better by")) if facts.compared else ()
             tables.append(
-                Table(f"{facts.metric.label} by {column}", ("value", "rows#", "challenger#", *compared), rows)
+                Table(
+                    f"{facts.metric.label} by {column}",
+                    ("value", Number("rows"), Number("challenger"), *compared),
+                    rows,
+                )
             )
     if not tables:
         return None
@@ -400,12 +424,12 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
     order = [*changes, *(name for name in profile["columns"] if name not in changes)]
     rows: list[list[str | Cell]] = []
     for name in [name for name in order if name in profile["columns"]][:COLUMNS_SHOWN]:
-        learnt = profile["columns"][name]
+        learned = profile["columns"][name]
         row: list[str | Cell] = [
             name,
-            learnt["kind"],
-            f"{learnt['nulls'] / max(1, profile['rows']):.1%}",
-            Cell(_typical(learnt, profile["rows"]), "long"),
+            learned["kind"],
+            f"{learned['nulls'] / max(1, profile['rows']):.1%}",
+            Cell(_typical(learned, profile["rows"]), "long"),
         ]
         if drift:
             change = changes.get(name)
@@ -415,7 +439,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
                 index = "" if change.psi is None else f"{change.psi:.3f}"
                 row += [index, Cell(", ".join(change.reasons), "bad") if change.drifted else ""]
         rows.append(row)
-    columns = ("column", "kind", "missing#", "values", *(("PSI#", "changed") if drift else ()))
+    columns = ("column", "kind", Number("missing"), "values", *((Number("PSI"), "changed") if drift else ()))
     texts, notes = [], []
     if drift:
         texts = [f"Against the {drift.rows[0]:,} rows that the champion learned from: {drift.reason}"]
@@ -424,7 +448,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
             " few rows is taken off before it is judged."
         ]
         if drift.gone:
-            notes.append(f"Gone since: {', '.join(drift.gone)}.")
+            notes.append(f"Removed since: {', '.join(drift.gone)}.")
     notes += map(str, lineage.get("unread", ()))
     for name, count in lineage.get("split", {}).get("classes_left_out", {}).items():
         notes.append(
@@ -435,26 +459,26 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
     tables = [Table(f"The {profile['rows']:,} rows learned from", columns, rows)]
     if profile["left_out"]:
         left_out = [[name, Cell(reason, "long")] for name, reason in profile["left_out"].items()]
-        tables.append(Table("Columns the model does not look at", ("column", "why"), left_out))
+        tables.append(Table("Columns the model does not use", ("column", "why"), left_out))
     return Section("data", "Data", texts, tables, notes=notes)
 
 
-def _typical(learnt: Mapping[str, Any], rows: int) -> str:
-    if "minimum" in learnt:
+def _typical(learned: Mapping[str, Any], rows: int) -> str:
+    if "minimum" in learned:
         return (
-            f"{learnt['minimum']:.4g} to {learnt['maximum']:.4g}, median {learnt['median']:.4g},"
-            f" mean {learnt['mean']:.4g} ± {learnt['standard_deviation']:.3g}"
+            f"{learned['minimum']:.4g} to {learned['maximum']:.4g}, median {learned['median']:.4g},"
+            f" mean {learned['mean']:.4g} ± {learned['standard_deviation']:.3g}"
         )
-    if "range" in learnt:
-        return " to ".join(moment.removesuffix("T00:00:00") for moment in learnt["range"])
-    if "counts" not in learnt:
+    if "range" in learned:
+        return " to ".join(moment.removesuffix("T00:00:00") for moment in learned["range"])
+    if "counts" not in learned:
         return "none"
-    counts = list(learnt["counts"].items())[:3]
-    if learnt["distinct"] > len(counts) and all(count < rows / 100 for _, count in counts):
+    counts = list(learned["counts"].items())[:3]
+    if learned["distinct"] > len(counts) and all(count < rows / 100 for _, count in counts):
         examples = f", such as {', '.join(value for value, _ in counts)}" if counts else ""
-        return f"{learnt['distinct']:,} values{examples}"
+        return f"{learned['distinct']:,} values{examples}"
     commonest = [f"{value} {count / max(1, rows):.0%}" for value, count in counts]
-    more = learnt["distinct"] - len(commonest)
+    more = learned["distinct"] - len(commonest)
     return ", ".join(commonest) + (f", {more:,} more" if more else "")
 
 

@@ -105,7 +105,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _is_plain(values: pd.Series) -> bool:
-    """Tell whether scikit-learn takes the column as numbers without more ado."""
+    """Return whether scikit-learn takes the column as numbers without more ado."""
     return isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"
 
 

@@ -37,16 +37,18 @@ class TextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.encoders_ = {
             name: StringEncoder(TEXT_FEATURES, random_state=self.random_state) for name in X.columns
         }
-        return self._joined(X, "fit_transform")
+        return _joined(
+            [encoder.fit_transform(X[name].astype("str")) for name, encoder in self.encoders_.items()]
+        )
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the numbers of each text."""
-        return self._joined(X, "transform")
+        return _joined([encoder.transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
 
-    def _joined(self, X: pd.DataFrame, method: str) -> pd.DataFrame:
-        parts = [getattr(encoder, method)(X[name].astype("str")) for name, encoder in self.encoders_.items()]
-        joined: pd.DataFrame = pd.concat(parts, axis=1).astype(np.float32)
-        return joined
+
+def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    joined: pd.DataFrame = pd.concat(parts, axis=1).astype(np.float32)
+    return joined
 
 
 class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -89,24 +91,32 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         self.target_encoder_ = TargetEncoder(target_type="auto" if classification else "continuous", cv=folds)
         self.text_encoder_ = TextEncoder(self.random_state)
-        return self._encoded(X, "fit_transform", y)
+        means = text = None
+        if self.categorical_:
+            means = self.target_encoder_.fit_transform(X[self.categorical_].astype(object), y)
+        if self.text_:
+            text = self.text_encoder_.fit_transform(X[self.text_])
+        return self._encoded(X, means, text)
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the encoded rows."""
-        return self._encoded(X, "transform")
+        means = text = None
+        if self.categorical_:
+            means = self.target_encoder_.transform(X[self.categorical_].astype(object))
+        if self.text_:
+            text = self.text_encoder_.transform(X[self.text_])
+        return self._encoded(X, means, text)
 
-    def _encoded(self, X: pd.DataFrame, method: str, *y: Any) -> pd.DataFrame:
-        if not self.categorical_ and not self.text_:
+    def _encoded(self, X: pd.DataFrame, means: Any, text: pd.DataFrame | None) -> pd.DataFrame:
+        """Put the encoded columns, where there are any, beside the numbers."""
+        if means is None and text is None:
             return X
         parts = [X.drop(columns=self.categorical_ + self.text_)]
-        if self.categorical_:
-            encoder = self.target_encoder_
-            means = getattr(encoder, method)(X[self.categorical_].astype(object), *y)
-            names = encoder.get_feature_names_out()
+        if means is not None:
+            names = self.target_encoder_.get_feature_names_out()
             parts.append(pd.DataFrame(means, columns=names, index=X.index))
-        if self.text_:
-            found = getattr(self.text_encoder_, method)(X[self.text_])
-            parts.append(found.set_axis(X.index))
+        if text is not None:
+            parts.append(text.set_axis(X.index))
         return pd.concat(parts, axis=1)
 
 

@@ -34,7 +34,7 @@ def cross_validate_score(
 ) -> float:
     """Return the mean score over folds of the training part, on which a candidate is chosen.
 
-    Rows of one group stay in one fold; with times, each fold is judged on rows later than those it learnt
+    Rows of one group stay in one fold; with times, each fold is judged on rows later than those it learned
     from; otherwise folds are drawn by `seed`, with every class in each. The pipeline itself is left unfitted.
 
     Args:
