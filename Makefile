@@ -6,13 +6,16 @@ RENDER := <<cookiecutter.project_slug>>
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
+# Side by side; tests that share what takes long to make (tests/conftest.py) stay in one process. `-n 0` is one by one.
+PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup
+
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test fuzz demo pictures check docs format lock
+.PHONY: help setup test test-render fuzz demo pictures check docs format lock
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.installed  ## Create .venv from the lock
 
@@ -22,7 +25,10 @@ setup: .venv/.installed  ## Create .venv from the lock
 	@touch $@
 
 test: setup  ## Render the template every way and run what it renders; ARGS are pytest's
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-render: setup  ## Render the template every way and look at the files: nothing is executed
+	$(PYTEST) tests/test_render.py tests/test_hooks.py tests/test_answers.py $(ARGS)
 
 fuzz: setup  ## Try 1,500 sets of answers drawn at random; `make test` tries 150
 	FUZZ_SETS=1500 $(BIN)/python -m pytest tests/test_fuzz_answers.py $(ARGS)
