@@ -145,12 +145,23 @@ def test_what_a_column_was_is_kept_while_the_cells_fit() -> None:
     assert learn(repeated("2/3/2026", "4/5/2026"))[1][0] == pd.Timestamp("2026-03-02")
 
 
-@pytest.mark.parametrize("decimal", [".", ","])
-def test_the_decimal_sign_of_the_file_decides_where_a_number_could_be_two(decimal: str) -> None:
-    column, read = learn(repeated("1,234", "n.a. (see note)", "1,235")[:1] + ["1,234"] * 59, decimal=decimal)
+@pytest.mark.parametrize("comma", [False, True])
+def test_the_file_decides_where_a_number_could_be_two(comma: bool) -> None:
+    column, read = learn(repeated("1,234", "1,235"), comma=comma)
 
-    assert read[0] == (1.234 if decimal == "," else 1234)
-    assert read_column(pd.Series(["1,234"]), column, decimal=decimal).values[0] == read[0]
+    assert read[0] == (1.234 if comma else 1234)
+    assert column.as_written
+    assert read_column(pd.Series(["1,234"]), column, comma=comma).values[0] == read[0]
+    assert read_column(pd.Series(["1,234"]), column).values[0] == read[0]
+
+
+def test_a_number_that_can_only_be_one_is_read_whatever_the_format() -> None:
+    column, _ = learn(repeated("1.5", "2"))
+    later = read_column(pd.Series(["204,09", "-255,57", "68.8 %", "1 234,5", "n.a."]), column)
+
+    assert later.values[:4].tolist() == [204.09, -255.57, 68.8, 1234.5]
+    assert later.bad == 1
+    assert learn(repeated("68.8 %", "7"), comma=True)[1][:2].tolist() == [68.8, 7]
 
 
 def test_text_loses_spaces_and_new_categories_are_counted() -> None:

@@ -99,6 +99,11 @@ class Column:
     categories: tuple[str, ...] | None = None
     example: str | None = None
 
+    @property
+    def as_written(self) -> bool:
+        """Whether a reader of text files must hand over the text: 007 is a code, and 1.234 may be 1234."""
+        return self.kind == "text" or (self.kind == "number" and self.number_format != _PLAIN)
+
 
 @dataclass
 class Cells:
@@ -149,7 +154,7 @@ def tolerated(bad: int, known: int, *, tolerance: float) -> bool:
 
 
 def learn_column(
-    values: pd.Series, *, tolerance: float, prior: Column | None = None, decimal: str = "."
+    values: pd.Series, *, tolerance: float, prior: Column | None = None, comma: bool = False
 ) -> tuple[Column, Cells]:
     """Determine what a column is, and read it.
 
@@ -157,25 +162,25 @@ def learn_column(
         values: The cells as the file has them, n of them.
         tolerance: The share of cells that may be unreadable.
         prior: What the column was for the model in production: kept if the cells still fit.
-        decimal: The decimal sign of the file.
+        comma: Whether the file has decimal commas in this column.
     """
     if prior is not None and prior.kind not in ("empty", "other"):
-        cells = read_column(values, prior, decimal=decimal)
+        cells = read_column(values, prior, comma=comma)
         known = len(values) - cells.missing
         if known and tolerated(cells.bad, known, tolerance=tolerance):
             return _described(prior, cells), cells
-    column = _classify(values, tolerance, decimal)
-    cells = read_column(values, column, decimal=decimal)
+    column = _classify(values, tolerance, comma)
+    cells = read_column(values, column, comma=comma)
     return _described(column, cells), cells
 
 
-def read_column(values: pd.Series, column: Column, *, decimal: str = ".") -> Cells:
+def read_column(values: pd.Series, column: Column, *, comma: bool = False) -> Cells:
     """Read cells as the column was learned, one by one: what a cell becomes depends on no other cell.
 
     Args:
         values: The cells as a file has them, of any type, n of them.
         column: What `learn_column` returned.
-        decimal: The decimal sign of the file.
+        comma: Whether the file has decimal commas in this column.
     """
     kind = kind_of(values)
     if column.kind == "other":
@@ -190,8 +195,8 @@ def read_column(values: pd.Series, column: Column, *, decimal: str = ".") -> Cel
     if column.kind == "number":
         if kind in ("number", "boolean"):
             return _native(_numbers(values))
-        form = _CONTINENTAL if decimal == "," else column.number_format
-        return _read_texts(values, lambda texts: _parse_numbers(texts, form))
+        form = _CONTINENTAL if comma else column.number_format
+        return _read_texts(values, lambda texts: _parse_any_numbers(texts, form))
     if column.kind == "boolean":
         if kind == "boolean":
             return _native(values.astype("boolean"))
@@ -262,7 +267,7 @@ def _text_of(value: Any) -> str:
     return str(value)
 
 
-def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
+def _classify(values: pd.Series, tolerance: float, comma: bool) -> Column:
     kind = kind_of(values)
     if kind == "number" and _is_code(values):
         return Column("text")
@@ -283,17 +288,24 @@ def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
         return Column("boolean")
     if any(map(_LEADING_ZERO.fullmatch, known)):
         return Column("text")
-    formats = (_CONTINENTAL, *_NUMBER_FORMATS) if decimal == "," else _NUMBER_FORMATS
-    for form in formats:
-        if np.isnan(_parse_numbers(distinct[:1000], form)).all():
-            continue
-        numbers = _parse_numbers(distinct, form)
+    if not np.isnan(_parse_any_numbers(distinct[:1000], _PLAIN)).all():
+        form, numbers = _number_format(distinct, weights, first=_CONTINENTAL if comma else _PLAIN)
         if fits(~np.isnan(numbers)):
             large = np.abs(numbers) > LARGEST_EXACT
             return Column("text") if large.any() else Column("number", number_format=form)
     if date_format := _date_format(distinct, fits):
         return Column("date", date_format=date_format)
     return Column("text")
+
+
+def _number_format(
+    distinct: pd.Series, weights: "np.ndarray[Any, np.dtype[np.int64]]", *, first: NumberFormat
+) -> "tuple[NumberFormat, np.ndarray[Any, np.dtype[np.float64]]]":
+    """Return the format that most cells have, the earlier of equals, and the numbers read by it."""
+    formats = [first, *(form for form in _NUMBER_FORMATS if form != first)]
+    read = [int(weights[~np.isnan(_parse_numbers(distinct, form))].sum()) for form in formats]
+    best = formats[int(np.argmax(read))]
+    return best, _parse_any_numbers(distinct, best)
 
 
 def _is_code(values: pd.Series) -> bool:
@@ -406,6 +418,18 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
     distinct = pd.array([*texts, None], dtype="str")
     read = pd.Series(distinct.take(codes), index=values.index, name=values.name)
     return Cells(read, missing, new_categories=new)
+
+
+def _parse_any_numbers(texts: pd.Series, preferred: NumberFormat) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the numbers that the texts hold; another format than the preferred one is taken where that one fails."""
+    numbers = _parse_numbers(texts, preferred)
+    for form in _NUMBER_FORMATS:
+        rest = np.isnan(numbers) & texts.notna().to_numpy()
+        if not rest.any():
+            break
+        if form != preferred:
+            numbers[rest] = _parse_numbers(texts[rest], form)
+    return numbers
 
 
 def _parse_numbers(texts: pd.Series, form: NumberFormat) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -137,7 +137,7 @@ class Contract:
     @property
     def texts(self) -> frozenset[str]:
         """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
-        return frozenset(name for name, column in self.columns.items() if column.kind == "text")
+        return frozenset(name for name, column in self.columns.items() if column.as_written)
 
     def read(
         self, frame: pd.DataFrame, *, report: ReadReport | None = None, others: bool = False
@@ -158,7 +158,7 @@ class Contract:
         """
         self._require(frame)
         report = ReadReport() if report is None else report
-        decimal = frame.attrs.get("decimal", ".")
+        commas = frame.attrs.get("commas", ())
         names = [
             *self.inputs,
             *((name for name in frame.columns if name not in self.inputs) if others else ()),
@@ -172,7 +172,7 @@ class Contract:
             if column is None:
                 parts[name] = frame[name]
                 continue
-            cells = read_column(frame.get(name, nothing), column, decimal=decimal)
+            cells = read_column(frame.get(name, nothing), column, comma=name in commas)
             parts[name] = cells.values
             if name in self.inputs:
                 report.note(name, cells, len(frame))
@@ -292,13 +292,15 @@ def learn_columns(
     Returns:
         The columns by name, the n rows read, and what was noticed.
     """
-    decimal = frame.attrs.get("decimal", ".")
+    commas = frame.attrs.get("commas", ())
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport()
     for name in map(str, frame.columns):
         before = prior.columns.get(name) if prior else None
-        columns[name], cells = learn_column(frame[name], tolerance=tolerance, prior=before, decimal=decimal)
+        columns[name], cells = learn_column(
+            frame[name], tolerance=tolerance, prior=before, comma=name in commas
+        )
         cells.new_categories = {}
         report.note(name, cells, len(frame))
         parts[name] = cells.values

@@ -66,13 +66,13 @@ class Dialect:
 
     Attributes:
         separator: Between the fields.
-        decimal: The decimal mark of its numbers.
+        commas: Columns whose numbers have a decimal comma.
         encoding: Of its text; a byte-order mark is not part of it.
         header: The names of the columns as they are written.
     """
 
     separator: str
-    decimal: str
+    commas: frozenset[str]
     encoding: str
     header: tuple[str, ...]
 
@@ -105,8 +105,8 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
     Columns of a text file are numbers where all their cells are plain numbers, otherwise the text that is written: a
     contract makes sense of it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
-    `MISSING_VALUES` are missing. Spaces around column names are removed. `attrs["decimal"]` of the frame is the
-    decimal sign.
+    `MISSING_VALUES` are missing. Spaces around column names are removed. `attrs["commas"]` of the frame names the
+    columns with decimal commas.
 
     Args:
         paths: The files.
@@ -228,7 +228,7 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             ) as parts,
         ):
             for part in parts:
-                part.attrs["decimal"] = dialect.decimal
+                part.attrs["commas"] = dialect.commas
                 yield part
 
 
@@ -327,7 +327,7 @@ def detect_dialect(path: Path) -> Dialect:
     """Find out how a CSV file is written, from its first records.
 
     The separator is the one that gives most records as many fields as the header, two at least. A decimal
-    comma is only looked for where the separator is another character.
+    comma is only looked for where the separator is another character, column by column.
     """
     with open_decompressed(path) as stream:
         sample = stream.read(_SAMPLE_BYTES)
@@ -357,10 +357,18 @@ def detect_dialect(path: Path) -> Dialect:
         raise TableError(
             f"{path} has {width} column names and {len(rest[0])} fields in each row: name every column in the header."
         )
-    cells = [cell for record in rest for cell in record]
-    comma = separator != "," and any(map(_DECIMAL_COMMA.fullmatch, cells))
-    decimal = "," if comma and not any(map(_DECIMAL_POINT.fullmatch, cells)) else "."
-    return Dialect(separator, decimal, encoding, tuple(header))
+    commas = frozenset(
+        name.strip()
+        for position, name in enumerate(header)
+        if separator != ","
+        and _has_decimal_commas([record[position] for record in rest if position < len(record)])
+    )
+    return Dialect(separator, commas, encoding, tuple(header))
+
+
+def _has_decimal_commas(cells: list[str]) -> bool:
+    """Tell whether a column's numbers have a decimal comma: one has, and none a decimal point."""
+    return any(map(_DECIMAL_COMMA.fullmatch, cells)) and not any(map(_DECIMAL_POINT.fullmatch, cells))
 
 
 def _decode(sample: bytes) -> tuple[str, str]:
@@ -431,7 +439,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     encoding = _encoding(path)
     with open_decompressed(path) as stream:
         frame: pd.DataFrame = pd.read_csv(stream, encoding=encoding, **_csv_options(dialect, texts))
-    frame.attrs["decimal"] = dialect.decimal
+    frame.attrs["commas"] = dialect.commas
     if doubtful := _doubtful_numbers(frame, path, dialect):
         with open_decompressed(path) as stream:
             options = _csv_options(dialect, ()) | {"dtype": "str", "usecols": doubtful}
@@ -483,7 +491,7 @@ def _encoding(path: Path) -> str:
 def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     return {
         "sep": dialect.separator,
-        "decimal": dialect.decimal,
+        "decimal": "," if dialect.commas else ".",
         "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if name.strip() in texts},
         "na_values": sorted(MISSING_VALUES),
         "skipinitialspace": True,
