@@ -99,8 +99,9 @@ class Project:
         return {str(path.relative_to(self.path)) for path in self.path.rglob("*") if path.is_file()}
 
     def texts(self) -> dict[str, str]:
-        """Return the content of every file; all are text."""
-        return {name: (self.path / name).read_text(encoding="utf-8") for name in sorted(self.files())}
+        """Return the content of every file; all are text, but for the models that releases must load."""
+        texts = [name for name in sorted(self.files()) if not name.endswith((".joblib", ".npy"))]
+        return {name: (self.path / name).read_text(encoding="utf-8") for name in texts}
 
 
 Bake = Callable[..., Project]
