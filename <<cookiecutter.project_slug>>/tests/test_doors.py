@@ -16,7 +16,7 @@ import << cookiecutter.package_name >> as package
 PACKAGE = Path(str(package.__file__)).parent
 PROJECT = Path(__file__).parents[1]
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
-SHARED_NAMES = {"Section", "Table", "TooFewRowsError"}  # of the settings or the data, and of a report
+SHARED_NAMES = {"Section", "Table"}  # of the settings or the data, and of a report
 FOUNDATION = {
     "settings",
     "optional",
