@@ -38,3 +38,10 @@ def test_of_numbers_the_answer_that_the_metric_likes_best(
 
     assert found.name == name
     assert found.predictions.labels.shape == holdout.shape
+
+
+def test_where_an_average_over_classes_decides_a_guess_is_harder_to_beat_than_one_class() -> None:
+    y, holdout = np.array(["no", "yes"] * 20, dtype=object), np.array(["no", "yes"] * 100, dtype=object)
+
+    assert baseline(y, holdout, metric=METRICS["f1_score"]).name == "guessing by the shares of the classes"
+    assert baseline(y, holdout, metric=METRICS["log_loss"]).name == "always answering 'no'"

@@ -11,10 +11,10 @@ from .. import gate
 
 @dataclass(frozen=True)
 class Baseline:
-    """The same answer for every row.
+    """An answer for every row that looks at none of its columns.
 
     Attributes:
-        name: For people: `always answering 'no'`.
+        name: For people: `always answering 'no'`, or `guessing by the shares of the classes`.
         predictions: Of n rows.
     """
 
@@ -25,8 +25,9 @@ class Baseline:
 def baseline(y: Any, holdout: Any, *, metric: gate.Metric, times: gate.Array | None = None) -> Baseline:
     """Return the best answer that needs no model, by the metric on the holdout.
 
-    For classes the most frequent one, with the share of each as its probability. For numbers the mean, the
-    median, or the last value where the rows have times, whichever is the best.
+    For classes the most frequent one, with the share of each as its probability, or a guess by these shares: an average
+    over classes favours whatever names them all. For numbers the mean, the median, or the last value where the rows
+    have times. Whichever is the best.
 
     Args:
         y: The target of the training rows.
@@ -37,19 +38,25 @@ def baseline(y: Any, holdout: Any, *, metric: gate.Metric, times: gate.Array | N
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     nothing, rows = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(holdout))})
+    answers: dict[str, Any] = {}
     if metric.problem_type == "classification":
-        shares = DummyClassifier(strategy="prior").fit(nothing, y)
-        predictions = gate.predict(shares, rows, problem_type="classification")
-        return Baseline(f"always answering {predictions.labels.tolist()[0]!r}", predictions)
-    answers = {"the mean": np.mean(y), "the median": np.median(y)}
-    if times is not None:
-        answers["the last value"] = np.asarray(y)[np.argmax(times)]
-    found = {}
-    for what, value in answers.items():
-        constant = DummyRegressor(strategy="constant", constant=value).fit(nothing, y)
-        predictions = gate.predict(constant, rows, problem_type="regression")
-        score = gate.evaluate(predictions, holdout, problem_type="regression", metrics={metric.name: metric})[
-            metric.name
-        ]
-        found[score] = Baseline(f"always answering {value:.4g} ({what})", predictions)
-    return found[max(found) if metric.greater_is_better else min(found)]
+        always = DummyClassifier(strategy="prior").fit(nothing, y)
+        answers[f"always answering {always.predict(rows).tolist()[0]!r}"] = always
+        guess = DummyClassifier(strategy="stratified", random_state=0).fit(nothing, y)
+        answers["guessing by the shares of the classes"] = guess
+    else:
+        values = {"the mean": np.mean(y), "the median": np.median(y)}
+        if times is not None:
+            values["the last value"] = np.asarray(y)[np.argmax(times)]
+        for what, value in values.items():
+            constant = DummyRegressor(strategy="constant", constant=value).fit(nothing, y)
+            answers[f"always answering {value:.4g} ({what})"] = constant
+    problem_type, wanted = metric.problem_type, {metric.name: metric}
+    best: tuple[float, Baseline] | None = None
+    for name, model in answers.items():
+        predictions = gate.predict(model, rows, problem_type=problem_type)
+        score = gate.evaluate(predictions, holdout, problem_type=problem_type, metrics=wanted)[metric.name]
+        if best is None or (score > best[0] if metric.greater_is_better else score < best[0]):
+            best = score, Baseline(name, predictions)
+    assert best is not None
+    return best[1]

@@ -1,6 +1,6 @@
 """Save what later releases must load: `python -m tests.registry.releases.save 2026-11`, once a release.
 
-Each folder holds a registry with a version for each kind of preprocessing, rows, and what the versions predict for them.
+Each folder holds a registry with a version for each kind of preprocessing, rows, and what they predict for them.
 """
 
 import json
