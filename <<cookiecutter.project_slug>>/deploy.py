@@ -72,6 +72,13 @@ class Server(Runner):
         """End the event loop the way Ctrl-C does."""
         signal.raise_signal(signal.SIGINT)
 
+    async def _handle_cancellation_observer_failure(self) -> None:
+        """Go on looking for cancelled runs: Prefect's own (3.8.8) stops for good after an outage of half a minute."""
+        while not self.stopping:
+            with suppress(Exception):  # the server is still away
+                await self._cancelling_observer._check_for_cancelled_flow_runs()
+            await asyncio.sleep(self.query_seconds)
+
     async def __aexit__(self, *exc_info: Any) -> None:
         """Cancel the runs that are still at it, hooks and all, before anything is torn down."""
         await self.cancel_all()
@@ -85,6 +92,8 @@ def main() -> None:
         server.add_deployment(deployment)
         print(f"Serving {deployment.flow_name}/{deployment.name}", flush=True)
     register_automations()
+    # A shell that starts this with `&` has it ignore Ctrl-C, and with it SIGTERM, which ends as Ctrl-C does.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         asyncio.run(server.start())
 

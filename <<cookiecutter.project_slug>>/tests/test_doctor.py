@@ -1,6 +1,8 @@
 """Each fault that doctor is for, seeded for real, and a project without any."""
 
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,6 +105,40 @@ def test_a_server_that_does_not_answer(
     assert "127.0.0.1:9" in found("API").found
 
 
+@pytest.mark.parametrize(("given", "found_ok"), [("", False), ("me:right", True)])
+def test_a_server_that_wants_authentication(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, given: str, found_ok: bool
+) -> None:
+    def answer(self: httpx.Client, path: str) -> httpx.Response:
+        allowed = self.headers.get("Authorization") == "Basic bWU6cmlnaHQ="
+        return httpx.Response(200 if allowed else 401, json="3.8.8", request=httpx.Request("GET", path))
+
+    monkeypatch.setattr(httpx.Client, "get", answer)
+    monkeypatch.setattr(doctor, "_check_deployment", lambda *_: [])
+    monkeypatch.setattr(doctor, "_check_schedules", lambda *_: [])
+    monkeypatch.setattr(doctor, "_check_automations", lambda *_: doctor.Check("automations", "ok", ""))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", given)
+
+    (api,) = [check for check in doctor.examine() if check.name == "API"]
+
+    assert (api.severity == "ok") == found_ok
+    assert found_ok or "wants authentication (401)" in api.found
+
+
+def test_automations_that_somebody_disabled(settings: Settings, healthy: httpx.Client) -> None:
+    name = f"{settings.project}: late runs"
+    wanted = {"automations": {"name": {"any_": [name]}}}
+    (automation,) = healthy.post("/automations/filter", json=wanted).json()
+    healthy.patch(f"/automations/{automation['id']}", json={"enabled": False}).raise_for_status()
+
+    disabled = found("automations")
+
+    assert name in disabled.found
+    assert disabled.fix == f"prefect automation resume '{name}'"
+    healthy.patch(f"/automations/{automation['id']}", json={"enabled": True}).raise_for_status()
+
+
 def test_no_server_at_all(
     settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -128,7 +164,22 @@ def test_a_deployment_that_is_not_there(
 
 def test_a_schedule_that_is_paused(settings: Settings, healthy: httpx.Client) -> None:
     healthy.post(f"/deployments/{deployment(healthy, settings)}/pause_deployment").raise_for_status()
-    assert "never start" in found("schedule").found
+    (schedule,) = healthy.get(f"/deployments/{deployment(healthy, settings)}").json()["schedules"]
+    inactive = {"active": False}
+    path = f"/deployments/{deployment(healthy, settings)}/schedules/{schedule['id']}"
+    healthy.patch(path, json=inactive).raise_for_status()
+
+    paused = found("schedule")
+
+    assert "never start" in paused.found
+    commands = [command.split() for command in paused.fix.split(" && ")]
+    assert len(commands) == 2
+    for command in commands:  # what is printed cures
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True, timeout=120, cwd=settings.root
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert [check for check in doctor.examine() if check.name == "schedule" and check.severity != "ok"] == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from << cookiecutter.package_name >> import doctor
+from << cookiecutter.package_name >>.checks import check
 from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.settings import (
     CONFIG_FILE,
@@ -98,3 +100,50 @@ def test_the_page_of_settings_is_up_to_date() -> None:
     assert PAGE["PAGE"].read_text(encoding="utf-8") == PAGE["page"](), (
         "run `make docs`: settings have changed"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("GATES__FLOOR", "0.5", "GATE__FLOOR"),
+        ("NOTHING__LIKE_IT", "1", "docs/settings.md"),
+        ("SEEDS", "1", "SEED?"),
+        ("SEED", "-1", "SEED)"),
+        ("GATE__FLOOR", "nan", "gate.floor"),
+        ("GATE__MIN_IMPROVEMENT", "inf", "gate.min_improvement"),
+        ("ESTIMATORS", "linear", "variable of the environment"),
+    ],
+)
+def test_a_variable_that_cannot_be_meant_is_refused_and_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str
+) -> None:
+    monkeypatch.setenv(ENV_PREFIX + name, value)
+
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings()
+
+    assert part in str(refused.value)
+    assert ENV_PREFIX + name.partition("__")[0] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "part"),
+    [
+        ("ESTIMATORS", '["liner"]', "Did you mean 'linear'"),
+        ("GATE__METRIC", "f1_scor", "f1_scor"),
+        ("GATE__GUARD_METRICS", '{"accurasy": 0.1}', "accurasy"),
+        ("DATA__SOURCE", "postgresql://me:${NOT_SET_ANYWHERE}@host/db", "NOT_SET_ANYWHERE"),
+    ],
+)
+def test_what_cannot_work_is_known_before_any_work_and_by_doctor_alike(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str
+) -> None:
+    monkeypatch.setenv(ENV_PREFIX + name, value)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+
+    with pytest.raises(ConfigurationError) as refused:
+        check(load_settings())
+
+    assert part in str(refused.value)
+    (found,) = [one for one in doctor.examine() if one.name == "settings"]
+    assert (found.severity, found.found) == ("error", str(refused.value))

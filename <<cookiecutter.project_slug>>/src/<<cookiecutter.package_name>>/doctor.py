@@ -3,6 +3,7 @@
 Speaks HTTP to the Prefect API instead of importing Prefect, which alone would take longer than all the checks.
 """
 
+import base64
 import os
 import shutil
 import tomllib
@@ -43,13 +44,20 @@ def examine(*, send: bool = False) -> list[Check]:
     except ProjectError as error:
         fix = "correct config.toml or the environment variable"
         return [Check("settings", "error", str(error), fix), *test_message]
-    checks = [Check("settings", "ok", f"{settings.problem_type}, target {settings.data.target!r}")]
+    checks = [_guarded("settings", lambda: _check_settings(settings))]
     checks.append(_guarded("data source", lambda: _check_source(settings)))
     checks += _check_registry(settings)
     checks.append(_guarded("disk space", lambda: _check_disk(settings)))
     checks.append(_guarded("lock", lambda: _check_lock(settings.root / "requirements.lock")))
     checks += _check_api(settings)
     return checks + test_message
+
+
+def _check_settings(settings: Settings) -> Check:
+    from .checks import check
+
+    check(settings)
+    return Check("settings", "ok", f"{settings.problem_type}, target {settings.data.target!r}")
 
 
 def _send_test_message() -> Check:
@@ -151,11 +159,16 @@ def _check_api(settings: Settings) -> Iterator[Check]:
             "make server, then export PREFECT_API_URL=http://127.0.0.1:4200/api",
         )
         return
-    key = os.environ.get("PREFECT_API_KEY")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    with httpx.Client(base_url=url, timeout=API_SECONDS, headers=headers) as client:
+    with httpx.Client(base_url=url, timeout=API_SECONDS, headers=_authorization()) as client:
         try:
-            server = client.get("/admin/version").raise_for_status().json()
+            answer = client.get("/admin/version")
+            if answer.status_code in (401, 403):
+                fix = (
+                    "export PREFECT_API_AUTH_STRING=user:password, or PREFECT_API_KEY, as the server wants it"
+                )
+                yield Check("API", "error", f"{url} wants authentication ({answer.status_code})", fix)
+                return
+            server = answer.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             yield Check("API", "error", f"{url} does not answer ({type(error).__name__})", "make server")
             return
@@ -165,6 +178,15 @@ def _check_api(settings: Settings) -> Iterator[Check]:
         yield from _check_schedules(client, settings)
         yield _check_automations(client, settings)
         yield _check_block(client, settings.notifications.block)
+
+
+def _authorization() -> dict[str, str]:
+    """Return the header that proves who asks, as Prefect's own client makes it."""
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    if words := os.environ.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
+    return {}
 
 
 def _api_url() -> str | None:
@@ -199,7 +221,10 @@ def _check_deployment(client: Any, settings: Settings) -> Iterator[Check]:
     if not settings.schedule.kind:
         yield Check("schedule", "ok", "none is set: retrain is started by hand")
     elif deployment["paused"] or not active:
-        fix = f"prefect deployment schedule resume retrain/{project} --all"
+        resumed = f"prefect api POST /deployments/{deployment['id']}/resume_deployment"
+        asleep = [schedule["id"] for schedule in deployment["schedules"] if not schedule["active"]]
+        woken = [f"prefect deployment schedule resume retrain/{project} {one}" for one in asleep]
+        fix = " && ".join([resumed] * deployment["paused"] + woken) or "make deploy, or prefect deploy --all"
         yield Check("schedule", "error", "paused, or none is active: it will never start by itself", fix)
     else:
         yield Check("schedule", "ok", f"{len(active)} active")

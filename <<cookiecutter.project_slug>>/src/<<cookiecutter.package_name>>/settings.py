@@ -6,6 +6,7 @@ what config.toml says: with `CHURN_SCHEDULE__CRON=` there is no cron.
 """
 
 import datetime
+import difflib
 import functools
 import os
 import re
@@ -27,6 +28,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -45,7 +47,7 @@ ProblemType = Literal["classification", "regression"]
 class Section(BaseModel):
     """A part of the settings; an unknown name is an error, so that a typing error is found."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 def _added_to(section: str) -> list[type[BaseModel]]:
@@ -314,7 +316,9 @@ class Settings(BaseSettings):
     estimators: tuple[str, ...] = Field(
         min_length=1, description="Names in models.py; of several the best is taken."
     )
-    seed: int = Field(default=0, description="The same seed on the same rows gives the same model.")
+    seed: int = Field(
+        default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model."
+    )
     data: DataSettings
     split: SplitSettings = SplitSettings()
     gate: GateSettings = GateSettings()
@@ -366,17 +370,43 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: a setting is missing, unknown or impossible; the message lists every one.
     """
+    _check_variables()
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"  {_name(item['loc'])}: {item['msg']}" for item in error.errors()]
+        lines = [f"  {_name(item['loc'])}: {item['msg']}{_origin(item['loc'])}" for item in error.errors()]
         raise ConfigurationError(
             "The settings cannot be used:\n"
             + "\n".join(lines)
             + f"\nThey are read from {CONFIG_FILE} and {ENV_PREFIX}* variables."
         ) from None
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"A variable of the environment, {ENV_PREFIX}*, cannot be read: {error}. A list or a table is JSON:"
+            f""" {ENV_PREFIX}ESTIMATORS='["linear"]'."""
+        ) from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(f"The settings in {CONFIG_FILE} cannot be read: {error}") from None
+
+
+def _check_variables() -> None:
+    """Refuse a variable of the environment that looks like a setting and is none: it would have no effect."""
+    for variable in os.environ:
+        path = variable.lower().removeprefix(ENV_PREFIX.lower()).split("__")
+        if not variable.upper().startswith(ENV_PREFIX) or path[0] in Settings.model_fields:
+            continue
+        near = difflib.get_close_matches(path[0], Settings.model_fields, n=1)
+        if near or len(path) > 1:
+            meant = "__".join([*near, *path[1:]]).upper()
+            hint = f" Did you mean {ENV_PREFIX}{meant}?" if near else " docs/settings.md lists them all."
+            raise ConfigurationError(f"The variable {variable} of the environment is no setting.{hint}")
+
+
+def _origin(location: tuple[int | str, ...]) -> str:
+    names = [str(part) for part in location]
+    variables = {ENV_PREFIX + "__".join(names[:count]).upper() for count in range(1, len(names) + 1)}
+    found = [variable for variable in os.environ if variable.upper() in variables]
+    return f" (the variable {', '.join(found)})" if found else ""
 
 
 def _name(location: tuple[int | str, ...]) -> str:

@@ -26,6 +26,7 @@ from prefect.utilities.urls import url_for
 from sklearn.pipeline import Pipeline
 
 from .. import data
+from ..checks import check
 from ..data import SourceUnavailable
 from ..errors import ConfigurationError, ProjectError, RegistryError, files_explained
 from ..locations import PREFECT_SECRET, Location
@@ -103,9 +104,15 @@ def fetch(source: Location, *, settings: Settings) -> data.Snapshot:
 
 
 def settings_of_run(**overrides: Any) -> Settings:
-    """Return the settings of this run: those of the process, and what the run's parameters override."""
+    """Return the settings of this run: those of the process, and what the run's parameters override.
+
+    Raises:
+        ConfigurationError: they cannot work, as far as that can be known before any work is done.
+    """
     given = {name: value for name, value in overrides.items() if value is not None}
-    return load_settings(data=given) if given else get_settings()
+    settings = load_settings(data=given) if given else get_settings()
+    check(settings)
+    return settings
 
 
 def parameter(source: str | None) -> Location | None:

@@ -25,7 +25,7 @@ from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
 from .. import data, gate, models, monitoring, reporting
-from ..errors import ProjectError, RegistryError
+from ..errors import ConfigurationError, ProjectError, RegistryError
 from ..registry import StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
 from ..training import (
@@ -40,6 +40,7 @@ from ..training import (
     thread_budget,
 )
 from . import _messages
+from ._cancellation import refuse_if_cancelled
 from ._common import PROFILE, fetch, left_out, may_pass, profile_of, source_of_run, step
 from ._runner import optional_runner
 
@@ -163,6 +164,11 @@ def split(table: data.Table, *, settings: Settings, holdout: data.Table | None =
     get_run_logger().info(
         "%s rows to learn from, %s held out", f"{len(sides.train):,}", f"{len(sides.holdout):,}"
     )
+    if missing := [column for column in settings.gate.guard_slices if column not in sides.holdout]:
+        raise ConfigurationError(
+            f"Column {', '.join(map(repr, missing))} (gate.guard_slices) is not in the table, which has:"
+            f" {', '.join(map(str, sides.holdout.columns))}."
+        )
     contract = table.contract
     if settings.problem_type == "classification":
         classes = sorted(
@@ -428,6 +434,7 @@ def record(saved: Saved, comparison: GateResult, *, settings: Settings) -> dict[
     registry, version, decision = open_registry(settings), saved.version, comparison.decision
     try:
         with _discarded_on_failure(version, settings):
+            refuse_if_cancelled(str(flow_run.id))
             registry.record(
                 version,
                 decision.to_dict(),

@@ -1,0 +1,65 @@
+"""A cancelled run records nothing, whether the server says so at once, later, or never."""
+
+import httpx
+import pytest
+from prefect.states import Cancelled, Cancelling, Running, State
+
+from << cookiecutter.package_name >>.flows import retrain
+from << cookiecutter.package_name >>.orchestration import _cancellation
+from << cookiecutter.package_name >>.orchestration._cancellation import RunCancelled, refuse_if_cancelled
+from << cookiecutter.package_name >>.registry import open_registry
+from << cookiecutter.package_name >>.settings import Settings
+
+RUN = "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *said: State | Exception) -> None:
+    """Let the server give these answers, one after the other."""
+    left = iter(said)
+
+    def state_of(flow_run_id: str) -> State:
+        answer = next(left)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(_cancellation, "_state_of", state_of)
+    monkeypatch.setattr(_cancellation, "BETWEEN", 0.0)
+
+
+@pytest.mark.parametrize("state", [Cancelling(), Cancelled()], ids=["cancelling", "cancelled"])
+def test_a_run_cancelled_while_the_server_was_away_is_refused_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, state: State
+) -> None:
+    answers(monkeypatch, httpx.ConnectError("away"), httpx.ReadTimeout("away"), state)
+
+    with pytest.raises(RunCancelled, match="nothing is recorded"):
+        refuse_if_cancelled(RUN)
+
+
+def test_a_run_that_goes_on_may_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, httpx.ConnectError("away"), Running())
+
+    refuse_if_cancelled(RUN)
+
+
+def test_a_server_that_stays_away_lets_nothing_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cancellation, "PATIENCE", -1.0)
+    answers(monkeypatch, httpx.ConnectError("away"))
+
+    with pytest.raises(RunCancelled, match="did not say"):
+        refuse_if_cancelled(RUN)
+
+
+@pytest.mark.parametrize("settings", ["classification"], indirect=True)
+@pytest.mark.usefixtures("prefect_api")
+def test_a_retrain_that_was_cancelled_leaves_no_version_and_no_decision(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, Cancelling())
+
+    with pytest.raises(RunCancelled):
+        retrain()
+
+    registry = open_registry(settings)
+    assert (registry.decisions(), registry.versions()) == ([], [])
