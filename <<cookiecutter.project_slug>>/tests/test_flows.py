@@ -179,6 +179,18 @@ def test_a_report_that_cannot_be_drawn_costs_the_report_alone(
     assert sum("no picture" in line for line in caplog.messages) == 3
 
 
+def test_a_forest_predicts_the_same_to_the_last_bit(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}ESTIMATORS", '["random_forest"]')
+    get_settings.cache_clear()
+    registry = open_registry(settings)
+    retrain()
+    model = registry.load_model(registry.champion())
+
+    assert model[-1].n_jobs == 1
+
+
 def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Settings) -> None:
     first, again = retrain(), retrain()
     table = settings.resolve(settings.data.source)

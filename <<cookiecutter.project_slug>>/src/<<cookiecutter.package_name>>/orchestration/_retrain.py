@@ -38,6 +38,7 @@ from ..training import (
     load_contract,
     opponent_of,
     thread_budget,
+    with_jobs,
 )
 from . import _messages
 from ._cancellation import refuse_if_cancelled
@@ -253,6 +254,9 @@ def train(training: Part, *, estimator: str, settings: Settings) -> Model:
     """Fit the estimator with its preprocessing on the training rows."""
     pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
     pipeline.fit(training.X, training.y)
+    with_jobs(
+        pipeline, 1
+    )  # a forest adds up its trees in the order in which threads end: the last bit would differ
     for column, reason in left_out(pipeline).items():
         get_run_logger().info("Column %r is left out: %s", column, reason)
     imports = training.contract.imports | code_of_steps(pipeline)
