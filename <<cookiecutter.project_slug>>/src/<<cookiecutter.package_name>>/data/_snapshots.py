@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, explain, shortened
+from ..files import replacing
 from ..locations import Location
 from ..settings import Settings
 from . import _sources, _tables
@@ -275,8 +276,8 @@ def _sample(settings: Settings) -> Path:
     frame = bunch.frame
     if classification:
         frame["target"] = frame["target"].map(dict(enumerate(map(str, bunch.target_names))))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    frame.rename(columns={"target": settings.data.target}).to_csv(temporary, index=False, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        frame.rename(columns={"target": settings.data.target}).to_csv(
+            temporary, index=False, encoding="utf-8"
+        )
     return path
