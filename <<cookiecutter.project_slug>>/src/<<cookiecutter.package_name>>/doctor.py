@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ProjectError
 from .locations import PREFECT_SECRET
 from .settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from .registry import Registry, Version
 
 Severity = Literal["ok", "warning", "error"]
 API_SECONDS = 2.0
@@ -113,6 +116,24 @@ def _check_registry(settings: Settings) -> Iterator[Check]:
     if not errors:
         found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
         yield Check("registry", "ok" if champion else "warning", found, "" if champion else "run retrain")
+        if champion:
+            yield _check_champion(registry, champion)
+
+
+def _check_champion(registry: "Registry", champion: "Version") -> Check:
+    """Load the model in production as `score` does; it is trained, so it takes the libraries it was trained with."""
+    from .data import changed_imports
+    from .training import load_model
+
+    fix = "bring back the code or packages it needs, registry rollback, or retrain --accept-not-comparable"
+    try:
+        model = load_model(registry, champion)
+    except ProjectError as error:
+        return Check("champion", "error", f"{champion.id} cannot be loaded: {error}", fix)
+    if changed := changed_imports(model.contract.imports):
+        found = f"{champion.id} was trained with {', '.join(changed)}, which changed since"
+        return Check("champion", "warning", found, fix)
+    return Check("champion", "ok", f"{champion.id} can be loaded")
 
 
 def _check_disk(settings: Settings) -> Check:
