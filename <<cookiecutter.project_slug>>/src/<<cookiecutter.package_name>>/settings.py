@@ -65,6 +65,10 @@ class DataSettings(Section):
     target: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
         min_length=1, description="The column to predict."
     )
+    positive: str | int | float | None = Field(
+        default=None,
+        description="The class that metrics of one class (f1, recall, precision) and a threshold are about.",
+    )
     query: str | None = Field(default=None, description="For a SQL URL: the name of a table, or a SELECT.")
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.01,

@@ -102,8 +102,9 @@ def test_an_improvement_that_may_be_chance_is_uncertain() -> None:
     decision = judge(y, model(y, wrong=slice(400, 770)), model(y, wrong=slice(0, 400)))
     assert (decision.verdict, decision.kind) == ("kept", "uncertain")
     assert failed(decision) == ["confidence"]
+    assert "equally good models show this in" in decision.reason
     # Models that differ on 0.385 of the rows, by 0.015: 0.385 * (1.645 / 0.015)**2 is about 4,600.
-    assert "certainty takes about 4,6" in decision.reason
+    assert "certainty takes about 4," in decision.reason
 
 
 def test_a_tie_keeps_the_champion() -> None:
@@ -215,6 +216,17 @@ def test_a_small_holdout_new_to_both_is_compared_whole() -> None:
         against={"comparable": np.ones(20, dtype=bool)},
     )
     assert decision.kind == "improvement"
+
+
+def test_too_few_rows_of_a_class_are_not_comparable_by_a_metric_of_classes() -> None:
+    y = np.array(["no"] * 496 + ["yes"] * 4)
+    models = model(y, wrong=slice(0, 10)), model(y, wrong=slice(0, 60))
+    decision = judge(y, *models, metric="roc_auc")
+    assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
+    assert "class yes has 4 of the 500 rows" in decision.reason
+    assert "95% confidence takes at least 5" in decision.reason
+    assert judge(y, *models, metric="roc_auc", accept_not_comparable=True).kind == "accepted"
+    assert judge(y, *models, metric="accuracy").kind == "improvement"
 
 
 def test_a_class_without_rows_new_to_both_is_not_comparable() -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics as reference
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import FixedThresholdClassifier, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -16,15 +17,23 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
 
 from << cookiecutter.package_name >>.errors import ConfigurationError
-from << cookiecutter.package_name >>.gate._metrics import (
+from << cookiecutter.package_name >>.gate import (
     METRICS,
+    PositiveClassError,
+    Predictions,
     UnknownMetricError,
+    check_table,
     evaluate,
     get_metric,
+    predict,
 )
-from << cookiecutter.package_name >>.gate._predictions import Predictions, predict
 from << cookiecutter.package_name >>.training import _folds
 from << cookiecutter.package_name >>.training._folds import FoldError, cross_validate_score
+
+CLASSIFICATION, REGRESSION = (
+    {name: metric for name, metric in METRICS.items() if metric.problem_type == problem_type}
+    for problem_type in ("classification", "regression")
+)
 
 
 def make_rows(classes: int = 2, rows: int = 400, *, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
@@ -34,60 +43,166 @@ def make_rows(classes: int = 2, rows: int = 400, *, seed: int = 0) -> tuple[pd.D
     return X, np.array(["low", "mid", "top", "all"])[pd.qcut(score, classes, labels=False)]
 
 
-class Counted(LogisticRegression):
-    """Count the rows that go through the model."""
+class CountedScaler(StandardScaler):
+    """Count the rows that go through it."""
 
     seen = 0
 
-    def predict_proba(self, X):  # type: ignore[no-untyped-def]
-        Counted.seen += len(X)
-        return super().predict_proba(X)
+    def transform(self, X, copy=None):  # type: ignore[no-untyped-def]
+        CountedScaler.seen += len(X)
+        return super().transform(X, copy=copy)
+
+
+class Given(ClassifierMixin, BaseEstimator):
+    """A classifier that predicts what it is given, so that scikit-learn's scorers can score it."""
+
+    def __init__(self, predictions: Predictions | None = None) -> None:
+        self.predictions = predictions
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    @property
+    def classes_(self) -> np.ndarray:
+        return self.predictions.classes
 
     def predict(self, X):  # type: ignore[no-untyped-def]
-        Counted.seen += len(X)
-        return super().predict(X)
+        return self.predictions.labels
+
+    def predict_proba(self, X):  # type: ignore[no-untyped-def]
+        return self.predictions.probabilities
+
+
+class GivenValues(RegressorMixin, BaseEstimator):
+    """The same of values."""
+
+    def __init__(self, predictions: Predictions | None = None) -> None:
+        self.predictions = predictions
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict(self, X):  # type: ignore[no-untyped-def]
+        return self.predictions.labels
+
+
+SCORERS = {
+    "f1_score": "f1_weighted",
+    "log_loss": "neg_log_loss",
+    "rmse": "neg_root_mean_squared_error",
+    "mae": "neg_mean_absolute_error",
+}
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_classification_metrics_are_those_of_scikit_learn(classes: int) -> None:
-    X, y = make_rows(classes)
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_classification_metrics_are_scikit_learns_scorers(name: str, classes: int) -> None:
+    metric = METRICS[name]
+    scorer = SCORERS.get(name, name)
+    if classes == 3:
+        if metric.one_class or name == "average_precision":
+            pytest.skip("of two classes only")
+        scorer = "roc_auc_ovr_weighted" if name == "roc_auc" else scorer
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, classes, 300)
+    scores = np.exp(2 * np.eye(classes)[y] + 1.5 * rng.normal(size=(300, classes))).round(1)  # ties
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    predictions = Predictions(probabilities.argmax(axis=1), probabilities, np.arange(classes))
+    sign = 1 if metric.greater_is_better else -1
+    theirs = reference.get_scorer(scorer)(Given(predictions), np.zeros((300, 1)), y)
+    assert evaluate(predictions, y, metrics={name: metric})[name] == pytest.approx(sign * theirs)
+
+
+@pytest.mark.parametrize("name", REGRESSION)
+def test_regression_metrics_are_scikit_learns_scorers(name: str) -> None:
+    metric = METRICS[name]
+    rng = np.random.default_rng(0)
+    y = np.exp(rng.normal(size=300))
+    predictions = Predictions(y * np.exp(0.3 * rng.normal(size=300)))
+    sign = 1 if metric.greater_is_better else -1
+    theirs = reference.get_scorer(SCORERS.get(name, name))(GivenValues(predictions), np.zeros((300, 1)), y)
+    assert evaluate(predictions, y, metrics={name: metric})[name] == pytest.approx(sign * theirs)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.9])
+def test_the_pinball_loss_takes_any_quantile(quantile: float) -> None:
+    rng = np.random.default_rng(0)
+    y, values = rng.normal(size=(2, 100))
+    metric = get_metric(f"neg_mean_pinball_loss_{quantile}", problem_type="regression")
+    theirs = reference.mean_pinball_loss(y, values, alpha=quantile)
+    assert evaluate(Predictions(values), y, metrics={"it": metric})["it"] == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("name", ["f1", "precision", "recall", "jaccard", "average_precision", "roc_auc"])
+@pytest.mark.parametrize("positive", ["mid", "low"])
+def test_metrics_of_one_class_are_about_the_positive_class(name: str, positive: str) -> None:
+    X, y = make_rows(2)
     model = LogisticRegression().fit(X, y)
     predictions = predict(model, X, problem_type="classification")
-    labels, probabilities = model.predict(X), model.predict_proba(X)
-    second = probabilities[:, 1] if classes == 2 else probabilities
-    truth = y if classes == 2 else pd.get_dummies(y)[list(model.classes_)].to_numpy()
-    positive = {"pos_label": model.classes_[1]} if classes == 2 else {"average": "weighted"}
-    assert evaluate(predictions, y, problem_type="classification") == pytest.approx(
-        {
-            "f1_score": reference.f1_score(y, labels, average="weighted"),
-            "accuracy": reference.accuracy_score(y, labels),
-            "roc_auc": reference.roc_auc_score(y, second, multi_class="ovr", average="weighted"),
-            "average_precision": reference.average_precision_score(truth, second, **positive),
-            "log_loss": reference.log_loss(y, probabilities),
-        }
+    metric = get_metric(name, problem_type="classification", positive=positive)
+    theirs = reference.get_scorer(name)(
+        Given(
+            Predictions(
+                (predictions.labels == positive).astype(int),
+                predictions.probabilities[:, [1, 0] if positive == "low" else [0, 1]],
+                np.array([0, 1]),
+            )
+        ),
+        X,
+        (y == positive).astype(int),
     )
+    assert list(model.classes_) == ["low", "mid"]
+    assert evaluate(predictions, y, metrics={name: metric})[name] == pytest.approx(theirs)
+    assert (f"of {positive}" in metric.label) is metric.one_class
 
 
-def test_regression_metrics_are_those_of_scikit_learn() -> None:
-    X, _ = make_rows()
-    y = X["a"].to_numpy() * 3 + 1
-    predictions = predict(Ridge(alpha=50).fit(X, y), X, problem_type="regression")
-    assert evaluate(predictions, y, problem_type="regression") == pytest.approx(
-        {
-            "rmse": reference.root_mean_squared_error(y, predictions.labels),
-            "mae": reference.mean_absolute_error(y, predictions.labels),
-            "r2": reference.r2_score(y, predictions.labels),
-        }
-    )
+def test_the_positive_class_has_to_be_there_and_to_be_set_where_no_class_is_called_1() -> None:
+    table = pd.DataFrame({"churned": ["no", "yes", "no"], "plan": ["a", "b", "a"]})
+    f1 = {"f1": get_metric("f1", problem_type="classification")}
+    yea = {"f1": get_metric("f1", problem_type="classification", positive="yea")}
+    yes = {"f1": get_metric("f1", problem_type="classification", positive="yes")}
+    check_table(table, target="churned", metrics=yes)
+    with pytest.raises(PositiveClassError, match=r"Set data.positive to one of: no, yes"):
+        check_table(table, target="churned", metrics=f1)
+    with pytest.raises(PositiveClassError, match=r"data.positive is 'yea'.*no such class.*no, yes"):
+        check_table(table, target="churned", metrics=yea)
+    for values in ([0, 1, 1], [0.0, 1.0, 1.0], [False, True, True], [-1, 1, 1]):
+        check_table(pd.DataFrame({"churned": values}), target="churned", metrics=f1)
+    one = {"f1": get_metric("f1", problem_type="classification", positive="1")}
+    check_table(pd.DataFrame({"churned": [0.0, 1.0]}), target="churned", metrics=one)
 
 
-def test_predict_runs_the_pipeline_once() -> None:
-    X, y = make_rows(rows=5000)
-    model = make_pipeline(StandardScaler(), Counted()).fit(X, y)
-    Counted.seen = 0
+def test_predict_prepares_the_rows_once_and_labels_are_those_of_predict() -> None:
+    X, y = make_rows(rows=500)
+    model = make_pipeline(CountedScaler(), LogisticRegression()).fit(X, y)
+    CountedScaler.seen = 0
     predictions = predict(model, X, problem_type="classification")
-    assert Counted.seen < 1.1 * len(X)
+    assert CountedScaler.seen == len(X)
     np.testing.assert_array_equal(predictions.labels, model.predict(X))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_labels_of_tied_probabilities_are_those_of_predict_row_by_row(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.integers(0, 3, 300), "b": rng.integers(0, 2, 300)})
+    y = rng.integers(0, classes, 300)
+    for model in (
+        HistGradientBoostingClassifier(max_iter=1, learning_rate=1e-17),
+        RandomForestClassifier(n_estimators=2, random_state=0),
+        FixedThresholdClassifier(
+            DummyClassifier(strategy="prior"), threshold=0.5, pos_label=0, response_method="predict_proba"
+        ),
+    ):
+        if classes == 3 and isinstance(model, FixedThresholdClassifier):
+            continue
+        model.fit(X, y)
+        whole = predict(model, X, problem_type="classification").labels
+        np.testing.assert_array_equal(whole, model.predict(X))
+        alone = [
+            predict(model, X.iloc[[row]], problem_type="classification").labels[0]
+            for row in range(0, 300, 30)
+        ]
+        np.testing.assert_array_equal(whole[::30], alone)
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.49, 0.9])
@@ -104,9 +219,10 @@ def test_a_classifier_without_probabilities_has_its_labels_measured() -> None:
     X, y = make_rows()
     predictions = predict(LinearSVC().fit(X, y), X, problem_type="classification")
     assert predictions.probabilities is None
-    assert set(evaluate(predictions, y, problem_type="classification")) == {"f1_score", "accuracy"}
+    some = {name: METRICS[name] for name in ("f1_score", "accuracy", "roc_auc", "log_loss")}
+    assert set(evaluate(predictions, y, metrics=some)) == {"f1_score", "accuracy"}
     with pytest.raises(UnknownMetricError, match=r"'roc_auc'.*probabilities"):
-        cross_validate_score(LinearSVC(), X, y, metric="roc_auc", problem_type="classification")
+        cross_validate_score(LinearSVC(), X, y, metric=METRICS["roc_auc"])
 
 
 def test_classes_that_the_model_does_not_know_count_against_it() -> None:
@@ -114,7 +230,9 @@ def test_classes_that_the_model_does_not_know_count_against_it() -> None:
     predictions = predict(LogisticRegression().fit(X, y), X, problem_type="classification")
     strange = y.copy()
     strange[:40] = "unheard"
-    metrics = evaluate(predictions, strange, problem_type="classification")
+    metrics = evaluate(
+        predictions, strange, metrics={name: METRICS[name] for name in ("accuracy", "log_loss")}
+    )
     right = predictions.labels == strange
     assert metrics["accuracy"] == pytest.approx(right.mean())
     assert metrics["log_loss"] > 3
@@ -124,10 +242,15 @@ def test_classes_that_the_model_does_not_know_count_against_it() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_predictions_that_are_no_numbers_give_nan(bad: float) -> None:
     values = Predictions(np.array([1.0, bad, 2.0]))
-    assert all(map(math.isnan, evaluate(values, [1, 2, 3], problem_type="regression").values()))
+    assert all(map(math.isnan, evaluate(values, [1, 2, 3], metrics=REGRESSION).values()))
     classes = np.array(["a", "b"])
     probabilities = Predictions(classes, np.array([[0.5, 0.5], [bad, 0.5]]), classes)
-    assert all(map(math.isnan, evaluate(probabilities, ["a", "b"], problem_type="classification").values()))
+    assert all(
+        map(
+            math.isnan,
+            evaluate(probabilities, ["a", "b"], metrics={"accuracy": METRICS["accuracy"]}).values(),
+        )
+    )
 
 
 def test_ranking_metrics_of_one_class_are_undefined() -> None:
@@ -135,8 +258,10 @@ def test_ranking_metrics_of_one_class_are_undefined() -> None:
     metrics = evaluate(
         Predictions(classes[[0, 1]], np.array([[0.9, 0.1], [0.2, 0.8]]), classes),
         ["a", "a"],
-        problem_type="classification",
+        metrics={name: METRICS[name] for name in ("roc_auc", "roc_auc_ovr", "average_precision", "accuracy")},
     )
+    assert math.isnan(metrics["roc_auc_ovr"])
+    assert math.isnan(metrics["average_precision"])
     assert math.isnan(metrics["roc_auc"])
     assert metrics["accuracy"] == 0.5
 
@@ -154,24 +279,22 @@ def test_improvement_is_points_for_scores_and_a_share_for_errors() -> None:
 
 
 def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> None:
-    with pytest.raises(UnknownMetricError, match=r"Did you mean 'f1_score'.*roc_auc"):
+    with pytest.raises(UnknownMetricError, match=r"Did you mean 'f1_score'\?.*roc_auc"):
         get_metric("f1-score", problem_type="classification")
     with pytest.raises(UnknownMetricError, match=r"'rmse' measures a regression.*accuracy"):
         get_metric("rmse", problem_type="classification")
     assert issubclass(UnknownMetricError, ConfigurationError)
+    with pytest.raises(UnknownMetricError, match=r"Did you mean 'recall'"):
+        get_metric("recal", problem_type="classification")
+    with pytest.raises(UnknownMetricError, match="There is no metric"):
+        get_metric("neg_mean_pinball_loss_1.5", problem_type="regression")
 
 
 def test_cross_validation_is_seeded_and_agrees_with_scikit_learn() -> None:
     X, y = make_rows()
-    score = cross_validate_score(
-        LogisticRegression(), X, y, metric="accuracy", problem_type="classification", seed=3
-    )
-    again = cross_validate_score(
-        LogisticRegression(), X, y, metric="accuracy", problem_type="classification", seed=3
-    )
-    other = cross_validate_score(
-        LogisticRegression(), X, y, metric="accuracy", problem_type="classification", seed=4
-    )
+    score = cross_validate_score(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=3)
+    again = cross_validate_score(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=3)
+    other = cross_validate_score(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=4)
     folds = _folds.make_folds(y, problem_type="classification", folds=5, seed=3)
     assert score == again != other
     assert score == pytest.approx(
@@ -200,11 +323,9 @@ def test_folds_adapt_to_few_rows_of_a_class() -> None:
     assert len(_folds.make_folds(y, problem_type="classification", folds=5, seed=0)) == 3
     y[1:3] = "low"
     with pytest.raises(FoldError, match=r"at least 2 rows of the rarest class.*has 1"):
-        cross_validate_score(LogisticRegression(), X, y, metric="f1_score", problem_type="classification")
+        cross_validate_score(LogisticRegression(), X, y, metric=METRICS["f1_score"])
     with pytest.raises(FoldError, match="at least 2 groups"):
-        cross_validate_score(
-            Ridge(), X, X["a"], metric="rmse", problem_type="regression", groups=np.zeros(60), seed=0
-        )
+        cross_validate_score(Ridge(), X, X["a"], metric=METRICS["rmse"], groups=np.zeros(60), seed=0)
 
 
 class ThreadsSeen(ClassifierMixin, BaseEstimator):
@@ -225,15 +346,15 @@ def test_a_thread_budget_holds_in_every_fit() -> None:
     X, y = make_rows(rows=50)
     before = [pool["num_threads"] for pool in threadpool_info()]
     ThreadsSeen.seen = []
-    cross_validate_score(ThreadsSeen(), X, y, metric="accuracy", problem_type="classification", threads=1)
+    cross_validate_score(ThreadsSeen(), X, y, metric=METRICS["accuracy"], threads=1)
     assert set(ThreadsSeen.seen) == {1}
     assert [pool["num_threads"] for pool in threadpool_info()] == before
 
 
 def test_best_takes_the_direction_of_the_metric() -> None:
-    assert _folds.best({"a": 0.8, "b": 0.9, "c": math.nan}, metric="f1_score") == "b"
-    assert _folds.best({"c": math.nan, "a": 0.8, "b": 0.9}, metric="rmse") == "a"
-    assert _folds.best({"a": 0.9, "b": 0.9}, metric="f1_score") == "a"
+    assert _folds.best({"a": 0.8, "b": 0.9, "c": math.nan}, metric=METRICS["f1_score"]) == "b"
+    assert _folds.best({"c": math.nan, "a": 0.8, "b": 0.9}, metric=METRICS["rmse"]) == "a"
+    assert _folds.best({"a": 0.9, "b": 0.9}, metric=METRICS["f1_score"]) == "a"
 
 
 def test_no_defined_fold_is_an_error() -> None:
@@ -244,7 +365,6 @@ def test_no_defined_fold_is_an_error() -> None:
             DummyClassifier(),
             X,
             ordered,
-            metric="roc_auc",
-            problem_type="classification",
+            metric=METRICS["roc_auc"],
             times=np.arange(40),
         )

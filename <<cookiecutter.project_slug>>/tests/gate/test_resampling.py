@@ -1,19 +1,13 @@
-"""Each fast method against the slow one it stands for: resampling rows and scoring them anew."""
+"""The one test of the gate: exact where it must be, and the interval as resampling rows has it."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 
-from << cookiecutter.package_name >>.gate._metrics import METRICS, evaluate
-from << cookiecutter.package_name >>.gate._predictions import Predictions, encode_labels
-from << cookiecutter.package_name >>.gate._resampling import (
-    _average_precision_influence,
-    _roc_auc_influence,
-    _weighted_influence,
-    compare,
-)
+from << cookiecutter.package_name >>.gate import METRICS, Predictions, compare, evaluate
 
-ROWS = 800
+ROWS = 200
 
 
 def make_classifier(y: np.ndarray, classes: int, noise: float, rng: np.random.Generator) -> Predictions:
@@ -33,107 +27,126 @@ def make_case(name: str, classes: int, rows: int = ROWS) -> tuple[np.ndarray, Pr
     return y, make_classifier(y, classes, 1.5, rng), make_classifier(y, classes, 1.3, rng)
 
 
-CASES = [
-    *[(name, 2) for name in METRICS],
-    *[(name, 3) for name, metric in METRICS.items() if metric.problem_type == "classification"],
-    ("f1_score", 20),
-]
-
-
-@pytest.mark.parametrize(("name", "classes"), CASES)
-def test_comparison_agrees_with_resampling_rows(name: str, classes: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        *[(name, 2) for name in ("f1", "roc_auc", "log_loss", "rmse", "r2", "d2_absolute_error_score")],
+        *[(name, 3) for name in ("balanced_accuracy", "roc_auc_ovr", "average_precision")],
+        ("f1_score", 20),
+    ],
+)
+def test_the_interval_agrees_with_resampling_rows(name: str, classes: int) -> None:
     metric = METRICS[name]
     y, champion, challenger = make_case(name, classes)
     rng = np.random.default_rng(0)
 
     def improvement(rows: np.ndarray) -> float:
-        scores = []
-        for one in (challenger, champion):
-            part = Predictions(
-                one.labels[rows], None if one.probabilities is None else one.probabilities[rows], one.classes
-            )
-            problem = metric.problem_type
-            scores.append(evaluate(part, y[rows], problem_type=problem, metrics={name: metric})[name])
+        scores = [
+            evaluate(model.take(rows), y[rows], metrics={name: metric})[name]
+            for model in (challenger, champion)
+        ]
         return metric.improvement(*scores)
 
-    slow = np.array([improvement(rng.integers(0, ROWS, ROWS)) for _ in range(250)])
-    fast = compare(metric, y, champion=champion, challenger=challenger, confidence=0.9, seed=0)
+    slow = np.array([improvement(rng.integers(0, ROWS, ROWS)) for _ in range(100)])
+    fast = compare(metric, y, champion=champion, challenger=challenger, confidence=0.9, seed=0, resamples=400)
     assert fast.improvement == pytest.approx(improvement(np.arange(ROWS)), abs=1e-9)
-    assert fast.standard_error == pytest.approx(slow.std(), rel=0.15)
+    assert fast.standard_error == pytest.approx(slow.std(), rel=0.3)
     lower, upper = np.quantile(slow, [0.1, 0.9])
-    assert fast.lower == pytest.approx(lower, abs=0.3 * slow.std())
-    assert fast.upper == pytest.approx(upper, abs=0.3 * slow.std())
-    assert fast.probability == pytest.approx(np.mean(slow > 0), abs=0.06)
+    assert fast.lower == pytest.approx(lower, abs=0.5 * slow.std())
+    assert fast.upper == pytest.approx(upper, abs=0.5 * slow.std())
 
 
-@pytest.mark.parametrize(("name", "classes"), [("rmse", 2), ("r2", 2), ("log_loss", 2), ("f1_score", 20)])
-def test_groups_of_rows_stand_for_the_rows(name: str, classes: int) -> None:
-    y, champion, challenger = make_case(name, classes, rows=20_000)
-    settings = {"champion": champion, "challenger": challenger, "confidence": 0.9, "seed": 0}
-    few = compare(METRICS[name], y, groups=2_000, resamples=2_000, **settings)
-    all_rows = compare(METRICS[name], y, groups=20_000, resamples=500, **settings)
-    assert few.method == "bootstrap of row groups"
-    assert all_rows.method == "bootstrap of rows"
-    assert few.improvement == pytest.approx(all_rows.improvement)
-    assert few.standard_error == pytest.approx(all_rows.standard_error, rel=0.12)
-    assert few.lower == pytest.approx(all_rows.lower, abs=0.3 * all_rows.standard_error)
-
-
-@pytest.mark.parametrize("name", METRICS)
-def test_comparison_is_deterministic_by_seed(name: str) -> None:
-    y, champion, challenger = make_case(name, 2)
-    settings = {"champion": champion, "challenger": challenger, "confidence": 0.95}
-    first = compare(METRICS[name], y, seed=1, **settings)
-    assert compare(METRICS[name], y, seed=1, **settings) == first
-    other = compare(METRICS[name], y, seed=2, **settings)
-    analytic = name in {"roc_auc", "average_precision"}
-    assert (other == first) is analytic
-    assert other.improvement == first.improvement
+@pytest.mark.parametrize("name", ["rmse", "r2", "log_loss", "f1_score", "roc_auc"])
+def test_groups_of_rows_stand_for_the_rows(name: str) -> None:
+    y, champion, challenger = make_case(name, 2, rows=4_000)
+    settings = {
+        "champion": champion,
+        "challenger": challenger,
+        "confidence": 0.9,
+        "seed": 0,
+        "resamples": 200,
+    }
+    few = compare(METRICS[name], y, groups=500, **settings)
+    more = compare(METRICS[name], y, groups=1_000, **settings)
+    assert few.method.endswith("row groups")
+    assert few.improvement == pytest.approx(more.improvement)
+    assert few.standard_error == pytest.approx(more.standard_error, rel=0.2)
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_the_same_predictions_tie(name: str) -> None:
-    y, champion, _ = make_case(name, 2)
-    found = compare(METRICS[name], y, champion=champion, challenger=champion, confidence=0.95, seed=0)
-    assert (found.improvement, found.lower, found.upper, found.probability) == (0, 0, 0, 0)
+def test_a_comparison_is_the_same_for_the_same_seed_and_symmetric(name: str) -> None:
+    y, champion, challenger = make_case(name, 2, rows=100)
+    settings = {"confidence": 0.95, "resamples": 199}
+    first = compare(METRICS[name], y, champion=champion, challenger=challenger, seed=1, **settings)
+    assert compare(METRICS[name], y, champion=champion, challenger=challenger, seed=1, **settings) == first
+    assert compare(METRICS[name], y, champion=champion, challenger=champion, seed=1, **settings).p_value == 1
+    back = compare(METRICS[name], y, champion=challenger, challenger=champion, seed=1, **settings)
+    assert first.p_value + back.p_value > 0.85  # more than 1 where exchanges tie
 
 
-def test_delong_against_its_definition() -> None:
-    """Placements counted pair by pair, as DeLong, DeLong and Clarke-Pearson define them."""
-    rng = np.random.default_rng(5)
-    y = (rng.random(60) < 0.4).astype(int)
-    scores = [(y + rng.normal(size=60)).round(1), (y + rng.normal(size=60)).round(1)]
-    placements = []
-    for score in scores:
-        pairs = score[y == 1][:, None] - score[y == 0][None, :]
-        wins = (pairs > 0) + 0.5 * (pairs == 0)
-        placements.append((wins.mean(axis=1), wins.mean(axis=0)))
-    (v10, v01), (w10, w01) = placements
-    variance = np.var(w10 - v10, ddof=1) / len(v10) + np.var(w01 - v01, ddof=1) / len(v01)
-    models = [Predictions(y, np.column_stack([1 - score, score]), np.array([0, 1])) for score in scores]
-    found = compare(METRICS["roc_auc"], y, champion=models[0], challenger=models[1], confidence=0.95, seed=0)
-    assert found.improvement == pytest.approx(w10.mean() - v10.mean())
-    assert found.standard_error == pytest.approx(np.sqrt(variance))
+def draw_values(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, list[Predictions]]:
+    y = rng.normal(size=rows)
+    errors = (rng.lognormal(sigma=1.5, size=rows) * rng.choice([-1, 1], size=rows) for _ in range(2))
+    return y, [Predictions(y + error) for error in errors]
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
-def test_influence_is_the_derivative_by_the_weight_of_a_row(name: str, classes: int) -> None:
-    y, champion, _ = make_case(name, classes, rows=400)
-    probabilities = champion.probabilities
-    assert probabilities is not None
-    positives = [1] if classes == 2 else list(range(classes))
-    reference = {"roc_auc": roc_auc_score, "average_precision": average_precision_score}[name]
-    one = {"roc_auc": _roc_auc_influence, "average_precision": _average_precision_influence}[name]
+def draw_rare(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, list[Predictions]]:
+    y = np.zeros(rows, dtype=int)
+    y[: max(2, rows // 50)] = 1
+    scores = (1.5 * y + rng.normal(size=rows) for _ in range(2))
+    models = [
+        np.column_stack([1 - chance, chance]) for chance in (1 / (1 + np.exp(-score)) for score in scores)
+    ]
+    return y, [Predictions((one[:, 1] > 0.8).astype(int), one, np.array([0, 1])) for one in models]
 
-    def weighted(weights: np.ndarray) -> float:
-        scores = [reference(y == k, probabilities[:, k], sample_weight=weights) for k in positives]
-        return float(np.average(scores, weights=[weights[y == k].sum() for k in positives]))
 
-    score, influence = _weighted_influence(encode_labels(y, champion), one)
-    assert score == pytest.approx(weighted(np.ones(400)))
-    for row in range(0, 400, 19):
-        step = 1e-4 * (np.arange(400) == row)
-        slope = (weighted(1 + step) - weighted(1 - step)) / 2e-4
-        # DeLong divides by one less than the rows of a class.
-        assert influence[row] == pytest.approx(slope, rel=0.02, abs=1e-6)
+@pytest.mark.parametrize(
+    ("name", "draw", "rows"),
+    [
+        ("rmse", draw_values, 30),
+        ("neg_median_absolute_error", draw_values, 30),
+        ("roc_auc", draw_rare, 500),
+        ("average_precision", draw_rare, 500),
+        ("f1", draw_rare, 500),
+    ],
+)
+def test_equally_good_models_seldom_seem_different(
+    name: str, draw: Callable[[np.random.Generator, int], tuple[np.ndarray, list[Predictions]]], rows: int
+) -> None:
+    rng = np.random.default_rng(7)
+    certain = 0
+    for seed in range(100):
+        y, (champion, challenger) = draw(rng, rows)
+        found = compare(
+            METRICS[name],
+            y,
+            champion=champion,
+            challenger=challenger,
+            confidence=0.95,
+            seed=seed,
+            resamples=99,
+        )
+        certain += found.p_value <= 0.05 and found.lower > 0
+    assert certain <= 12  # 5 % of 100 are 5; more than 12 come twice in 1,000 times
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision", "recall"])
+def test_one_row_of_a_class_proves_nothing(name: str) -> None:
+    rng = np.random.default_rng(0)
+    y = np.zeros(500, dtype=int)
+    y[0] = 1
+    for seed in range(20):
+        models = [np.column_stack([1 - chance, chance]) for chance in rng.random((2, 500))]
+        champion, challenger = (
+            Predictions((one[:, 1] > 0.5).astype(int), one, np.array([0, 1])) for one in models
+        )
+        found = compare(
+            METRICS[name],
+            y,
+            champion=champion,
+            challenger=challenger,
+            confidence=0.95,
+            seed=seed,
+            resamples=99,
+        )
+        assert found.p_value > 0.05

@@ -93,6 +93,10 @@ def classified(
         held,
         truth,
         challenger,
+        metrics={
+            name: METRICS[name]
+            for name in ("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss")
+        },
         champion=version("20261113-060000-bbbbbb", {"f1_score": 0.5}) if champion else None,
         champion_predictions=other,
         profile=_drift.learn_profile(X[:400], left_out={"customer": "one value a row"}),
@@ -117,6 +121,7 @@ def regressed() -> Facts:
         X,
         y,
         challenger,
+        metrics={name: METRICS[name] for name in ("rmse", "mae", "r2")},
         champion=version("20261113-060000-bbbbbb", {"rmse": 11.0}, "rmse"),
         champion_predictions=champion,
     )
@@ -287,7 +292,6 @@ def test_importance_names_the_column_that_tells_and_agrees_with_scikit_learn() -
         facts.X,
         np.asarray(facts.y),
         metric=METRICS["f1_score"],
-        problem_type="classification",
         columns=list(facts.X.columns),
     )
     expected = reference(

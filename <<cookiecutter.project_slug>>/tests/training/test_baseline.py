@@ -15,7 +15,7 @@ def test_of_classes_the_most_frequent_is_answered_with_its_share() -> None:
     assert found.name == "always answering 'no'"
     assert found.predictions.labels.tolist() == ["no", "no"]
     assert found.predictions.probabilities.tolist() == [[0.75, 0.25]] * 2
-    assert evaluate(found.predictions, holdout, problem_type="classification")["roc_auc"] == 0.5
+    assert evaluate(found.predictions, holdout, metrics={"roc_auc": METRICS["roc_auc"]})["roc_auc"] == 0.5
 
 
 @pytest.mark.parametrize(

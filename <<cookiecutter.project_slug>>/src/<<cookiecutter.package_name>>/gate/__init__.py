@@ -7,10 +7,22 @@ Never: reads a table or a model; changes what is in production.
 
 from ._comparability import Champion
 from ._decision import Criterion, Decision
-from ._metrics import METRICS, Metric, UnknownMetricError, evaluate, get_metric
+from ._metrics import (
+    METRICS,
+    Metric,
+    UnknownMetricError,
+    check_table,
+    evaluate,
+    gate_metrics,
+    get_metric,
+    known_metric,
+    recorded_metrics,
+)
+from ._own import OwnMetricError
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
 from ._promotion import Rival, confirm
 from ._resampling import Comparison, compare
+from ._samples import PositiveClassError
 from ._verdict import decide
 
 __all__ = [
@@ -22,14 +34,20 @@ __all__ = [
     "Decision",
     "EncodedLabels",
     "Metric",
+    "OwnMetricError",
+    "PositiveClassError",
     "Predictions",
     "Rival",
     "UnknownMetricError",
+    "check_table",
     "compare",
     "confirm",
     "decide",
     "encode_labels",
     "evaluate",
+    "gate_metrics",
     "get_metric",
+    "known_metric",
     "predict",
+    "recorded_metrics",
 ]

@@ -1,11 +1,14 @@
 """Whether a champion can be compared with a challenger, known before anything is computed from its predictions."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from ._metrics import Metric
 from ._predictions import Array, Predictions
+from ._samples import find_positive
 
 MINIMUM_COMPARABLE_ROWS = 30
 
@@ -48,6 +51,27 @@ def find_obstacle(champion: Champion, challenger: Predictions, y: Array) -> str 
     if found is None and challenger.classes is not None:
         found = _missing_class(y, mask)
     return f"{found} ({champion.why_few_rows})" if found and champion.why_few_rows else found
+
+
+def too_few_of_a_class(y: Array, metric: Metric, confidence: float) -> str | None:
+    """Say which class has too few rows for any difference to be certain.
+
+    With m rows of a class, chance alone puts all of them on one model's side once in 2^m times.
+    """
+    if not metric.measure.by_class:
+        return None
+    needed = math.ceil(-math.log2(1 - confidence))
+    counts = pd.Series(y).value_counts()
+    if metric.positive is not None and metric.one_class and len(counts) > 1:
+        position = find_positive(metric.positive, counts.index)
+        counts = pd.Series({counts.index[position]: counts.iloc[position]})
+    rarest, count = counts.index[-1], int(counts.iloc[-1])
+    if count >= needed:
+        return None
+    return (
+        f"class {rarest} has {count} of the {len(y):,} rows new to both models, too few for {metric.label}: "
+        f"{confidence:.0%} confidence takes at least {needed}"
+    )
 
 
 def _other_classes(champion: Predictions, challenger: Predictions) -> str | None:

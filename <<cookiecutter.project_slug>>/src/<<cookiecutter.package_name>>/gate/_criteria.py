@@ -15,7 +15,7 @@ from ._metrics import Metric, evaluate
 from ._predictions import Array, Predictions
 from ._resampling import TINY, Comparison, compare
 
-_SLICE_RESAMPLES, _SLICE_GROUPS = 400, 1000
+_SLICE_RESAMPLES, _SLICE_GROUPS = 400, 500
 
 
 class SliceColumnError(ConfigurationError):
@@ -46,15 +46,18 @@ class Pair:
         y: Shape (m,), the truth.
         champion: Predictions of the m rows.
         challenger: Predictions of the m rows.
+        rows: The m rows with the columns that a metric reads; None if none does.
     """
 
     y: Array
     champion: Predictions
     challenger: Predictions
+    rows: pd.DataFrame | None = None
 
     def take(self, rows: Array) -> "Pair":
         """Return the pair on some of the rows, given as a mask or as positions."""
-        return Pair(self.y[rows], self.champion.take(rows), self.challenger.take(rows))
+        columns = None if self.rows is None else self.rows.iloc[rows]
+        return Pair(self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns)
 
 
 def check_finite(criteria: Criteria, score: float, rows: str) -> bool:
@@ -88,16 +91,18 @@ def check_improvement(criteria: Criteria, found: Comparison) -> bool:
 
 
 def check_confidence(criteria: Criteria, found: Comparison) -> bool:
-    """Require that the improvement is no chance."""
+    """Require that equally good models would seldom show such an improvement by chance."""
     metric, confidence = criteria.metric, criteria.gate.confidence
+    allowed = 1 - confidence
     return criteria.require(
         "confidence",
-        found.lower > TINY,
-        found.lower,
-        0.0,
-        f"with {confidence:.0%} confidence the true improvement is above "
-        f"{metric.format_difference(found.lower)} (and below {metric.format_difference(found.upper)}); "
-        f"probability of being better {found.probability:.3f} ({found.method})",
+        found.p_value <= allowed + TINY and found.lower > TINY,
+        found.p_value,
+        allowed,
+        f"equally good models would show this in {found.p_value:.2%} of cases by chance, at most {allowed:.2%} "
+        f"is allowed; with {confidence:.0%} confidence the true improvement is above "
+        f"{metric.format_difference(found.lower)} and below {metric.format_difference(found.upper)} "
+        f"({found.method})",
     )
 
 
@@ -181,8 +186,11 @@ def _check_slice(
 def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | None:
     """Compare the models on one slice; None where the metric is not defined on it."""
     metric = criteria.metric
-    score = evaluate(part.challenger, part.y, problem_type=metric.problem_type, metrics={metric.name: metric})
-    if not math.isfinite(score[metric.name]):
+    metrics = {metric.name: metric}
+    scores = [
+        evaluate(one, part.y, metrics=metrics, rows=part.rows) for one in (part.challenger, part.champion)
+    ]
+    if not all(math.isfinite(score[metric.name]) for score in scores):
         return None
     return compare(
         metric,
@@ -191,6 +199,7 @@ def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | No
         challenger=part.challenger,
         confidence=criteria.gate.confidence,
         seed=seed,
+        rows=part.rows,
         resamples=_SLICE_RESAMPLES,
         groups=_SLICE_GROUPS,
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..files import plain
-from ._metrics import METRICS
+from ._metrics import known_metric
 
 Verdict = Literal["promoted", "kept", "staging", "rejected"]
 Kind = Literal[
@@ -75,6 +75,8 @@ class Decision:
         holdout_rows: The rows of the holdout.
         compared_rows: Those that neither model was trained on, on which they were compared.
         seed: Of the resampling.
+        p_value: How often equally good models would show such an improvement, or a larger one, by chance.
+        positive: The positive class of the settings.
     """
 
     verdict: Verdict
@@ -95,6 +97,8 @@ class Decision:
     holdout_rows: int = 0
     compared_rows: int = 0
     seed: int = 0
+    p_value: float | None = None
+    positive: str | int | float | bool | None = None
 
     @property
     def promoted(self) -> bool:
@@ -108,11 +112,12 @@ class Decision:
             lines.append(
                 f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}"
             )
+        metric = known_metric(self.metric, positive=self.positive)
         if self.baseline is not None:
-            score = METRICS[self.metric].format(self.baseline[self.metric])
-            lines.append(f"  Without a model, {self.baseline_name}: {METRICS[self.metric].label} {score}")
+            score = metric.format(self.baseline[self.metric])
+            lines.append(f"  Without a model, {self.baseline_name}: {metric.label} {score}")
         if self.stored_champion is not None:
-            stored = f"{METRICS[self.metric].label} {self.stored_champion:.4g}"
+            stored = f"{metric.label} {self.stored_champion:.4g}"
             lines.append(f"  The champion's recorded score, from other rows and not compared: {stored}")
         return "\n".join(lines)
 

@@ -1,16 +1,24 @@
-"""From a fitted pipeline and rows to figures: predictions once, then every metric from them."""
+"""The metrics by name, and figures from predictions."""
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
+from .. import metrics as own_metrics
 from ..errors import ConfigurationError
-from ..settings import ProblemType
-from ._predictions import Array, EncodedLabels, Predictions, encode_labels
+from ..settings import ProblemType, Settings
+from . import _builtin
+from ._measures import Measure, Whole
+from ._own import Own, missing_column
+from ._predictions import Predictions
+from ._samples import find_positive, make_samples
+
+_PINBALL = re.compile(r"neg_mean_pinball_loss_(0?\.\d+)")
 
 
 class UnknownMetricError(ConfigurationError):
@@ -22,14 +30,16 @@ class Metric:
     """How good predictions are, as one number.
 
     Attributes:
-        name: The key in settings and records.
+        name: The key in records.
         label: For people.
         greater_is_better: False for errors and losses.
         relative: True where an improvement is a share of the champion's value (errors and losses), False
             where it is a difference (scores, in points).
         problem_type: What it measures.
         needs_probabilities: Whether predicted classes are not enough.
-        function: (y, predictions) for a regression, (coded) for a classification; returns the value.
+        measure: How it is computed and resampled.
+        positive: The positive class, for metrics about one class; None for the one that the classes name.
+        columns: Columns of the rows that it reads.
     """
 
     name: str
@@ -38,7 +48,9 @@ class Metric:
     relative: bool
     problem_type: ProblemType
     needs_probabilities: bool
-    function: Callable[..., float]
+    measure: Measure
+    positive: Any = None
+    columns: tuple[str, ...] = ()
 
     def improvement(self, challenger: float, champion: float) -> float:
         """Return how much better the challenger is: in points, or as a share of the champion's error.
@@ -62,6 +74,11 @@ class Metric:
         """The word for being worse than a floor."""
         return "below" if self.greater_is_better else "above"
 
+    @property
+    def one_class(self) -> bool:
+        """Whether it is about the positive class alone."""
+        return bool(getattr(self.measure, "one_class", False))
+
     def format(self, value: float) -> str:
         """Return the value for people: four decimals for a score, four digits for an error."""
         return f"{value:.4f}" if not self.relative or self.name == "log_loss" else f"{value:.4g}"
@@ -71,137 +88,159 @@ class Metric:
         return f"{value * 100:.2f} %" if self.relative else f"{value:.4f}"
 
 
-def _f1(coded: EncodedLabels) -> float:
-    """Return the mean of the classes' F1, weighted by their rows; from counts, for importance asks often."""
-    count = len(coded.classes)
-    rows = np.bincount(coded.y, minlength=count)
-    predicted = np.bincount(coded.labels, minlength=count)[:count]
-    right = np.bincount(coded.y[coded.y == coded.labels], minlength=count)
-    return float(np.average(2 * right / np.maximum(rows + predicted, 1), weights=rows))
+def _built_in() -> dict[str, Metric]:
+    groups: list[tuple[Mapping[str, tuple[str, Measure]], bool, ProblemType, bool]] = [
+        (_builtin.CLASSES, True, "classification", False),
+        (_builtin.PROBABILITIES, True, "classification", True),
+        (_builtin.PROBABILITY_LOSSES, False, "classification", True),
+        (_builtin.VALUES, True, "regression", False),
+        (_builtin.VALUE_LOSSES, False, "regression", False),
+    ]
+    metrics = {
+        name: Metric(name, label, greater, not greater, problem_type, probabilities, measure)
+        for group, greater, problem_type, probabilities in groups
+        for name, (label, measure) in group.items()
+    }
+    return metrics | {name: replace(metrics[same], name=name) for name, same in _builtin.ALIASES.items()}
 
 
-def _accuracy(coded: EncodedLabels) -> float:
-    return float(np.mean(coded.y == coded.labels))
+METRICS = _built_in()
+_GONE = Whole(lambda sample, positive: math.nan)
+RECORDED = ("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss", "rmse", "mae", "r2")
 
 
-def _one_against_rest(coded: EncodedLabels, score: Callable[[Array, Array], float]) -> float:
-    """Score the second of two classes, or average over every class against the rest, weighted by its rows."""
-    assert coded.probabilities is not None
-    counts = np.bincount(coded.y, minlength=len(coded.classes))
-    if np.count_nonzero(counts) < 2:
-        return math.nan
-    if len(coded.classes) == 2:
-        return float(score(coded.y == 1, coded.probabilities[:, 1]))
-    present = np.flatnonzero(counts)
-    scores = [score(coded.y == position, coded.probabilities[:, position]) for position in present]
-    return float(np.average(scores, weights=counts[present]))
+def get_metric(name: str, *, problem_type: ProblemType, positive: Any = None) -> Metric:
+    """Return the metric of this name: one of metrics.py, or one built in.
 
-
-def _roc_auc(coded: EncodedLabels) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return _one_against_rest(coded, roc_auc_score)
-
-
-def _average_precision(coded: EncodedLabels) -> float:
-    from sklearn.metrics import average_precision_score
-
-    return _one_against_rest(coded, average_precision_score)
-
-
-def _log_loss(coded: EncodedLabels) -> float:
-    return float(np.mean(log_losses(coded)))
-
-
-def log_losses(coded: EncodedLabels) -> Array:
-    """Return minus the logarithm of the probability of each row's own class, shape (n,), never infinite."""
-    assert coded.probabilities is not None
-    own = coded.probabilities[np.arange(len(coded.y)), coded.y]
-    smallest = np.finfo(np.float64).eps
-    return np.asarray(-np.log(np.clip(own, smallest, 1 - smallest)))
-
-
-def _rmse(y: Array, values: Array) -> float:
-    return float(np.sqrt(np.mean((y - values) ** 2)))
-
-
-def _mae(y: Array, values: Array) -> float:
-    return float(np.mean(np.abs(y - values)))
-
-
-def _r2(y: Array, values: Array) -> float:
-    from sklearn.metrics import r2_score
-
-    return float(r2_score(y, values)) if len(y) > 1 else math.nan
-
-
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("f1_score", "weighted F1", True, False, "classification", False, _f1),
-        Metric("accuracy", "accuracy", True, False, "classification", False, _accuracy),
-        Metric("roc_auc", "ROC AUC", True, False, "classification", True, _roc_auc),
-        Metric(
-            "average_precision", "average precision", True, False, "classification", True, _average_precision
-        ),
-        Metric("log_loss", "log loss", False, True, "classification", True, _log_loss),
-        Metric("rmse", "RMSE", False, True, "regression", False, _rmse),
-        Metric("mae", "MAE", False, True, "regression", False, _mae),
-        Metric("r2", "R²", True, False, "regression", False, _r2),
-    )
-}
-
-
-def get_metric(name: str, *, problem_type: ProblemType) -> Metric:
-    """Return the metric of this name.
+    Args:
+        name: As the settings have it; also the name in records.
+        problem_type: What it must measure.
+        positive: The positive class (data.positive).
 
     Raises:
         UnknownMetricError: there is none, or it measures the other problem type.
     """
-    possible = [metric.name for metric in METRICS.values() if metric.problem_type == problem_type]
-    if name in possible:
-        return METRICS[name]
-    if name in METRICS:
-        what = f"Metric {name!r} measures a {METRICS[name].problem_type}, and problem_type is {problem_type}."
-    else:
-        near = difflib.get_close_matches(name, possible, n=1)
-        what = f"There is no metric {name!r}." + (f" Did you mean {near[0]!r}?" if near else "")
-    raise UnknownMetricError(f"{what} Possible for a {problem_type} (gate.metric): {', '.join(possible)}.")
+    metric = _own(name, problem_type) or METRICS.get(name) or _pinball(name)
+    if metric is None:
+        possible = _names(problem_type)
+        near = difflib.get_close_matches(name, possible, n=3)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UnknownMetricError(
+            f"There is no metric {name!r} (gate.metric, gate.guard_metrics).{hint} Possible for a {problem_type}: "
+            f"{', '.join(possible)}; or one of your own in metrics.py."
+        )
+    if metric.problem_type != problem_type:
+        raise UnknownMetricError(
+            f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type}. Possible for a "
+            f"{problem_type} (gate.metric, gate.guard_metrics): {', '.join(_names(problem_type))}."
+        )
+    return _about(metric, positive)
+
+
+def known_metric(name: str, *, positive: Any = None) -> Metric:
+    """Return the metric of a recorded name, for showing; one that is no longer there has its name as its label."""
+    metric = _own(name, "classification") or METRICS.get(name) or _pinball(name)
+    gone = Metric(name, name, True, False, "classification", False, _GONE)
+    return _about(metric or gone, positive)
+
+
+def _about(metric: Metric, positive: Any) -> Metric:
+    label = metric.label if positive is None or not metric.one_class else f"{metric.label} of {positive}"
+    return replace(metric, positive=positive, label=label)
+
+
+def _names(problem_type: ProblemType) -> list[str]:
+    built_in = [name for name, metric in METRICS.items() if metric.problem_type == problem_type]
+    pinball = ["neg_mean_pinball_loss_0.9"] if problem_type == "regression" else []
+    return [*own_metrics.METRICS, *built_in, *pinball]
+
+
+def _own(name: str, problem_type: ProblemType) -> Metric | None:
+    own = own_metrics.METRICS.get(name)
+    if own is None:
+        return None
+    return Metric(
+        name,
+        own.label or name.replace("_", " "),
+        own.greater_is_better,
+        own.relative,
+        problem_type,
+        own.needs_probabilities,
+        Own(name, own),
+        columns=own.columns,
+    )
+
+
+def _pinball(name: str) -> Metric | None:
+    found = _PINBALL.fullmatch(name)
+    if found is None:
+        return None
+    quantile = float(found[1])
+    label = f"pinball loss at {quantile:g}"
+    return Metric(name, label, False, True, "regression", False, _builtin.pinball(quantile))
+
+
+def gate_metrics(settings: Settings) -> dict[str, Metric]:
+    """Return the metric that the gate compares, first, and those it guards, by name.
+
+    Raises:
+        UnknownMetricError: there is no such metric, or it measures the other problem type.
+    """
+    names = (settings.metric, *settings.gate.guard_metrics)
+    return {
+        name: get_metric(name, problem_type=settings.problem_type, positive=settings.data.positive)
+        for name in names
+    }
+
+
+def recorded_metrics(settings: Settings) -> dict[str, Metric]:
+    """Return the metrics that are recorded with a version: those of the gate, and the usual ones."""
+    names = (name for name in RECORDED if METRICS[name].problem_type == settings.problem_type)
+    return {name: _about(METRICS[name], settings.data.positive) for name in names} | gate_metrics(settings)
+
+
+def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metric]) -> None:
+    """Check, before anything is trained, that the table has what each metric needs.
+
+    Args:
+        table: The rows with the target.
+        target: Its column.
+        metrics: Those to be computed.
+
+    Raises:
+        PositiveClassError: the positive class is not in the data, or has to be set.
+        OwnMetricError: a column that a metric of metrics.py reads is not there.
+    """
+    for name, metric in metrics.items():
+        if missing := [column for column in metric.columns if column not in table.columns]:
+            raise missing_column(name, missing[0], table.columns)
+        about_one = metric.positive is not None or metric.one_class
+        if metric.problem_type == "classification" and about_one:
+            find_positive(metric.positive, sorted(pd.unique(table[target].dropna()), key=str))
 
 
 def evaluate(
-    predictions: Predictions,
-    y: Any,
-    *,
-    problem_type: ProblemType,
-    metrics: Mapping[str, Metric] | None = None,
+    predictions: Predictions, y: Any, *, metrics: Mapping[str, Metric], rows: pd.DataFrame | None = None
 ) -> dict[str, float]:
-    """Return every metric that fits, by name.
+    """Return the metrics by name.
 
     Metrics that need probabilities are left out for a classifier without them. A metric that is not defined
-    on these rows (one class only), or predictions that are no finite numbers, give nan.
+    on these rows (one class only), or predictions that are not finite numbers, give nan.
 
     Args:
         predictions: Of n rows.
         y: Shape (n,), the truth.
-        problem_type: Which metrics fit.
-        metrics: The metrics wanted, instead of every one that fits.
+        metrics: Those to compute, all for the same problem type.
+        rows: The n rows as the source has them, for metrics that read columns.
+
+    Raises:
+        OwnMetricError: a metric of metrics.py cannot be computed.
     """
-    wanted = (metrics or METRICS).values()
-    if problem_type == "regression":
-        truth = np.asarray(y, dtype=np.float64)
-        values = np.asarray(predictions.labels, dtype=np.float64)
-        finite = bool(len(truth)) and bool(np.isfinite(values).all())
-        return {
-            metric.name: metric.function(truth, values) if finite else math.nan
-            for metric in wanted
-            if metric.problem_type == problem_type
-        }
-    coded = encode_labels(y, predictions)
-    no_probabilities = coded.probabilities is None
-    usable = len(coded.y) > 0 and (no_probabilities or bool(np.isfinite(coded.probabilities).all()))
+    problem_type = next(iter(metrics.values())).problem_type
+    (sample,) = make_samples(y, predictions, problem_type=problem_type, rows=rows)
+    usable = sample.usable
     return {
-        metric.name: metric.function(coded) if usable else math.nan
-        for metric in wanted
-        if metric.problem_type == problem_type and not (metric.needs_probabilities and no_probabilities)
+        name: metric.measure.value(sample, metric.positive) if usable else math.nan
+        for name, metric in metrics.items()
+        if not (metric.needs_probabilities and sample.probabilities is None)
     }

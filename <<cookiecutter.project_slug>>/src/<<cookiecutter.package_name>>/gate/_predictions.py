@@ -8,8 +8,6 @@ import pandas as pd
 
 from ..settings import ProblemType
 
-_CLOSE_CALLS = 256  # rows on which predict() is asked whether it agrees with the largest probability
-
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -52,11 +50,10 @@ class EncodedLabels:
 
 
 def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Predictions:
-    """Run the whole fitted pipeline over the rows once.
+    """Run the fitted pipeline over the rows, its preprocessing once.
 
-    Classes are taken from the probabilities, which spares a second run. A classifier may decide otherwise
-    (its own threshold, a decision function): it is asked about the rows where its two best probabilities lie
-    closest, and where it disagrees there, predict() has the word on every row.
+    Labels are those of the pipeline's `predict`, whatever decides them (a threshold, say). A row's label does
+    not depend on the rows beside it.
 
     Args:
         pipeline: Fitted.
@@ -65,41 +62,66 @@ def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Pre
     """
     if problem_type == "regression":
         return Predictions(np.asarray(pipeline.predict(X), dtype=np.float64))
-    if not hasattr(pipeline, "predict_proba"):
-        return Predictions(np.asarray(pipeline.predict(X)), None, np.asarray(pipeline.classes_))
-    probabilities = np.asarray(pipeline.predict_proba(X), dtype=np.float64)
     classes = np.asarray(pipeline.classes_)
-    labels = classes[probabilities.argmax(axis=1)]
-    if len(classes) > 1 and len(X):
-        two_best = np.partition(probabilities, -2, axis=1)[:, -2:]
-        margins = two_best[:, 1] - two_best[:, 0]
-        count = min(_CLOSE_CALLS, len(X))
-        closest = np.argpartition(margins, count - 1)[:count]
-        if not np.array_equal(np.asarray(pipeline.predict(X.iloc[closest])), labels[closest]):
-            labels = np.asarray(pipeline.predict(X))
-    return Predictions(labels, probabilities, classes)
+    if not hasattr(pipeline, "predict_proba"):
+        return Predictions(np.asarray(pipeline.predict(X)), None, classes)
+    model, inputs = _last_step(pipeline, X)
+    probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)
+    return Predictions(_labels(model, inputs, probabilities), probabilities, classes)
 
 
-def encode_labels(y: Any, *predictions: Predictions) -> Any:
+def _last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
+    """Return the model itself and what it gets, so that its two questions cost one preprocessing."""
+    from sklearn.pipeline import Pipeline
+
+    if type(pipeline) is not Pipeline or len(pipeline.steps) < 2:
+        return pipeline, X
+    return pipeline.steps[-1][1], pipeline[:-1].transform(X)
+
+
+def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
+    """Return what `predict` does; from the probabilities, where the model's very type says that they decide.
+
+    Of two probabilities that are equal to the last bit, boosting may still know the larger score: it is asked
+    about those rows.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.model_selection import FixedThresholdClassifier
+
+    classes = np.asarray(model.classes_)
+    if type(model) is FixedThresholdClassifier and model.response_method == "predict_proba":
+        positive = np.flatnonzero(classes == model.pos_label)[0]
+        codes = np.where(probabilities[:, positive] >= model.threshold, positive, 1 - positive)
+        return np.asarray(classes[codes])
+    if type(model) not in (HistGradientBoostingClassifier, RandomForestClassifier):
+        return np.asarray(model.predict(inputs))
+    labels = np.asarray(classes[probabilities.argmax(axis=1)])
+    largest = probabilities.max(axis=1, keepdims=True)
+    tied = np.flatnonzero((probabilities == largest).sum(axis=1) > 1)
+    if len(tied) and type(model) is HistGradientBoostingClassifier:
+        labels[tied] = model.predict(inputs.iloc[tied] if hasattr(inputs, "iloc") else inputs[tied])
+    return labels
+
+
+def encode_labels(y: Any, *predictions: Predictions) -> tuple[EncodedLabels, ...]:
     """Turn classes into positions in the sorted union of all classes, for each model's predictions.
 
     Returns:
-        One `EncodedLabels` for one model, otherwise a tuple of them, all with the same `classes` and `y`.
+        One for each model, all with the same `classes` and `y`.
     """
     truth = pd.Index(np.asarray(y))
     known = truth.unique()
-    for one in predictions:
-        known = known.union(
-            pd.Index(one.classes if one.classes is not None else one.labels).unique(), sort=False
-        )
+    for model in predictions:
+        names = model.classes if model.classes is not None else model.labels
+        known = known.union(pd.Index(names).unique(), sort=False)
     classes = _sorted(known)
     y_codes = classes.get_indexer(truth)
-    coded = []
-    for one in predictions:
-        labels = classes.get_indexer(pd.Index(np.asarray(one.labels)))
+    encoded = []
+    for model in predictions:
+        labels = classes.get_indexer(pd.Index(np.asarray(model.labels)))
         labels[labels < 0] = len(classes)
-        coded.append(EncodedLabels(classes.to_numpy(), y_codes, labels, _aligned(one, classes)))
-    return coded[0] if len(coded) == 1 else tuple(coded)
+        encoded.append(EncodedLabels(classes.to_numpy(), y_codes, labels, _aligned(model, classes)))
+    return tuple(encoded)
 
 
 def _sorted(classes: Any) -> Any:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
+
 from ..settings import GateSettings
 from ._comparability import Champion
 from ._decision import Criterion, Decision, Kind
@@ -37,6 +39,7 @@ def confirm(
     held: Sequence[Rival] = (),
     metric: Metric,
     gate: GateSettings,
+    rows: pd.DataFrame | None = None,
     seed: int = 0,
     accept_not_comparable: bool = False,
 ) -> Decision:
@@ -53,6 +56,7 @@ def confirm(
         held: The versions on hold.
         metric: What to compare.
         gate: The settings.
+        rows: The holdout's rows, for a metric that reads columns.
         seed: Of the resampling.
         accept_not_comparable: Pass a version on hold that cannot be compared.
     """
@@ -67,6 +71,7 @@ def confirm(
             rival.model,
             metric=metric,
             gate=bare,
+            rows=rows,
             seed=seed,
             accept_not_comparable=accept_not_comparable,
         )

@@ -12,7 +12,7 @@ import pandas as pd
 from ..errors import ConfigurationError
 from ..settings import GateSettings
 from . import _criteria as criteria_of
-from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion, find_obstacle
+from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion, find_obstacle, too_few_of_a_class
 from ._criteria import Criteria, Pair, signed
 from ._decision import Decision, Kind, Verdict
 from ._metrics import Metric, evaluate, get_metric
@@ -66,7 +66,8 @@ def decide(
     truth = np.asarray(y)
     metrics = _metrics(metric, gate)
     columns = criteria_of.guarded_columns(gate, rows)
-    scores = _evaluate(challenger, truth, metrics)
+    read = _columns(metrics, rows)
+    scores = _evaluate(challenger, truth, metrics, read)
     criteria = Criteria(gate, metric)
     draft = Decision(
         "rejected",
@@ -79,6 +80,7 @@ def decide(
         confidence=gate.confidence,
         holdout_rows=len(truth),
         seed=seed,
+        positive=metric.positive,
     )
     if stopped := _check_alone(draft, criteria, first=champion is None):
         return stopped
@@ -87,9 +89,10 @@ def decide(
     obstacle = find_obstacle(champion, challenger, truth)
     if obstacle is None and champion.predictions is not None:
         mask = champion.comparable_rows(len(truth))
-        pair = Pair(truth, champion.predictions, challenger)
+        pair = Pair(truth, champion.predictions, challenger, read)
         pair = pair if mask.all() else pair.take(mask)
         draft, obstacle = _score_both(draft, pair, metrics)
+        obstacle = obstacle or too_few_of_a_class(pair.y, metric, gate.confidence)
     if obstacle is not None:
         return _not_comparable(draft, criteria, champion, obstacle, accepted=accept_not_comparable)
 
@@ -102,6 +105,7 @@ def decide(
         challenger=pair.challenger,
         confidence=gate.confidence,
         seed=seed,
+        rows=pair.rows,
     )
     return _check_together(
         draft, criteria, found, pair, metrics, {name: column[mask] for name, column in columns.items()}
@@ -109,13 +113,24 @@ def decide(
 
 
 def _metrics(metric: Metric, gate: GateSettings) -> dict[str, Metric]:
-    guards = {name: get_metric(name, problem_type=metric.problem_type) for name in gate.guard_metrics}
-    return {metric.name: metric} | guards
+    return {metric.name: metric} | {
+        name: get_metric(name, problem_type=metric.problem_type, positive=metric.positive)
+        for name in gate.guard_metrics
+    }
 
 
-def _evaluate(challenger: Predictions, y: Array, metrics: Mapping[str, Metric]) -> dict[str, float]:
-    problem_type = next(iter(metrics.values())).problem_type
-    scores = evaluate(challenger, y, problem_type=problem_type, metrics=metrics)
+def _columns(metrics: Mapping[str, Metric], rows: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the columns that the metrics read, as far as they are there; None if they read none."""
+    names = {column for metric in metrics.values() for column in metric.columns}
+    return (
+        rows[[column for column in rows.columns if column in names]] if rows is not None and names else None
+    )
+
+
+def _evaluate(
+    challenger: Predictions, y: Array, metrics: Mapping[str, Metric], rows: pd.DataFrame | None
+) -> dict[str, float]:
+    scores = evaluate(challenger, y, metrics=metrics, rows=rows)
     for name in metrics:
         if name not in scores:
             raise ConfigurationError(
@@ -152,9 +167,8 @@ def _check_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decisio
 
 def _score_both(draft: Decision, pair: Pair, metrics: Mapping[str, Metric]) -> tuple[Decision, str | None]:
     """Return the decision with both models' scores on the rows compared, and what has no finite score there."""
-    problem_type = next(iter(metrics.values())).problem_type
     challenger, champion = (
-        evaluate(predictions, pair.y, problem_type=problem_type, metrics=metrics)
+        evaluate(predictions, pair.y, metrics=metrics, rows=pair.rows)
         for predictions in (pair.challenger, pair.champion)
     )
     draft = replace(draft, compared_rows=len(pair.y), challenger=challenger, champion=champion)
@@ -196,6 +210,7 @@ def _check_together(
         improvement=found.improvement,
         interval=(found.lower, found.upper),
         probability=found.probability,
+        p_value=found.p_value,
         method=found.method,
     )
     enough = criteria_of.check_improvement(criteria, found)
@@ -240,11 +255,9 @@ def _weigh(
     if not enough:
         return keep("marginal", f"a marginal improvement, {difference}, {margin}")
     if not sure:
+        chance = f"equally good models show this in {found.p_value:.0%} of cases by chance"
         needed = f"certainty takes about {_rows_needed(draft, found)} rows"
-        return keep(
-            "uncertain",
-            f"an uncertain improvement, {difference}, but {confidence} only above {lower} ({needed})",
-        )
+        return keep("uncertain", f"an uncertain improvement, {difference}, but {chance} ({needed})")
     if failed_guards:
         return keep("guarded", f"{difference}, but a guard failed: {'; '.join(failed_guards)}")
     reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"

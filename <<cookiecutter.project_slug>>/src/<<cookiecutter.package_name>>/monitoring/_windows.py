@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..files import replacing
-from ..gate import get_metric
+from ..gate import gate_metrics
 from ..settings import Settings
 from ._drift import Drift, should_fire
 
@@ -55,7 +55,7 @@ def is_worse(live: float | None, promised: float | None, *, settings: Settings) 
     """Return whether the live metric is worse than the metric at training by more than `monitor.worsening`."""
     if live is None or promised is None or settings.monitor.worsening is None:
         return False
-    metric = get_metric(settings.metric, problem_type=settings.problem_type)
+    metric = gate_metrics(settings)[settings.metric]
     return -metric.improvement(live, promised) > settings.monitor.worsening
 
 

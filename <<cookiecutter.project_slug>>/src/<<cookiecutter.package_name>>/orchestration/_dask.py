@@ -82,8 +82,8 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Sett
         inputs.X,
         inputs.y,
         _folds(inputs, settings)[fold],
-        metric=settings.metric,
-        problem_type=settings.problem_type,
+        metric=gate.gate_metrics(settings)[settings.metric],
+        rows=inputs.rows,
         threads=_threads_per_task(settings),
     )
     get_run_logger().info("%s, fold %d: %s %.4f", estimator, fold, settings.metric, score)

@@ -113,7 +113,7 @@ def _live_score(model: Model, rows: pd.DataFrame, trained: data.Identities, *, s
         return Live(rows=len(labelled), reason=f"All {len(labelled)} rows with a label are of one class.")
     X = data.inputs(labelled, contract=model.contract, code=model.code)
     predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
-    scores = gate.evaluate(predictions, y, problem_type=settings.problem_type)
+    scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(settings), rows=labelled)
     return Live(scores.get(settings.metric), len(labelled))
 
 

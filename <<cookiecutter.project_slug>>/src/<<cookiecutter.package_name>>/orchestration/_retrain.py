@@ -83,12 +83,14 @@ class FoldInputs:
         y: Shape (n,), the truth.
         groups: Shape (n,), see data.group_codes.
         times: Shape (n,), see data.times.
+        rows: The n rows with the columns that the metric reads; None if it reads none.
     """
 
     X: pd.DataFrame
     y: gate.Array
     groups: gate.Array | None
     times: gate.Array | None
+    rows: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def preprocess(
     """Read the snapshot as the model in production does, where it still fits; derive the label, and check the table."""
     prior = None if accept_not_comparable else _contract_in_production(settings)
     frame = data.load(snapshot, texts=prior.texts if prior else ())
-    return data.prepare(frame, settings=settings, code=data.current_code(), prior=prior)
+    table = data.prepare(frame, settings=settings, code=data.current_code(), prior=prior)
+    gate.check_table(table.rows, target=table.contract.target, metrics=gate.recorded_metrics(settings))
+    return table
 
 
 def _contract_in_production(settings: Settings) -> data.Contract | None:
@@ -207,11 +211,11 @@ def cross_validate(training: Part, *, estimator: str, settings: Settings, thread
         models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
         part.X,
         part.y,
-        metric=settings.metric,
-        problem_type=settings.problem_type,
+        metric=_metric(settings),
         seed=settings.seed,
         groups=part.groups,
         times=part.times,
+        rows=part.rows,
         threads=threads,
     )
 
@@ -221,7 +225,13 @@ def fold_inputs(training: Part, *, settings: Settings) -> FoldInputs:
     split = settings.split
     times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
     groups = data.group_codes(training.rows, keys=split.key_columns)
-    return FoldInputs(training.X, np.asarray(training.y), groups, times)
+    columns = list(_metric(settings).columns)
+    rows = training.rows[columns] if columns else None
+    return FoldInputs(training.X, np.asarray(training.y), groups, times, rows)
+
+
+def _metric(settings: Settings) -> gate.Metric:
+    return gate.gate_metrics(settings)[settings.metric]
 
 
 def choose_estimator(training: Part, *, settings: Settings) -> str:
@@ -233,7 +243,7 @@ def choose_estimator(training: Part, *, settings: Settings) -> str:
     if len(names) == 1:
         return names[0]
     scores = candidate_scores(training, settings=settings)
-    return best(dict(zip(names, scores, strict=True)), metric=settings.metric)
+    return best(dict(zip(names, scores, strict=True)), metric=_metric(settings))
 
 
 def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
@@ -271,11 +281,12 @@ def evaluate(challenger: Model, training: Part, holdout: Part, *, settings: Sett
     simple = baseline(
         training.y,
         holdout.y,
-        metric=gate.get_metric(settings.metric, problem_type=settings.problem_type),
+        metric=_metric(settings),
         times=data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None,
+        rows=holdout.rows,
     )
     metrics, of_baseline = (
-        gate.evaluate(each, holdout.y, problem_type=settings.problem_type)
+        gate.evaluate(each, holdout.y, metrics=gate.recorded_metrics(settings), rows=holdout.rows)
         for each in (predictions, simple.predictions)
     )
     for name, scores in (("challenger", metrics), (simple.name, of_baseline)):
@@ -294,12 +305,13 @@ def compare_with_production(
     champion, held = registry.champion(), registry.held()
     opponent = opponent_of(registry, champion, holdout.rows, metric=settings.metric) if champion else None
     options: dict[str, Any] = {
-        "metric": gate.get_metric(settings.metric, problem_type=settings.problem_type),
+        "metric": _metric(settings),
         "gate": settings.gate,
+        "rows": holdout.rows,
         "seed": settings.seed,
         "accept_not_comparable": accept_not_comparable,
     }
-    decision = gate.decide(holdout.y, scores.predictions, opponent, rows=holdout.rows, **options)
+    decision = gate.decide(holdout.y, scores.predictions, opponent, **options)
     rivals = [
         gate.Rival(
             f"{name}, which is on hold ({why})",
@@ -404,6 +416,8 @@ def _report_files(
         baseline=scores.baseline.predictions,
         champion=champion,
         champion_predictions=comparison.predictions,
+        metrics=gate.recorded_metrics(settings),
+        holdout=holdout.rows,
         comparable=comparison.comparable,
         held=comparison.held,
         profile=profile,

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..gate import METRICS, Array, Decision, EncodedLabels, Metric, Predictions, encode_labels, evaluate
+from ..gate import (
+    Array,
+    Decision,
+    EncodedLabels,
+    Metric,
+    Predictions,
+    encode_labels,
+    evaluate,
+)
 from ..monitoring import Drift
 from ..registry import Version
 from ..settings import ProblemType
@@ -31,6 +39,8 @@ class Facts:
         baseline: Of the same n rows, without a model.
         champion: The version in production before the decision.
         champion_predictions: Of the same n rows.
+        metrics: Those to show, by name; the one that was decided by is among them.
+        holdout: The n rows as the source has them, for metrics that read columns.
         comparable: Shape (n,), the rows that the champion was not trained on; None for all.
         held: The versions on hold, each with the reason.
         profile: Of the training inputs, see `monitoring.learn_profile`.
@@ -49,10 +59,12 @@ class Facts:
     X: pd.DataFrame
     y: Any
     predictions: Predictions
+    metrics: Mapping[str, Metric]
     baseline: Predictions | None = None
     champion: Version | None = None
     champion_predictions: Predictions | None = None
     comparable: Array | None = None
+    holdout: pd.DataFrame | None = None
     held: Mapping[str, str] = field(default_factory=dict)
     profile: Mapping[str, Any] | None = None
     drift: Drift | None = None
@@ -64,7 +76,7 @@ class Facts:
     @property
     def metric(self) -> Metric:
         """The metric of the decision."""
-        return METRICS[self.decision.metric]
+        return self.metrics[self.decision.metric]
 
     @property
     def compared(self) -> bool:
@@ -81,29 +93,17 @@ class Facts:
     @functools.cached_property
     def coded(self) -> dict[str, EncodedLabels]:
         """Truth and predictions of a classification on those rows, of each model, as numbers."""
-        models = self._models
-        coded = encode_labels(np.asarray(self.y)[self.rows], *models.values())
-        return dict(zip(models, [coded] if isinstance(coded, EncodedLabels) else coded, strict=True))
+        coded = encode_labels(self.truth, *self.models.values())
+        return dict(zip(self.models, coded, strict=True))
 
     @functools.cached_property
     def truth(self) -> Array:
-        """The truth on those rows; classes as numbers, which are quicker to compare."""
-        if self.problem_type == "classification":
-            return self.coded["challenger"].y
-        return np.asarray(self.y, dtype=np.float64)[self.rows]
+        """The truth on those rows."""
+        return np.asarray(self.y)[self.rows]
 
     @functools.cached_property
     def models(self) -> dict[str, Predictions]:
-        """The predictions on those rows, of the challenger and, if compared, the champion; likewise."""
-        if self.problem_type == "regression":
-            return self._models
-        return {
-            name: Predictions(coded.labels, coded.probabilities, np.arange(len(coded.classes)))
-            for name, coded in self.coded.items()
-        }
-
-    @functools.cached_property
-    def _models(self) -> dict[str, Predictions]:
+        """The predictions on those rows, of the challenger and, if compared, the champion."""
         models = {"challenger": self.predictions.take(self.rows)}
         if self.compared and self.champion_predictions is not None:
             models["champion"] = self.champion_predictions.take(self.rows)
@@ -112,18 +112,27 @@ class Facts:
     @functools.cached_property
     def scores(self) -> dict[str, dict[str, float]]:
         """Every metric of each model on those rows."""
-        return {
-            name: evaluate(model, self.truth, problem_type=self.problem_type)
-            for name, model in self.models.items()
-        }
+        every = np.arange(len(self.truth))
+        return {name: self.score(name, every, self.metrics) for name in self.models}
+
+    def score(self, model: str, chosen: Array, metrics: Mapping[str, Metric]) -> dict[str, float]:
+        """Return metrics of a model on some of those rows, given by their positions."""
+        return self._evaluate(self.models[model].take(chosen), chosen, metrics)
+
+    def _evaluate(
+        self, predictions: Predictions, chosen: Array, metrics: Mapping[str, Metric]
+    ) -> dict[str, float]:
+        holdout = None
+        if self.holdout is not None and any(metric.columns for metric in metrics.values()):
+            holdout = self.holdout.iloc[np.flatnonzero(self.rows)[chosen]]
+        return evaluate(predictions, self.truth[chosen], metrics=metrics, rows=holdout)
 
     @functools.cached_property
     def baseline_scores(self) -> dict[str, float]:
         """Every metric of the baseline on those rows; empty without a baseline."""
         if self.baseline is None:
             return {}
-        truth = np.asarray(self.y)[self.rows]
-        return evaluate(self.baseline.take(self.rows), truth, problem_type=self.problem_type)
+        return self._evaluate(self.baseline.take(self.rows), np.arange(len(self.truth)), self.metrics)
 
     @functools.cached_property
     def importance(self) -> list[tuple[str, float, float]]:
@@ -133,8 +142,8 @@ class Facts:
             self.X,
             np.asarray(self.y),
             metric=self.metric,
-            problem_type=self.problem_type,
             seed=self.seed,
+            rows=self.holdout,
             columns=[name for name in self.X.columns if str(name) not in self.left_out],
         )
 

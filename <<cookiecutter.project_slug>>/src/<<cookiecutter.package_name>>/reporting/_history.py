@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from ..gate import METRICS
+from ..gate import known_metric
 from ..registry import Record, Version
 from . import _charts, _pictures
 from ._document import Cell, Number, Picture, Section, Table, Tile, moment, render, sentence
@@ -36,7 +36,7 @@ def history(versions: Sequence[Version], decisions: Sequence[Record], *, project
     if champion is None:
         reason = "Nothing is in production yet."
     else:
-        metric = METRICS[champion.metric]
+        metric = known_metric(champion.metric)
         value = metric.format(champion.metrics.get(champion.metric, math.nan))
         since = moment(str(decisions[-1].promoted_at))
         reason = f"In production is {champion.id}, {metric.label} {value}, since {since}."
@@ -57,7 +57,7 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
         if record.verdict in VERDICTS and known[str(record.version)].metric == metric
     ]
     if metric and len(scored) > 1:
-        label = METRICS[metric].label
+        label = known_metric(metric).label
         score = {name: _score(version, metric) for name, version in known.items()}
         changes = [record for record in told if record.champion in known]
         moments = [datetime.fromisoformat(record.time) for record in scored]
@@ -98,7 +98,7 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
     rows: list[list[str | Cell]] = []
     for record in reversed(told):
         version = known[str(record.version)]
-        shown = METRICS[version.metric]
+        shown = known_metric(version.metric)
         rows.append(
             [
                 str(record.sequence),

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from ..gate import Array, Metric, Predictions, evaluate, predict
-from ..settings import ProblemType
 
 ROWS, REPEATS = 500, 3
 BATCH_ROWS = 100_000  # predicted at a time
@@ -19,8 +18,8 @@ def permutation_importance(
     y: Array,
     *,
     metric: Metric,
-    problem_type: ProblemType,
     columns: Sequence[Any],
+    rows: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> list[tuple[str, float, float]]:
     """Return column, mean and standard deviation of the worsening when its values are permuted (Breiman 2001).
@@ -34,21 +33,20 @@ def permutation_importance(
         X: Shape (n, features).
         y: Shape (n,).
         metric: What gets worse.
-        problem_type: How to predict.
         columns: Those to permute.
+        rows: The n rows as the source has them, for a metric that reads columns.
         seed: Of the sample and the permutations.
     """
     random = np.random.default_rng(seed)
     chosen = np.sort(random.permutation(len(X))[:ROWS])
     sample, truth = X.iloc[chosen], y[chosen]
+    given = None if rows is None else rows.iloc[chosen]
     count = len(chosen)
 
     def score(predictions: Predictions) -> float:
-        return evaluate(predictions, truth, problem_type=problem_type, metrics={metric.name: metric})[
-            metric.name
-        ]
+        return evaluate(predictions, truth, metrics={metric.name: metric}, rows=given)[metric.name]
 
-    before = score(predict(pipeline, sample, problem_type=problem_type))
+    before = score(predict(pipeline, sample, problem_type=metric.problem_type))
     found = []
     repeated = sample.iloc[np.tile(np.arange(count), REPEATS)].reset_index(drop=True)
     for start in range(0, len(columns), max(1, BATCH_ROWS // len(repeated))):
@@ -57,7 +55,7 @@ def permutation_importance(
             [repeated.assign(**{name: _permuted(repeated[name], count, random)}) for name in batch],
             ignore_index=True,
         )
-        predictions = predict(pipeline, permuted, problem_type=problem_type)
+        predictions = predict(pipeline, permuted, problem_type=metric.problem_type)
         ends = np.arange(0, len(permuted), count)
         costs = [
             -metric.improvement(score(predictions.take(slice(end, end + count))), before) for end in ends

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..gate import METRICS, Array, EncodedLabels, Metric, evaluate
+from ..gate import Array, EncodedLabels, Metric
 from ..monitoring import Drift
 from . import _charts, _importance, _pictures
 from ._document import Cell, Number, Picture, Section, Table, moment
@@ -98,7 +98,7 @@ def _metrics(facts: Facts) -> Section:
         columns.append(Number("champion, as recorded"))
     rows: list[list[str | Cell]] = []
     for name, value in facts.scores["challenger"].items():
-        metric = METRICS[name]
+        metric = facts.metrics[name]
         row: list[str | Cell] = [f"{metric.label} (decides)" if metric == facts.metric else metric.label]
         if partly:
             row.append(metric.format(number(whole.get(name))))
@@ -372,12 +372,7 @@ def _slices(facts: Facts) -> Section | None:
             if counts[position] < SLICE_ROWS:
                 break
             chosen = np.flatnonzero(codes == position - 1)
-            scores = {
-                name: evaluate(
-                    model.take(chosen), facts.truth[chosen], problem_type=facts.problem_type, metrics=wanted
-                )
-                for name, model in facts.models.items()
-            }
+            scores = {name: facts.score(name, chosen, wanted) for name in facts.models}
             own = scores["challenger"][facts.metric.name]
             label = str(values[position - 1]) if position else "(missing)"
             row: list[str | Cell] = [label, f"{counts[position]:,}", facts.metric.format(own)]

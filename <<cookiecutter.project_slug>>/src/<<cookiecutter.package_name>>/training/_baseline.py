@@ -22,7 +22,14 @@ class Baseline:
     predictions: gate.Predictions
 
 
-def baseline(y: Any, holdout: Any, *, metric: gate.Metric, times: gate.Array | None = None) -> Baseline:
+def baseline(
+    y: Any,
+    holdout: Any,
+    *,
+    metric: gate.Metric,
+    times: gate.Array | None = None,
+    rows: pd.DataFrame | None = None,
+) -> Baseline:
     """Return the best answer that needs no model, by the metric on the holdout.
 
     For classes the most frequent one, with the share of each as its probability, or a guess by these shares: an average
@@ -34,14 +41,15 @@ def baseline(y: Any, holdout: Any, *, metric: gate.Metric, times: gate.Array | N
         holdout: The target of the holdout's n rows.
         metric: What the best is chosen by.
         times: Of the training rows, where the holdout is the latest ones.
+        rows: The holdout's rows as the source has them, for a metric that reads columns.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
-    nothing, rows = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(holdout))})
+    nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(holdout))})
     answers: dict[str, Any] = {}
     if metric.problem_type == "classification":
         always = DummyClassifier(strategy="prior").fit(nothing, y)
-        answers[f"always answering {always.predict(rows).tolist()[0]!r}"] = always
+        answers[f"always answering {always.predict(empty).tolist()[0]!r}"] = always
         guess = DummyClassifier(strategy="stratified", random_state=0).fit(nothing, y)
         answers["guessing by the shares of the classes"] = guess
     else:
@@ -51,11 +59,10 @@ def baseline(y: Any, holdout: Any, *, metric: gate.Metric, times: gate.Array | N
         for what, value in values.items():
             constant = DummyRegressor(strategy="constant", constant=value).fit(nothing, y)
             answers[f"always answering {value:.4g} ({what})"] = constant
-    problem_type, wanted = metric.problem_type, {metric.name: metric}
     best: tuple[float, Baseline] | None = None
     for name, model in answers.items():
-        predictions = gate.predict(model, rows, problem_type=problem_type)
-        score = gate.evaluate(predictions, holdout, problem_type=problem_type, metrics=wanted)[metric.name]
+        predictions = gate.predict(model, empty, problem_type=metric.problem_type)
+        score = gate.evaluate(predictions, holdout, metrics={metric.name: metric}, rows=rows)[metric.name]
         if best is None or (score > best[0] if metric.greater_is_better else score < best[0]):
             best = score, Baseline(name, predictions)
     assert best is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from ..gate import METRICS, Array, UnknownMetricError, evaluate, get_metric, predict
+from ..gate import Array, Metric, UnknownMetricError, evaluate, predict
 from ..settings import ProblemType
 from ._threads import thread_budget, with_jobs
 
@@ -24,12 +24,12 @@ def cross_validate_score(
     X: pd.DataFrame,
     y: Any,
     *,
-    metric: str,
-    problem_type: ProblemType,
+    metric: Metric,
     seed: int = 0,
     folds: int = FOLDS,
     groups: Array | None = None,
     times: Array | None = None,
+    rows: pd.DataFrame | None = None,
     threads: int | None = None,
 ) -> float:
     """Return the mean score over folds of the training part, on which a candidate is chosen.
@@ -41,26 +41,27 @@ def cross_validate_score(
         pipeline: Unfitted; cloned for each fold.
         X: The inputs, n rows.
         y: Shape (n,), the truth.
-        metric: A name of METRICS.
-        problem_type: Which metrics fit.
+        metric: What to score.
         seed: Draws the folds.
         folds: At most; fewer where a class or the groups do not suffice.
         groups: Shape (n,), see `data.group_codes`.
-        times: Shape (n,), see `data.times`; takes precedence over groups.
-        threads: How many threads each fit may use; set it when several run side by side.
+    times: Shape (n,), see `data.times`; takes precedence over groups.
+    rows: The n rows as the source has them, for a metric that reads columns.
+    threads: How many threads each fit may use; set it when several run side by side.
 
     Raises:
         FoldError: too few rows of a class or too few groups for two folds, or no fold on which the metric is
             defined.
-        UnknownMetricError: there is no such metric for the problem type.
+        UnknownMetricError: the metric needs probabilities, and the classifier has none.
     """
     truth = np.asarray(y)
-    divided = make_folds(truth, problem_type=problem_type, folds=folds, seed=seed, groups=groups, times=times)
+    divided = make_folds(
+        truth, problem_type=metric.problem_type, folds=folds, seed=seed, groups=groups, times=times
+    )
     scores = [
-        fold_score(pipeline, X, truth, fold, metric=metric, problem_type=problem_type, threads=threads)
-        for fold in divided
+        fold_score(pipeline, X, truth, fold, metric=metric, rows=rows, threads=threads) for fold in divided
     ]
-    return mean_score(scores, metric=metric, rows=len(truth))
+    return mean_score(scores, metric=metric.name, rows=len(truth))
 
 
 def fold_score(
@@ -69,8 +70,8 @@ def fold_score(
     y: Array,
     fold: tuple[Array, Array],
     *,
-    metric: str,
-    problem_type: ProblemType,
+    metric: Metric,
+    rows: pd.DataFrame | None = None,
     threads: int | None = None,
 ) -> float:
     """Return the score of one fold, nan where the metric is not defined on it.
@@ -80,29 +81,29 @@ def fold_score(
         X: The inputs, n rows.
         y: Shape (n,), the truth.
         fold: Positions of the rows to fit and of those to score, one of `make_folds`.
-        metric: A name of METRICS.
-        problem_type: Which metrics fit.
+        metric: What to score.
+        rows: The n rows as the source has them, for a metric that reads columns.
         threads: How many threads the fit may use.
 
     Raises:
-        UnknownMetricError: there is no such metric for the problem type.
+        UnknownMetricError: the metric needs probabilities, and the classifier has none.
     """
     from sklearn.base import clone
 
-    wanted = {metric: get_metric(metric, problem_type=problem_type)}
     train, test = fold
-    if problem_type == "classification" and len(pd.unique(y[train])) < 2:
+    if metric.problem_type == "classification" and len(pd.unique(y[train])) < 2:
         return math.nan
     with thread_budget(threads):
         fitted = with_jobs(clone(pipeline), threads).fit(X.iloc[train], y[train])
-        predictions = predict(fitted, X.iloc[test], problem_type=problem_type)
-    got = evaluate(predictions, y[test], problem_type=problem_type, metrics=wanted)
-    if metric not in got:
+        predictions = predict(fitted, X.iloc[test], problem_type=metric.problem_type)
+    of_fold = None if rows is None else rows.iloc[test]
+    got = evaluate(predictions, y[test], metrics={metric.name: metric}, rows=of_fold)
+    if metric.name not in got:
         raise UnknownMetricError(
-            f"Metric {metric!r} (gate.metric) needs probabilities, and the classifier has no "
+            f"Metric {metric.name!r} (gate.metric) needs probabilities, and the classifier has no "
             "predict_proba. Choose f1_score or accuracy, or an estimator with probabilities."
         )
-    return got[metric]
+    return got[metric.name]
 
 
 def mean_score(scores: Sequence[float], *, metric: str, rows: int) -> float:
@@ -120,9 +121,9 @@ def mean_score(scores: Sequence[float], *, metric: str, rows: int) -> float:
     return float(np.mean(defined))
 
 
-def best(scores: Mapping[str, float], *, metric: str) -> str:
+def best(scores: Mapping[str, float], *, metric: Metric) -> str:
     """Return the name of the best score in the direction of `metric`, the first of equals; nan never wins."""
-    sign = 1 if METRICS[metric].greater_is_better else -1
+    sign = 1 if metric.greater_is_better else -1
     return max(scores, key=lambda name: sign * scores[name] if math.isfinite(scores[name]) else -math.inf)
 
 

@@ -1,0 +1,83 @@
+"""The team's own metrics of metrics.py, as measures."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import metrics
+from ..errors import ProjectError
+from ._measures import Losses, Measure, Resampler, Whole
+from ._predictions import Array, Predictions
+from ._samples import Sample
+
+
+class OwnMetricError(ProjectError):
+    """A metric of metrics.py cannot be computed."""
+
+
+def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricError:
+    """Return the error of a metric that reads a column which is not there."""
+    return OwnMetricError(
+        f"Metric {metric!r} (metrics.py) reads column {column!r}, and the rows have: "
+        f"{', '.join(map(str, have)) or 'no columns'}."
+    )
+
+
+@dataclass(frozen=True)
+class Own(Measure):
+    """A function of the team; one number for each row is summed, one for all rows is computed anew each time."""
+
+    name: str
+    own: "metrics.OwnMetric"
+
+    def value(self, sample: Sample, positive: Any) -> float:
+        """Return the score of one model.
+
+        Raises:
+            OwnMetricError: the function raises, returns something else than numbers, or a column is missing.
+        """
+        return float(np.mean(self._call(sample)))
+
+    def resampler(
+        self, champion: Sample, challenger: Sample, positive: Any, unit: Array, units: int
+    ) -> Resampler:
+        """Return both models on units."""
+        measure: Measure = Whole(self.value)
+        if self._call(champion).ndim:
+            measure = Losses(self._rows, lambda sums: sums[:, 1] / sums[:, 0])
+        return measure.resampler(champion, challenger, positive, unit, units)
+
+    def _rows(self, sample: Sample, positive: Any) -> Array:
+        return np.column_stack([np.ones(len(sample.y)), self._call(sample)])
+
+    def _call(self, sample: Sample) -> Array:
+        rows = sample.rows
+        have = [] if rows is None else list(rows.columns)
+        if missing := [column for column in self.own.columns if column not in have]:
+            raise missing_column(self.name, missing[0], have)
+        given = None if rows is None else rows[list(self.own.columns)]
+        truth, predictions = _raw(sample)
+        try:
+            value = np.asarray(self.own.function(truth, predictions, given), dtype=np.float64)
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise OwnMetricError(f"Metric {self.name!r} (metrics.py) failed: {what}") from error
+        if value.shape not in ((), sample.y.shape):
+            raise OwnMetricError(
+                f"Metric {self.name!r} (metrics.py) returned an array of shape {value.shape}; it must return a "
+                f"number, or one for each of the {len(sample.y):,} rows."
+            )
+        return value
+
+
+def _raw(sample: Sample) -> tuple[Array, Predictions]:
+    if sample.classes is None:
+        return sample.y, Predictions(sample.labels)
+    known = np.array(
+        [*sample.classes.tolist(), None], dtype=object
+    )  # None: predicted, and not a class at all
+    strange = bool((sample.labels == len(sample.classes)).any())
+    labels = (known if strange else sample.classes)[sample.labels]
+    return sample.classes[sample.y], Predictions(labels, sample.probabilities, sample.classes)

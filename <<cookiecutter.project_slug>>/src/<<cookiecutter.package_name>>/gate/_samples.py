@@ -1,0 +1,101 @@
+"""One model's predictions beside the truth, in the form that metrics read and resampling can mix."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import DataError
+from ..settings import ProblemType
+from ._predictions import Array, Predictions, encode_labels
+
+
+class PositiveClassError(DataError):
+    """The positive class is not a class of the data, or a metric needs one and none is set."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One model's predictions of n rows, beside the truth.
+
+    Attributes:
+        y: Shape (n,): values, or positions in `classes`.
+        labels: Shape (n,): values, or positions in `classes`; k for a prediction that is not a class at all.
+        probabilities: Shape (n, k), in the order of `classes`; None if there are none.
+        classes: Shape (k,), sorted: every class of the rows and of the models; None for a regression.
+        rows: The n rows as the source has them, for metrics that read columns; None if not given.
+    """
+
+    y: Array
+    labels: Array
+    probabilities: Array | None = None
+    classes: Array | None = None
+    rows: pd.DataFrame | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are rows, and every prediction is a finite number."""
+        values = self.labels if self.classes is None else self.probabilities
+        return len(self.y) > 0 and (values is None or bool(np.isfinite(values).all()))
+
+    def take(self, rows: Array) -> "Sample":
+        """Return some of the rows, given as a mask or as positions."""
+        return Sample(
+            self.y[rows],
+            self.labels[rows],
+            None if self.probabilities is None else self.probabilities[rows],
+            self.classes,
+            None if self.rows is None else self.rows.iloc[rows],
+        )
+
+    def mixed(self, other: "Sample", rows: Array) -> "Sample":
+        """Return this sample with the other model's predictions in the rows of a mask."""
+        probabilities = self.probabilities
+        if probabilities is not None and other.probabilities is not None:
+            probabilities = np.where(rows[:, None], other.probabilities, probabilities)
+        return replace(self, labels=np.where(rows, other.labels, self.labels), probabilities=probabilities)
+
+
+def make_samples(
+    y: Any,
+    *predictions: Predictions,
+    problem_type: ProblemType,
+    rows: pd.DataFrame | None = None,
+) -> tuple[Sample, ...]:
+    """Return each model's sample; all have the same classes in the same order."""
+    if problem_type == "regression":
+        truth = np.asarray(y, dtype=np.float64)
+        return tuple(Sample(truth, np.asarray(one.labels, np.float64), rows=rows) for one in predictions)
+    return tuple(
+        Sample(one.y, one.labels, one.probabilities, one.classes, rows)
+        for one in encode_labels(y, *predictions)
+    )
+
+
+def find_positive(positive: Any, classes: Any) -> int:
+    """Return the position of the positive class among the classes, compared as text: 1, 1.0 and "1" are one.
+
+    Raises:
+        PositiveClassError: it is not among them, or is None and they do not name one themselves.
+    """
+    names = [_text(name) for name in classes]
+    shown = ", ".join(names)
+    if positive is not None:
+        if _text(positive) in names:
+            return names.index(_text(positive))
+        raise PositiveClassError(
+            f"data.positive is {positive!r}, and the target has no such class. Its classes are: {shown}."
+        )
+    if names in (["0", "1"], ["-1", "1"], ["False", "True"]):
+        return 1
+    raise PositiveClassError(
+        f"The metric measures one class against the others, and no positive class is set. "
+        f"Set data.positive to one of: {shown}."
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,115 @@
+"""Own costs and named classes live a whole life: promoted, kept, better, rolled back, scored, and shown as they are."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import Pipeline
+
+from << cookiecutter.package_name >> import gate
+from << cookiecutter.package_name >>.errors import ConfigurationError
+from << cookiecutter.package_name >>.flows import retrain, score
+from << cookiecutter.package_name >>.metrics import METRICS, OwnMetric
+from << cookiecutter.package_name >>.registry import open_registry
+from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
+
+pytestmark = [
+    pytest.mark.usefixtures("prefect_api"),
+    pytest.mark.parametrize("settings", ["classification"], indirect=True),
+]
+
+
+def make_customers(noise: float, seed: int = 0, rows: int = 1200) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    age, monthly = rng.normal(40, 12, rows), rng.uniform(10, 100, rows)
+    leaves = age + noise * 12 * rng.normal(size=rows) > 48
+    return pd.DataFrame({"age": age, "monthly": monthly, "target": np.where(leaves, "yes", "no")})
+
+
+def cost(truth: Any, predictions: Any, rows: Any) -> Any:
+    missed = (truth == "yes") & (predictions.labels == "no")
+    return np.where(missed, rows["monthly"], 0) + np.where(predictions.labels == "yes", 5, 0)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(ENV_PREFIX + name, value)
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize("metric", ["cost", "recall"])
+def test_a_metric_of_the_teams_choice_lives_a_whole_life(
+    metric: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = settings.root / "table.csv"
+    if metric == "cost":
+        own = OwnMetric(cost, greater_is_better=False, columns=("monthly",), label="cost of a customer")
+        monkeypatch.setitem(METRICS, "cost", own)
+    shown = {"cost": "cost of a customer", "recall": "recall of yes"}[metric]
+    use(monkeypatch, GATE__METRIC=metric, DATA__POSITIVE="yes", GATE__GUARD_METRICS='{"f1": 0.5}')
+
+    make_customers(noise=0.8).to_csv(table, index=False)
+    first, again = retrain(), retrain()
+    make_customers(noise=0.05, seed=1).to_csv(table, index=False)
+    better = retrain()
+
+    assert [run["verdict"] for run in (first, again, better)] == ["promoted", "kept", "promoted"]
+    assert shown in better["reason"]
+    registry = open_registry(settings)
+    champion = registry.champion()
+    assert (champion.metric, set(champion.metrics) >= {metric, "f1", "f1_score"}) == (metric, True)
+    for name in ("report.html", "card.md"):
+        text = registry.read_file(champion, name).decode()
+        assert shown in text
+        assert "F1 of yes" in text
+    decision = gate.Decision.from_dict(registry.decisions()[-1].decision)
+    assert (decision.metric, decision.positive) == (metric, "yes")
+    registry.rollback(reason="to look again")
+    assert registry.champion().id == first["version"]
+    assert score()["version"] == first["version"]
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"GATE__METRIC": "recal"}, gate.UnknownMetricError, "Did you mean 'recall'"),
+        ({"GATE__GUARD_METRICS": '{"f2": 0.1}'}, gate.UnknownMetricError, "'f2'"),
+        ({"GATE__METRIC": "rmse"}, gate.UnknownMetricError, "measures a regression"),
+        ({"GATE__METRIC": "f1"}, gate.PositiveClassError, "Set data.positive to one of: no, yes"),
+        ({"GATE__METRIC": "f1", "DATA__POSITIVE": "oui"}, gate.PositiveClassError, "no such class.*no, yes"),
+    ],
+)
+def test_what_cannot_be_measured_is_known_before_any_training(
+    values: dict[str, str],
+    error: type[Exception],
+    message: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_work(*args: Any, **options: Any) -> Any:
+        raise AssertionError("a model was fitted")
+
+    monkeypatch.setattr(Pipeline, "fit", no_work)
+    make_customers(noise=1, rows=100).to_csv(settings.root / "table.csv", index=False)
+    if issubclass(error, ConfigurationError):  # then not even the table is looked at
+        (settings.root / "table.csv").unlink()
+    use(monkeypatch, **values)
+    with pytest.raises(error, match=message):
+        retrain()
+    assert open_registry(settings).versions() == []
+
+
+def test_a_cost_whose_column_is_gone_stops_the_retrain_and_not_production(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = OwnMetric(cost, greater_is_better=False, columns=("monthly",))
+    monkeypatch.setitem(METRICS, "cost", own)
+    use(monkeypatch, GATE__METRIC="cost")
+    table = settings.root / "table.csv"
+    make_customers(noise=1, rows=400).to_csv(table, index=False)
+    first = retrain()["version"]
+    make_customers(noise=1, rows=400).drop(columns="monthly").to_csv(table, index=False)
+    with pytest.raises(gate.OwnMetricError, match=r"'cost' \(metrics.py\) reads column 'monthly'"):
+        retrain()
+    assert open_registry(settings).champion().id == first

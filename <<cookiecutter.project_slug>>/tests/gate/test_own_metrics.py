@@ -1,0 +1,137 @@
+"""The team's own metrics: as numbers of each row or of all, with columns, and what is wrong with them by name."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from << cookiecutter.package_name >>.gate import (
+    METRICS,
+    Champion,
+    OwnMetricError,
+    Predictions,
+    check_table,
+    compare,
+    decide,
+    evaluate,
+    get_metric,
+    known_metric,
+)
+from << cookiecutter.package_name >>.metrics import METRICS as OWN
+from << cookiecutter.package_name >>.metrics import OwnMetric
+from << cookiecutter.package_name >>.settings import GateSettings
+
+ROWS = 400
+CLASSES = np.array(["no", "yes"])
+
+
+def cost(truth: Any, predictions: Any, rows: Any) -> Any:
+    """The documented example: a missed churner costs a year, a needless call five."""
+    missed = (truth == "yes") & (predictions.labels == "no")
+    return np.where(missed, 12 * rows["monthly"], 0) + np.where(predictions.labels == "yes", 5, 0)
+
+
+def total(truth: Any, predictions: Any, rows: Any) -> float:
+    return float(np.mean(cost(truth, predictions, rows)))
+
+
+def wrong(truth: Any, predictions: Any, rows: Any) -> float:
+    return float(np.mean(truth != predictions.labels))
+
+
+def enter(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any], **options: Any) -> Any:
+    options = {"greater_is_better": False, **options}
+    monkeypatch.setitem(OWN, name, OwnMetric(function, **options))
+    return get_metric(name, problem_type="classification")
+
+
+def make_case() -> tuple[np.ndarray, pd.DataFrame, Predictions, Predictions]:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2, ROWS)
+    rows = pd.DataFrame({"monthly": rng.uniform(10, 100, ROWS), "plan": "a"})
+    models = [
+        Predictions(CLASSES[np.where(rng.random(ROWS) < share, 1 - codes, codes)], None, CLASSES)
+        for share in (0.3, 0.1)
+    ]
+    return CLASSES[codes], rows, *models
+
+
+@pytest.mark.parametrize("function", [cost, total])
+def test_a_cost_decides_whether_it_is_given_row_by_row_or_at_once(
+    function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = enter(monkeypatch, "cost", function, columns=("monthly",), label="cost of a customer")
+    y, rows, champion, challenger = make_case()
+    decision = decide(
+        y, challenger, Champion(champion), metric=metric, gate=GateSettings(min_improvement=5), rows=rows
+    )
+    assert (decision.verdict, decision.metric) == ("promoted", "cost")
+    assert "cost of a customer" in decision.reason
+    assert decision.champion == {"cost": pytest.approx(np.mean(cost(y, champion, rows)))}
+    back = decide(
+        y, champion, Champion(challenger), metric=metric, gate=GateSettings(min_improvement=5), rows=rows
+    )
+    assert back.kind == "regression"
+    assert known_metric("cost").label == "cost of a customer"
+
+
+def test_both_forms_are_resampled_alike_and_as_the_built_in_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, _, champion, challenger = make_case()
+    by_row = enter(monkeypatch, "each", lambda truth, predictions, rows: truth != predictions.labels)
+    at_once = enter(monkeypatch, "all", wrong)
+    found = [
+        compare(metric, y, champion=champion, challenger=challenger, confidence=0.9, seed=0, resamples=400)
+        for metric in (by_row, at_once, METRICS["accuracy"])
+    ]
+    assert found[0] == found[1]
+    for one in found:
+        assert one.improvement == pytest.approx(found[2].improvement)
+        assert one.lower == pytest.approx(found[2].lower, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda truth, predictions, rows: 1 / 0, r"'cost' \(metrics.py\) failed: ZeroDivisionError"),
+        (
+            lambda truth, predictions, rows: np.ones(3),
+            r"shape \(3,\); it must return a number, or one for each",
+        ),
+        (lambda truth, predictions, rows: "much", "failed: ValueError"),
+    ],
+)
+def test_a_metric_that_cannot_be_computed_is_named(
+    function: Callable[..., Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = enter(monkeypatch, "cost", function)
+    y, rows, champion, _ = make_case()
+    with pytest.raises(OwnMetricError, match=message):
+        evaluate(champion, y, metrics={"cost": metric}, rows=rows)
+
+
+def test_nan_is_rejected_and_never_promotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = enter(monkeypatch, "cost", lambda truth, predictions, rows: math.nan)
+    y, rows, champion, challenger = make_case()
+    for opponent in (None, Champion(champion)):
+        decision = decide(y, challenger, opponent, metric=metric, gate=GateSettings(), rows=rows)
+        assert (decision.verdict, decision.kind) == ("rejected", "not_finite")
+
+
+def test_a_missing_column_is_known_before_training_and_when_scoring(monkeypatch: pytest.MonkeyPatch) -> None:
+    metric = enter(monkeypatch, "cost", cost, columns=("monthly",))
+    y, rows, champion, _ = make_case()
+    bare = rows.drop(columns="monthly")
+    with pytest.raises(OwnMetricError, match=r"'cost'.*column 'monthly'.*plan"):
+        check_table(bare.assign(churned=y), target="churned", metrics={"cost": metric})
+    with pytest.raises(OwnMetricError, match=r"'cost'.*column 'monthly'.*plan"):
+        evaluate(champion, y, metrics={"cost": metric}, rows=bare)
+    check_table(rows.assign(churned=y), target="churned", metrics={"cost": metric})
+
+
+def test_records_of_a_metric_that_is_gone_can_be_shown() -> None:
+    gone = known_metric("cost_of_2024")
+    assert gone.label == "cost_of_2024"
+    assert gone.format(12.5) == "12.5000"
