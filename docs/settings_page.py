@@ -15,7 +15,7 @@ from cookiecutter.main import cookiecutter
 
 TEMPLATE = Path(__file__).parents[1]
 PAGE = TEMPLATE / "<<cookiecutter.project_slug>>" / "docs" / "settings.md"
-OPTIONAL = {"tracking": "mlflow", "scale_out": "dask"}
+OPTIONAL = {"tracking": "mlflow", "scale_out": "dask", "serving": "http"}
 NAME = "package_name_of_the_answers"
 
 
@@ -64,8 +64,9 @@ def main() -> None:
 def _conditional(lines: list[str], alone: Mapping[str, set[str]]) -> list[str]:
     """Put added lines under the conditions of the parts that add them."""
     marked, prompt = [], ""
-    for line in lines:
-        adding = [name for name, page_of_part in alone.items() if line in page_of_part]
+    for number, line in enumerate(lines):
+        heading = next(filter(None, lines[number:]), line)  # a blank line goes with what comes below it
+        adding = [name for name, page_of_part in alone.items() if heading in page_of_part]
         if prompt not in adding:
             marked += ["<% endif %>"] if prompt else []
             prompt = adding[0]

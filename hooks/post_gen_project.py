@@ -21,6 +21,13 @@ ONLY_WITH = {
         "src/{package_name}/settings_dask.py",
         "tests/orchestration/test_dask.py",
     ],
+    ("serving", "http"): [
+        "docs/serving.md",
+        "src/{package_name}/cli_http.py",
+        "src/{package_name}/serving",
+        "src/{package_name}/settings_http.py",
+        "tests/serving",
+    ],
 }
 
 

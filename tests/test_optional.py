@@ -15,17 +15,20 @@ WORDS = re.compile("mlflow|dask", re.IGNORECASE)
 NAMES_THEM = "optional.py"  # the error that says how to add them
 SETTINGS = {"tracking": ("REGISTRY__KIND", "mlflow"), "scale_out": ("SCALE_OUT__RUNNER", "dask")}
 ALL = {prompt: value for prompt, (_, value) in SETTINGS.items()}
+EVERYTHING = ALL | {"serving": "http"}  # which no setting asks for: it is a command of its own
 
 
 def table(project: Project, prompt: str) -> set[str]:
     """Return the files that the hook's table gives to the prompt."""
-    names = (name for (asked, _), names in post.ONLY_WITH.items() if asked == prompt for name in names)
-    return {name.format(package_name=project.package) for name in names}
+    listed = (name for (asked, _), names in post.ONLY_WITH.items() if asked == prompt for name in names)
+    names = tuple(name.format(package_name=project.package) for name in listed)
+    folders = tuple(f"{name}/" for name in names)
+    return {file for file in project.files() if file in names or file.startswith(folders)}
 
 
-@pytest.mark.parametrize("prompt", SETTINGS)
+@pytest.mark.parametrize("prompt", EVERYTHING)
 def test_an_answer_adds_exactly_the_files_of_the_table(bake: Bake, prompt: str) -> None:
-    without, asked = bake(), bake(**{prompt: ALL[prompt]})
+    without, asked = bake(), bake(**{prompt: EVERYTHING[prompt]})
 
     assert asked.files() - without.files() == table(asked, prompt)
     assert without.files() <= asked.files()
@@ -110,13 +113,15 @@ def git_files(project: Project) -> set[str]:
 @pytest.fixture(scope="module")
 def asked(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Render the project with every part, to run its tests in."""
-    project = bake(**ALL)
+    project = bake(**EVERYTHING)
     path = tmp_path_factory.mktemp("asked") / project.slug
     shutil.copytree(project.path, path)
     return Project(path, project.slug, project.package)
 
 
-@pytest.mark.parametrize("tests", ["tests/registry/test_mlflow.py", "tests/orchestration/test_dask.py"])
+@pytest.mark.parametrize(
+    "tests", ["tests/registry/test_mlflow.py", "tests/orchestration/test_dask.py", "tests/serving"]
+)
 def test_the_parts_pass_their_own_tests(asked: Project, extras: Path, tests: str) -> None:
     path = {"PYTHONPATH": str(asked.path / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -126,7 +131,7 @@ def test_the_parts_pass_their_own_tests(asked: Project, extras: Path, tests: str
 
 
 def test_every_part_is_a_choice_of_its_prompt() -> None:
-    assert all(value in CHOICES[prompt] for prompt, value in ALL.items())
+    assert all(value in CHOICES[prompt] for prompt, value in EVERYTHING.items())
 
 
 def test_types_and_doors_hold_with_every_part(asked: Project, extras: Path) -> None:

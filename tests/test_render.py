@@ -30,6 +30,8 @@ ALWAYS = {
     "setup_slack.py",
 }
 BY_ANSWER = {
+    ("serving", "none"): set(),
+    ("serving", "http"): {"docs/serving.md"},
     ("ci_provider", "github"): {".github/workflows/ci.yml"},
     ("ci_provider", "gitlab"): {".gitlab-ci.yml"},
     ("ci_provider", "none"): set(),
@@ -80,12 +82,13 @@ def test_exactly_the_files_of_the_answers(bake: Bake, template: Path, answers: d
     given = {name: values[0] for name, values in CHOICES.items()} | answers
     expected = ALWAYS | set().union(*(BY_ANSWER.get(item, set()) for item in given.items()))
     for folder in ("src", "tests"):
-        for path in (template / RENDERED / folder).rglob("*.*"):
+        for path in filter(Path.is_file, (template / RENDERED / folder).rglob("*.*")):
             name = str(path.relative_to(template / RENDERED))
             expected.add(name.replace("<<cookiecutter.package_name>>", project.package))
     for (prompt, answer), names in post.ONLY_WITH.items():
         if given[prompt] != answer:
-            expected -= {name.format(package_name=project.package) for name in names}
+            left_out = [name.format(package_name=project.package) for name in names]
+            expected -= {file for file in expected for name in left_out if f"{file}/".startswith(f"{name}/")}
 
     assert project.files() == expected
 
@@ -164,7 +167,9 @@ def test_types_are_right(bake: Bake, environment: Path, once: Once, answers: dic
 
 
 @pytest.mark.parametrize(
-    "answers", [{}, {"tracking": "mlflow"}, {"scale_out": "dask"}], ids=["defaults", "mlflow", "dask"]
+    "answers",
+    [{}, {"tracking": "mlflow"}, {"scale_out": "dask"}, {"serving": "http"}],
+    ids=["defaults", "mlflow", "dask", "http"],
 )
 def test_the_page_of_settings_is_that_of_the_render(
     bake: Bake, environment: Path, answers: dict[str, str]

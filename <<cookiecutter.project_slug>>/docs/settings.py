@@ -6,7 +6,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from << cookiecutter.package_name >>.locations import Location
@@ -22,6 +22,7 @@ which overrides the file; an empty variable unsets what the file says. In a vari
 COLUMNS = "| setting | type | default | meaning | environment variable |\n| --- | --- | --- | --- | --- |"
 TYPES = {
     str: "text",
+    SecretStr: "text, kept secret",
     int: "whole number",
     float: "number",
     bool: "`true` or `false`",

@@ -31,6 +31,7 @@ class OptionalPart:
 
 
 PARTS = {
+    "serving": OptionalPart("http", instead_of="none", prompt="serving", library="uvicorn"),
     "registry.kind": OptionalPart("mlflow", instead_of="json", prompt="tracking", library="mlflow"),
     "scale_out.runner": OptionalPart(
         "dask", instead_of="threads", prompt="scale_out", library="prefect_dask"

@@ -293,7 +293,7 @@ def _stated_root(root: Any) -> Any:
     return Path(root).expanduser() if isinstance(root, str) else root
 
 
-class Settings(BaseSettings):
+class Settings(BaseSettings, *_added_to("")):  # type: ignore[misc]  # what an optional part adds
     """Every setting of the project.
 
     Relative paths are meant from `root`, wherever a command is started.

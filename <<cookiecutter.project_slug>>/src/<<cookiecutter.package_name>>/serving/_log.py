@@ -1,0 +1,94 @@
+"""The rows and predictions of requests, kept as Parquet for monitoring; written aside from the requests."""
+
+import datetime
+import logging
+import secrets
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+
+from ..files import replacing
+from ..locations import Location
+from ..registry import ObjectStore
+from ..settings import Settings
+
+WAITING = 20  # files; when the disk or the store is slower than the requests, rows are left out
+
+logger = logging.getLogger(__name__)
+
+
+class RequestLog:
+    """Collects rows, and writes a file when there are enough of them and at the end.
+
+    Every value is kept as text, as a CSV file has it: requests differ in types, and a contract reads either.
+    """
+
+    def __init__(self, folder: Location, *, settings: Settings, rows: int) -> None:
+        """Keep the rows of requests in files of about `rows` rows below `folder`."""
+        self._store = ObjectStore(folder) if folder.is_url else None
+        self._folder = Path() if self._store else settings.resolve(folder)
+        self._rows = rows
+        self._parts: list[pd.DataFrame] = []
+        self._count = 0
+        self._lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
+        self._left_out = 0
+
+    def add(self, rows: pd.DataFrame, labels: "pd.Series", *, version: str) -> None:
+        """Keep rows and what was predicted for them; a file that is due is written in the background."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        part = rows.assign(prediction=labels.to_numpy(), model_version=version, served_at=now)
+        with self._lock:
+            if self._count >= WAITING * self._rows:
+                self._left_out += len(part)
+                return
+            self._parts.append(part)
+            self._count += len(part)
+            due = self._count >= self._rows
+        if due:
+            self._writer.submit(self._write)
+
+    def close(self) -> None:
+        """Write the rest, after what is being written."""
+        self._writer.submit(self._write)
+        self._writer.shutdown()
+
+    def _write(self) -> None:
+        """Write what was collected; a failure is logged, and the rows are tried again with the next ones."""
+        with self._lock:
+            parts, self._parts = self._parts, []
+            left_out, self._left_out = self._left_out, 0
+        if left_out:
+            logger.warning(
+                "%s rows are not in the log of requests: it could not be written in time", left_out
+            )
+        if not parts:
+            return
+        try:
+            self._save(pd.concat([_as_text(part) for part in parts], ignore_index=True))
+        except Exception as error:
+            logger.warning("The log of requests cannot be written: %s", error)
+            with self._lock:
+                self._parts = parts + self._parts
+            return
+        with self._lock:
+            self._count -= sum(map(len, parts))
+
+    def _save(self, table: pd.DataFrame) -> None:
+        name = f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}.parquet"
+        if self._store:
+            with tempfile.TemporaryDirectory() as folder:
+                table.to_parquet(Path(folder, name), index=False)
+                self._store.upload(name, Path(folder, name))
+            return
+        with replacing(self._folder / name) as partial:
+            table.to_parquet(partial, index=False)
+
+
+def _as_text(part: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {name: part[name].astype("object").map(str, na_action="ignore").astype("str") for name in part}
+    )
