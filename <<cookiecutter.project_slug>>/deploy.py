@@ -10,12 +10,14 @@ from contextlib import suppress
 from typing import Any
 
 from prefect import Flow
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
+from prefect.settings import PREFECT_API_URL
 
-from << cookiecutter.package_name >>.errors import ProjectError
+from << cookiecutter.package_name >>.errors import ConfigurationError, ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.orchestration import (
     DRIFT_EVENT,
@@ -85,8 +87,29 @@ class Server(Runner):
         await super().__aexit__(*exc_info)
 
 
+def require_server() -> None:
+    """Make sure that a server keeps the schedules; one that Prefect starts for this process would end with it.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    url = PREFECT_API_URL.value()
+    trouble = "PREFECT_API_URL is not set"
+    if url:
+        with get_client(sync_client=True) as client:
+            error = client.api_healthcheck()
+        if error is None:
+            return
+        trouble = f"PREFECT_API_URL is {url}, where no server answers ({type(error).__name__})"
+    raise ConfigurationError(
+        f"There is no Prefect server to deploy to: {trouble}. Start one with `make server` in another terminal,"
+        " then run: export PREFECT_API_URL=http://127.0.0.1:4200/api; make deploy"
+    )
+
+
 def main() -> None:
     """Serve until stopped; the schedules stay active, for the next process that serves."""
+    require_server()
     server = Server(name=PROJECT, pause_on_shutdown=False)
     for deployment in deployments():
         server.add_deployment(deployment)

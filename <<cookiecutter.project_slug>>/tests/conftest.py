@@ -11,18 +11,25 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from << cookiecutter.package_name >> import data, metrics, models
+from << cookiecutter.package_name >>.data import _feature_code
+from << cookiecutter.package_name >>.errors import DataError
 from << cookiecutter.package_name >>.settings import (
+    CONFIG_FILE,
     ENV_PREFIX,
     Settings,
     get_settings,
     load_settings,
 )
+
+from .estimators import ESTIMATORS
 
 ROWS = 600
 HERE = {"REGISTRY__KIND": "json", "SCALE_OUT__RUNNER": "threads"}  # whatever else this project uses
@@ -42,6 +49,38 @@ def make_table(problem_type: str, *, noise: float = 0.3, rows: int = ROWS, seed:
     table.loc[rng.choice(rows, size=rows // 20, replace=False), "age"] = np.nan
     table["target"] = np.where(score > 0, "yes", "no") if problem_type == "classification" else 100 * score
     return table
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machinery() -> Iterator[None]:
+    """Give the machinery features, estimators, metrics and settings of its own: the team's have tests of their own."""
+    here = Path(__file__).parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_feature_code, "FEATURES_FILE", here / "plain_features.py")
+        patch.setattr(models, "ESTIMATORS", ESTIMATORS)
+        patch.setattr(metrics, "METRICS", {}, raising=False)
+        patch.setitem(Settings.model_config, "toml_file", here / "config.toml")
+        yield
+
+
+@pytest.fixture(scope="session")
+def project_settings(machinery: None) -> Settings:
+    """Return the settings of the project itself, for the tests of what is the team's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Settings.model_config, "toml_file", CONFIG_FILE)
+        return load_settings()
+
+
+@pytest.fixture(scope="session")
+def team_table(project_settings: Settings) -> data.Table:
+    """Return the first rows of the team's table, as they are read and labelled in training."""
+    source = data.resolve(project_settings.data.source, as_of=datetime.now(UTC))
+    try:
+        frame = data.load(data.fetch(source, settings=project_settings)).head(ROWS)
+    except DataError as error:
+        pytest.skip(f"The project's table cannot be read here: {error}")
+    code = data.FeatureCode(CONFIG_FILE.with_name("features.py").read_text(encoding="utf-8"))
+    return data.prepare(frame, settings=project_settings, code=code)
 
 
 @pytest.fixture(params=["classification", "regression"])

@@ -1,6 +1,7 @@
 """The console command as it is typed, in this process."""
 
 import json
+import logging
 import os
 import re
 import sqlite3
@@ -201,6 +202,18 @@ def test_a_missing_source_ends_with_1_and_is_named(settings: Settings, run: Run)
 
     assert code == 1
     assert "nowhere.csv" in error
+
+
+def test_a_failure_is_said_once_on_the_console() -> None:
+    said = "Finished in state Failed('no table')", "Encountered exception during execution: no table"
+    kept = "Finished in state Completed()", "no table"
+
+    def shown(text: str, error: Exception | None = None) -> bool:
+        trace = (type(error), error, None) if error else None
+        return cli._not_said_by_the_command(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
+
+    assert [shown(text) for text in (*said, *kept)] == [False, False, True, True]
+    assert shown(said[1], ZeroDivisionError("a bug, whose traceback is needed"))
 
 
 def test_a_retrain_of_another_source_says_so_in_its_lineage(settings: Settings, run: Run) -> None:

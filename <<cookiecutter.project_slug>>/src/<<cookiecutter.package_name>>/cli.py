@@ -5,6 +5,7 @@ import datetime
 import gc
 import io
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
 BARS = "▁▂▃▄▅▆▇█"
 
 # Without PREFECT_API_URL, Prefect starts a server for the time of the run. It records the run, and does without what
-# only a server that stays needs; no part of Prefect reports its use to its makers.
+# only a server that stays needs. No command reports its use to Prefect's makers.
 SERVER_OF_ONE_RUN = {
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
     "PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a busy machine takes longer than the 20 of Prefect
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
 }
+UNREPORTED = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
 HELP = """Retrain the model, promote what is better, and look into the registry.
 
 For example:
@@ -300,14 +300,37 @@ def _run(flow: str, **parameters: Any) -> Any:
     for name, value in SERVER_OF_ONE_RUN.items():
         os.environ.setdefault(name, value)
     gc.disable()
+    from prefect import tags
+    from prefect.logging.configuration import setup_logging
+    from prefect.logging.handlers import PrefectConsoleHandler
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from . import flows
 
     gc.freeze()
     gc.enable()
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    setup_logging()
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.addFilter(_not_said_by_the_command)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
         return getattr(flows, flow)(**parameters)
+
+
+def _not_said_by_the_command(record: logging.LogRecord) -> bool:
+    """Leave a failure to the command's last line, which says it once; the server's log keeps every line."""
+    text = record.getMessage()
+    said = text.startswith("Encountered exception") and not record.exc_info
+    return not (said or text.startswith(("Finished in state Failed", "Running hook", "Hook ")))
+
+
+def _project() -> str:
+    from .settings import PACKAGE, get_settings
+
+    try:
+        return get_settings().project
+    except ProjectError:  # the flow itself says so, and sends the message
+        return PACKAGE
 
 
 def _registry() -> "Registry":
@@ -319,8 +342,6 @@ def _registry() -> "Registry":
 
 def _tell(record: "Record") -> None:
     """Print and send what a person decided."""
-    import logging
-
     from .orchestration import by_hand_message, send
     from .settings import get_settings
 
@@ -375,6 +396,8 @@ for part in optional.modules("cli"):
 
 def main() -> None:
     """Run the command line; an error meant for a person ends it with its message, without a traceback."""
+    for name, value in UNREPORTED.items():
+        os.environ.setdefault(name, value)
     atexit.register(gc.freeze)  # the interpreter takes half a second to look at every object before it ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has no ▲ shows its number

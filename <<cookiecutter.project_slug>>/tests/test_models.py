@@ -1,0 +1,23 @@
+"""Yours to extend: what each estimator in models.py promises, on the first rows of your table."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from << cookiecutter.package_name >> import data, features
+from << cookiecutter.package_name >>.models import ESTIMATORS
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_an_estimator_learns_and_is_the_same_after_it_was_saved(
+    name: str, team_table: data.Table
+) -> None:
+    contract, rows = team_table.contract, team_table.rows
+    X, y = features.features(rows[list(contract.inputs)]), rows[contract.target]
+
+    pipeline = ESTIMATORS[name](contract.problem_type, 0).fit(X, y)
+
+    again = pickle.loads(pickle.dumps(pipeline))
+    assert len(pipeline.predict(X)) == len(X)
+    np.testing.assert_array_equal(again.predict(X), pipeline.predict(X))
