@@ -10,9 +10,7 @@ from << cookiecutter.package_name >>.models import ESTIMATORS
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_an_estimator_learns_and_is_the_same_after_it_was_saved(
-    name: str, team_table: data.Table
-) -> None:
+def test_an_estimator_learns_and_is_the_same_after_it_was_saved(name: str, team_table: data.Table) -> None:
     contract, rows = team_table.contract, team_table.rows
     X, y = features.features(rows[list(contract.inputs)]), rows[contract.target]
 

@@ -89,13 +89,14 @@ ESTIMATORS: dict[str, Callable[[ProblemType, int], Pipeline]] = {
 }
 
 
-def make_pipeline(name: str, *, problem_type: ProblemType, seed: int) -> Pipeline:
+def make_pipeline(name: str, *, problem_type: ProblemType, seed: int, keep: tuple[str, ...] = ()) -> Pipeline:
     """Return the unfitted pipeline of this name.
 
     Args:
         name: A key of ESTIMATORS.
         problem_type: Whether it is to predict classes or numbers.
         seed: The same seed on the same rows gives the same model.
+        keep: Columns that are not left out as identifiers.
 
     Raises:
         ConfigurationError: there is no such name; the message has the nearest.
@@ -106,4 +107,8 @@ def make_pipeline(name: str, *, problem_type: ProblemType, seed: int) -> Pipelin
         raise ConfigurationError(
             f"There is no estimator {name!r} (estimators).{hint} Those in models.py: {', '.join(ESTIMATORS)}."
         )
-    return ESTIMATORS[name](problem_type, seed)
+    pipeline = ESTIMATORS[name](problem_type, seed)
+    for step in pipeline.named_steps.values():
+        if keep and isinstance(step, TableCleaner):
+            step.set_params(keep=keep)
+    return pipeline

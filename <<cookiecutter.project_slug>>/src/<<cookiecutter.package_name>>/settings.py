@@ -69,6 +69,13 @@ class DataSettings(Section):
         default=None,
         description="The class that metrics of one class (f1, recall, precision) and a threshold are about.",
     )
+    drop: tuple[str, ...] = Field(
+        default=(),
+        description="Columns the model does not get, such as what is known only afterwards; label() gets them.",
+    )
+    keep: tuple[str, ...] = Field(
+        default=(), description="Columns that the model gets though they look like identifiers."
+    )
     query: str | None = Field(default=None, description="For a SQL URL: the name of a table, or a SELECT.")
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.01,

@@ -90,6 +90,26 @@ def test_the_target_may_be_derived_and_what_label_drops_is_no_input(
     assert found.contract.inputs == ("x",)
 
 
+def test_columns_are_left_out_by_a_setting_which_label_still_sees(
+    settings: Callable[[str], Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = table([0, 1] * 20, leak=[float(row % 2) for row in range(ROWS)])
+    whole = prepare(frame, settings=settings("classification"), code=code())
+    chosen = settings("classification")
+    chosen = chosen.model_copy(
+        update={"data": chosen.data.model_copy(update={"drop": ("leak", "misspelled")})}
+    )
+
+    found = prepare(
+        frame, settings=chosen, code=code(label="frame.assign(target=frame['leak'])"), prior=whole.contract
+    )
+
+    assert found.contract.inputs == ("x",)
+    assert found.rows["target"].tolist() == [0, 1] * 20
+    assert "features() no longer gets: 'leak'." in caplog.text
+    assert "data.drop names 'misspelled'" in caplog.text
+
+
 def test_features_never_see_the_target(prepared: Table) -> None:
     seen = "(_ for _ in ()).throw(LookupError(list(frame)))"
 

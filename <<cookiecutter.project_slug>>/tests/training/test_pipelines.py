@@ -140,6 +140,15 @@ def test_a_table_of_numbers_reaches_histograms_without_a_copy() -> None:
     assert pipeline[:-1].transform(X) is X
 
 
+def test_a_column_that_looks_like_an_identifier_is_kept_where_asked_for() -> None:
+    X = pd.DataFrame({"order id": np.arange(50), "x": np.arange(50) % 7})
+    kept = make_pipeline("linear", problem_type="regression", seed=0, keep=("order id",))
+    usual = make_pipeline("linear", problem_type="regression", seed=0)
+
+    assert kept.fit(X, X["order id"])[0].left_out_ == {}
+    assert list(usual.fit(X, X["order id"])[0].left_out_) == ["order id"]
+
+
 def test_an_unknown_name_has_the_nearest_one() -> None:
     with pytest.raises(ConfigurationError, match="Did you mean 'random_forest'"):
         make_pipeline("randomforest", problem_type="regression", seed=0)

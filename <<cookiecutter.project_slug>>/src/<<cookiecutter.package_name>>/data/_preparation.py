@@ -1,5 +1,7 @@
 """From the table as loaded to what is learned from: the contract, the label, the features, and the checks on them."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -9,6 +11,8 @@ from . import _checks
 from ._contract import Contract, ReadReport, identity_of, learn_columns
 from ._feature_code import FeatureCode, FeaturesError
 from ._identity import Identities
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ def prepare(
     columns, read, report = learn_columns(frame, tolerance=settings.data.tolerance, prior=prior)
     rows = label(read, settings=settings, code=code)
     target = settings.data.target
-    inputs = tuple(str(name) for name in rows.columns if name in columns and name != target)
+    left_out = {target, *settings.data.drop}
+    inputs = tuple(str(name) for name in rows.columns if name in columns and name not in left_out)
+    _tell_changes(inputs, columns, settings=settings, prior=prior)
     split = settings.split
     identity, identity_from = identity_of(
         rows,
@@ -70,6 +76,22 @@ def prepare(
         imports=code.imports,
     )
     return Table(rows, identities_of(rows, contract), contract, code, report)
+
+
+def _tell_changes(
+    inputs: tuple[str, ...], columns: Iterable[str], *, settings: Settings, prior: Contract | None
+) -> None:
+    """Say which columns go into the model now and did not into the one in production, and the other way round."""
+    if unknown := [name for name in settings.data.drop if name not in columns]:
+        logger.warning("data.drop names %s, which is not in the table.", ", ".join(map(repr, unknown)))
+    if prior is None:
+        return
+    for which, names in (
+        ("no longer gets", [name for name in prior.inputs if name not in inputs]),
+        ("gets in addition", [name for name in inputs if name not in prior.inputs]),
+    ):
+        if names:
+            logger.warning("Other than the champion, features() %s: %s.", which, ", ".join(map(repr, names)))
 
 
 def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Table:

@@ -23,7 +23,7 @@ from .. import data, gate, models, monitoring, training
 from ..registry import Version, open_registry
 from ..settings import Settings
 from ._common import step
-from ._retrain import FoldInputs, Part, fold_inputs
+from ._retrain import FoldInputs, Part, fold_inputs, unfitted
 from ._score import scored_batches
 
 
@@ -78,7 +78,7 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Sett
     """Score one candidate on one fold, on a worker, which reads the training part itself."""
     inputs = _read(path)
     score = training.fold_score(
-        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
+        unfitted(estimator, settings=settings),
         inputs.X,
         inputs.y,
         _folds(inputs, settings)[fold],

@@ -23,6 +23,7 @@ from prefect.client.orchestration import get_client
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
+from sklearn.pipeline import Pipeline
 
 from .. import data, gate, models, monitoring, reporting
 from ..errors import ConfigurationError, ProjectError, RegistryError
@@ -208,7 +209,7 @@ def cross_validate(training: Part, *, estimator: str, settings: Settings, thread
     """Score one candidate on folds of the training rows; the holdout plays no part in the choice."""
     part = fold_inputs(training, settings=settings)
     return cross_validate_score(
-        models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed),
+        unfitted(estimator, settings=settings),
         part.X,
         part.y,
         metric=_metric(settings),
@@ -232,6 +233,13 @@ def fold_inputs(training: Part, *, settings: Settings) -> FoldInputs:
 
 def _metric(settings: Settings) -> gate.Metric:
     return gate.gate_metrics(settings)[settings.metric]
+
+
+def unfitted(estimator: str, *, settings: Settings) -> Pipeline:
+    """Return the pipeline of an estimator as the settings want it."""
+    return models.make_pipeline(
+        estimator, problem_type=settings.problem_type, seed=settings.seed, keep=settings.data.keep
+    )
 
 
 def choose_estimator(training: Part, *, settings: Settings) -> str:
@@ -262,7 +270,7 @@ def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
 @step(retries=2, retry_condition_fn=may_pass)
 def train(training: Part, *, estimator: str, settings: Settings) -> Model:
     """Fit the estimator with its preprocessing on the training rows."""
-    pipeline = models.make_pipeline(estimator, problem_type=settings.problem_type, seed=settings.seed)
+    pipeline = unfitted(estimator, settings=settings)
     pipeline.fit(training.X, training.y)
     with_jobs(
         pipeline, 1
