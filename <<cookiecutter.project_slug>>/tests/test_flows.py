@@ -113,6 +113,22 @@ def test_a_rollback_stays_until_it_is_released(settings: Settings, receiver: Rec
     assert retrain()["verdict"] == "promoted"
 
 
+def test_a_dry_run_decides_and_leaves_the_registry_as_it_was(settings: Settings, receiver: Receiver) -> None:
+    first = retrain(dry_run=True)
+    assert open_registry(settings).versions() == []
+    retrain()
+    before = files(settings.root / "models")
+    receiver.payloads.clear()
+
+    tried = retrain(dry_run=True)
+
+    assert (first["verdict"], tried["verdict"]) == ("promoted", "kept")
+    assert files(settings.root / "models") == before
+    assert receiver.payloads == []
+    assert tried["report"] == str(settings.root / "dry-run" / "report.html")
+    assert tried["version"] in Path(tried["report"]).read_text()
+
+
 def test_with_approval_a_promotion_waits_for_a_person(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

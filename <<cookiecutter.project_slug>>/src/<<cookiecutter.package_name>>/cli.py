@@ -61,10 +61,19 @@ def retrain(
     accept_not_comparable: Annotated[
         bool, Parameter(negative="", help="Let a challenger replace a champion it cannot be compared with.")
     ] = False,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Decide and draw the report, and leave the registry as it is.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train on fresh data, compare with production, promote only what is really better."""
-    facts = _run("retrain", source=source, as_of=as_of, accept_not_comparable=accept_not_comparable)
+    facts = _run(
+        "retrain",
+        source=source,
+        as_of=as_of,
+        accept_not_comparable=accept_not_comparable,
+        dry_run=dry_run,
+    )
     if as_json:
         _print_json(facts)
         return
@@ -74,7 +83,8 @@ def retrain(
     simple = ", ".join(f"{name} {value:.4g}" for name, value in facts["baseline"]["metrics"].items())
     said = f"{facts['reason']}\n\nchallenger {facts['version']}: {numbers}"
     said += f"\nwithout a model, {facts['baseline']['name']}: {simple}"
-    _print(Panel(said, title=facts["verdict"], title_align="left"))
+    title = f"dry run, nothing is recorded: {facts['verdict']}" if dry_run else facts["verdict"]
+    _print(Panel(said, title=title, title_align="left"))
     _print(f"in production  {facts['champion'] or 'no model yet'}")
     for name, reason in facts["held"].items():
         _print(f"on hold        {name} ({reason})")

@@ -14,6 +14,10 @@ AsOf = Annotated[
     Field(description="The moment that dates in the source stand for; empty: when the run was due."),
 ]
 Accept = Annotated[bool, Field(description="Let a challenger replace a champion it cannot be compared with.")]
+DryRun = Annotated[
+    bool,
+    Field(description="Decide and draw the report, and leave the registry as it is; nobody is notified."),
+]
 
 
 @flow(
@@ -24,7 +28,7 @@ Accept = Annotated[bool, Field(description="Let a challenger replace a champion 
     on_cancellation=[steps.notify_outcome],
 )
 def retrain(
-    source: Source = None, as_of: AsOf = None, accept_not_comparable: Accept = False
+    source: Source = None, as_of: AsOf = None, accept_not_comparable: Accept = False, dry_run: DryRun = False
 ) -> dict[str, Any]:
     """Train on fresh data, compare with the model in production, promote only what is really better."""
     settings = steps.settings_of_run(source=steps.parameter(source))
@@ -56,6 +60,8 @@ def retrain(
             estimator=estimator,
             settings=settings,
         )
+        if dry_run:
+            return steps.show(saved, comparison, settings=settings)
         recorded = steps.record(saved, comparison, settings=settings)
     steps.publish(recorded, settings=settings)
     steps.notify(recorded, settings=settings)

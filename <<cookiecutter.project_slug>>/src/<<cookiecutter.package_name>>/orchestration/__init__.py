@@ -27,6 +27,7 @@ from ._retrain import (
     record,
     save,
     separate_holdout,
+    show,
     split,
     train,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "send",
     "separate_holdout",
     "settings_of_run",
+    "show",
     "source_of_run",
     "split",
     "train",

@@ -19,7 +19,7 @@ from prefect import unmapped
 from prefect.logging import get_run_logger
 from prefect_dask import DaskTaskRunner
 
-from .. import data, gate, models, monitoring, training
+from .. import data, gate, monitoring, training
 from ..registry import Version, open_registry
 from ..settings import Settings
 from ._common import step

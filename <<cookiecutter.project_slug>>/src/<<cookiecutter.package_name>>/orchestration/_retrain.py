@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline
 
 from .. import data, gate, models, monitoring, reporting
 from ..errors import ConfigurationError, ProjectError, RegistryError
-from ..registry import StaleDecision, Version, lineage, open_registry
+from ..registry import Registry, StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
 from ..training import (
     Baseline,
@@ -475,7 +475,27 @@ def record(saved: Saved, comparison: GateResult, *, settings: Settings) -> dict[
         registry.prune(settings.registry.keep)
     except RegistryError as error:
         get_run_logger().warning("Old versions were not removed: %s", error)
-    champion = registry.champion()
+    report = registry.store.locate(f"versions/{version.id}/{REPORT}") if REPORT in version.files else None
+    return _facts(saved, comparison, registry, report=report, settings=settings)
+
+
+@step()
+def show(saved: Saved, comparison: GateResult, *, settings: Settings) -> dict[str, Any]:
+    """Take the report of a dry run out of the registry, and the version too: nothing was decided."""
+    registry, folder = open_registry(settings), settings.resolve("dry-run")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _discarded_on_failure(saved.version, settings):
+        for name in {CARD, REPORT} & saved.version.files.keys():
+            (folder / name).write_bytes(registry.read_file(saved.version, name))
+    registry.discard(saved.version)
+    report = str(folder / REPORT) if REPORT in saved.version.files else None
+    return _facts(saved, comparison, registry, report=report, settings=settings) | {"dry_run": True}
+
+
+def _facts(
+    saved: Saved, comparison: GateResult, registry: Registry, *, report: str | None, settings: Settings
+) -> dict[str, Any]:
+    version, decision, champion = saved.version, comparison.decision, registry.champion()
     return {
         "version": version.id,
         "verdict": decision.verdict,
@@ -486,9 +506,7 @@ def record(saved: Saved, comparison: GateResult, *, settings: Settings) -> dict[
         "held": registry.held(),
         "champion": champion and champion.id,
         "registry": registry.store.locate("").rstrip("/"),
-        "report": registry.store.locate(f"versions/{version.id}/{REPORT}")
-        if REPORT in version.files
-        else None,
+        "report": report,
         "report_error": saved.report_error,
     }
 
