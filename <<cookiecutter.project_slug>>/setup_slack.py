@@ -1,62 +1,12 @@
-"""Save the Slack notification block of the settings and send a test message: `python setup_slack.py`.
+"""Save the Slack notification block and send a test message, as `<< cookiecutter.project_slug >> setup slack` does."""
 
-The webhook's URL is read from the variable SLACK_WEBHOOK_URL or asked for without showing it; it is never printed.
-"""
-
-import getpass
-import os
 import sys
 
-from prefect.blocks.notifications import SlackWebhook
-from pydantic import SecretStr
-
-from << cookiecutter.package_name >>.errors import ConfigurationError, ProjectError
-from << cookiecutter.package_name >>.orchestration import NotSent, deliver, trial_message
-from << cookiecutter.package_name >>.settings import get_settings
-
-
-def webhook_url() -> SecretStr:
-    """Return the webhook's URL from the environment or from a prompt that does not echo.
-
-    Raises:
-        ConfigurationError: there is neither a URL nor a terminal to ask at.
-    """
-    url = os.environ.get("SLACK_WEBHOOK_URL", "").strip()
-    if not url and sys.stdin.isatty():
-        url = getpass.getpass("Slack webhook URL (not shown): ").strip()
-    if "://" not in url:
-        raise ConfigurationError(
-            "No webhook URL: set SLACK_WEBHOOK_URL to the URL that Slack shows under Incoming Webhooks of your app."
-        )
-    return SecretStr(url)
-
-
-def main() -> None:
-    """Save the block under the name of the settings, over an older one, and send the test message.
-
-    Raises:
-        ConfigurationError: the URL is missing, or the block of the settings is not a Slack webhook.
-    """
-    settings = get_settings()
-    kind, _, name = (settings.notifications.block or "").partition("/")
-    if kind != "slack-webhook" or not name:
-        raise ConfigurationError(
-            f"notifications.block is {kind + '/' + name!r}: this script sets up `slack-webhook/<name>` only;"
-            " create any other block in the Prefect UI under Blocks."
-        )
-    block = SlackWebhook(url=webhook_url())
-    block.save(name, overwrite=True)
-    print(f"Saved the block slack-webhook/{name}.")
-    try:
-        deliver(trial_message(project=settings.project), block=f"slack-webhook/{name}")
-    except NotSent as error:
-        raise ConfigurationError(f"The block is saved, but the test message was not taken: {error}") from None
-    print("Sent a test message.")
-
+try:
+    from << cookiecutter.package_name >>.cli import main
+except ModuleNotFoundError as error:
+    sys.exit(f"{error}. Run it with the project's own Python: .venv/bin/python setup_slack.py")
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ProjectError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+    sys.argv[1:] = ["setup", "slack"]
+    main()

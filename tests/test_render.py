@@ -23,6 +23,7 @@ ALWAYS = {
     "docs/architecture.md",
     "docs/settings.md",
     "docs/settings.py",
+    "notebooks/look.py",
     "prefect.yaml",
     "pyproject.toml",
     "requirements-extras.lock",

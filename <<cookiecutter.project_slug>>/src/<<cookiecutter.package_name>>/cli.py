@@ -46,6 +46,9 @@ app.register_install_completion_command(add_to_startup=False)
 registry_app = App(name="registry", help="What was trained, what was decided, and why.")
 app.command(registry_app)
 
+setup_app = App(name="setup", help="What a project needs once.")
+app.command(setup_app)
+
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the facts as JSON.")]
 SourceName = Annotated[str | None, Parameter(help="Another source than the one of the settings.")]
 AsOf = Annotated[datetime.datetime | None, Parameter(help="The moment that dates in the source stand for.")]
@@ -94,12 +97,16 @@ def retrain(
 
 @app.command
 def score(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Let the model in production predict a table, and write the predictions as Parquet."""
+    """Let the model in production predict a table: that of score.source, or else the one it is trained on."""
     facts = _run("score", source=source, as_of=as_of)
     if as_json:
         _print_json(facts)
     else:
-        _print(f"{facts['rows']:,} rows scored by {facts['version']}: {facts['path']}")
+        _print(f"{facts['rows']:,} rows of {facts['source']} scored by {facts['version']}: {facts['path']}")
+        if facts["training_table"]:
+            _print(
+                "That is the table the model is trained on. Another: --source, or score.source in config.toml."
+            )
 
 
 @app.command
@@ -138,6 +145,14 @@ def doctor(
     if "error" in severities:
         sys.exit(2)
     sys.exit(1 if "warning" in severities else 0)
+
+
+@setup_app.command
+def slack() -> None:
+    """Save the Slack webhook (SLACK_WEBHOOK_URL, or asked for) as a Prefect block, and send a test message."""
+    from .orchestration import set_up_slack
+
+    set_up_slack()
 
 
 @registry_app.command(name="list")

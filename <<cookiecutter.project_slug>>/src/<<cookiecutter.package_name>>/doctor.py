@@ -75,7 +75,7 @@ def _send_test_message() -> Check:
     try:
         deliver(trial_message(project=project), block=block)
     except NotSent as error:
-        return Check("test message", "error", str(error), "python setup_slack.py")
+        return Check("test message", "error", str(error), "setup slack")
     return Check("test message", "ok", f"{block} took it: see that it arrived")
 
 
@@ -311,5 +311,5 @@ def _check_block(client: Any, block: str | None) -> Check:
     kind, _, name = block.partition("/")
     answer = client.get(f"/block_types/slug/{kind}/block_documents/name/{name}")
     if answer.status_code != 200:
-        return Check("notifications", "error", f"there is no block {block}", "python setup_slack.py")
+        return Check("notifications", "error", f"there is no block {block}", "setup slack")
     return Check("notifications", "ok", block)

@@ -238,8 +238,12 @@ class ScoreSettings(Section):
         default=Location("predictions"),
         description="A folder, or a place in an object store: s3://, gs:// or az://.",
     )
+    format: Literal["parquet", "csv"] = Field(
+        default="parquet", description="Of the file with the predictions."
+    )
     identifiers: tuple[str, ...] = Field(
-        default=(), description="Columns carried over; empty: those that training left out as identifiers."
+        default=(),
+        description="Columns carried over; empty: those that training left out as identifiers, else the row's number.",
     )
     batch_rows: int = Field(default=100_000, ge=1, description="Rows in memory at a time.")
     schedule: ScheduleSettings = ScheduleSettings()

@@ -1,7 +1,10 @@
+import os
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from << cookiecutter.package_name >>.data import FeatureCode, SchemaError, _tables, inputs, prepare
@@ -95,12 +98,32 @@ def test_cells_that_cannot_be_read_are_judged_over_the_whole_table(tmp_path: Pat
 def test_the_name_of_the_output_tells_data_and_model() -> None:
     def name(**changed: str) -> str:
         facts = {"source": "s3://bucket/new rows.csv?key=secret", "digest": "d", "version": "v"} | changed
-        return _scoring.output_path(Path(), **facts).name
+        return _scoring.output_path(Path(), **facts, day=date(2026, 11, 2)).name
 
-    assert name() == name()
+    assert name() == name() == "new-rows-d-2026-11-02-by-v.parquet"
     assert len({name(), name(digest="e"), name(version="w"), name(source="other.csv")}) == 4
-    assert name().startswith("new-rows-")
-    assert "secret" not in name()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_without_an_identifier_rows_are_numbered_and_anybody_may_read_the_file(
+    tmp_path: Path, suffix: str
+) -> None:
+    def batch(*labels: str) -> tuple[pa.Table, _scoring.Counts]:
+        versions = pa.array(["v1"] * len(labels)).dictionary_encode()
+        table = pa.table({"prediction": list(labels), "model_version": versions})
+        return table, _scoring.Counts(rows=len(labels))
+
+    before = os.umask(0o022)
+    try:
+        path = _scoring.write([batch("no", "yes"), batch("no")], tmp_path / f"scored.{suffix}").path
+    finally:
+        os.umask(before)
+
+    table = pd.read_csv(path) if suffix == "csv" else pd.read_parquet(path)
+    assert table["row"].tolist() == [1, 2, 3]
+    assert table["prediction"].tolist() == ["no", "yes", "no"]
+    assert table["model_version"].tolist() == ["v1"] * 3
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_partitions_of_parquet_are_cut_where_the_whole_is(tmp_path: Path) -> None:

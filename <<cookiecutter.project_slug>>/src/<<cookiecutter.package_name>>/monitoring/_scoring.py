@@ -1,6 +1,6 @@
 """Batch scoring: a table in, predictions out, in memory that does not grow with the table."""
 
-import hashlib
+import datetime
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -61,17 +61,19 @@ class Scored(Counts):
     """What a scoring run wrote.
 
     Attributes:
-        path: The Parquet file: row identifiers, `prediction`, `probability_<class>` for a classifier, `model_version`.
+        path: The Parquet or CSV file: row identifiers, or `row`, the number in the table; then `prediction`,
+            `probability_<class>` for a classifier, `model_version`.
     """
 
     path: Path = Path()
 
 
-def output_path(folder: Path, *, source: str, digest: str, version: str) -> Path:
-    """Name the output after what it was made from, so that scoring the same again writes the same file."""
+def output_path(
+    folder: Path, *, source: str, digest: str, version: str, day: datetime.date, format: str = "parquet"
+) -> Path:
+    """Name the output after what it was made from: scoring the same again on the same day writes the same file."""
     stem = re.sub(r"\W+", "-", Path(source.partition("?")[0]).stem).strip("-") or "table"
-    key = hashlib.sha256(f"{digest} {version}".encode()).hexdigest()[:12]
-    return folder / f"{stem}-{key}.parquet"
+    return folder / f"{stem}-{digest[:8]}-{day}-by-{version}.{format}"
 
 
 def score_batch(
@@ -125,23 +127,43 @@ def write(
 ) -> Scored:
     """Write what `score_batch` made of each batch, in this order; the file appears when it is complete.
 
+    Rows without an identifier are numbered, from 1 in the order of the table. A path that ends in .csv gets CSV.
+
     Raises:
         DataError: there are no rows.
     """
+    import pyarrow as pa
+    import pyarrow.csv
     import pyarrow.parquet as pq
 
     scored = Scored(path=path)
     with replacing(path) as partial:
-        writer = None
+        writer = schema = None
         for table, counts in batches:
-            writer = writer or pq.ParquetWriter(partial, table.schema)
-            writer.write_table(table.cast(writer.schema))
+            if table.column_names[0] == "prediction":
+                numbers = pa.array(range(scored.rows + 1, scored.rows + 1 + len(table)))
+                table = table.add_column(0, "row", numbers)
+            if path.suffix == ".csv":
+                table = table.cast(_without_dictionaries(table.schema))
+            schema = schema or table.schema
+            kind = pa.csv.CSVWriter if path.suffix == ".csv" else pq.ParquetWriter
+            writer = writer or kind(partial, schema)
+            writer.write_table(table.cast(schema))
             scored.add(counts)
             progress(scored.rows)
         if writer is None:
             raise data.SchemaError("There are no rows to score.")
         writer.close()
     return scored
+
+
+def _without_dictionaries(schema: "pa.Schema") -> "pa.Schema":
+    import pyarrow as pa
+
+    plain = (
+        field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in schema
+    )
+    return pa.schema(plain)
 
 
 def write_parts(batches: "Iterable[tuple[pa.Table, Counts]]", folder: Path, *, name: str) -> list[ScoredPart]:

@@ -33,6 +33,7 @@ from ._retrain import (
 )
 from ._runner import ChosenRunner
 from ._score import score_batches
+from ._slack import set_up_slack
 
 __all__ = [
     "DRIFT_EVENT",
@@ -59,6 +60,7 @@ __all__ = [
     "score_batches",
     "send",
     "separate_holdout",
+    "set_up_slack",
     "settings_of_run",
     "show",
     "source_of_run",

@@ -220,7 +220,7 @@ def deliver(message: Message, *, block: str) -> None:
     except Exception as error:
         raise NotSent(
             f"The notification block {block} cannot be loaded ({type(error).__name__}): save it with"
-            " `python setup_slack.py`, or set notifications.block to one you have."
+            " `setup slack`, or set notifications.block to one you have."
         ) from None
     if not isinstance(loaded, NotificationBlock):
         raise NotSent(f"{block} is not a notification block: set notifications.block to one.")

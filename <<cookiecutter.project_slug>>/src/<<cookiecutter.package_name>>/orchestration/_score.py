@@ -1,10 +1,12 @@
 """The steps of the score flow as Prefect tasks."""
 
+import datetime
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from prefect.artifacts import (
     create_progress_artifact,
@@ -36,6 +38,8 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
         source=snapshot.source,
         digest=snapshot.digest,
         version=champion.id,
+        day=datetime.datetime.now(ZoneInfo(settings.schedule.timezone)).date(),
+        format=settings.score.format,
     )
     with _progress_shown(snapshot.rows) as progress:
         paths = [Path(path) for path in snapshot.paths]
@@ -55,6 +59,8 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
     facts = {
         "version": champion.id,
         "rows": scored.rows,
+        "source": snapshot.source,
+        "training_table": snapshot.source == champion.lineage.get("data", {}).get("source"),
         "path": store.where(path.name) if store else str(path),
         "predictions": dict(scored.predictions),
         "mean": scored.total / scored.rows if scored.total else None,

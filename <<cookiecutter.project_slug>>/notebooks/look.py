@@ -1,0 +1,46 @@
+# %% [markdown]
+# A look at the champion: its holdout, its errors, and a feature to try. Run it cell by cell in VS Code or PyCharm, or
+# as a whole: `.venv/bin/python notebooks/look.py`. Nothing here changes the registry.
+
+# %% The champion and the table as it is now
+import numpy as np
+
+from << cookiecutter.package_name >> import data, gate, models
+from << cookiecutter.package_name >>.registry import open_registry
+from << cookiecutter.package_name >>.settings import get_settings
+from << cookiecutter.package_name >>.training import load_model
+
+settings = get_settings()
+registry = open_registry(settings)
+champion = load_model(registry, registry.version("champion"))
+frame = data.load(data.fetch(data.resolve(settings.data.source, as_of=None), settings=settings))
+table = data.prepare(frame, settings=settings, code=data.current_code(), prior=champion.contract)
+sides = data.split(table, settings=settings.split, problem_type=settings.problem_type)
+training, holdout, target = sides.train, sides.holdout, settings.data.target
+print(f"{len(holdout):,} rows of {len(table.rows):,} are held out")
+
+# %% How good it is there
+predictions = champion.predict(holdout)
+print(gate.evaluate(predictions, holdout[target], problem_type=settings.problem_type))
+
+# %% The rows it is most wrong about
+if settings.problem_type == "classification":
+    own = np.asarray(predictions.labels == holdout[target].to_numpy())
+    wrong = holdout.assign(predicted=predictions.labels)[~own]
+else:
+    errors = (predictions.labels - holdout[target]).abs()
+    wrong = holdout.assign(predicted=predictions.labels, error=errors).nlargest(20, "error")
+print(wrong.head(20))
+
+
+# %% Try a feature: what stands here goes into features() of features.py once it helps
+def tried(rows):
+    X = data.inputs(rows, contract=table.contract, code=table.code)
+    return X.assign(missing=rows.isna().sum(axis=1))
+
+
+pipeline = models.make_pipeline(
+    settings.estimators[0], problem_type=settings.problem_type, seed=settings.seed
+).fit(tried(training), training[target])
+again = gate.predict(pipeline, tried(holdout), problem_type=settings.problem_type)
+print(gate.evaluate(again, holdout[target], problem_type=settings.problem_type))
