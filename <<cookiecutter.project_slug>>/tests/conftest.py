@@ -58,7 +58,8 @@ def machinery() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_feature_code, "FEATURES_FILE", here / "plain_features.py")
         patch.setattr(models, "ESTIMATORS", ESTIMATORS)
-        patch.setattr(metrics, "METRICS", {}, raising=False)
+        for name in list(metrics.METRICS):
+            patch.delitem(metrics.METRICS, name)
         patch.setitem(Settings.model_config, "toml_file", here / "config.toml")
         yield
 
