@@ -1,6 +1,7 @@
 """What a table is does not depend on the file: random tables in many forms are read alike, row by row."""
 
 import os
+import random
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
@@ -140,6 +141,9 @@ forms = st.sampled_from(sorted(FORMS))
 
 @anything
 @given(table=tables, form=forms, other=forms)
+@example(
+    table=make_table(["decimal", "percent"], rows=30, seed=0, gaps=0.0), form="commas.csv", other="semicolons.csv"
+)
 def test_the_form_of_a_file_changes_no_kind_and_no_identity(
     table: pd.DataFrame, form: str, other: str, given_settings: Settings
 ) -> None:
@@ -151,6 +155,12 @@ def test_the_form_of_a_file_changes_no_kind_and_no_identity(
 
 @anything
 @given(table=tables, trained=forms, scored=forms, order=st.randoms(use_true_random=False))
+@example(
+    table=make_table(["decimal", "codes"], rows=40, seed=3, gaps=0.0),
+    trained="commas.csv",
+    scored="semicolons.csv",
+    order=random.Random(0),
+)
 def test_a_row_is_predicted_alike_in_any_form_order_and_company(
     table: pd.DataFrame, trained: str, scored: str, order: Any, given_settings: Settings
 ) -> None:
