@@ -4,7 +4,7 @@ import os
 import random
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,9 @@ COLUMNS: dict[str, Callable[[np.random.Generator, int], Any]] = {
     "decimal comma": lambda rng, n: [f"{number:.2f}".replace(".", ",") for number in rng.uniform(0, 99, n)],
     "percent": lambda rng, n: [f"{number:.1f} %" for number in rng.uniform(0, 100, n)],
     "words": lambda rng, n: rng.choice(WORDS, n).astype(object),
-    "sentences": lambda rng, n: [f"row {number} was too dear, he said" for number in rng.integers(0, 10**6, n)],
+    "sentences": lambda rng, n: [
+        f"row {number} was too dear, he said" for number in rng.integers(0, 10**6, n)
+    ],
     "empty": lambda rng, n: np.full(n, None, object),
 }
 
@@ -96,13 +98,13 @@ FORMS: dict[str, Callable[[pd.DataFrame, Path], str | None]] = {
 
 
 @pytest.fixture
-def given_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def given_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         monkeypatch.delenv(name)
     values = HERE | {"ROOT": str(tmp_path), "PROBLEM_TYPE": "classification", "DATA__TARGET": "target"}
     for name, value in (values | {"DATA__SOURCE": "table.csv"}).items():
         monkeypatch.setenv(ENV_PREFIX + name, value)
-    yield load_settings()
+    return load_settings()
 
 
 def load(
@@ -142,7 +144,9 @@ forms = st.sampled_from(sorted(FORMS))
 @anything
 @given(table=tables, form=forms, other=forms)
 @example(
-    table=make_table(["decimal", "percent"], rows=30, seed=0, gaps=0.0), form="commas.csv", other="semicolons.csv"
+    table=make_table(["decimal", "percent"], rows=30, seed=0, gaps=0.0),
+    form="commas.csv",
+    other="semicolons.csv",
 )
 def test_the_form_of_a_file_changes_no_kind_and_no_identity(
     table: pd.DataFrame, form: str, other: str, given_settings: Settings
