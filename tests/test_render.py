@@ -180,7 +180,7 @@ def test_the_page_of_settings_is_that_of_the_render(
     script = "import runpy; print(runpy.run_path('docs/settings.py')['page'](), end='')"
 
     done = run(environment / "python", "-c", script, cwd=project.path, environment={"PYTHONPATH": "src"})
-    assert project.texts()["docs/settings.md"] == done.stdout
+    assert (project.path / "docs" / "settings.md").read_text(encoding="utf-8") == done.stdout
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

@@ -21,7 +21,8 @@ print(f"{len(holdout):,} rows of {len(table.rows):,} are held out")
 
 # %% How good it is there
 predictions = champion.predict(holdout)
-print(gate.evaluate(predictions, holdout[target], problem_type=settings.problem_type))
+metrics = gate.recorded_metrics(settings)
+print(gate.evaluate(predictions, holdout[target], metrics=metrics, rows=holdout))
 
 # %% The rows it is most wrong about
 if settings.problem_type == "classification":
@@ -43,4 +44,4 @@ pipeline = models.make_pipeline(
     settings.estimators[0], problem_type=settings.problem_type, seed=settings.seed
 ).fit(tried(training), training[target])
 again = gate.predict(pipeline, tried(holdout), problem_type=settings.problem_type)
-print(gate.evaluate(again, holdout[target], problem_type=settings.problem_type))
+print(gate.evaluate(again, holdout[target], metrics=metrics, rows=holdout))
