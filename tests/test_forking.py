@@ -56,6 +56,9 @@ def test_the_guide_leads_to_a_project_that_runs(fork: Project, runner: Runner) -
     assert shown["lineage"]["data"]["source"] == "warehouse://customers"
     explained = runner.command(fork, "registry", "explain", second["version"], "--json")
     assert "guard share" in [criterion["name"] for criterion in explained["decision"]["criteria"]]
+    own = runner.command(fork, "retrain", "--json", GATE__METRIC="weighted_mistakes")
+    assert own["metric"] == "weighted_mistakes"
+    assert own["reason"].startswith("Kept: a tie, weighted mistakes 0")
     assert "keep = 3" in (fork.source / "config.toml").read_text()
 
 
