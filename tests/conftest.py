@@ -32,6 +32,8 @@ CONTEXT: dict[str, Any] = json.loads((TEMPLATE / "cookiecutter.json").read_text(
 PROMPTS = {name: value for name, value in CONTEXT.items() if not name.startswith("_")}
 CHOICES: dict[str, list[str]] = {name: value for name, value in PROMPTS.items() if isinstance(value, list)}
 
+BINARY = (".joblib", ".npy")  # the models that later releases must load
+
 # The settings of whoever runs the tests must not reach the projects under test.
 FOREIGN = (
     "PREFECT_",
@@ -100,7 +102,7 @@ class Project:
 
     def texts(self) -> dict[str, str]:
         """Return the content of every file; all are text, but for the models that releases must load."""
-        texts = [name for name in sorted(self.files()) if not name.endswith((".joblib", ".npy"))]
+        texts = [name for name in sorted(self.files()) if not name.endswith(BINARY)]
         return {name: (self.path / name).read_text(encoding="utf-8") for name in texts}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, Project, one_choice_each, run
+from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, Project, one_choice_each, run
 from .test_hooks import post
 
 ALWAYS = {
@@ -121,7 +121,7 @@ def test_marks_stand_in_the_template_only_as_marks(template: Path) -> None:
     """A here-document or a shift would be taken for a mark; modules have no marks at all."""
     mark = re.compile(r"<< ?cookiecutter\.[a-z_]+( ?\| ?[a-z]+)? ?>>|<% (if [^%]*|else|endif) %>")
     for path in sorted((template / RENDERED).rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.suffix not in BINARY:
             text = path.read_text(encoding="utf-8")
             if not ("src" in path.parts and path.suffix == ".py"):
                 text = mark.sub("", text)

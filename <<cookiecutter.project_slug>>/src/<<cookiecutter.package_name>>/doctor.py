@@ -123,11 +123,13 @@ def _check_registry(settings: Settings) -> Iterator[Check]:
 def _check_champion(registry: "Registry", champion: "Version") -> Check:
     """Load the model in production as `score` does; it is trained, so it takes the libraries it was trained with."""
     from .data import changed_imports
-    from .training import load_model
+    from .training import NoContractError, load_model
 
     fix = "bring back the code or packages it needs, registry rollback, or retrain --accept-not-comparable"
     try:
         model = load_model(registry, champion)
+    except NoContractError as error:
+        return Check("champion", "error", str(error), "retrain --accept-not-comparable")
     except ProjectError as error:
         return Check("champion", "error", f"{champion.id} cannot be loaded: {error}", fix)
     if changed := changed_imports(model.contract.imports):

@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >>.data._columns import Column, is_identifier, learn_column, read_column
+from << cookiecutter.package_name >>.data._columns import (
+    Column,
+    is_identifier,
+    learn_column,
+    read_column,
+)
 
 ROWS = 60
 

@@ -7,7 +7,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >>.data import Contract, FeatureCode, FeaturesError, Table, inputs, prepare
+from << cookiecutter.package_name >>.data import (
+    Contract,
+    FeatureCode,
+    FeaturesError,
+    Table,
+    inputs,
+    prepare,
+)
 from << cookiecutter.package_name >>.data._checks import InfiniteValuesError
 from << cookiecutter.package_name >>.settings import Settings, load_settings
 

@@ -6,7 +6,10 @@ from prefect.states import Cancelled, Cancelling, Running, State
 
 from << cookiecutter.package_name >>.flows import retrain
 from << cookiecutter.package_name >>.orchestration import _cancellation
-from << cookiecutter.package_name >>.orchestration._cancellation import RunCancelled, refuse_if_cancelled
+from << cookiecutter.package_name >>.orchestration._cancellation import (
+    RunCancelled,
+    refuse_if_cancelled,
+)
 from << cookiecutter.package_name >>.registry import open_registry
 from << cookiecutter.package_name >>.settings import Settings
 

@@ -141,6 +141,9 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
         unseen = ~data.are_known(model.contract.identities(read), load_trained_rows(registry, champion))
     except StorageError:
         raise
+    except NoContractError:
+        old = "it was saved before models carried a contract, so how it reads a table is not known"
+        return Champion(None, obstacle=old, stored_score=stored)
     except ProjectError as error:
         return Champion(None, obstacle=str(error).rstrip("."), stored_score=stored)
     except Exception as error:  # a pickled estimator may fail in any way
