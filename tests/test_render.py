@@ -178,8 +178,9 @@ def test_the_page_of_settings_is_that_of_the_render(
     """`make docs` writes it anew."""
     project = bake(**answers)
     script = "import runpy; print(runpy.run_path('docs/settings.py')['page'](), end='')"
+    path = {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}  # other tests read this folder
 
-    done = run(environment / "python", "-c", script, cwd=project.path, environment={"PYTHONPATH": "src"})
+    done = run(environment / "python", "-c", script, cwd=project.path, environment=path)
     assert (project.path / "docs" / "settings.md").read_text(encoding="utf-8") == done.stdout
 
 

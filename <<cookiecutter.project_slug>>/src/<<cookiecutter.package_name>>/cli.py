@@ -292,19 +292,19 @@ def rollback(
 
 
 @registry_app.command
-def promote(version: VersionName = "staging", *, reason: Reason) -> None:
+def promote(version: VersionName = "staging", *, reason: Reason = "by hand") -> None:
     """Put a version into production by hand, whatever the gate decided."""
     _tell(_registry().promote(version, reason=reason))
 
 
 @registry_app.command
-def hold(version: VersionName, *, reason: Reason) -> None:
+def hold(version: VersionName, *, reason: Reason = "by hand") -> None:
     """Put a version on hold: from now on a challenger must be better than it too, beside the champion."""
     _tell(_registry().hold(version, reason=reason))
 
 
 @registry_app.command
-def release(version: VersionName, *, reason: Reason) -> None:
+def release(version: VersionName, *, reason: Reason = "by hand") -> None:
     """Lift the hold of a version."""
     _tell(_registry().release(version, reason=reason))
 

@@ -212,3 +212,11 @@ def test_one_row_or_none_is_read_as_many_are(kind: str) -> None:
         part = read_column(pd.Series(values[start:stop], dtype="str"), column).values
         pd.testing.assert_series_equal(part, read[start:stop], check_index=False)
     assert read_column(pd.Series([None], dtype=object), column).values.dtype == read.dtype
+
+
+@pytest.mark.parametrize("kind", ["number", "boolean", "date", "text"])
+def test_lists_are_cells_that_cannot_be_read(kind: Any) -> None:
+    cells = read_column(pd.Series([None, ["a"], {"k": 1}], dtype=object), Column(kind))
+
+    assert (cells.missing, cells.bad, cells.bad_example) == (1, 2, ("['a']", 1))
+    assert cells.values.isna().all()

@@ -91,7 +91,10 @@ def test_the_rows_a_model_was_trained_on_are_looked_up(registry: Registry) -> No
         (lambda table: table.drop(columns="age"), "column 'age': expected number .* but it is missing"),
         (lambda table: table.rename(columns={"age": "ages"}), "is 'ages' its new name"),
         (lambda table: table.assign(age=None), "column 'age': 100% of 600 rows have no value"),
-        (lambda table: table.assign(age="old"), "'age': expected number .* such as 'old' \\(row 1\\)"),
+        (
+            lambda table: table.assign(age="old"),
+            "'age': expected number .* such as 'old' \\(holdout row 1\\)",
+        ),
     ],
 )
 def test_a_table_that_does_not_fit_is_an_obstacle(registry: Registry, change: Any, obstacle: str) -> None:

@@ -190,6 +190,11 @@ def read_column(values: pd.Series, column: Column, *, comma: bool = False) -> Ce
         return Cells(empty, int(values.isna().sum()))
     if kind == "empty":
         return Cells(_empty_as(column.kind, values), len(values))
+    if kind == "other":  # lists and the like, which cannot be read as anything else
+        there = values.notna().to_numpy()
+        position = int(np.argmax(there))
+        example = str(values.iloc[position]), position
+        return Cells(_empty_as(column.kind, values), int((~there).sum()), int(there.sum()), example)
     if column.kind == "text":
         return _read_text(values, column)
     if column.kind == "number":

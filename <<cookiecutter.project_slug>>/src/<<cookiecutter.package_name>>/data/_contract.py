@@ -182,13 +182,14 @@ class Contract:
         report.rows += len(frame)
         return pd.DataFrame(parts, index=frame.index, copy=False)
 
-    def check(self, report: ReadReport, *, rows: int | None = None) -> None:
+    def check(self, report: ReadReport, *, rows: int | None = None, counted: str = "row") -> None:
         """Make sure that what was read fits, and warn of what is new.
 
         Args:
             report: Of the whole table, or of its beginning.
             rows: Of the whole table, where it is known and `report` is of its beginning: only what more rows could
                 not cure is an error then.
+            counted: What the rows are called in messages.
 
         Raises:
             SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; every
@@ -199,8 +200,8 @@ class Contract:
         for name, unread in report.unread.items():
             if not tolerated(unread.cells, unread.known + rest, tolerance=self.tolerance):
                 problems.append(
-                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of "
-                    f"{unread.known:,} cells cannot be read as that, such as {unread.example!r} (row {unread.row:,})"
+                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of {unread.known:,} "
+                    f"cells cannot be read as that, such as {unread.example!r} ({counted} {unread.row:,})"
                 )
         for name, missing in report.missing.items() if not rest else ():
             share, before = missing / max(1, report.rows), self.columns[name].missing

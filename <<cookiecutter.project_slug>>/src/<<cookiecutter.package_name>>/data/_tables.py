@@ -221,6 +221,9 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             yield from parts
     else:
         dialect = detect_dialect(path)
+        _column_names(
+            [name for name in dialect.columns if name], path
+        )  # pandas renames duplicates: look before
         with (
             open_decompressed(path) as stream,
             pd.read_csv(

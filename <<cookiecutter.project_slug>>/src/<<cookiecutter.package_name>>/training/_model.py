@@ -135,7 +135,7 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
             return Champion(None, obstacle=gone, stored_score=stored)
         report = ReadReport()
         read = model.contract.read(rows, report=report, others=True)
-        model.contract.check(report)
+        model.contract.check(report, counted="holdout row")
         X = data.inputs(read, contract=model.contract, code=model.code)
         predictions = predict(model.pipeline, X, problem_type=model.contract.problem_type)
         unseen = ~data.are_known(model.contract.identities(read), load_trained_rows(registry, champion))
