@@ -1,4 +1,4 @@
-"""Save the Slack notification block and send a test message, as `<< cookiecutter.project_slug >> setup slack`."""
+"""Save the Slack block and send a test message, as `<< cookiecutter.project_slug >> setup slack`."""
 
 import sys
 

@@ -200,8 +200,9 @@ class Contract:
         for name, unread in report.unread.items():
             if not tolerated(unread.cells, unread.known + rest, tolerance=self.tolerance):
                 problems.append(
-                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of {unread.known:,} "
-                    f"cells cannot be read as that, such as {unread.example!r} ({counted} {unread.row:,})"
+                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of "
+                    f"{unread.known:,} cells cannot be read as that, such as {unread.example!r} "
+                    f"({counted} {unread.row:,})"
                 )
         for name, missing in report.missing.items() if not rest else ():
             share, before = missing / max(1, report.rows), self.columns[name].missing
