@@ -51,11 +51,15 @@ class World:
             score = 3 * y + common + error * rng.normal(size=rows) - 1.5 + np.log(share / (1 - share)) / 3
             chance = 1 / (1 + np.exp(-1.5 * score))
             models.append(
-                Predictions((chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), np.array([0, 1]))
+                Predictions(
+                    (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), np.array([0, 1])
+                )
             )
         return y, *models
 
-    def _draw_values(self, rng: np.random.Generator, rows: int, errors: tuple[float, float]) -> tuple[Any, Any, Any]:
+    def _draw_values(
+        self, rng: np.random.Generator, rows: int, errors: tuple[float, float]
+    ) -> tuple[Any, Any, Any]:
         from project.gate import Predictions
 
         def noise() -> Any:
@@ -76,7 +80,8 @@ class World:
             rng = np.random.default_rng(0)
             y, *models = self.draw(rng, 400_000, (1.0, error))
             old, new = (
-                evaluate(model, y, metrics={self.metric.name: self.metric})[self.metric.name] for model in models
+                evaluate(model, y, metrics={self.metric.name: self.metric})[self.metric.name]
+                for model in models
             )
             return self.metric.improvement(new, old) - 2 * MARGIN
 
