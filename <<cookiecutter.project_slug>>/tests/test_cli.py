@@ -197,6 +197,17 @@ def test_bad_settings_end_with_2_and_are_named(
     assert "61 * * * *" in error
 
 
+def test_a_server_that_is_away_is_named(settings: Settings, tmp_path: Path) -> None:
+    environment = os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", cli.__name__, "retrain"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "Failed to reach API at http://127.0.0.1:9/api" in done.stderr
+    assert "make server" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_missing_source_ends_with_1_and_is_named(settings: Settings, run: Run) -> None:
     code, _, error = run("retrain", "--source", "nowhere.csv")
 
@@ -204,7 +215,7 @@ def test_a_missing_source_ends_with_1_and_is_named(settings: Settings, run: Run)
     assert "nowhere.csv" in error
 
 
-def test_a_failure_is_said_once_on_the_console() -> None:
+def test_a_failure_is_said_once_on_the_console(settings: Settings) -> None:
     said = "Finished in state Failed('no table')", "Encountered exception during execution: no table"
     kept = "Finished in state Completed()", "no table"
 

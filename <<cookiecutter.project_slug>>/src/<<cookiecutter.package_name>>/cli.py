@@ -338,8 +338,15 @@ def _run(flow: str, **parameters: Any) -> Any:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, PrefectConsoleHandler):
             handler.addFilter(_not_said_by_the_command)
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
-        return getattr(flows, flow)(**parameters)
+    try:
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
+            return getattr(flows, flow)(**parameters)
+    except RuntimeError as error:
+        if not str(error).startswith("Failed to reach API"):
+            raise
+        raise ProjectError(
+            f"{error} Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
+        ) from None
 
 
 def _not_said_by_the_command(record: logging.LogRecord) -> bool:
