@@ -89,7 +89,7 @@ def test_the_error_names_the_command_that_adds_the_part(
 
     for prompt, (setting, value) in SETTINGS.items():
         said = runner.command(project, "registry", "list", code=2, **{setting: value})
-        (command,) = set(re.findall(r"cruft update .*", said))  # in the log, and in the end
+        (command,) = set(re.findall(r"cruft update [^{]*\{[^}]*\}'", said))  # in the log, and in the end
         done = run("sh", "-c", command, cwd=project.path, environment=AUTHOR)
         assert "Good work" in done.stdout, done.stdout + done.stderr
         commit_all(project.path, f"Add {prompt}")

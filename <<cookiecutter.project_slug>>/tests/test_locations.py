@@ -112,7 +112,7 @@ def test_settings_show_no_secret_however_they_are_printed(
 ) -> None:
     url = f"postgresql://me:{SECRET}@host/db"
     names = ("DATA__SOURCE", "SPLIT__SOURCE", "SCORE__SOURCE", "MONITOR__SOURCE", "REGISTRY__PATH")
-    for name in (*names, "SCORE__FOLDER", "REGISTRY__TRACKING_URI"):
+    for name in (*names, "SCORE__FOLDER"):
         monkeypatch.setenv(ENV_PREFIX + name, url)
 
     found = load_settings()

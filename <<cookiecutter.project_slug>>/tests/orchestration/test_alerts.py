@@ -37,13 +37,15 @@ def broken_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None
 def write_config(folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
     """Put a copy of config.toml with something broken at its end in place of the real one."""
     copy = folder / "config.toml"
-    copy.write_text(settings_module.CONFIG_FILE.read_text(encoding="utf-8") + broken, encoding="utf-8")
+    source = Path(str(Settings.model_config["toml_file"]))
+    copy.write_text(source.read_text(encoding="utf-8") + broken, encoding="utf-8")
     monkeypatch.setattr(settings_module, "CONFIG_FILE", copy)
     monkeypatch.setitem(Settings.model_config, "toml_file", copy)
     get_settings.cache_clear()
 
 
 def impossible_setting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_config(settings.root, monkeypatch, "")
     monkeypatch.setenv(f"{ENV_PREFIX}GATE__CONFIDENCE", "2")
     get_settings.cache_clear()
 
