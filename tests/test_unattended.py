@@ -316,7 +316,7 @@ def test_the_server_tells_of_a_run_whose_code_cannot_be_imported(unattended: Any
     with life.process("python", "deploy.py", SCHEDULE__CRON=""):
         deployment = life.deployment()
         life.become_impatient("unreported failures", after=60)
-        (life.project.source / "features.py").write_text("def label(frame:\n")
+        (life.project.source / "models.py").write_text("def linear(\n")
 
         assert life.end(run_of(life.server, deployment))["state_type"] == "CRASHED"
 
