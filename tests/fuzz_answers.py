@@ -172,7 +172,7 @@ def _problems(project: Path, given: Mapping[str, str]) -> Iterator[str]:
         if path.is_file() and (read := readers.get(path.suffix)):
             try:
                 found = read(path.read_text(encoding="utf-8"))
-                if path.name == "config.toml":
+                if path.name == "config.toml" and "src" in path.parts:
                     yield from _changed(found["data"], given)
             except (ValueError, SyntaxError, yaml.YAMLError) as error:
                 yield f"{path.relative_to(project)} cannot be read: {error}"

@@ -84,7 +84,7 @@ def reports(
     boosting = {"ESTIMATORS": '["hist_gradient_boosting"]'}
     people = copy(data_source="table.csv", target_column="left", estimator="linear")
     hostile = {HOSTILE: lambda row: row % 5}
-    left = {"left": lambda row: "yes" if row % 7 in (1, 3, 5) else "no"}
+    left = {"left": lambda row: "yes" if row % 7 in (2, 4, 5, 6) else "no"}
     write_table(people.path / "table.csv", rows=1200, **left, **hostile)
     found = {
         "first": retrain(people, "promoted", *classes),
