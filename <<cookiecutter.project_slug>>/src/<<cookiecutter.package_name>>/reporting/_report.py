@@ -112,8 +112,8 @@ def _gauge(facts: Facts) -> Gauge | None:
     if recorded is not None:
         label = f"recorded champion {metric.format(recorded)}"
         lines.append(Mark(at(recorded), label, dashed=True, above=False))
-    if math.isfinite(simple):
-        lines.append(Mark(at(simple), f"{decision.baseline_name} {metric.format(simple)}", above=False))
+    elif math.isfinite(simple):  # two labels below the line would meet on a phone
+        lines.append(Mark(at(simple), f"no model {metric.format(simple)}", above=False))
     direction = "Further right is better" if metric.greater_is_better else "Further left is better"
     caption = f"{metric.label} on a scale from {metric.format(min(0.0, *values))}. {direction}."
     if recorded is not None:
