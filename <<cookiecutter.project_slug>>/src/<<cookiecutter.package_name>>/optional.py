@@ -21,20 +21,20 @@ class OptionalPart:
         name: The value of the setting that uses it.
         instead_of: The value that every project can have.
         prompt: The question of the template whose answer `name` adds it.
-        library: What it imports.
+        requires: The package it imports.
     """
 
     name: str
     instead_of: str
     prompt: str
-    library: str
+    requires: str
 
 
 PARTS = {
-    "serving": OptionalPart("http", instead_of="none", prompt="serving", library="uvicorn"),
-    "registry.kind": OptionalPart("mlflow", instead_of="json", prompt="tracking", library="mlflow"),
+    "serving": OptionalPart("http", instead_of="none", prompt="serving", requires="uvicorn"),
+    "registry.kind": OptionalPart("mlflow", instead_of="json", prompt="tracking", requires="mlflow"),
     "scale_out.runner": OptionalPart(
-        "dask", instead_of="threads", prompt="scale_out", library="prefect_dask"
+        "dask", instead_of="threads", prompt="scale_out", requires="prefect_dask"
     ),
 }
 
@@ -54,9 +54,9 @@ def check(setting: str, value: str) -> str:
         answer = json.dumps({part.prompt: value})
         command = f"cruft update --skip-apply-ask --variables-to-update '{answer}'"
         raise ValueError(f"{value!r} was not asked for when this project was made. Add it with {command}")
-    if importlib.util.find_spec(part.library) is None:
+    if importlib.util.find_spec(part.requires) is None:
         raise ValueError(
-            f"{value!r} needs the package {part.library}. Install it with make setup LOCK={LOCK}"
+            f"{value!r} needs the package {part.requires}. Install it with make setup LOCK={LOCK}"
         )
     return value
 
