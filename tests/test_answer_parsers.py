@@ -105,7 +105,8 @@ def test_a_source_has_a_password_where_the_project_finds_one(bake: Bake, environ
         " print(*(Location(source).has_secret for source in sys.argv[1:]))"
     )
     path = {"PYTHONPATH": str(project.path / "src")}
-    command = [environment / "python", "-c", show, *SECRET_SOURCES, *OPEN_SOURCES]
+    # -B: the folder is shared, and other tests look at its files.
+    command = [environment / "python", "-B", "-c", show, *SECRET_SOURCES, *OPEN_SOURCES]
     shown = run(*command, cwd=project.path, environment=path).stdout.split()
 
     assert shown == ["True"] * len(SECRET_SOURCES) + ["False"] * len(OPEN_SOURCES)

@@ -226,7 +226,7 @@ def _secret_places(url: str) -> Iterator[tuple[int, int]]:
         return
     for parameter in re.finditer(r"[^&;#?]+", url[rest + query.end() :]):
         name, equals, value = parameter[0].partition("=")
-        begin = rest + query.end() + parameter.start() + len(name + equals) * bool(equals)
+        begin = rest + query.end() + parameter.start() + (len(name + equals) if equals else 0)
         if (value or not equals) and name.lower() not in HARMLESS:
             yield begin, rest + query.end() + parameter.end()
 

@@ -303,6 +303,15 @@ def test_what_is_no_table_is_refused_by_name(
         read(project("table.csv"))
 
 
+@pytest.mark.parametrize("header", ["a,b,a", "a,b,a ", ' "a",b,a'])
+def test_duplicate_names_are_refused_in_parts_too(tmp_path: Path, header: str) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f"{header}\n1,2,3\n")
+
+    with pytest.raises(_tables.DuplicateColumnsError, match="'a'"):
+        list(_tables.batches([table], rows=8))
+
+
 def test_a_missing_source_has_the_nearest_names(project: Callable[..., Settings], tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(CSV)
     (tmp_path / "empty").mkdir()

@@ -145,7 +145,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory, server: str, tracking: Track
     root = tmp_path_factory.mktemp("project")
     table = make_table("classification", rows=500)
     table["target"] = [
-        "yes" if (usage * age > 0) ^ (plan == "pro") else "no"
+        "yes" if (usage * age if plan == "pro" else usage) > 0 else "no"
         for usage, age, plan in zip(table["usage"], table["age"] - 50, table["plan"], strict=True)
     ]
     table.to_csv(root / "table.csv", index=False)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, DataError
 from ..locations import Location
+from ..optional import LOCK
 from ..settings import Settings
 from ._tables import DuplicateColumnsError, EmptyTableError
 
@@ -229,7 +230,7 @@ def _first_line(error: BaseException, source: Location) -> str:
 def _missing_package(source: Location, error: ImportError) -> str:
     scheme = source.reveal().partition("://")[0]
     if scheme.partition("+")[0] in _IN_EXTRAS:
-        return f"Reading {scheme}:// needs another package: make setup LOCK=requirements-extras.lock"
+        return f"Reading {scheme}:// needs another package: make setup LOCK={LOCK}"
     return (
         f"Reading {scheme}:// needs another package ({error}): add it to the dependencies in pyproject.toml."
     )

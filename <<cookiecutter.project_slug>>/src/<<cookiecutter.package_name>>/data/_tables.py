@@ -581,9 +581,10 @@ def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: 
     """Raise an error that names what one file has and the other has not."""
     if set(ours) == set(theirs):
         return
-    gone, new = sorted(set(ours) - set(theirs)), sorted(set(theirs) - set(ours))
-    parts = [f"{path} is without {', '.join(map(repr, gone[:5]))}"] * bool(gone)
-    parts += [f"{first} is without {', '.join(map(repr, new[:5]))}"] * bool(new)
+    missing = {path: sorted(set(ours) - set(theirs)), first: sorted(set(theirs) - set(ours))}
+    parts = [
+        f"{file} is without {', '.join(map(repr, names[:5]))}" for file, names in missing.items() if names
+    ]
     raise ColumnsDifferError(f"The files of the source have different columns: {'; '.join(parts)}.")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..locations import Location
+from ..optional import LOCK
 from ._store import StorageError
 
 IN_MEMORY = 64 * 1024 * 1024  # bytes of a file; what is bigger is kept on disk meanwhile
@@ -33,9 +34,7 @@ class ObjectStore:
             from obstore.exceptions import BaseError
             from obstore.store import from_url
         except ImportError:
-            raise StorageError(
-                f"{self.url} needs the package obstore: make setup LOCK=requirements-extras.lock."
-            ) from None
+            raise StorageError(f"{self.url} needs the package obstore: make setup LOCK={LOCK}.") from None
         self._error = BaseError
         try:
             self._store = from_url(
