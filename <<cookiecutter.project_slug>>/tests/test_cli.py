@@ -102,6 +102,35 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     assert run("registry", "verify")[0] == 0
 
 
+def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_recorded(
+    settings: Settings, run: Run, tmp_path: Path
+) -> None:
+    first, second = retrain()["version"], retrain()["version"]
+    make_table(settings.problem_type, seed=5).to_csv(settings.root / "table.csv", index=False)
+    before, page = open_registry(settings).decisions(), tmp_path / "compared.html"
+
+    facts = json.loads(run("registry", "compare", second, first, "--json")[1])
+    text = run("registry", "compare", second, "--output", str(page))[1]
+
+    assert (facts["kind"], facts["improvement"]) == ("tie", 0.0)
+    assert facts["compared_rows"] == facts["holdout_rows"] > 50  # all rows are new to both
+    assert facts["scores"]["challenger"] == facts["scores"]["champion"]
+    assert f"With {first} as champion and {second} as challenger, the gate would keep {first}: a tie" in text
+    assert "weighted F1 (decides)" in text
+    assert f"{facts['scores']['champion']['f1_score']:.4f}" in text
+    assert "Not surely better" in page.read_text(encoding="utf-8")
+    assert "nothing was recorded" in page.read_text(encoding="utf-8")
+    assert open_registry(settings).decisions() == before
+    assert len(open_registry(settings).versions()) == 2
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(settings: Settings) -> None:
+    command = f"{sys.executable} -m {PACKAGE}.cli registry list --json | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+
+
 def test_scores_of_different_metrics_are_not_compared(settings: Settings, run: Run) -> None:
     for metric, value in (("f1_score", 0.8), ("f1_score", 0.9), ("log_loss", 0.3)):
         registry = Registry(open_registry(settings).store, metric=metric)

@@ -19,6 +19,7 @@ from . import optional
 from .errors import ProjectError, files_explained
 
 if TYPE_CHECKING:
+    from . import reporting
     from .registry import Record, Registry
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -253,6 +254,33 @@ def explain(
 
 
 @registry_app.command
+def compare(
+    version: VersionName,
+    other: VersionName = "champion",
+    *,
+    output: Annotated[Path | None, Parameter(help="Where to write the comparison as a page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a version with another one on today's holdout, on rows neither was trained on; nothing is recorded."""
+    from . import reporting
+    from .comparison import compare_versions
+    from .settings import get_settings
+
+    facts = compare_versions(version, other, settings=get_settings())
+    if as_json:
+        _print_json(facts.decision.to_dict() | {"version": facts.version.id, "scores": facts.scores})
+    else:
+        _print(facts.decision.explain())
+        for table in reporting.scores(facts).tables:
+            _print_table(table)
+    if output:
+        with files_explained(output):
+            output.write_text(reporting.page(facts, reporting.sections(facts)), encoding="utf-8")
+        if not as_json:
+            _print(f"Written: {output.resolve()}")
+
+
+@registry_app.command
 def report(
     *, output: Annotated[Path, Parameter(help="Where to write the page.")] = Path("history.html")
 ) -> None:
@@ -418,6 +446,15 @@ def _print(content: Any) -> None:
     console.print(content, soft_wrap=isinstance(content, str))
 
 
+def _print_table(table: "reporting.Table") -> None:
+    from rich.table import Table
+
+    shown = Table(*(cell.text for cell in table.header), title=table.caption, title_justify="left")
+    for row in table.cells:
+        shown.add_row(*(cell.text for cell in row))
+    _print(shown)
+
+
 def _print_json(facts: Any) -> None:
     print(json.dumps(facts, indent=2, default=str))
 
@@ -437,6 +474,9 @@ def main() -> None:
     try:
         with files_explained():
             app()
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ProjectError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -5,11 +5,11 @@ Out:   HTML pages that need no network, and model cards as Markdown.
 Never: decides, or changes the registry; a report that cannot be drawn costs only the report.
 """
 
-from ._document import escaped
+from ._document import Table, escaped
 from ._drift_page import drift_page
 from ._facts import Facts
 from ._history import history
 from ._report import card, page
-from ._sections import sections
+from ._sections import scores, sections
 
-__all__ = ["Facts", "card", "drift_page", "escaped", "history", "page", "sections"]
+__all__ = ["Facts", "Table", "card", "drift_page", "escaped", "history", "page", "scores", "sections"]

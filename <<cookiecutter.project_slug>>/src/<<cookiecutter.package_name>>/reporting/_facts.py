@@ -49,6 +49,7 @@ class Facts:
         run: The name of the run.
         run_url: Where the run can be looked at.
         seed: Of the samples drawn.
+        recorded: Whether a run made the version and the decision; else two versions of the registry are compared.
     """
 
     project: str
@@ -72,6 +73,7 @@ class Facts:
     run: str = ""
     run_url: str = ""
     seed: int = 0
+    recorded: bool = True
 
     @property
     def metric(self) -> Metric:

@@ -12,6 +12,7 @@ from ._facts import Facts
 from ._sections import by_class, difference, number, shown
 
 CLASSES_SHOWN = 4
+COMPARED = {"promoted": ("✓", "Better, and surely so"), "kept": ("=", "Not surely better")}
 HEADLINES = {
     "promoted": ("✓", "Promoted to production"),
     "kept": ("=", "The champion stays"),
@@ -22,13 +23,14 @@ HEADLINES = {
 
 def page(facts: Facts, parts: Sequence[Section]) -> str:
     """Return the report as one HTML document, without a reference to anything outside."""
-    mark, headline = HEADLINES[facts.decision.verdict]
+    mark, headline = _headline(facts)
     return render(
         "report.html.j2",
         project=facts.project,
         verdict=facts.decision.verdict,
         version=facts.version.id,
         when=moment(facts.version.created_at),
+        recorded=facts.recorded,
         mark=mark,
         headline=headline,
         reason=sentence(facts.decision.reason),
@@ -40,7 +42,7 @@ def page(facts: Facts, parts: Sequence[Section]) -> str:
 
 def card(facts: Facts, parts: Sequence[Section]) -> str:
     """Return the report as Markdown, the model card of the version: the same facts without the pictures."""
-    _, headline = HEADLINES[facts.decision.verdict]
+    _, headline = _headline(facts)
     lines = [
         f"# {headline}: {escaped(facts.project)} {facts.version.id}",
         escaped(facts.decision.reason),
@@ -53,6 +55,10 @@ def card(facts: Facts, parts: Sequence[Section]) -> str:
         lines += [fenced(section.code)] if section.code else []
         lines += map(escaped, section.notes)
     return "\n\n".join(lines) + "\n"
+
+
+def _headline(facts: Facts) -> tuple[str, str]:
+    return (HEADLINES if facts.recorded else COMPARED)[facts.decision.verdict]
 
 
 def _tiles(facts: Facts) -> list[Tile]:

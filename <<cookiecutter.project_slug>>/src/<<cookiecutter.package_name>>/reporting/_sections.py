@@ -40,7 +40,7 @@ def sections(facts: Facts) -> list[Section]:
 
 def _sections(facts: Facts) -> Iterator[Section]:
     yield _criteria(facts)
-    yield _metrics(facts)
+    yield scores(facts)
     if facts.problem_type == "classification":
         yield from _classification(facts)
     else:
@@ -50,6 +50,8 @@ def _sections(facts: Facts) -> Iterator[Section]:
         yield slices
     if facts.profile is not None:
         yield _data(facts.profile, facts.drift, facts.version.lineage)
+    if not facts.recorded:
+        return
     yield _lineage(facts)
     yield _rollback(facts)
 
@@ -81,10 +83,11 @@ def _gain_style(gain: float) -> str:
     return "number bad" if gain < 0 else "number"
 
 
-def _metrics(facts: Facts) -> Section:
-    recorded = facts.champion.metrics if facts.champion else {}
+def scores(facts: Facts) -> Section:
+    """Return the part of the report with every metric of each model."""
+    recorded = facts.champion.metrics if facts.champion and facts.recorded else {}
     whole = facts.version.metrics
-    partly = facts.compared and not facts.rows.all()
+    partly = facts.recorded and facts.compared and not facts.rows.all()
     columns = ["metric"]
     if partly:
         columns.append(Number(f"challenger, all {len(facts.y):,} rows"))
