@@ -55,7 +55,7 @@ def compare_versions(challenger: str, champion: str, *, settings: Settings) -> r
         )
     metrics = gate.recorded_metrics(settings)
     metric = metrics[settings.metric]
-    simple = baseline(sides.train[settings.data.target], y, metric=metric, rows=rows)
+    simple = baseline(sides.train, rows, target=settings.data.target, metric=metric, split=settings.split)
     decision = gate.decide(
         y,
         ours.predictions,

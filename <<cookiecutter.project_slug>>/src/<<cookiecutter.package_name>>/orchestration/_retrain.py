@@ -285,13 +285,12 @@ def train(training: Part, *, estimator: str, settings: Settings) -> Model:
 def evaluate(challenger: Model, training: Part, holdout: Part, *, settings: Settings) -> Scores:
     """Score the challenger on the holdout, and the baseline, which looks at nothing but the target."""
     predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
-    split = settings.split
     simple = baseline(
-        training.y,
-        holdout.y,
+        training.rows,
+        holdout.rows,
+        target=training.contract.target,
         metric=_metric(settings),
-        times=data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None,
-        rows=holdout.rows,
+        split=settings.split,
     )
     metrics, of_baseline = (
         gate.evaluate(each, holdout.y, metrics=gate.recorded_metrics(settings), rows=holdout.rows)

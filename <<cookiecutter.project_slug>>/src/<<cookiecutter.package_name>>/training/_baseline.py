@@ -1,17 +1,18 @@
 """What can be predicted without a model: a model that is no better is worth nothing."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .. import gate
+from .. import data, gate
+from ..settings import SplitSettings
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """An answer for every row that looks at none of its columns.
+    """An answer for every row that looks at nothing but the target of earlier rows.
 
     Attributes:
         name: For people: `always answering 'no'`, or `guessing by the shares of the classes`.
@@ -23,47 +24,64 @@ class Baseline:
 
 
 def baseline(
-    y: Any,
-    holdout: Any,
-    *,
-    metric: gate.Metric,
-    times: gate.Array | None = None,
-    rows: pd.DataFrame | None = None,
+    training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, metric: gate.Metric, split: SplitSettings
 ) -> Baseline:
     """Return the best answer that needs no model, by the metric on the holdout.
 
-    For classes the most frequent one, with the share of each as its probability, or a guess by these shares: an average
-    over classes favours whatever names them all. For numbers the mean, the median, or the last value where the rows
-    have times. Whichever is the best.
+    For classes the most frequent one, or a guess by the share of each: an average over classes favours whatever names
+    them all. Both give these shares as probabilities. For numbers the mean, the median, and, where the split is by
+    time, the last value: of all rows, or of those with the same key where there are keys.
 
     Args:
-        y: The target of the training rows.
-        holdout: The target of the holdout's n rows.
+        training: The training rows as labelled.
+        holdout: The n rows of the holdout as labelled.
+        target: The column to predict.
         metric: What the best is chosen by.
-        times: Of the training rows, where the holdout is the latest ones.
-        rows: The holdout's rows as the source has them, for a metric that reads columns.
+        split: Names the time and the keys.
     """
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(holdout))})
-    answers: dict[str, Any] = {}
     if metric.problem_type == "classification":
-        always = DummyClassifier(strategy="prior").fit(nothing, y)
-        answers[f"always answering {always.predict(empty).tolist()[0]!r}"] = always
-        guess = DummyClassifier(strategy="stratified", random_state=0).fit(nothing, y)
-        answers["guessing by the shares of the classes"] = guess
+        answers = dict(_answers_of_classes(training[target], len(holdout)))
     else:
-        values = {"the mean": np.mean(y), "the median": np.median(y)}
-        if times is not None:
-            values["the last value"] = np.asarray(y)[np.argmax(times)]
-        for what, value in values.items():
-            constant = DummyRegressor(strategy="constant", constant=value).fit(nothing, y)
-            answers[f"always answering {value:.4g} ({what})"] = constant
-    best: tuple[float, Baseline] | None = None
-    for name, model in answers.items():
-        predictions = gate.predict(model, empty, problem_type=metric.problem_type)
-        score = gate.evaluate(predictions, holdout, metrics={metric.name: metric}, rows=rows)[metric.name]
-        if best is None or (score > best[0] if metric.greater_is_better else score < best[0]):
-            best = score, Baseline(name, predictions)
-    assert best is not None
-    return best[1]
+        answers = dict(_answers_of_numbers(training, holdout, target=target, split=split))
+    scores = {
+        name: gate.evaluate(answer, holdout[target], metrics={metric.name: metric}, rows=holdout)[metric.name]
+        for name, answer in answers.items()
+    }
+    choose = max if metric.greater_is_better else min
+    best = choose(scores, key=lambda name: scores[name])
+    return Baseline(best, answers[best])
+
+
+def _answers_of_classes(y: pd.Series, count: int) -> Iterator[tuple[str, gate.Predictions]]:
+    from sklearn.dummy import DummyClassifier
+
+    nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(count)})
+    always, guess = (
+        gate.predict(
+            DummyClassifier(strategy=strategy, random_state=0).fit(nothing, y),
+            empty,
+            problem_type="classification",
+        )
+        for strategy in ("prior", "stratified")
+    )
+    yield f"always answering {always.labels.tolist()[0]!r}", always
+    shares = gate.Predictions(guess.labels, always.probabilities, always.classes)
+    yield "guessing by the shares of the classes", shares
+
+
+def _answers_of_numbers(
+    training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, split: SplitSettings
+) -> Iterator[tuple[str, gate.Predictions]]:
+    y = training[target].to_numpy(dtype=np.float64)
+    values = {"the mean": np.mean(y), "the median": np.median(y)}
+    if split.method == "time":
+        order = np.argsort(data.times(training, column=str(split.time_column)), kind="stable")
+        values["the last value"] = y[order[-1]]
+    for what, value in values.items():
+        yield f"always answering {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
+    if split.method == "time" and split.key_columns:
+        keys, wanted = (data.group_codes(side, keys=split.key_columns) for side in (training, holdout))
+        assert keys is not None
+        last = pd.Series(y[order], index=keys[order]).groupby(level=0).last()
+        answers = last.reindex(wanted).fillna(values["the last value"]).to_numpy()
+        yield f"the last value of the same {' and '.join(split.key_columns)}", gate.Predictions(answers)
