@@ -36,8 +36,10 @@ from ..training import (
     best,
     code_of_steps,
     cross_validate_score,
+    example_files,
     load_contract,
     opponent_of,
+    packages_of_steps,
     thread_budget,
     with_jobs,
 )
@@ -355,9 +357,12 @@ def save(
     version = registry.stage(
         challenger.pipeline,
         metrics=scores.metrics,
-        files={PROFILE: json.dumps(profile).encode()} | challenger.files(training.identities),
+        files={PROFILE: json.dumps(profile).encode()}
+        | challenger.files(training.identities)
+        | example_files(challenger, holdout.rows),
         lineage=lineage(settings.root)
         | {
+            "packages": packages_of_steps(challenger.pipeline),
             "data": dataclasses.asdict(snapshot),
             "rows": {"training": len(training.rows), "holdout": len(holdout.rows)},
             "split": training.definition,

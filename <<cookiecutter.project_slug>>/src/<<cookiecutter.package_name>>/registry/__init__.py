@@ -5,7 +5,7 @@ Out:   versions, decisions, and the champion, loaded only when its digest is the
 Never: decides; a version that a decision names never changes.
 """
 
-from ._lineage import git_commit, lineage, package_versions
+from ._lineage import changed_packages, described, git_commit, lineage, package_versions
 from ._object_store import ObjectStore
 from ._open import open_files, open_registry
 from ._records import Damaged, Problem, Record, Version
@@ -23,6 +23,8 @@ __all__ = [
     "StorageError",
     "Store",
     "Version",
+    "changed_packages",
+    "described",
     "git_commit",
     "lineage",
     "open_files",

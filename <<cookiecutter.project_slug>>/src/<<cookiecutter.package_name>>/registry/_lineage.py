@@ -2,11 +2,20 @@
 
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("scikit-learn", "pandas", "numpy", "scipy", "joblib", "skrub")
+PACKAGES = {
+    "sklearn": "scikit-learn",
+    "pandas": "pandas",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "joblib": "joblib",
+    "skrub": "skrub",
+}
 
 
 def lineage(root: Path) -> dict[str, Any]:
@@ -18,15 +27,48 @@ def lineage(root: Path) -> dict[str, Any]:
     }
 
 
-def package_versions() -> dict[str, str]:
-    """Return the installed versions of the packages that decide whether a saved pipeline can be loaded."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def package_versions(modules: Iterable[str] = ()) -> dict[str, str]:
+    """Return the installed versions of the packages that decide whether a saved pipeline can be loaded.
+
+    Args:
+        modules: Of further classes in the pipeline; the packages that they come from are among them.
+    """
+    names = set(PACKAGES.values())
+    own = __package__.partition(".")[0]
+    roots = {module.partition(".")[0] for module in modules}
+    if others := roots - PACKAGES.keys() - sys.stdlib_module_names - {own, ""}:
+        distributions = packages_distributions()  # reads the description of everything that is installed
+        names.update(name for root in others for name in distributions.get(root, ()))
+    found = {name: _installed(name) for name in sorted(names)}
+    return {name: number for name, number in found.items() if number}
+
+
+def changed_packages(lineage: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return what a model was saved with that is not what is installed here: name to the two versions.
+
+    Python counts where its minor version is another.
+    """
+    changed = {
+        name: (saved, here or "not installed")
+        for name, saved in lineage.get("packages", {}).items()
+        if (here := _installed(name)) != saved
+    }
+    python, here = str(lineage.get("python", "")), platform.python_version()
+    if python and python.split(".")[:2] != here.split(".")[:2]:
+        changed["Python"] = (python, here)
+    return changed
+
+
+def described(changed: Mapping[str, tuple[str, str]]) -> str:
+    """Return changed packages as a part of a sentence."""
+    return ", ".join(f"{name} {saved} (here {here})" for name, (saved, here) in changed.items())
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def git_commit(root: Path) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from ..errors import RegistryError
 from ..settings import Settings
+from ._lineage import changed_packages, described
 from ._mlflow_store import LONGEST_TAG, MODEL_FILE, MODEL_FOLDER, MlflowStore
 from ._records import Record, Version
 from ._registry import DECISIONS, MANIFEST, MODEL, VERDICTS, VERSIONS, Registry
@@ -224,6 +225,8 @@ class MlflowRegistry(Registry):
             self.show_version(version)
             if f"{VERSIONS}/{name}/{MODEL}" in files:
                 try:
+                    if changed := changed_packages(version.lineage):
+                        raise RegistryError(f"It was saved with {described(changed)}.")
                     self.show_copied_model(version, source.load_model(version))
                 except RegistryError as error:
                     logger.warning("MLflow itself will not load %s: %s", name, error)

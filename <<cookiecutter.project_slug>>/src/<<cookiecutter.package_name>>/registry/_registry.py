@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 from ..errors import RegistryError
 from ..files import plain
-from ._lineage import package_versions
+from ._lineage import changed_packages, described, package_versions
 from ._records import Damaged, Entry, Problem, Record, Version, sealed, unsealed
 from ._store import StorageError, Store
 
@@ -164,11 +164,10 @@ class Registry:
             try:
                 return joblib.load(file)
             except Exception as error:
-                saved, here = version.lineage.get("packages", {}), package_versions()
-                changed = [f"{k} {v} (here {here.get(k)})" for k, v in saved.items() if here.get(k) != v]
+                changed = described(changed_packages(version.lineage))
                 raise RegistryError(
                     f"{self.store.where(_key(version.id, MODEL))} cannot be loaded: {type(error).__name__}:"
-                    f" {error}. It was saved with {', '.join(changed) or 'the packages installed here'}."
+                    f" {error}. It was saved with {changed or 'the packages installed here'}."
                     " Install those versions, bring back the code it was trained with, or retrain."
                 ) from error
 

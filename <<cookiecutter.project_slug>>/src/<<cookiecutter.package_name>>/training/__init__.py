@@ -11,17 +11,11 @@ from ._baseline import Baseline, baseline
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
 from ._folds import FoldError, best, cross_validate_score, fold_score, make_folds, mean_score
-from ._model import (
-    Model,
-    NoContractError,
-    code_of_steps,
-    load_contract,
-    load_model,
-    load_trained_rows,
-    opponent_of,
-)
+from ._loading import NoContractError, load_contract, load_model, load_trained_rows, opponent_of
+from ._model import Model, code_of_steps, packages_of_steps
 from ._production import Production, ProductionModel, production_model
 from ._threads import thread_budget, with_jobs
+from ._trial import OtherPackagesError, example_files
 
 __all__ = [
     "Baseline",
@@ -30,6 +24,7 @@ __all__ = [
     "MissingColumnsError",
     "Model",
     "NoContractError",
+    "OtherPackagesError",
     "Production",
     "ProductionModel",
     "TableCleaner",
@@ -40,6 +35,7 @@ __all__ = [
     "categorical",
     "code_of_steps",
     "cross_validate_score",
+    "example_files",
     "fold_score",
     "linear_encoder",
     "load_contract",
@@ -49,6 +45,7 @@ __all__ = [
     "mean_score",
     "numbers",
     "opponent_of",
+    "packages_of_steps",
     "production_model",
     "texts",
     "thread_budget",

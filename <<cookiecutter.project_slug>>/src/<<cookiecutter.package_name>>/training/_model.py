@@ -9,15 +9,10 @@ import pandas as pd
 
 from .. import data
 from ..data import Contract, FeatureCode, Identities, ReadReport
-from ..errors import ProjectError, RegistryError
-from ..gate import Champion, Predictions, predict
-from ..registry import Registry, StorageError, Version
+from ..gate import Predictions, predict
+from ..registry import package_versions
 
 CONTRACT, FEATURES, TRAINED_ROWS = "contract.json", "features.py", "trained_rows.npy"
-
-
-class NoContractError(RegistryError):
-    """A version was saved before versions held contracts."""
 
 
 @dataclass(frozen=True)
@@ -76,84 +71,16 @@ class Model:
         }
 
 
-def load_contract(registry: Registry, version: Version) -> Contract:
-    """Return the contract of a version, its digest verified.
-
-    Raises:
-        NoContractError: it was saved before versions held contracts.
-        RegistryError: it is damaged.
-        ContractError: another release wrote it.
-    """
-    if CONTRACT not in version.files:
-        raise NoContractError(
-            f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
-            "`retrain --accept-not-comparable` trains one that takes its place."
-        )
-    return Contract.from_json(registry.read_file(version, CONTRACT))
-
-
-def load_model(registry: Registry, version: Version) -> Model:
-    """Return the model of a version, every file's digest verified.
-
-    Raises:
-        NoContractError: it was saved before versions held contracts.
-        RegistryError: it is damaged, or cannot be unpickled.
-        DataError: its contract or its features.py cannot be used by this release.
-    """
-    contract = load_contract(registry, version)
-    source = registry.read_file(version, FEATURES).decode()
-    code = FeatureCode(source, origin=f"features.py of {version.id}")
-    return Model(registry.load_model(version), contract, code)
-
-
-def load_trained_rows(registry: Registry, version: Version) -> Identities:
-    """Return the identities of the rows that a version was trained on, sorted, shape (n,)."""
-    rows: Identities = np.load(io.BytesIO(registry.read_file(version, TRAINED_ROWS)))
-    return rows
-
-
-def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, metric: str) -> Champion:
-    """Let the champion predict rows through its own contract, and look up which of them it was trained on.
-
-    Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
-    something else, a model that cannot be loaded, features.py code that fails.
-
-    Args:
-        registry: Where the champion is kept.
-        champion: The version in production.
-        rows: As the challenger's contract read them, n of them.
-        metric: The name of the score that is shown of it.
-
-    Raises:
-        StorageError: the registry cannot be read now.
-    """
-    stored = champion.metrics.get(metric)
-    try:
-        model = load_model(registry, champion)
-        if changed := data.changed_imports(model.contract.imports):
-            gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
-            return Champion(None, obstacle=gone, stored_score=stored)
-        report = ReadReport()
-        read = model.contract.read(rows, report=report, others=True)
-        model.contract.check(report, counted="holdout row")
-        X = data.inputs(read, contract=model.contract, code=model.code)
-        predictions = predict(model.pipeline, X, problem_type=model.contract.problem_type)
-        unseen = ~data.are_known(model.contract.identities(read), load_trained_rows(registry, champion))
-    except StorageError:
-        raise
-    except NoContractError:
-        old = "it was saved before models carried a contract, so how it reads a table is not known"
-        return Champion(None, obstacle=old, stored_score=stored)
-    except ProjectError as error:
-        return Champion(None, obstacle=str(error).rstrip("."), stored_score=stored)
-    except Exception as error:  # a pickled estimator may fail in any way
-        failed = f"it cannot predict these rows ({type(error).__name__}: {error})"
-        return Champion(None, obstacle=failed, stored_score=stored)
-    return Champion(predictions, comparable=unseen, stored_score=stored)
-
-
 def code_of_steps(pipeline: Any) -> dict[str, str]:
     """Return the team's own modules that steps of a pipeline come from, to their SHA-256."""
-    steps = [pipeline, *(step for step in pipeline.get_params(deep=True).values())]
-    modules = {str(getattr(step if callable(step) else type(step), "__module__", "")) for step in steps}
-    return data.local_modules(modules)
+    return data.local_modules(_modules(pipeline))
+
+
+def packages_of_steps(pipeline: Any) -> dict[str, str]:
+    """Return the packages that a pipeline needs to be loaded, to their versions."""
+    return package_versions(_modules(pipeline))
+
+
+def _modules(pipeline: Any) -> set[str]:
+    steps = [pipeline, *pipeline.get_params(deep=True).values()]
+    return {str(getattr(step if callable(step) else type(step), "__module__", "")) for step in steps}

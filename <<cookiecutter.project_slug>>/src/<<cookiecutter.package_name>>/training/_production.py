@@ -13,7 +13,8 @@ from ..errors import DataError, ProjectError, RegistryError
 from ..gate import Predictions
 from ..registry import Registry, Version, open_registry
 from ..settings import get_settings
-from ._model import Model, load_model
+from ._loading import load_model
+from ._model import Model
 
 CHECK_SECONDS = 1.0
 

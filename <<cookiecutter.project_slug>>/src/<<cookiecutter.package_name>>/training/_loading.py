@@ -1,0 +1,105 @@
+"""Models of the registry, ready to predict: loaded only when they are what was saved."""
+
+import io
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from .. import data
+from ..data import Contract, FeatureCode, Identities, ReadReport
+from ..errors import ProjectError, RegistryError
+from ..gate import Champion, predict
+from ..registry import Registry, StorageError, Version, changed_packages
+from ._model import CONTRACT, FEATURES, TRAINED_ROWS, Model
+from ._trial import OtherPackagesError, try_with_packages_of_here
+
+
+class NoContractError(RegistryError):
+    """A version was saved before versions held contracts."""
+
+
+def load_contract(registry: Registry, version: Version) -> Contract:
+    """Return the contract of a version, its digest verified.
+
+    Raises:
+        NoContractError: it was saved before versions held contracts.
+        RegistryError: it is damaged.
+        ContractError: another release wrote it.
+    """
+    if CONTRACT not in version.files:
+        raise NoContractError(
+            f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
+            "`retrain --accept-not-comparable` trains one that takes its place."
+        )
+    return Contract.from_json(registry.read_file(version, CONTRACT))
+
+
+def load_model(registry: Registry, version: Version) -> Model:
+    """Return the model of a version, every file's digest verified.
+
+    One that was saved with other packages than are installed here is tried in a process of its own first.
+
+    Raises:
+        NoContractError: it was saved before versions held contracts.
+        OtherPackagesError: it was saved with other packages, and does not predict with these what it did with those.
+        RegistryError: it is damaged, or cannot be unpickled.
+        DataError: its contract or its features.py cannot be used by this release.
+    """
+    contract = load_contract(registry, version)
+    source = registry.read_file(version, FEATURES).decode()
+    code = FeatureCode(source, origin=f"features.py of {version.id}")
+    if not changed_packages(version.lineage):
+        return Model(registry.load_model(version), contract, code)
+    try_with_packages_of_here(registry, version)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Trying to unpickle estimator")  # which was just tried
+        return Model(registry.load_model(version), contract, code)
+
+
+def load_trained_rows(registry: Registry, version: Version) -> Identities:
+    """Return the identities of the rows that a version was trained on, sorted, shape (n,)."""
+    rows: Identities = np.load(io.BytesIO(registry.read_file(version, TRAINED_ROWS)))
+    return rows
+
+
+def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, metric: str) -> Champion:
+    """Let the champion predict rows through its own contract, and look up which of them it was trained on.
+
+    Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
+    something else, a model that cannot be loaded, features.py code that fails.
+
+    Args:
+        registry: Where the champion is kept.
+        champion: The version in production.
+        rows: As the challenger's contract read them, n of them.
+        metric: The name of the score that is shown of it.
+
+    Raises:
+        StorageError: the registry cannot be read now.
+    """
+    stored = champion.metrics.get(metric)
+    try:
+        model = load_model(registry, champion)
+        if changed := data.changed_imports(model.contract.imports):
+            gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
+            return Champion(None, obstacle=gone, stored_score=stored)
+        report = ReadReport()
+        read = model.contract.read(rows, report=report, others=True)
+        model.contract.check(report, counted="holdout row")
+        X = data.inputs(read, contract=model.contract, code=model.code)
+        predictions = predict(model.pipeline, X, problem_type=model.contract.problem_type)
+        unseen = ~data.are_known(model.contract.identities(read), load_trained_rows(registry, champion))
+    except StorageError:
+        raise
+    except NoContractError:
+        old = "it was saved before models carried a contract, so how it reads a table is not known"
+        return Champion(None, obstacle=old, stored_score=stored)
+    except OtherPackagesError as error:
+        return Champion(None, obstacle=error.obstacle, stored_score=stored)
+    except ProjectError as error:
+        return Champion(None, obstacle=str(error).rstrip("."), stored_score=stored)
+    except Exception as error:  # a pickled estimator may fail in any way
+        failed = f"it cannot predict these rows ({type(error).__name__}: {error})"
+        return Champion(None, obstacle=failed, stored_score=stored)
+    return Champion(predictions, comparable=unseen, stored_score=stored)
