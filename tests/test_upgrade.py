@@ -45,6 +45,3 @@ def test_a_champion_saved_with_another_scikit_learn_is_tried_before_it_is_used(
     # The way back: 1.8 loads the pickle of 1.9, and it predicts its example rows as it did.
     scored = runner.python(project, *command, "score", variables=older)
     assert f"569 rows of sample scored by {after['version']}" in scored.stdout
-    compared = runner.python(project, *command, "retrain", "--json", variables=older)
-    assert '"verdict": "kept"' in compared.stdout
-    assert "not comparable" not in compared.stdout
