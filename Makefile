@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test test-render fuzz demo pictures check docs format lock
+.PHONY: help setup test test-render fuzz demo pictures check docs format lock release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -47,8 +47,8 @@ pictures: setup  ## Make the pictures of the README from a real run
 	$(BIN)/python benchmarks/pictures.py
 
 check: setup  ## Lint and format check of the hooks, tests and benchmarks
-	$(BIN)/ruff check hooks tests benchmarks docs/*.py
-	$(BIN)/ruff format --check hooks tests benchmarks docs/*.py
+	$(BIN)/ruff check hooks tests benchmarks docs/*.py .ci/*.py
+	$(BIN)/ruff format --check hooks tests benchmarks docs/*.py .ci/*.py
 
 docs: setup  ## Write the render's docs/settings.md anew, after a change of its settings
 	rm -rf demo
@@ -57,8 +57,8 @@ docs: setup  ## Write the render's docs/settings.md anew, after a change of its 
 	$(BIN)/python docs/settings_page.py --python demo/$(SLUG)/$(BIN)/python
 
 format: setup  ## Format the hooks, tests and benchmarks, and the Python that is rendered
-	$(BIN)/ruff check --fix hooks tests benchmarks docs/*.py
-	$(BIN)/ruff format hooks tests benchmarks docs/*.py
+	$(BIN)/ruff check --fix hooks tests benchmarks docs/*.py .ci/*.py
+	$(BIN)/ruff format hooks tests benchmarks docs/*.py .ci/*.py
 	$(BIN)/python -m tests.format_template
 
 lock: setup  ## Refresh the locks, the template's and the render's
@@ -70,3 +70,6 @@ lock: setup  ## Refresh the locks, the template's and the render's
 	cp demo/$(SLUG)/*.lock '$(RENDER)'
 	$(MAKE) -C demo/$(SLUG) setup LOCK=requirements-extras.lock
 	$(BIN)/python tests/taken_names.py demo/$(SLUG)/$(BIN)/python '$(RENDER)'/*.lock
+
+release: setup  ## Check, test, tag and write the notes of VERSION; nothing is pushed
+	$(BIN)/python .ci/release.py $(VERSION)

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from . import template
 from .errors import ProjectError
 from .locations import PREFECT_SECRET
 from .settings import Settings, load_settings
@@ -48,6 +49,9 @@ def examine(*, send: bool = False) -> list[Check]:
         fix = "correct config.toml or the environment variable"
         return [Check("settings", "error", str(error), fix), *test_message]
     checks = [_guarded("settings", lambda: _check_settings(settings))]
+    checks.append(
+        Check("template", "ok", f"{template.VERSION}; `cruft check` says whether there is a newer one")
+    )
     checks.append(_guarded("data source", lambda: _check_source(settings)))
     checks += _check_registry(settings)
     checks.append(_guarded("disk space", lambda: _check_disk(settings)))
@@ -123,12 +127,12 @@ def _check_registry(settings: Settings) -> Iterator[Check]:
 def _check_champion(registry: "Registry", champion: "Version") -> Check:
     """Load the model in production as `score` does; it is trained, so it takes the libraries it was trained with."""
     from .data import changed_imports
-    from .training import NoContractError, load_model
+    from .training import NoContractError, OtherPackagesError, load_model
 
     fix = "bring back the code or packages it needs, registry rollback, or retrain --accept-not-comparable"
     try:
         model = load_model(registry, champion)
-    except NoContractError as error:
+    except (NoContractError, OtherPackagesError) as error:
         return Check("champion", "error", str(error), "retrain --accept-not-comparable")
     except ProjectError as error:
         return Check("champion", "error", f"{champion.id} cannot be loaded: {error}", fix)

@@ -31,6 +31,7 @@ from << cookiecutter.package_name >>.registry import (
 from << cookiecutter.package_name >>.registry._records import sealed
 from << cookiecutter.package_name >>.registry._store import LocalStore
 from << cookiecutter.package_name >>.settings import Settings
+from << cookiecutter.package_name >>.template import VERSION
 
 
 @pytest.fixture
@@ -681,6 +682,7 @@ def test_the_commit_is_the_one_checked_out(tmp_path: Path) -> None:
         subprocess.run([*git, *command], check=True)
     commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
     assert _lineage.lineage(tmp_path)["git_commit"] == commit
+    assert _lineage.lineage(tmp_path)["template"] == VERSION
     (tmp_path / "a").write_text("")
     subprocess.run([*git, "add", "a"], check=True)
     assert _lineage.git_commit(tmp_path) == f"{commit}-dirty"

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from pathlib import Path
 from typing import Any
 
+from .. import template
+
 PACKAGES = {
     "sklearn": "scikit-learn",
     "pandas": "pandas",
@@ -19,8 +21,9 @@ PACKAGES = {
 
 
 def lineage(root: Path) -> dict[str, Any]:
-    """Return `git_commit`, `python` and `packages` (name to version), for the lineage of a model."""
+    """Return `git_commit`, `template`, `python` and `packages` (name to version), for the lineage of a model."""
     return {
+        "template": template.VERSION,
         "git_commit": git_commit(root),
         "python": platform.python_version(),
         "packages": package_versions(),
