@@ -29,11 +29,11 @@ from ml_retraining.settings import get_settings
 def candidates(way):
     settings = get_settings()
     table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
-    training, _ = split(table, settings=settings)
+    training, *_ = split(table, settings=settings)
     if way != "sequence":
-        return candidate_scores(training, settings=settings)
+        return [float(scores[0]) for scores in candidate_scores(training, settings=settings)]
     return [
-        cross_validate(training, estimator=name, settings=settings, threads=None)
+        float(cross_validate(training, estimator=name, settings=settings, threads=None)[0])
         for name in settings.estimators
     ]
 

@@ -87,6 +87,16 @@ def retrain(
     simple = ", ".join(f"{name} {value:.4g}" for name, value in facts["baseline"]["metrics"].items())
     said = f"{facts['reason']}\n\nchallenger {facts['version']}: {numbers}"
     said += f"\nwithout a model, {facts['baseline']['name']}: {simple}"
+    if threshold := facts["threshold"]:
+        tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
+        said += (
+            f"\n{threshold['positive']} is predicted from a probability of {threshold['value']:g} on{tuned}"
+        )
+    if refit := facts["refit"]:
+        again = (
+            f"failed: {refit['failed']}" if "failed" in refit else f"on all {refit['rows']:,} labelled rows"
+        )
+        said += f"\nfitted once more, to serve: {again}"
     title = f"dry run, nothing is recorded: {facts['verdict']}" if dry_run else facts["verdict"]
     _print(Panel(said, title=title, title_align="left"))
     _print(f"in production  {facts['champion'] or 'no model yet'}")

@@ -37,11 +37,11 @@ def retrain(
     )
     table = steps.preprocess(snapshot, settings=settings, accept_not_comparable=accept_not_comparable)
     separate = steps.separate_holdout(table, as_of=as_of, settings=settings)
-    training, holdout = steps.split(table, holdout=separate, settings=settings)
+    training, gap, holdout = steps.split(table, holdout=separate, settings=settings)
     del table, separate  # the parts hold their rows
 
-    estimator = steps.choose_estimator(training, settings=settings)
-    challenger = steps.train(training, estimator=estimator, settings=settings)
+    recipe = steps.choose_recipe(training, settings=settings)
+    challenger = steps.train(training, recipe=recipe, settings=settings)
     scores = steps.evaluate(challenger, training, holdout, settings=settings)
 
     # Another retrain may decide between comparison and record: then there is a new champion to beat.
@@ -50,14 +50,18 @@ def retrain(
         comparison = steps.compare_with_production(
             scores, holdout, settings=settings, accept_not_comparable=accept_not_comparable
         )
+        refitted = None
+        if not dry_run:
+            refitted = steps.refit(comparison, training, gap, holdout, recipe=recipe, settings=settings)
         saved = steps.save(
             challenger,
             comparison,
             scores,
             training=training,
             holdout=holdout,
+            refitted=refitted,
             snapshot=snapshot,
-            estimator=estimator,
+            recipe=recipe,
             settings=settings,
         )
         if dry_run:

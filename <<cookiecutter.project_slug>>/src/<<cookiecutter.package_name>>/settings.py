@@ -8,6 +8,7 @@ what config.toml says: with `CHURN_SCHEDULE__CRON=` there is no cron.
 import datetime
 import difflib
 import functools
+import math
 import os
 import re
 import zoneinfo
@@ -21,6 +22,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
@@ -41,6 +43,7 @@ CONFIG_FILE = Path(__file__).with_name("config.toml")
 ENV_PREFIX = f"{PACKAGE.upper()}_"
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+_GAP = re.compile(r"([1-9]\d{0,6}) ?(hour|day|week|row)s?")
 ProblemType = Literal["classification", "regression"]
 
 
@@ -101,6 +104,11 @@ class SplitSettings(Section):
     source: Location | None = Field(
         default=None, description="The holdout's own source, for the source method."
     )
+    gap: str | None = Field(
+        default=None,
+        description="`7 days`, `36 hours` or `500 rows`: the newest rows before the holdout are not learned from, as if"
+        " their labels had not arrived yet (time).",
+    )
     seed: int = Field(
         default=1, description="Another seed is another split: a champion of the old one is not comparable."
     )
@@ -111,7 +119,58 @@ class SplitSettings(Section):
             raise ValueError('method = "time" needs time_column')
         if self.method == "source" and not self.source:
             raise ValueError('method = "source" needs source')
+        if self.gap is not None and self.method != "time":
+            raise ValueError('gap needs method = "time"')
         return self
+
+    @field_validator("gap")
+    @classmethod
+    def _readable(cls, gap: str | None) -> str | None:
+        if gap is not None and not _GAP.fullmatch(gap):
+            raise ValueError(
+                f"{gap!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`"
+            )
+        return gap
+
+    @property
+    def gap_rows(self) -> int:
+        """How many rows the gap has, where it is given in rows; else 0."""
+        found = _GAP.fullmatch(self.gap or "")
+        return int(found[1]) if found and found[2] == "row" else 0
+
+    @property
+    def gap_time(self) -> datetime.timedelta:
+        """How long the gap is, where it is given as a duration; else 0."""
+        found = _GAP.fullmatch(self.gap or "")
+        if not found or found[2] == "row":
+            return datetime.timedelta(0)
+        return datetime.timedelta(**{f"{found[2]}s": int(found[1])})
+
+
+class TrainSettings(Section):
+    """What is made of the chosen estimator."""
+
+    threshold: float | Literal["tuned"] | None = Field(
+        default=None,
+        description="For two classes: the probability from which `data.positive` is predicted, or `tuned`: the best by"
+        " `gate.metric` in cross-validation. Empty: as the estimator predicts.",
+    )
+    refit: bool | None = Field(
+        default=None,
+        description="Whether what is promoted is fitted once more, on all labelled rows, and that serves; the gate goes"
+        " on comparing the model that never saw the holdout. Empty: yes for the time and source methods.",
+    )
+
+    @field_validator("threshold", mode="wrap")
+    @classmethod
+    def _share(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str | None:
+        try:
+            threshold: float | str | None = handler(value)
+        except ValidationError:
+            threshold = math.nan
+        if isinstance(threshold, float) and not 0 < threshold < 1:
+            raise ValueError("give a number between 0 and 1, `tuned`, or nothing")
+        return threshold
 
 
 class GateSettings(Section):
@@ -336,6 +395,7 @@ class Settings(BaseSettings, *_added_to("")):  # type: ignore[misc]  # what an o
     )
     data: DataSettings
     split: SplitSettings = SplitSettings()
+    train: TrainSettings = TrainSettings()
     gate: GateSettings = GateSettings()
     monitor: MonitorSettings = MonitorSettings()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -360,6 +420,11 @@ class Settings(BaseSettings, *_added_to("")):  # type: ignore[misc]  # what an o
     def metric(self) -> str:
         """The name of the metric that the gate compares."""
         return self.gate.metric or ("f1_score" if self.problem_type == "classification" else "rmse")
+
+    @property
+    def refits(self) -> bool:
+        """Whether what is promoted is fitted once more on all labelled rows."""
+        return self.split.method != "hash" if self.train.refit is None else self.train.refit
 
     @property
     def schedules(self) -> dict[str, ScheduleSettings]:

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from << cookiecutter.package_name >>.data import (
     FeatureCode,
@@ -209,3 +210,51 @@ def test_one_class_alone_on_both_sides_is_refused() -> None:
     table = make_table(60).assign(target=["no"] * 59 + ["yes"])
     with pytest.raises(MissingClassError, match="Fewer than two classes of column 'target'"):
         cut(table)
+
+
+@pytest.mark.parametrize(
+    ("gap", "left_out"),
+    [
+        ("1 day", 0),
+        ("2 days", 1),
+        ("7days", 6),
+        ("48 hours", 1),
+        ("2 weeks", 13),
+        ("1 row", 1),
+        ("30 rows", 6),
+    ],
+)
+def test_a_gap_leaves_the_newest_rows_before_the_holdout_out(gap: str, left_out: int) -> None:
+    """The table has five rows of each of 100 days: rows of one day stay together."""
+    table = make_table(500)
+    table["day"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(500) % 100, unit="D")
+    whole = cut(table, method="time", time_column="day")
+    parts = cut(table, method="time", time_column="day", gap=gap)
+
+    assert ids(parts.holdout) == ids(whole.holdout)
+    assert parts.train["day"].max() == whole.train["day"].max() - pd.Timedelta(days=left_out)
+    between = set() if parts.gap is None else ids(parts.gap)
+    assert between == ids(whole.train) - ids(parts.train)
+    assert len(between) == 5 * left_out == parts.definition["rows_in_gap"]
+    assert between == set() or len(parts.gap_identities) == len(between)
+
+
+def test_rows_without_a_time_are_in_no_gap() -> None:
+    table = make_table(500)
+    table.loc[:50, "day"] = pd.NaT
+    parts = cut(table, method="time", time_column="day", gap="20 days")
+    assert ids(table[table["day"].isna()]) <= ids(parts.train)
+
+
+@pytest.mark.parametrize("gap", ["7", "a week", "-3 days", "0 days", "3.5 days", "1 month", "7 days ", ""])
+def test_a_gap_that_cannot_be_read_is_refused(gap: str) -> None:
+    with pytest.raises(ValidationError, match="write `7 days`, `36 hours`, `2 weeks` or `500 rows`"):
+        SplitSettings(method="time", time_column="day", gap=gap)
+    with pytest.raises(ValidationError, match='gap needs method = "time"'):
+        SplitSettings(gap="7 days")
+
+
+@pytest.mark.parametrize("gap", ["500 weeks", "9999999 weeks", "400 rows", "9999999 rows"])
+def test_a_gap_that_leaves_nothing_to_learn_from_names_the_setting(gap: str) -> None:
+    with pytest.raises(TooFewSplitRowsError, match=f"training part has 0 .* split.gap \\(now {gap}\\)"):
+        cut(make_table(500), method="time", time_column="day", gap=gap)

@@ -28,7 +28,7 @@ from << cookiecutter.package_name >>.gate import (
     predict,
 )
 from << cookiecutter.package_name >>.training import _folds
-from << cookiecutter.package_name >>.training._folds import FoldError, cross_validate_score
+from << cookiecutter.package_name >>.training._folds import FoldError, cross_validate_scores
 
 CLASSIFICATION, REGRESSION = (
     {name: metric for name, metric in METRICS.items() if metric.problem_type == problem_type}
@@ -221,8 +221,8 @@ def test_a_classifier_without_probabilities_has_its_labels_measured() -> None:
     assert predictions.probabilities is None
     some = {name: METRICS[name] for name in ("f1_score", "accuracy", "roc_auc", "log_loss")}
     assert set(evaluate(predictions, y, metrics=some)) == {"f1_score", "accuracy"}
-    with pytest.raises(UnknownMetricError, match=r"'roc_auc'.*probabilities"):
-        cross_validate_score(LinearSVC(), X, y, metric=METRICS["roc_auc"])
+    with pytest.raises(ConfigurationError, match=r"'roc_auc'.*probabilities"):
+        cross_validate_scores(LinearSVC(), X, y, metric=METRICS["roc_auc"])
 
 
 def test_classes_that_the_model_does_not_know_count_against_it() -> None:
@@ -292,9 +292,10 @@ def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> N
 
 def test_cross_validation_is_seeded_and_agrees_with_scikit_learn() -> None:
     X, y = make_rows()
-    score = cross_validate_score(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=3)
-    again = cross_validate_score(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=3)
-    other = cross_validate_score(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=4)
+    (score,), (again,), (other,) = (
+        cross_validate_scores(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=seed)
+        for seed in (3, 3, 4)
+    )
     folds = _folds.make_folds(y, problem_type="classification", folds=5, seed=3)
     assert score == again != other
     assert score == pytest.approx(
@@ -323,9 +324,9 @@ def test_folds_adapt_to_few_rows_of_a_class() -> None:
     assert len(_folds.make_folds(y, problem_type="classification", folds=5, seed=0)) == 3
     y[1:3] = "low"
     with pytest.raises(FoldError, match=r"at least 2 rows of the rarest class.*has 1"):
-        cross_validate_score(LogisticRegression(), X, y, metric=METRICS["f1_score"])
+        cross_validate_scores(LogisticRegression(), X, y, metric=METRICS["f1_score"])
     with pytest.raises(FoldError, match="at least 2 groups"):
-        cross_validate_score(Ridge(), X, X["a"], metric=METRICS["rmse"], groups=np.zeros(60), seed=0)
+        cross_validate_scores(Ridge(), X, X["a"], metric=METRICS["rmse"], groups=np.zeros(60), seed=0)
 
 
 class ThreadsSeen(ClassifierMixin, BaseEstimator):
@@ -346,22 +347,16 @@ def test_a_thread_budget_holds_in_every_fit() -> None:
     X, y = make_rows(rows=50)
     before = [pool["num_threads"] for pool in threadpool_info()]
     ThreadsSeen.seen = []
-    cross_validate_score(ThreadsSeen(), X, y, metric=METRICS["accuracy"], threads=1)
+    cross_validate_scores(ThreadsSeen(), X, y, metric=METRICS["accuracy"], threads=1)
     assert set(ThreadsSeen.seen) == {1}
     assert [pool["num_threads"] for pool in threadpool_info()] == before
-
-
-def test_best_takes_the_direction_of_the_metric() -> None:
-    assert _folds.best({"a": 0.8, "b": 0.9, "c": math.nan}, metric=METRICS["f1_score"]) == "b"
-    assert _folds.best({"c": math.nan, "a": 0.8, "b": 0.9}, metric=METRICS["rmse"]) == "a"
-    assert _folds.best({"a": 0.9, "b": 0.9}, metric=METRICS["f1_score"]) == "a"
 
 
 def test_no_defined_fold_is_an_error() -> None:
     X, y = make_rows(rows=40)
     ordered = np.sort(y)
     with pytest.raises(FoldError, match="no fold of the 40 training rows"):
-        cross_validate_score(
+        cross_validate_scores(
             DummyClassifier(),
             X,
             ordered,

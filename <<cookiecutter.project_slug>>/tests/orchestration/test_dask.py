@@ -117,8 +117,8 @@ def candidates() -> list[float]:
     """Return the score of each candidate, which is compared to the last bit."""
     settings = get_settings()
     table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
-    training, _ = split(table, settings=settings)
-    return candidate_scores(training, settings=settings)
+    training, *_ = split(table, settings=settings)
+    return [float(scores[0]) for scores in candidate_scores(training, settings=settings)]
 
 
 def taken(path: str) -> bytes:

@@ -4,6 +4,7 @@ Which side a row is on depends on its identity (or its time) alone, never on the
 stays held out, and the champion of last month meets the challenger of today on rows new to both.
 """
 
+import datetime
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class Split:
         holdout: The rows to be judged on.
         train_identities: Of the training rows, shape (n,).
         holdout_identities: Of the rows held out, shape (m,).
+        gap: The rows between the two, which are in neither; without any, None.
+        gap_identities: Of these rows, shape (g,).
         definition: JSON-able, for the lineage.
     """
 
@@ -54,6 +57,8 @@ class Split:
     train_identities: Identities
     holdout_identities: Identities
     definition: dict[str, Any]
+    gap: pd.DataFrame | None = None
+    gap_identities: Identities | None = None
 
 
 def split(
@@ -68,7 +73,7 @@ def split(
     - `hash`: a row is held out when its identity, shuffled by the seed, is below the share.
     - `time`: the rows newer than a cutoff are held out. Rows of one time stay together: the cutoff is the one
       between two times that comes nearest to the share. Rows without a time go to training, where no score
-      depends on them.
+      depends on them. With a gap, the newest rows before the cutoff are in neither part.
     - `source`: `holdout` is the holdout. Training rows that are in it too are removed from training.
 
     Classes without five rows in training and one in the holdout are left out, and said so.
@@ -95,6 +100,7 @@ def split(
         if holdout is None:
             raise SplitError(f"split.method is source, but the holdout of {settings.source!r} was not read.")
         definition["source"] = settings.source
+        between = np.zeros(len(table.rows), dtype=bool)
         shared = np.isin(table.identities, holdout.identities)
         definition["rows_removed"] = int(shared.sum())
         if shared.any():
@@ -104,12 +110,14 @@ def split(
     else:
         definition["share"] = settings.holdout
         if settings.method == "time":
-            held_out = _newest(table.rows, settings, definition)
+            held_out, between = _newest(table.rows, settings, definition)
         else:
             definition["seed"] = settings.seed
             held_out = _below(shuffled(table.identities, seed=settings.seed), settings.holdout)
-        sides = (table.rows[~held_out], table.rows[held_out])
-        identities = (table.identities[~held_out], table.identities[held_out])
+            between = np.zeros(len(table.rows), dtype=bool)
+        learned = ~(held_out | between)
+        sides = (table.rows[learned], table.rows[held_out])
+        identities = (table.identities[learned], table.identities[held_out])
     without = _without_keys(table)
     if without:
         definition["rows_without_keys"] = without
@@ -117,6 +125,7 @@ def split(
             "%d rows have no value in %s: identified by their content", without, list(contract.identity)
         )
     (train, held), (train_identities, held_identities) = sides, identities
+    gap, gap_identities = table.rows[between], table.identities[between]
     if problem_type == "classification":
         rare = _rare_classes(train[contract.target], held[contract.target])
         if rare:
@@ -125,11 +134,15 @@ def split(
             kept, kept_held = (~side[contract.target].isin(rare).to_numpy() for side in sides)
             train, train_identities = train[kept], train_identities[kept]
             held, held_identities = held[kept_held], held_identities[kept_held]
+        known = gap[contract.target].isin(train[contract.target].unique()).to_numpy()
+        gap, gap_identities = gap[known], gap_identities[known]
     definition["rows"] = {"training": len(train), "holdout": len(held)}
     if settings.method == "time":  # which may divide rows that share an identity
         definition["rows_in_both"] = int(are_known(held_identities, known_identities(train_identities)).sum())
     _check(train, held, settings=settings, problem_type=problem_type, target=contract.target)
-    return Split(train, held, train_identities, held_identities, definition)
+    if gap.empty:
+        return Split(train, held, train_identities, held_identities, definition)
+    return Split(train, held, train_identities, held_identities, definition, gap, gap_identities)
 
 
 def _without_keys(table: Table) -> int:
@@ -193,7 +206,8 @@ def _microseconds(values: pd.Series) -> tuple[np.ndarray[tuple[int], np.dtype[np
     return moments.dt.tz_convert(None).to_numpy().astype("datetime64[us]").view(np.int64), known
 
 
-def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]) -> Mask:
+def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]) -> tuple[Mask, Mask]:
+    """Return which rows are held out, and which are in the gap before them."""
     column = str(settings.time_column)
     require_columns(labelled, [column], setting="split.time_column", table="the table")
     _require_times(labelled[column], column)
@@ -205,16 +219,28 @@ def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[st
             "rows; a split by time needs two at least. Name another column, or set split.method to hash."
         )
     newer = 1 - np.cumsum(counts)[:-1] / known.sum()
-    cutoff = instants[np.argmin(np.abs(newer - settings.holdout))]
+    nearest = int(np.argmin(np.abs(newer - settings.holdout)))
+    cutoff, first = instants[nearest : nearest + 2]
     held_out = known & (moments > cutoff)
     definition |= {
         "time_column": column,
-        "cutoff": pd.Timestamp(int(cutoff), unit="us", tz="UTC").isoformat(),
+        "cutoff": _iso(cutoff),
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
         logger.warning("%d rows have no value in %r: they go to training", (~known).sum(), column)
-    return np.asarray(held_out)
+    between = np.zeros(len(labelled), dtype=bool)
+    if settings.gap is not None:
+        before = np.sort(moments[known & ~held_out])
+        since = before[max(0, len(before) - settings.gap_rows)] if settings.gap_rows else cutoff + 1
+        since = min(since, first - settings.gap_time // datetime.timedelta(microseconds=1) + 1)
+        between = known & ~held_out & (moments >= since)
+        definition |= {"gap": settings.gap, "rows_in_gap": int(between.sum())}
+    return np.asarray(held_out), np.asarray(between)
+
+
+def _iso(moment: np.int64) -> str:
+    return pd.Timestamp(int(moment), unit="us", tz="UTC").isoformat()
 
 
 def _require_times(values: pd.Series, column: str) -> None:
@@ -242,9 +268,10 @@ def _check(
     problem_type: ProblemType,
     target: str,
 ) -> None:
+    gap = f" or split.gap (now {settings.gap})" if settings.gap else ""
     advice: dict[Literal["hash", "time", "source"], str] = {
         "hash": f"change split.holdout (now {settings.holdout}) or split.seed, or bring more rows",
-        "time": f"change split.holdout (now {settings.holdout}), or bring more rows",
+        "time": f"change split.holdout (now {settings.holdout}){gap}, or bring more rows",
         "source": f"bring more rows to the table, or to split.source ({settings.source})",
     }
     hint = advice[settings.method]

@@ -22,7 +22,7 @@ from ._own import OwnMetricError
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
 from ._promotion import Rival, confirm
 from ._resampling import Comparison, compare
-from ._samples import PositiveClassError
+from ._samples import PositiveClassError, find_positive
 from ._verdict import decide
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "decide",
     "encode_labels",
     "evaluate",
+    "find_positive",
     "gate_metrics",
     "get_metric",
     "known_metric",

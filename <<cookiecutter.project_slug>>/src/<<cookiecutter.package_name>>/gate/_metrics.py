@@ -79,6 +79,12 @@ class Metric:
         """Whether it is about the positive class alone."""
         return bool(getattr(self.measure, "one_class", False))
 
+    @property
+    def looks_at_classes(self) -> bool:
+        """Whether the predicted classes can matter, not the probabilities alone."""
+        of_classes = self.problem_type == "classification" and not self.needs_probabilities
+        return of_classes or isinstance(self.measure, Own)
+
     def format(self, value: float) -> str:
         """Return the value for people: four decimals for a score, four digits for an error."""
         return f"{value:.4f}" if not self.relative or self.name == "log_loss" else f"{value:.4g}"
@@ -209,11 +215,13 @@ def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metri
 
     Raises:
         PositiveClassError: the positive class is not in the data, or has to be set.
-        OwnMetricError: a column that a metric of metrics.py reads is not there.
+        OwnMetricError: a metric of metrics.py reads a column that is not there, fails, or has no value.
     """
     for name, metric in metrics.items():
         if missing := [column for column in metric.columns if column not in table.columns]:
             raise missing_column(name, missing[0], table.columns)
+        if isinstance(metric.measure, Own):
+            metric.measure.check(table, target, metric.problem_type)
         about_one = metric.positive is not None or metric.one_class
         if metric.problem_type == "classification" and about_one:
             find_positive(metric.positive, sorted(pd.unique(table[target].dropna()), key=str))

@@ -1,16 +1,20 @@
 """The team's own metrics of metrics.py, as measures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .. import metrics
 from ..errors import ProjectError
+from ..settings import ProblemType
 from ._measures import Losses, Measure, Resampler, Whole
 from ._predictions import Array, Predictions
-from ._samples import Sample
+from ._samples import Sample, make_samples
+
+_CHECKED_ROWS = 100_000
 
 
 class OwnMetricError(ProjectError):
@@ -49,6 +53,33 @@ class Own(Measure):
             measure = Losses(self._rows, lambda sums: sums[:, 1] / sums[:, 0])
         return measure.resampler(champion, challenger, positive, unit, units)
 
+    def check(self, table: pd.DataFrame, target: str, problem_type: ProblemType) -> None:
+        """Try the function before anything is trained: on the truth itself, and on one and the same answer.
+
+        Raises:
+            OwnMetricError: it fails, gives no number for a perfect prediction, or none for some row.
+        """
+        rows = table.head(_CHECKED_ROWS)
+        truth = rows[target].to_numpy()
+        for what, predictions in _simple_answers(truth, problem_type):
+            (sample,) = make_samples(truth, predictions, problem_type=problem_type, rows=rows)
+            value = self._call(sample)
+            strange = np.flatnonzero(~np.isfinite(np.atleast_1d(value)))
+            if value.ndim and len(strange):
+                raise OwnMetricError(
+                    f"Metric {self.name!r} (metrics.py) is {value[strange[0]]} for {len(strange):,} of {len(rows):,}"
+                    f" rows {what}{self._example(rows, strange[0])}. Fill such gaps in label() of features.py, or in"
+                    " the metric."
+                )
+            if len(strange) and predictions.labels is truth:
+                raise OwnMetricError(
+                    f"Metric {self.name!r} (metrics.py) is {value} {what}: it must be a number."
+                )
+
+    def _example(self, rows: pd.DataFrame, position: int) -> str:
+        cells = [f"{column} is {rows[column].iloc[position]}" for column in self.own.columns]
+        return f", the first where {' and '.join(cells)}" if cells else ""
+
     def _rows(self, sample: Sample, positive: Any) -> Array:
         return np.column_stack([np.ones(len(sample.y)), self._call(sample)])
 
@@ -70,6 +101,22 @@ class Own(Measure):
                 f"number, or one for each of the {len(sample.y):,} rows."
             )
         return value
+
+
+def _simple_answers(truth: Array, problem_type: ProblemType) -> Iterator[tuple[str, Predictions]]:
+    if problem_type == "regression":
+        yield "when every row is predicted perfectly", Predictions(truth)
+        yield "when every row is predicted as the mean", Predictions(np.full(len(truth), np.mean(truth)))
+        return
+    codes, names = pd.factorize(truth, sort=True)
+    classes, certain = np.asarray(names), np.eye(len(names))
+    yield "when every row is predicted perfectly", Predictions(truth, certain[codes], classes)
+    for code in np.argsort(-np.bincount(codes), kind="stable")[:2]:
+        same = np.full(len(truth), code)
+        yield (
+            f"when every row is predicted {classes[code]!s}",
+            Predictions(classes[same], certain[same], classes),
+        )
 
 
 def _raw(sample: Sample) -> tuple[Array, Predictions]:

@@ -90,7 +90,7 @@ def find_positive(positive: Any, classes: Any) -> int:
     if names in (["0", "1"], ["-1", "1"], ["False", "True"]):
         return 1
     raise PositiveClassError(
-        f"The metric measures one class against the others, and no positive class is set. "
+        f"A metric or a threshold is about one class, and no positive class is set. "
         f"Set data.positive to one of: {shown}."
     )
 

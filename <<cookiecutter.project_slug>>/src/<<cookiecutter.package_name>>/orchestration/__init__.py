@@ -18,13 +18,14 @@ from ._deployment import prepare_deployment, schedules
 from ._messages import NotSent, by_hand_message, deliver, recipient, send, trial_message
 from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
 from ._retrain import (
-    choose_estimator,
+    choose_recipe,
     compare_with_production,
     evaluate,
     notify,
     preprocess,
     publish,
     record,
+    refit,
     save,
     separate_holdout,
     show,
@@ -41,7 +42,7 @@ __all__ = [
     "NotSent",
     "by_hand_message",
     "check_drift",
-    "choose_estimator",
+    "choose_recipe",
     "compare_with_production",
     "deliver",
     "evaluate",
@@ -54,6 +55,7 @@ __all__ = [
     "publish",
     "recipient",
     "record",
+    "refit",
     "register_automations",
     "save",
     "schedules",

@@ -54,8 +54,8 @@ def _threads_per_task(settings: Settings) -> int:
     return 1 if settings.scale_out.address else max(1, (os.cpu_count() or 1) // _workers(settings))
 
 
-def candidate_scores(training_part: Part, *, settings: Settings) -> list[float]:
-    """Return the cross-validation score of each candidate of the settings; a task is one fold of one of them."""
+def candidate_scores(training_part: Part, *, settings: Settings) -> list[gate.Array]:
+    """Return the cross-validation scores of each candidate of the settings; a task is one fold of one of them."""
     inputs = fold_inputs(training_part, settings=settings)
     folds = range(len(_folds(inputs, settings)))
     each = [(name, fold) for name in settings.estimators for fold in folds]
@@ -68,26 +68,28 @@ def candidate_scores(training_part: Part, *, settings: Settings) -> list[float]:
         ).result()
     count = len(folds)
     return [
-        training.mean_score(scores[start : start + count], metric=settings.metric, rows=len(inputs.y))
+        training.mean_scores(scores[start : start + count], metric=settings.metric, rows=len(inputs.y))
         for start in range(0, len(scores), count)
     ]
 
 
 @step(task_run_name="cross-validate {estimator}, fold {fold}")
-def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Settings) -> float:
+def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Settings) -> gate.Array:
     """Score one candidate on one fold, on a worker, which reads the training part itself."""
     inputs = _read(path)
-    score = training.fold_score(
+    scores = training.fold_scores(
         unfitted(estimator, settings=settings),
         inputs.X,
         inputs.y,
         _folds(inputs, settings)[fold],
         metric=gate.gate_metrics(settings)[settings.metric],
+        thresholds=training.possible_thresholds(settings.train.threshold),
         rows=inputs.rows,
         threads=_threads_per_task(settings),
     )
-    get_run_logger().info("%s, fold %d: %s %.4f", estimator, fold, settings.metric, score)
-    return score
+    shown = f": {settings.metric} {scores[0]:.4f}" if len(scores) == 1 else ""
+    get_run_logger().info("%s, fold %d%s", estimator, fold, shown)
+    return scores
 
 
 def _folds(inputs: FoldInputs, settings: Settings) -> list[tuple[gate.Array, gate.Array]]:

@@ -65,11 +65,20 @@ def decision_message(*, project: str, run: str, link: str, decision: dict[str, A
                 f"Why: {decision['reason']}",
                 f"In production: {decision['champion'] or 'no model yet'}",
                 *([f"On hold: {', '.join(decision['held'])}"] if decision["held"] else []),
+                *_refit_line(decision["refit"]),
                 f"Report: {decision['report'] or _missing(decision['report_error'])}",
                 f"To do: {TODO[decision['verdict']]}",
             ]
         ),
     )
+
+
+def _refit_line(refit: dict[str, Any] | None) -> list[str]:
+    if not refit or "failed" not in refit:
+        return []
+    return [
+        f"Refit: fitting it once more on all rows failed ({refit['failed']}); the model that was compared serves"
+    ]
 
 
 def _missing(reason: str) -> str:

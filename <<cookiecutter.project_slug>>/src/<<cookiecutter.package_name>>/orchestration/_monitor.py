@@ -113,7 +113,12 @@ def _live_score(model: Model, rows: pd.DataFrame, trained: data.Identities, *, s
         return Live(rows=len(labelled), reason=f"All {len(labelled)} rows with a label are of one class.")
     X = data.inputs(labelled, contract=model.contract, code=model.code)
     predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
-    scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(settings), rows=labelled)
+    try:
+        scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(settings), rows=labelled)
+    except (
+        ProjectError
+    ) as error:  # a cost needs a column that is not here, say: drift is reported all the same
+        return Live(rows=len(labelled), reason=str(error))
     return Live(scores.get(settings.metric), len(labelled))
 
 

@@ -6,8 +6,9 @@ Tables stay in memory and are never results: hashing and pickling them would cos
 import dataclasses
 import datetime
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,16 +33,20 @@ from ..settings import Settings
 from ..training import (
     Baseline,
     Model,
+    Recipe,
     baseline,
     best,
+    check_classes,
     code_of_steps,
-    cross_validate_score,
+    cross_validate_scores,
     example_files,
     load_contract,
     opponent_of,
     packages_of_steps,
+    possible_thresholds,
     thread_budget,
     with_jobs,
+    with_threshold,
 )
 from . import _messages
 from ._cancellation import refuse_if_cancelled
@@ -52,9 +57,13 @@ EXAMPLE_ROWS = 5
 CARD, REPORT = "card.md", "report.html"
 
 
+class RefitError(ProjectError):
+    """A model that was fitted once more on all rows cannot be used."""
+
+
 @dataclass(frozen=True)
 class Part:
-    """One side of the split.
+    """One side of the split, or what lies between the two.
 
     Attributes:
         rows: The rows as labelled, n of them.
@@ -104,6 +113,26 @@ class Scores:
     metrics: dict[str, float]
     baseline: Baseline
     baseline_metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The recipe, fitted once more on all labelled rows: what predicts in production.
+
+    Attributes:
+        part: The rows.
+        model: Fitted on them; None if that failed.
+        error: Why it failed.
+    """
+
+    part: Part | None = None
+    model: Model | None = None
+    error: str | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the lineage and whoever reads the result of a run is told."""
+        return {"failed": self.error} if self.part is None else {"rows": len(self.part.rows)}
 
 
 @dataclass(frozen=True)
@@ -166,8 +195,10 @@ def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, settings: 
 
 
 @step()
-def split(table: data.Table, *, settings: Settings, holdout: data.Table | None = None) -> tuple[Part, Part]:
-    """Hold rows out that the challenger is not trained on."""
+def split(
+    table: data.Table, *, settings: Settings, holdout: data.Table | None = None
+) -> tuple[Part, Part | None, Part]:
+    """Hold rows out that the challenger is not trained on; return the training part, the gap, and the holdout."""
     sides = data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=holdout)
     get_run_logger().info(
         "%s rows to learn from, %s held out", f"{len(sides.train):,}", f"{len(sides.holdout):,}"
@@ -183,38 +214,40 @@ def split(table: data.Table, *, settings: Settings, holdout: data.Table | None =
             sides.train[contract.target].unique().tolist(), key=lambda name: (str(type(name)), name)
         )
         contract = dataclasses.replace(contract, classes=tuple(classes))
+        if settings.data.positive is not None:  # it may be too rare to be learned
+            gate.find_positive(settings.data.positive, classes)
+        if settings.train.threshold is not None:
+            check_classes(classes, positive=settings.data.positive)
     unread = tuple(
         data.describe_unread(name, cells, contract.columns[name])
         for name, cells in table.report.unread.items()
     )
-    training, held_out = (
-        Part(
-            rows,
-            data.inputs(rows, contract=contract, code=table.code),
-            rows[contract.target],
-            identities,
-            contract,
-            table.code,
-            sides.definition,
-            unread,
-        )
-        for rows, identities in (
-            (sides.train, sides.train_identities),
-            (sides.holdout, sides.holdout_identities),
-        )
+
+    def part(rows: pd.DataFrame, identities: data.Identities) -> Part:
+        X = data.inputs(rows, contract=contract, code=table.code)
+        y = rows[contract.target]
+        return Part(rows, X, y, identities, contract, table.code, sides.definition, unread)
+
+    gap = None
+    if sides.gap is not None and sides.gap_identities is not None:
+        gap = part(sides.gap, sides.gap_identities)
+    return (
+        part(sides.train, sides.train_identities),
+        gap,
+        part(sides.holdout, sides.holdout_identities),
     )
-    return training, held_out
 
 
 @step(task_run_name="cross-validate {estimator}")
-def cross_validate(training: Part, *, estimator: str, settings: Settings, threads: int) -> float:
-    """Score one candidate on folds of the training rows; the holdout plays no part in the choice."""
+def cross_validate(training: Part, *, estimator: str, settings: Settings, threads: int | None) -> gate.Array:
+    """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
     part = fold_inputs(training, settings=settings)
-    return cross_validate_score(
+    return cross_validate_scores(
         unfitted(estimator, settings=settings),
         part.X,
         part.y,
         metric=_metric(settings),
+        thresholds=possible_thresholds(settings.train.threshold),
         seed=settings.seed,
         groups=part.groups,
         times=part.times,
@@ -244,20 +277,23 @@ def unfitted(estimator: str, *, settings: Settings) -> Pipeline:
     )
 
 
-def choose_estimator(training: Part, *, settings: Settings) -> str:
-    """Return the candidate with the best cross-validation score; a single candidate needs none.
+def choose_recipe(training: Part, *, settings: Settings) -> Recipe:
+    """Return the candidate with the best cross-validation score, and the threshold it has it at.
 
-    Candidates are scored side by side, each with its share of the cores.
+    Where there is one of each, none is needed. Candidates are scored side by side, each with its share of the cores.
     """
-    names = settings.estimators
-    if len(names) == 1:
-        return names[0]
+    names, thresholds = settings.estimators, possible_thresholds(settings.train.threshold)
+    if len(names) == len(thresholds) == 1:
+        return Recipe(names[0], thresholds[0])
     scores = candidate_scores(training, settings=settings)
-    return best(dict(zip(names, scores, strict=True)), metric=_metric(settings))
+    recipe = best(dict(zip(names, scores, strict=True)), metric=_metric(settings), thresholds=thresholds)
+    if len(thresholds) > 1:
+        get_run_logger().info("%s is tuned to the threshold %g", recipe.estimator, recipe.threshold)
+    return recipe
 
 
-def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
-    """Return the cross-validation score of each candidate of the settings, computed side by side."""
+def candidate_scores(training: Part, *, settings: Settings) -> list[gate.Array]:
+    """Return the cross-validation scores of each candidate of the settings, computed side by side."""
     if runner := optional_runner(settings):
         return runner.candidate_scores(training, settings=settings)
     names = settings.estimators
@@ -270,17 +306,24 @@ def candidate_scores(training: Part, *, settings: Settings) -> list[float]:
 
 
 @step(retries=2, retry_condition_fn=may_pass)
-def train(training: Part, *, estimator: str, settings: Settings) -> Model:
-    """Fit the estimator with its preprocessing on the training rows."""
-    pipeline = unfitted(estimator, settings=settings)
-    pipeline.fit(training.X, training.y)
+def train(training: Part, *, recipe: Recipe, settings: Settings) -> Model:
+    """Fit the recipe's estimator with its preprocessing on the training rows."""
+    model = _fit(training, recipe, settings)
+    for column, reason in left_out(model.pipeline).items():
+        get_run_logger().info("Column %r is left out: %s", column, reason)
+    return model
+
+
+def _fit(part: Part, recipe: Recipe, settings: Settings) -> Model:
+    pipeline = unfitted(recipe.estimator, settings=settings)
+    pipeline.fit(part.X, part.y)
     with_jobs(
         pipeline, 1
     )  # a forest adds up its trees in the order in which threads end: the last bit would differ
-    for column, reason in left_out(pipeline).items():
-        get_run_logger().info("Column %r is left out: %s", column, reason)
-    imports = training.contract.imports | code_of_steps(pipeline)
-    return Model(pipeline, dataclasses.replace(training.contract, imports=imports), training.code)
+    imports = part.contract.imports | code_of_steps(pipeline)
+    if recipe.threshold is not None:
+        pipeline = with_threshold(pipeline, recipe.threshold, positive=settings.data.positive)
+    return Model(pipeline, dataclasses.replace(part.contract, imports=imports), part.code)
 
 
 @step()
@@ -337,6 +380,56 @@ def compare_with_production(
 
 
 @step()
+def refit(
+    comparison: GateResult,
+    training: Part,
+    gap: Part | None,
+    holdout: Part,
+    *,
+    recipe: Recipe,
+    settings: Settings,
+) -> Refit | None:
+    """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
+
+    Before the version is saved, so that what is recorded is complete, and a run that dies here leaves nothing behind.
+    A failure costs the newest rows and nothing else: the model that was compared serves then.
+    """
+    if not settings.refits or comparison.decision.verdict not in ("promoted", "staging"):
+        return None
+    try:
+        part = _joined([side for side in (training, gap, holdout) if side is not None])
+        model = _fit(part, recipe, settings)
+        predictions = gate.predict(model.pipeline, holdout.X, problem_type=settings.problem_type)
+        metric = {settings.metric: _metric(settings)}
+        score = gate.evaluate(predictions, holdout.y, metrics=metric, rows=holdout.rows)[settings.metric]
+        if not math.isfinite(score):
+            raise RefitError(f"{settings.metric} of its predictions is {score}.")
+    except Exception as error:  # an estimator may fail in any way
+        reason = f"{type(error).__name__}: {error}"
+        get_run_logger().warning(
+            "The refit on all rows failed (%s). The model that was compared serves without it.",
+            reason,
+            exc_info=True,
+        )
+        return Refit(error=reason)
+    get_run_logger().info("Fitted once more, on all %s labelled rows", f"{len(part.rows):,}")
+    return Refit(part, model)
+
+
+def _joined(sides: Sequence[Part]) -> Part:
+    """Return one part with the rows of all."""
+    rows = pd.concat([side.rows for side in sides], ignore_index=True)
+    first = sides[0]
+    return dataclasses.replace(
+        first,
+        rows=rows,
+        X=data.inputs(rows, contract=first.contract, code=first.code),
+        y=rows[first.contract.target],
+        identities=np.concatenate([side.identities for side in sides]),
+    )
+
+
+@step()
 def save(
     challenger: Model,
     comparison: GateResult,
@@ -344,37 +437,44 @@ def save(
     *,
     training: Part,
     holdout: Part,
+    refitted: Refit | None,
     snapshot: data.Snapshot,
-    estimator: str,
+    recipe: Recipe,
     settings: Settings,
 ) -> Saved:
     """Save the version with all that belongs to it; not in use until it is recorded.
 
-    A report that cannot be drawn is missing from the version, and costs nothing else.
+    What was fitted once more on all rows is the version's model, and the challenger its twin. A report that cannot be
+    drawn is missing from the version, and costs nothing else.
     """
     registry = open_registry(settings)
-    profile = monitoring.learn_profile(training.X, left_out=left_out(challenger.pipeline))
+    model, learned, twin = challenger, training, None
+    if refitted and refitted.model and refitted.part:
+        model, learned, twin = refitted.model, refitted.part, challenger
+    profile = monitoring.learn_profile(learned.X, left_out=left_out(model.pipeline))
+    files = model.files(learned.identities, twin=training.identities if twin else None)
     version = registry.stage(
-        challenger.pipeline,
+        model.pipeline,
         metrics=scores.metrics,
-        files={PROFILE: json.dumps(profile).encode()}
-        | challenger.files(training.identities)
-        | example_files(challenger, holdout.rows),
+        files={PROFILE: json.dumps(profile).encode()} | files | example_files(model, holdout.rows),
+        twin=twin and twin.pipeline,
         lineage=lineage(settings.root)
         | {
-            "packages": packages_of_steps(challenger.pipeline),
+            "packages": packages_of_steps(model.pipeline),
             "data": dataclasses.asdict(snapshot),
             "rows": {"training": len(training.rows), "holdout": len(holdout.rows)},
             "split": training.definition,
             "identity": training.contract.identity_from,
             "unread": list(training.unread),
-            "estimator": estimator,
+            "estimator": recipe.estimator,
+            "threshold": _threshold_facts(recipe, training.contract.classes or (), settings),
+            "refit": refitted and refitted.facts,
             "seed": settings.seed,
             "flow_run_id": flow_run.id,
         },
     )
     with _discarded_on_failure(version, settings):
-        registry.show_model(version, challenger.pipeline, training.X.head(EXAMPLE_ROWS))
+        registry.show_model(version, model.pipeline, training.X.head(EXAMPLE_ROWS))
         try:
             files = _report_files(
                 version,
@@ -397,6 +497,14 @@ def save(
         for name, content in files.items():
             version = registry.add_file(version, name, content)
         return Saved(version)
+
+
+def _threshold_facts(recipe: Recipe, classes: Sequence[Any], settings: Settings) -> dict[str, Any] | None:
+    if recipe.threshold is None:
+        return None
+    tuned = {"tuned_for": settings.metric} if settings.train.threshold == "tuned" else {}
+    positive = classes[gate.find_positive(settings.data.positive, classes)]
+    return {"value": recipe.threshold, "positive": positive} | tuned
 
 
 def _report_files(
@@ -506,6 +614,8 @@ def _facts(
         "reason": decision.reason,
         "metric": settings.metric,
         "metrics": version.metrics,
+        "threshold": version.lineage["threshold"],
+        "refit": version.lineage["refit"],
         "baseline": {"name": decision.baseline_name, "metrics": comparison.baseline_metrics},
         "held": registry.held(),
         "champion": champion and champion.id,

@@ -1,7 +1,8 @@
 """The registry: which models there are, what was decided about each, and which one is in production.
 
-    versions/<id>/           model.joblib and version.json (metrics, lineage, SHA-256 of every file);
-                             unchangeable once a decision names it
+    versions/<id>/           model.joblib, which predicts in production, and version.json (metrics, lineage, SHA-256 of
+                             every file); twin.joblib, where the gate compares another fit of the same recipe than
+                             the one that predicts; unchangeable once a decision names it
     decisions/000001.json    one file a decision, each naming the champion after it: the last one is the truth
     production_metrics.json  the champion described for people and scripts, derived from the two
 
@@ -27,7 +28,8 @@ from ._lineage import changed_packages, described, package_versions
 from ._records import Damaged, Entry, Problem, Record, Version, sealed, unsealed
 from ._store import StorageError, Store
 
-MODEL, MANIFEST, POINTER = "model.joblib", "version.json", "production_metrics.json"
+MODEL, TWIN, MANIFEST = "model.joblib", "twin.joblib", "version.json"
+POINTER = "production_metrics.json"
 VERSIONS, DECISIONS = "versions", "decisions"
 VERDICTS = ("promoted", "staging", "kept", "rejected")
 ABANDONED = timedelta(days=1)
@@ -95,14 +97,28 @@ class Registry:
         lineage: Mapping[str, Any],
         schema: Mapping[str, Any] | None = None,
         files: Mapping[str, bytes] | None = None,
+        twin: object | None = None,
     ) -> Version:
-        """Save a fitted pipeline as a new version: complete, but not in use until `record` names it."""
+        """Save a fitted pipeline as a new version: complete, but not in use until `record` names it.
+
+        Args:
+            pipeline: What predicts in production.
+            metrics: Its scores; those of the twin, if there is one.
+            lineage: Where it comes from.
+            schema: Free for whoever saves it.
+            files: What else belongs to it, by name.
+            twin: The pipeline that the gate compared, where it is another one.
+        """
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         try:
-            with self.store.writer(_key(name, MODEL)) as file:
-                self._save(pipeline, file)
-                contents = {MODEL: _fingerprint(file)}
+            contents = {}
+            for pickled, model in {MODEL: pipeline, TWIN: twin}.items():
+                if model is None:
+                    continue
+                with self.store.writer(_key(name, pickled)) as file:
+                    self._save(model, file)
+                    contents[pickled] = _fingerprint(file)
             for extra, data in (files or {}).items():
                 self.store.create(_extra_key(name, extra), data)
                 contents[extra] = _fingerprint(data)
@@ -158,15 +174,22 @@ class Registry:
 
     def load_model(self, version: Version) -> Any:
         """Return the fitted pipeline; it is not unpickled unless the file's SHA-256 is the recorded one."""
+        return self._load(version, MODEL)
+
+    def load_twin(self, version: Version) -> Any:
+        """Return the pipeline that the gate compared: the twin if there is one, else the only one there is."""
+        return self._load(version, TWIN if TWIN in version.files else MODEL)
+
+    def _load(self, version: Version, name: str) -> Any:
         import joblib
 
-        with self._opened(version, MODEL) as file:
+        with self._opened(version, name) as file:
             try:
                 return joblib.load(file)
             except Exception as error:
                 changed = described(changed_packages(version.lineage))
                 raise RegistryError(
-                    f"{self.store.where(_key(version.id, MODEL))} cannot be loaded: {type(error).__name__}:"
+                    f"{self.store.where(_key(version.id, name))} cannot be loaded: {type(error).__name__}:"
                     f" {error}. It was saved with {changed or 'the packages installed here'}."
                     " Install those versions, bring back the code it was trained with, or retrain."
                 ) from error
@@ -585,7 +608,7 @@ def _key(version: str, name: str) -> str:
 
 
 def _extra_key(version: str, name: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]*", name) or name in (MODEL, MANIFEST):
+    if not re.fullmatch(r"\w[\w.-]*", name) or name in (MODEL, TWIN, MANIFEST):
         raise ValueError(f"{name!r} cannot be the name of a version's file")
     return _key(version, name)
 

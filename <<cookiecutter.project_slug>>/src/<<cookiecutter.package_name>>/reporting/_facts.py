@@ -16,6 +16,7 @@ from ..gate import (
     Predictions,
     encode_labels,
     evaluate,
+    find_positive,
 )
 from ..monitoring import Drift
 from ..registry import Version
@@ -97,6 +98,13 @@ class Facts:
         """Truth and predictions of a classification on those rows, of each model, as numbers."""
         coded = encode_labels(self.truth, *self.models.values())
         return dict(zip(self.models, coded, strict=True))
+
+    @property
+    def positive(self) -> int:
+        """The position of the positive class among those of `coded`: data.positive, or the last."""
+        classes = self.coded["challenger"].classes
+        positive = self.decision.positive
+        return len(classes) - 1 if positive is None else find_positive(positive, classes)
 
     @functools.cached_property
     def truth(self) -> Array:

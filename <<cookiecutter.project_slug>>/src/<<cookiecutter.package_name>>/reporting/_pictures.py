@@ -24,12 +24,12 @@ def _thinned(x: Array, y: Array) -> tuple[Array, Array]:
     return x[kept], y[kept]
 
 
-def _curves(models: Mapping[str, EncodedLabels]) -> list[tuple[str, str, Array, Array]]:
+def _curves(models: Mapping[str, EncodedLabels], positive: int) -> list[tuple[str, str, Array, Array]]:
     """Return label, colour, truth and score of each curve: of each model, or of each class of the first."""
     first = next(iter(models.values()))
     if len(first.classes) == 2:
         return [
-            (name, name, coded.y == 1, coded.probabilities[:, 1])
+            (name, name, coded.y == positive, coded.probabilities[:, positive])
             for name, coded in models.items()
             if coded.probabilities is not None
         ]
@@ -51,12 +51,17 @@ def _diagonal(low: float = 0.0, high: float = 1.0) -> Series:
     return Series(np.array([low, high]), np.array([low, high]), "muted", shape="dotted")
 
 
-def roc(models: Mapping[str, EncodedLabels]) -> Chart:
-    """Return the receiver operating characteristic, each class against the rest if there are more than two."""
+def roc(models: Mapping[str, EncodedLabels], positive: int) -> Chart:
+    """Return the receiver operating characteristic, each class against the rest if there are more than two.
+
+    Args:
+        models: What each predicted.
+        positive: The position of the class that two classes' curve is about.
+    """
     from sklearn.metrics import auc, roc_curve
 
     series = [_diagonal()]
-    for label, colour, truth, score in _curves(models):
+    for label, colour, truth, score in _curves(models, positive):
         false_positives, true_positives, _ = roc_curve(truth, score)
         area = auc(false_positives, true_positives)
         series.append(
@@ -65,22 +70,22 @@ def roc(models: Mapping[str, EncodedLabels]) -> Chart:
     return Chart(series, "false positive rate", "true positive rate", UNIT, UNIT)
 
 
-def precision_recall(models: Mapping[str, EncodedLabels]) -> Chart:
-    """Return precision over recall, each class against the rest if there are more than two."""
+def precision_recall(models: Mapping[str, EncodedLabels], positive: int) -> Chart:
+    """Return precision over recall, each class against the rest if there are more than two; see `roc`."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     series = []
-    for label, colour, truth, score in _curves(models):
+    for label, colour, truth, score in _curves(models, positive):
         precision, recall, _ = precision_recall_curve(truth, score)
         area = average_precision_score(truth, score)
         series.append(Series(*_thinned(recall, precision), colour, f"{label} (average {area:.3f})"))
     return Chart(series, "recall", "precision", UNIT, UNIT)
 
 
-def calibration(models: Mapping[str, EncodedLabels]) -> Chart:
-    """Return how often the model is right over how sure it is.
+def calibration(models: Mapping[str, EncodedLabels], positive: int) -> Chart:
+    """Return how often the model is right over how sure it is; see `roc`.
 
-    Of two classes the probability of the second; of more, that of the predicted class (Guo et al. 2017).
+    Of two classes the probability of the positive one; of more, that of the predicted class (Guo et al. 2017).
     """
     from sklearn.calibration import calibration_curve
 
@@ -89,7 +94,7 @@ def calibration(models: Mapping[str, EncodedLabels]) -> Chart:
         if coded.probabilities is None:
             continue
         if len(coded.classes) == 2:
-            truth, sure = coded.y == 1, coded.probabilities[:, 1]
+            truth, sure = coded.y == positive, coded.probabilities[:, positive]
         else:
             truth, sure = coded.y == coded.labels, coded.probabilities.max(axis=1)
         happened, said = calibration_curve(truth, sure, n_bins=CALIBRATION_BINS, strategy="quantile")

@@ -130,9 +130,24 @@ def scores(facts: Facts) -> Section:
     return Section(
         "metrics",
         "Metrics",
+        _served(facts),
         tables=[Table("On the holdout, which no model was trained on", tuple(columns), rows)],
         notes=notes,
     )
+
+
+def _served(facts: Facts) -> list[str]:
+    """Return which model serves, where it may be another than the one that was compared."""
+    refit = facts.version.lineage.get("refit")
+    if not refit:
+        return []
+    if failed := refit.get("failed"):
+        return [f"Fitting it once more on all rows failed ({failed}): what was compared here is what serves."]
+    return [
+        "Scores are of the model that never saw the holdout. What predicts in production is the same recipe, fitted"
+        f" once more on all {refit['rows']:,} labelled rows: none is left to score it on. The next challenger is"
+        " compared with the one scored here."
+    ]
 
 
 def _classification(facts: Facts) -> Iterator[Section]:
@@ -152,26 +167,26 @@ def _classification(facts: Facts) -> Iterator[Section]:
             Picture(
                 "ROC",
                 _charts.draw(
-                    _pictures.roc(models),
+                    _pictures.roc(models, facts.positive),
                     alt=f"ROC curve of {what}; area {shown['roc_auc']:.3f}",
                 ),
             ),
             Picture(
                 "Precision and recall",
                 _charts.draw(
-                    _pictures.precision_recall(models),
+                    _pictures.precision_recall(models, facts.positive),
                     alt=f"Precision over recall of {what}; average precision {shown['average_precision']:.3f}",
                 ),
             ),
             Picture(
                 "Calibration",
                 _charts.draw(
-                    _pictures.calibration(models),
+                    _pictures.calibration(models, facts.positive),
                     alt=f"Share that came true over the probability given, of {both}; on the diagonal they agree",
                 ),
             ),
         ]
-    positive = str(challenger.classes[-1])
+    positive = str(challenger.classes[facts.positive])
     about = [
         f"On all {len(facts.truth):,} rows; curves are drawn through {_pictures.CURVE_POINTS} of their points."
     ]
@@ -182,8 +197,8 @@ def _classification(facts: Facts) -> Iterator[Section]:
     yield Section(
         "probabilities",
         "Probabilities",
-        [f"Curves and thresholds are of the class {positive!r}."] if binary else [],
-        [_thresholds(challenger)] if binary else [],
+        [f"Curves and thresholds are of the class {positive!r}.", *_decided_at(facts)] if binary else [],
+        [_thresholds(challenger, facts.positive)] if binary else [],
         drawn,
         about,
         notes=[] if binary else ["There is no threshold to choose between more than two classes."],
@@ -240,9 +255,22 @@ def _by_class(coded: EncodedLabels) -> list[Table]:
     ]
 
 
-def _thresholds(coded: EncodedLabels) -> Table:
+def _decided_at(facts: Facts) -> list[str]:
+    """Return the threshold of the challenger's own, as a sentence; none where the estimator decides itself."""
+    threshold = facts.version.lineage.get("threshold")
+    if not threshold:
+        return []
+    how = "set in the settings"
+    if tuned := threshold.get("tuned_for"):
+        how = f"tuned for {facts.metrics[tuned].label} in cross-validation on the training part"
+    return [
+        f"The challenger predicts {threshold['positive']!s} from a probability of {threshold['value']:g} on, {how}."
+    ]
+
+
+def _thresholds(coded: EncodedLabels, positive: int) -> Table:
     assert coded.probabilities is not None
-    truth, sure = coded.y == 1, coded.probabilities[:, 1]
+    truth, sure = coded.y == positive, coded.probabilities[:, positive]
     rows = []
     for threshold in np.arange(1, 10) / 10:
         chosen = sure >= threshold
@@ -254,7 +282,7 @@ def _thresholds(coded: EncodedLabels) -> Table:
             [f"{threshold:.1f}", f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{chosen.mean():.1%}"]
         )
     columns = ("from probability", Number("precision"), Number("recall"), Number("F1"), Number("rows chosen"))
-    return Table(f"If {coded.classes[1]} were predicted from another probability on", columns, rows)
+    return Table(f"If {coded.classes[positive]} were predicted from another probability on", columns, rows)
 
 
 def _regression(facts: Facts) -> Iterator[Section]:

@@ -10,10 +10,26 @@ Never: learns from the holdout; decides what goes to production.
 from ._baseline import Baseline, baseline
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
-from ._folds import FoldError, best, cross_validate_score, fold_score, make_folds, mean_score
-from ._loading import NoContractError, load_contract, load_model, load_trained_rows, opponent_of
+from ._folds import FoldError, cross_validate_scores, fold_scores, make_folds, mean_scores
+from ._loading import (
+    NoContractError,
+    load_contract,
+    load_model,
+    load_trained_rows,
+    load_twin,
+    load_twin_rows,
+    opponent_of,
+)
 from ._model import Model, code_of_steps, packages_of_steps
 from ._production import Production, ProductionModel, production_model
+from ._recipe import (
+    Recipe,
+    best,
+    check_classes,
+    needs_probabilities,
+    possible_thresholds,
+    with_threshold,
+)
 from ._threads import thread_budget, with_jobs
 from ._trial import OtherPackagesError, example_files
 
@@ -27,27 +43,34 @@ __all__ = [
     "OtherPackagesError",
     "Production",
     "ProductionModel",
+    "Recipe",
     "TableCleaner",
     "TextEncoder",
     "TreeEncoder",
     "baseline",
     "best",
     "categorical",
+    "check_classes",
     "code_of_steps",
-    "cross_validate_score",
+    "cross_validate_scores",
     "example_files",
-    "fold_score",
+    "fold_scores",
     "linear_encoder",
     "load_contract",
     "load_model",
     "load_trained_rows",
+    "load_twin",
+    "load_twin_rows",
     "make_folds",
-    "mean_score",
+    "mean_scores",
+    "needs_probabilities",
     "numbers",
     "opponent_of",
     "packages_of_steps",
+    "possible_thresholds",
     "production_model",
     "texts",
     "thread_budget",
     "with_jobs",
+    "with_threshold",
 ]

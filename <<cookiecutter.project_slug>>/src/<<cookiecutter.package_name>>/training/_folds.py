@@ -1,15 +1,15 @@
-"""Cross-validation on the training part, by which one of several candidates is chosen."""
+"""Cross-validation on the training part, by which one of several candidates, or a threshold, is chosen."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from ..gate import Array, Metric, UnknownMetricError, evaluate, predict
+from ..gate import Array, Metric, Predictions, evaluate, find_positive, predict
 from ..settings import ProblemType
+from ._recipe import needs_probabilities
 from ._threads import thread_budget, with_jobs
 
 FOLDS = 5
@@ -19,20 +19,21 @@ class FoldError(DataError):
     """The training part cannot be divided into folds."""
 
 
-def cross_validate_score(
+def cross_validate_scores(
     pipeline: Any,
     X: pd.DataFrame,
     y: Any,
     *,
     metric: Metric,
+    thresholds: Sequence[float | None] = (None,),
     seed: int = 0,
     folds: int = FOLDS,
     groups: Array | None = None,
     times: Array | None = None,
     rows: pd.DataFrame | None = None,
     threads: int | None = None,
-) -> float:
-    """Return the mean score over folds of the training part, on which a candidate is chosen.
+) -> Array:
+    """Return the mean scores over folds of the training part, by which candidate and threshold are chosen.
 
     Rows of one group stay in one fold; with times, each fold is judged on rows later than those it learned
     from; otherwise folds are drawn by `seed`, with every class in each. The pipeline itself is left unfitted.
@@ -42,39 +43,47 @@ def cross_validate_score(
         X: The inputs, n rows.
         y: Shape (n,), the truth.
         metric: What to score.
+        thresholds: From which probability on the positive class is predicted; None: as the pipeline predicts.
         seed: Draws the folds.
         folds: At most; fewer where a class or the groups do not suffice.
         groups: Shape (n,), see `data.group_codes`.
-    times: Shape (n,), see `data.times`; takes precedence over groups.
-    rows: The n rows as the source has them, for a metric that reads columns.
-    threads: How many threads each fit may use; set it when several run side by side.
+        times: Shape (n,), see `data.times`; takes precedence over groups.
+        rows: The n rows as the source has them, for a metric that reads columns.
+        threads: How many threads each fit may use; set it when several run side by side.
+
+    Returns:
+        Shape (t,), one for each threshold.
 
     Raises:
         FoldError: too few rows of a class or too few groups for two folds, or no fold on which the metric is
             defined.
-        UnknownMetricError: the metric needs probabilities, and the classifier has none.
+        ConfigurationError: the metric or a threshold needs probabilities, and the classifier has none.
     """
     truth = np.asarray(y)
     divided = make_folds(
         truth, problem_type=metric.problem_type, folds=folds, seed=seed, groups=groups, times=times
     )
     scores = [
-        fold_score(pipeline, X, truth, fold, metric=metric, rows=rows, threads=threads) for fold in divided
+        fold_scores(
+            pipeline, X, truth, fold, metric=metric, thresholds=thresholds, rows=rows, threads=threads
+        )
+        for fold in divided
     ]
-    return mean_score(scores, metric=metric.name, rows=len(truth))
+    return mean_scores(scores, metric=metric.name, rows=len(truth))
 
 
-def fold_score(
+def fold_scores(
     pipeline: Any,
     X: pd.DataFrame,
     y: Array,
     fold: tuple[Array, Array],
     *,
     metric: Metric,
+    thresholds: Sequence[float | None] = (None,),
     rows: pd.DataFrame | None = None,
     threads: int | None = None,
-) -> float:
-    """Return the score of one fold, nan where the metric is not defined on it.
+) -> Array:
+    """Return the scores of one fold at t thresholds, shape (t,), nan where the metric is not defined on it.
 
     Args:
         pipeline: Unfitted; cloned.
@@ -82,49 +91,58 @@ def fold_score(
         y: Shape (n,), the truth.
         fold: Positions of the rows to fit and of those to score, one of `make_folds`.
         metric: What to score.
+        thresholds: From which probability on the positive class is predicted; None: as the pipeline predicts.
         rows: The n rows as the source has them, for a metric that reads columns.
         threads: How many threads the fit may use.
 
     Raises:
-        UnknownMetricError: the metric needs probabilities, and the classifier has none.
+        ConfigurationError: the metric or a threshold needs probabilities, and the classifier has none.
     """
     from sklearn.base import clone
 
     train, test = fold
     if metric.problem_type == "classification" and len(pd.unique(y[train])) < 2:
-        return math.nan
+        return np.full(len(thresholds), np.nan)
     with thread_budget(threads):
         fitted = with_jobs(clone(pipeline), threads).fit(X.iloc[train], y[train])
         predictions = predict(fitted, X.iloc[test], problem_type=metric.problem_type)
     of_fold = None if rows is None else rows.iloc[test]
-    got = evaluate(predictions, y[test], metrics={metric.name: metric}, rows=of_fold)
+    return np.array(
+        [
+            _score(_decided(predictions, threshold, metric), y[test], metric, of_fold)
+            for threshold in thresholds
+        ]
+    )
+
+
+def _decided(predictions: Predictions, threshold: float | None, metric: Metric) -> Predictions:
+    if threshold is None:
+        return predictions
+    if predictions.probabilities is None:
+        raise needs_probabilities("train.threshold")
+    return predictions.at_threshold(threshold, find_positive(metric.positive, predictions.classes))
+
+
+def _score(predictions: Predictions, y: Array, metric: Metric, rows: pd.DataFrame | None) -> float:
+    got = evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)
     if metric.name not in got:
-        raise UnknownMetricError(
-            f"Metric {metric.name!r} (gate.metric) needs probabilities, and the classifier has no "
-            "predict_proba. Choose f1_score or accuracy, or an estimator with probabilities."
-        )
+        raise needs_probabilities(f"Metric {metric.name!r} (gate.metric)")
     return got[metric.name]
 
 
-def mean_score(scores: Sequence[float], *, metric: str, rows: int) -> float:
-    """Return the mean over those folds of so many rows on which the metric is defined.
+def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
+    """Return the means over those folds of so many rows on which the metric is defined at all, shape (t,).
 
     Raises:
         FoldError: there is none.
     """
-    defined = [score for score in scores if math.isfinite(score)]
+    defined = [of_fold for of_fold in scores if np.isfinite(of_fold).any()]
     if not defined:
         raise FoldError(
             f"Cross-validation found no fold of the {rows} training rows on which {metric} is defined. "
             "Bring more rows, or set split.key_columns or gate.metric otherwise."
         )
-    return float(np.mean(defined))
-
-
-def best(scores: Mapping[str, float], *, metric: Metric) -> str:
-    """Return the name of the best score in the direction of `metric`, the first of equals; nan never wins."""
-    sign = 1 if metric.greater_is_better else -1
-    return max(scores, key=lambda name: sign * scores[name] if math.isfinite(scores[name]) else -math.inf)
+    return np.asarray(np.mean(defined, axis=0))
 
 
 def make_folds(
@@ -136,7 +154,7 @@ def make_folds(
     groups: Array | None = None,
     times: Array | None = None,
 ) -> list[tuple[Array, Array]]:
-    """Return the folds of `cross_validate_score`: positions to fit and to score; the same input, the same folds.
+    """Return the folds of `cross_validate_scores`: positions to fit and to score; the same input, the same folds.
 
     Raises:
         FoldError: too few rows of a class or too few groups for two folds.

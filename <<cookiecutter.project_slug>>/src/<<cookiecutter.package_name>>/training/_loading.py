@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from ..data import Contract, FeatureCode, Identities, ReadReport
 from ..errors import ProjectError, RegistryError
 from ..gate import Champion, predict
 from ..registry import Registry, StorageError, Version, changed_packages
-from ._model import CONTRACT, FEATURES, TRAINED_ROWS, Model
+from ._model import CONTRACT, FEATURES, TRAINED_ROWS, TWIN_ROWS, Model
 from ._trial import OtherPackagesError, try_with_packages_of_here
 
 
@@ -46,26 +48,49 @@ def load_model(registry: Registry, version: Version) -> Model:
         RegistryError: it is damaged, or cannot be unpickled.
         DataError: its contract or its features.py cannot be used by this release.
     """
+    return _loaded(registry, version, registry.load_model)
+
+
+def load_twin(registry: Registry, version: Version) -> Model:
+    """Return the model of a version that the gate compared, and compares: its twin, or the only one there is.
+
+    Raises:
+        RegistryError, DataError: see `load_model`; with other packages, its sibling of the same recipe is tried.
+    """
+    return _loaded(registry, version, registry.load_twin)
+
+
+def _loaded(registry: Registry, version: Version, load: Callable[[Version], Any]) -> Model:
     contract = load_contract(registry, version)
     source = registry.read_file(version, FEATURES).decode()
     code = FeatureCode(source, origin=f"features.py of {version.id}")
     if not changed_packages(version.lineage):
-        return Model(registry.load_model(version), contract, code)
+        return Model(load(version), contract, code)
     try_with_packages_of_here(registry, version)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Trying to unpickle estimator")  # which was just tried
-        return Model(registry.load_model(version), contract, code)
+        return Model(load(version), contract, code)
 
 
 def load_trained_rows(registry: Registry, version: Version) -> Identities:
-    """Return the identities of the rows that a version was trained on, sorted, shape (n,)."""
-    rows: Identities = np.load(io.BytesIO(registry.read_file(version, TRAINED_ROWS)))
+    """Return the identities of the rows that the model of a version was trained on, sorted, shape (n,)."""
+    return _rows_of(registry, version, TRAINED_ROWS)
+
+
+def load_twin_rows(registry: Registry, version: Version) -> Identities:
+    """Return the identities of the rows that `load_twin` was trained on, sorted, shape (n,)."""
+    return _rows_of(registry, version, TWIN_ROWS if TWIN_ROWS in version.files else TRAINED_ROWS)
+
+
+def _rows_of(registry: Registry, version: Version, name: str) -> Identities:
+    rows: Identities = np.load(io.BytesIO(registry.read_file(version, name)))
     return rows
 
 
 def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, metric: str) -> Champion:
     """Let the champion predict rows through its own contract, and look up which of them it was trained on.
 
+    Where the champion was fitted again on all rows, its twin, which never saw the holdout, predicts for it.
     Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
     something else, a model that cannot be loaded, features.py code that fails.
 
@@ -80,7 +105,7 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
     """
     stored = champion.metrics.get(metric)
     try:
-        model = load_model(registry, champion)
+        model = load_twin(registry, champion)
         if changed := data.changed_imports(model.contract.imports):
             gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
             return Champion(None, obstacle=gone, stored_score=stored)
@@ -89,7 +114,7 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
         model.contract.check(report, counted="holdout row")
         X = data.inputs(read, contract=model.contract, code=model.code)
         predictions = predict(model.pipeline, X, problem_type=model.contract.problem_type)
-        unseen = ~data.are_known(model.contract.identities(read), load_trained_rows(registry, champion))
+        unseen = ~data.are_known(model.contract.identities(read), load_twin_rows(registry, champion))
     except StorageError:
         raise
     except NoContractError:

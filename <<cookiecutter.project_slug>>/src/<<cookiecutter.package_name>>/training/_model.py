@@ -12,7 +12,8 @@ from ..data import Contract, FeatureCode, Identities, ReadReport
 from ..gate import Predictions, predict
 from ..registry import package_versions
 
-CONTRACT, FEATURES, TRAINED_ROWS = "contract.json", "features.py", "trained_rows.npy"
+CONTRACT, FEATURES = "contract.json", "features.py"
+TRAINED_ROWS, TWIN_ROWS = "trained_rows.npy", "twin_rows.npy"
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,25 @@ class Model:
         X = self.inputs(rows, report=report)
         return predict(self.pipeline, X, problem_type=self.contract.problem_type)
 
-    def files(self, trained: Identities) -> dict[str, bytes]:
+    def files(self, trained: Identities, *, twin: Identities | None = None) -> dict[str, bytes]:
         """Return what a version holds beside the pipeline.
 
         Args:
             trained: The identities of the rows it was trained on, shape (n,).
+            twin: Of the rows that its twin was trained on, shape (m,); None if it has none.
         """
-        rows = io.BytesIO()
-        np.save(rows, data.known_identities(trained).astype("<u8"))
-        return {
+        files = {
             CONTRACT: self.contract.to_json().encode(),
             FEATURES: self.code.source.encode(),
-            TRAINED_ROWS: rows.getvalue(),
+            TRAINED_ROWS: _saved(trained),
         }
+        return files if twin is None else files | {TWIN_ROWS: _saved(twin)}
+
+
+def _saved(identities: Identities) -> bytes:
+    rows = io.BytesIO()
+    np.save(rows, data.known_identities(identities).astype("<u8"))
+    return rows.getvalue()
 
 
 def code_of_steps(pipeline: Any) -> dict[str, str]:
@@ -82,5 +89,9 @@ def packages_of_steps(pipeline: Any) -> dict[str, str]:
 
 
 def _modules(pipeline: Any) -> set[str]:
+    from sklearn.frozen import FrozenEstimator
+
     steps = [pipeline, *pipeline.get_params(deep=True).values()]
+    frozen = [step.estimator for step in steps if isinstance(step, FrozenEstimator)]  # which hides what is in it
+    steps += [inner for model in frozen for inner in model.get_params(deep=True).values()]
     return {str(getattr(step if callable(step) else type(step), "__module__", "")) for step in steps}
