@@ -12,7 +12,7 @@ from .locations import Location
 from .orchestration import source_of_run
 from .registry import Version, open_registry
 from .settings import Settings
-from .training import Model, baseline, load_model, opponent_of
+from .training import Model, baseline, load_twin, opponent_of
 
 
 def compare_versions(challenger: str, champion: str, *, settings: Settings) -> reporting.Facts:
@@ -34,7 +34,7 @@ def compare_versions(challenger: str, champion: str, *, settings: Settings) -> r
     new, old = registry.version(challenger), registry.version(champion)
     if new.id == old.id:
         raise RegistryError(f"{challenger} and {champion} are the same version, {new.id}: name two.")
-    model = load_model(registry, new)
+    model = load_twin(registry, new)
     sides = _split(model, settings)
     y, rows = sides.holdout[settings.data.target], sides.holdout
     ours, theirs = (opponent_of(registry, version, rows, metric=settings.metric) for version in (new, old))
