@@ -47,7 +47,8 @@ class TextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    joined: pd.DataFrame = pd.concat(parts, axis=1).astype(np.float32)
+    # float64: matrices of 32 bits give a row another last digit in other company.
+    joined: pd.DataFrame = pd.concat(parts, axis=1).astype(np.float64)
     return joined
 
 
