@@ -88,8 +88,9 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     assert {entry["version"]: entry["now"] for entry in listed} == {second: ["on hold"], first: ["champion"]}
     assert f"on hold: {second} (it answers slowly)" in run("registry", "list")[1]
     told = run("registry", "explain", second)[1]
-    assert "promoted. it is what was agreed" in told
-    assert "rolled back. it answers slowly" in told
+    assert told.startswith(f"{second} rolled back, decision 4 of ")
+    assert "(it answers slowly).\npromoted by hand, decision 3 of " in told
+    assert "(it is what was agreed).\n  The gate, decision 2: Kept: a tie" in told
     assert f"registry release {second}" in told
     assert run("registry", "release", second, "--reason", "it was the network")[0] == 0
     assert run("registry", "hold", second, "--reason", "or not")[0] == 0

@@ -6,23 +6,25 @@ import gc
 import io
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from . import optional
-from .errors import ProjectError, files_explained
+from .errors import ProjectError, RegistryError, files_explained
 
 if TYPE_CHECKING:
     from . import reporting
-    from .registry import Record, Registry
+    from .registry import Record, Registry, Version
 
 BARS = "▁▂▃▄▅▆▇█"
+BY_HAND = "by hand"
 
 # Without PREFECT_API_URL, Prefect starts a server for the time of the run. It records the run, and does without what
 # only a server that stays needs. No command reports its use to Prefect's makers.
@@ -83,10 +85,8 @@ def retrain(
         return
     from rich.panel import Panel
 
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
-    simple = ", ".join(f"{name} {value:.4g}" for name, value in facts["baseline"]["metrics"].items())
-    said = f"{facts['reason']}\n\nchallenger {facts['version']}: {numbers}"
-    said += f"\nwithout a model, {facts['baseline']['name']}: {simple}"
+    said = f"{facts['reason']}\n\nchallenger {facts['version']}: {_scores(facts['metrics'])}"
+    said += f"\nwithout a model, {facts['baseline']['name']}: {_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:
         tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
         said += (
@@ -171,8 +171,8 @@ def list_versions(*, as_json: AsJson = False) -> None:
     """List the versions, newest first: their score and what was decided."""
     registry = _registry()
     champion, staging, held = registry.champion(), registry.staging(), registry.held()
-    by_people = ("rolled_back", "held", "released")
-    verdicts = {record.version: record for record in registry.decisions() if record.verdict not in by_people}
+    decisions, by_people = registry.decisions(), ("rolled_back", "held", "released")
+    verdicts = {record.version: record for record in decisions if record.verdict not in by_people}
     facts: list[dict[str, Any]] = [
         {
             "version": version.id,
@@ -206,7 +206,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
         arrow = _arrow(before["score"], fact["score"]) if before.get("metric") == fact["metric"] else ""
         table.add_row(fact["version"], fact["metric"], score, arrow, fact["verdict"], ", ".join(fact["now"]))
     _print(table)
-    metric = facts[0]["metric"] if facts else ""
+    metric = facts[0]["metric"]
     scores = [
         fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None
     ]
@@ -214,6 +214,8 @@ def list_versions(*, as_json: AsJson = False) -> None:
         _print(f"{_sparkline(scores[-60:])}  {metric}, oldest first; each on the holdout of its time")
     for name, reason in held.items():
         _print(f"on hold: {name} ({reason}); `registry release {name}` lifts it")
+    if decisions and len(decisions) < decisions[-1].sequence:
+        _print("Some decisions cannot be read: `registry verify` names them.")
 
 
 @registry_app.command
@@ -245,13 +247,9 @@ def explain(
     from .gate import Decision
 
     text = Decision.from_dict(record.decision).explain()
-    for later in registry.decisions()[record.sequence :]:
-        replaced = later.champion_before == record.version and later.champion != record.version
-        if later.version == record.version or (later.verdict == "rolled_back" and replaced):
-            what = (
-                "rolled back" if replaced else "put back" if later.verdict == "rolled_back" else later.verdict
-            )
-            text += f"\n  Decision {later.sequence}, {later.time[:10]}, by hand: {what}. {later.reason}"
+    later = [one for one in registry.decisions() if one.sequence > record.sequence]
+    if by_hand := [line for one in reversed(later) if (line := _by_hand(one, about=record.version))]:
+        text = "\n".join([*by_hand, f"  The gate, decision {record.sequence}: {text}"])
     if record.version in registry.held():
         text += f"\n  On hold: a challenger must be better than it too; `registry release {record.version}` lifts it."
     if markdown:
@@ -326,23 +324,25 @@ def rollback(
     reason: Annotated[str, Parameter(help="Why: recorded, and sent to the team.")] = "",
 ) -> None:
     """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
-    _tell(_registry().rollback(to, reason=reason))
+    registry = _registry()
+    _tell(registry.rollback(to, reason=reason, check=lambda version: _check_usable(registry, version)))
 
 
 @registry_app.command
-def promote(version: VersionName = "staging", *, reason: Reason = "by hand") -> None:
+def promote(version: VersionName = "staging", *, reason: Reason = BY_HAND) -> None:
     """Put a version into production by hand, whatever the gate decided."""
-    _tell(_registry().promote(version, reason=reason))
+    registry = _registry()
+    _tell(registry.promote(version, reason=reason, check=lambda found: _check_usable(registry, found)))
 
 
 @registry_app.command
-def hold(version: VersionName, *, reason: Reason = "by hand") -> None:
+def hold(version: VersionName, *, reason: Reason = BY_HAND) -> None:
     """Put a version on hold: from now on a challenger must be better than it too, beside the champion."""
     _tell(_registry().hold(version, reason=reason))
 
 
 @registry_app.command
-def release(version: VersionName, *, reason: Reason = "by hand") -> None:
+def release(version: VersionName, *, reason: Reason = BY_HAND) -> None:
     """Lift the hold of a version."""
     _tell(_registry().release(version, reason=reason))
 
@@ -421,6 +421,38 @@ def _tell(record: "Record") -> None:
     send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
 
 
+def _check_usable(registry: "Registry", version: "Version") -> None:
+    """Refuse to put a version into production that cannot predict here and now."""
+    from .training import NoContractError, load_model
+
+    try:
+        load_model(registry, version)
+    except NoContractError:
+        raise RegistryError(
+            f"{version.id} was saved before models carried a contract, so score and monitor cannot use it. Nothing"
+            " was changed: name a later version."
+        ) from None
+    except ProjectError as error:
+        raise RegistryError(f"Nothing was changed, since {version.id} cannot be used: {error}") from None
+
+
+WHAT_PEOPLE_DID = {
+    "promoted": "promoted by hand",
+    "rolled_back": "put back into production",
+    "held": "put on hold",
+    "released": "released from its hold",
+}
+
+
+def _by_hand(record: "Record", *, about: str | None) -> str:
+    """Return what a person decided about a version, as a sentence; empty if the decision is about another one."""
+    what = WHAT_PEOPLE_DID.get(record.verdict, "") if record.version == about else ""
+    if record.verdict == "rolled_back" and record.champion_before == about:
+        what = "rolled back"
+    reason = "" if record.reason == BY_HAND else f" ({record.reason.rstrip('.')})"
+    return what and f"{what}, decision {record.sequence} of {record.time[:10]}{reason}."
+
+
 def _decision(registry: "Registry", version: str | None) -> "Record":
     records = [record for record in registry.decisions() if record.version and "criteria" in record.decision]
     if version:
@@ -429,6 +461,14 @@ def _decision(registry: "Registry", version: str | None) -> "Record":
     if not records:
         raise ProjectError(f"Nothing was decided about {version or 'any version'} yet: run retrain first.")
     return records[-1]
+
+
+def _scores(metrics: Mapping[str, float | None]) -> str:
+    from .gate import known_metric
+
+    named = {name: known_metric(name) for name in metrics}
+    values = {name: math.nan if value is None else value for name, value in metrics.items()}
+    return ", ".join(f"{named[name].label} {named[name].format(value)}" for name, value in values.items())
 
 
 def _arrow(before: float | None, now: float | None) -> str:

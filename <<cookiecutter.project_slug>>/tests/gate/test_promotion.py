@@ -50,7 +50,7 @@ def decided(
 
 def on_hold(predictions: Predictions | None) -> Rival:
     obstacle = None if predictions else "column 'plan' is gone"
-    return Rival("v2, which is on hold (slow)", Champion(predictions, obstacle=obstacle), advice="release it")
+    return Rival("v2, which is on hold", Champion(predictions, obstacle=obstacle), advice="release it")
 
 
 def test_a_first_model_that_beats_the_baseline_is_promoted_and_says_so() -> None:
@@ -88,10 +88,10 @@ def test_the_same_model_as_one_on_hold_is_not_promoted_a_better_one_is() -> None
 
     assert (same.verdict, same.kind) == ("staging", "held")
     assert same.reason.endswith(
-        "but not surely better than v2, which is on hold (slow): equal, over 0.50 % asked; release it."
+        "but not surely better than v2, which is on hold: equal, and over 0.50 % is asked; release it."
     )
     assert (better.verdict, better.kind) == ("promoted", "improvement")
-    assert "better than v2, which is on hold (slow)" in better.reason
+    assert "better than v2, which is on hold" in better.reason
 
 
 def test_what_is_on_hold_and_cannot_be_compared_is_passed_by_request_only() -> None:

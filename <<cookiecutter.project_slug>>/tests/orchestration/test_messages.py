@@ -112,6 +112,7 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
     assert rollback["message"].startswith(
         "Why: v2 was too slow.\nIn production: v1\nOn hold: v2\nTo do: find out"
     )
+    assert rollback["message"].endswith("until `registry release v2`.")
     assert drift["title"] == "churn: the data drifted, a retrain is triggered"
     assert drift["message"].startswith(
         "Run: quiet-otter http://ui\nWhy: usage drifted.\nData: new.csv\nReport: drift.html\nIn production: v1\nTo do: "

@@ -340,6 +340,41 @@ def test_a_damaged_decision_is_named(registry: Registry, damage: str, number: in
             assert registry.champion() == versions[1]
 
 
+def test_the_only_decision_is_damaged_and_the_champion_is_named_again(registry: Registry) -> None:
+    version = decide(registry)
+    path = registry.store.root / "decisions/000001.json"
+    path.write_bytes(path.read_bytes()[:-40])
+
+    about = [str(problem) for problem in registry.verify() if version.id in problem.path]
+    assert about == [f"models/versions/{version.id} is not decided on. A damaged decision may name it; nothing is"
+                     " pruned until that is restored."]  # fmt: skip
+    with pytest.raises(RegistryError, match="registry rollback --to VERSION"):
+        registry.champion()
+    record = registry.rollback(to=version.id)
+
+    assert registry.champion() == version
+    assert (record.reason, record.held) == (
+        f"The last decision is damaged, and {version.id} is put back.",
+        {},
+    )
+    assert [one.sequence for one in registry.decisions()] == [2]
+    assert registry.promote(decide(registry, "staging"), reason="it is better").held == {}
+
+
+def test_a_version_that_cannot_be_used_is_not_put_into_production(registry: Registry) -> None:
+    first, champion = decide(registry), decide(registry)
+
+    def refuse(version: Version) -> None:
+        raise RegistryError(f"{version.id} cannot predict")
+
+    with pytest.raises(RegistryError, match=f"{first.id} cannot predict"):
+        registry.rollback(check=refuse)
+    with pytest.raises(RegistryError, match=f"{first.id} cannot predict"):
+        registry.promote(first, reason="all the same", check=refuse)
+    assert registry.champion() == champion
+    assert len(registry.decisions()) == 2
+
+
 def test_a_stray_decision_is_one_problem_found_at_once(registry: Registry) -> None:
     decide(registry)
     path = registry.store.root / "decisions" / "999999.json"

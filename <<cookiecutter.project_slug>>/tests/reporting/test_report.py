@@ -23,7 +23,7 @@ from sklearn.metrics import (
 )
 from sklearn.pipeline import make_pipeline
 
-from << cookiecutter.package_name >>.gate import METRICS, Champion, decide
+from << cookiecutter.package_name >>.gate import METRICS, Champion, Rival, confirm, decide
 from << cookiecutter.package_name >>.gate._predictions import predict
 from << cookiecutter.package_name >>.monitoring import _drift
 from << cookiecutter.package_name >>.registry._records import Record, Version
@@ -34,7 +34,8 @@ from << cookiecutter.package_name >>.reporting._history import history
 from << cookiecutter.package_name >>.reporting._importance import ROWS, permutation_importance
 from << cookiecutter.package_name >>.reporting._pictures import sizes
 from << cookiecutter.package_name >>.reporting._report import card, page
-from << cookiecutter.package_name >>.settings import GateSettings
+from << cookiecutter.package_name >>.settings import GateSettings, SplitSettings
+from << cookiecutter.package_name >>.training import baseline
 
 HOSTILE = '<script>alert(1)</script> | `x` & "y" &lt;'
 
@@ -231,6 +232,56 @@ def test_the_errors_are_those_of_scikit_learn() -> None:
     values = [mean_squared_error(facts.y, one.labels) ** 0.5 for one in (facts.predictions, other)]
 
     assert f"| RMSE (decides) | {values[0]:.4g} | {values[1]:.4g} |" in card(facts, sections(facts))
+
+
+@pytest.mark.parametrize("signal", [True, False])
+def test_the_first_screen_shows_whether_a_model_is_better_than_none_and_the_decision_follows(
+    signal: bool,
+) -> None:
+    random = np.random.default_rng(0)
+    y = np.where(random.random(1000) < 0.2, "yes", "no")
+    X = pd.DataFrame({"x": random.normal(size=1000) + 3 * signal * (y == "yes")})
+    table = X.assign(target=y)
+    model = make_pipeline(HistGradientBoostingClassifier(max_iter=20, random_state=0)).fit(X[:500], y[:500])
+    challenger, truth = predict(model, X[500:], problem_type="classification"), y[500:]
+    metrics = {name: METRICS[name] for name in ("f1_score", "roc_auc", "average_precision")}
+    options: dict[str, Any] = {"metric": METRICS["f1_score"], "gate": GateSettings()}
+    simple = baseline(
+        table[:500], table[500:], target="target", metric=options["metric"], split=SplitSettings()
+    )
+    decision = confirm(
+        decide(truth, challenger, None, **options),
+        truth,
+        challenger,
+        baseline=Rival(simple.name, Champion(simple.predictions)),
+        **options,
+    )
+    facts = Facts(
+        "churn",
+        "classification",
+        decision,
+        version("v1", decision.challenger),
+        model,
+        X[500:],
+        truth,
+        challenger,
+        metrics,
+        baseline=simple.predictions,
+    )
+    html, markdown = page(facts, sections(facts)), card(facts, sections(facts))
+
+    f1 = f1_score(truth, simple.predictions.labels, average="weighted")
+    own = f1_score(truth, challenger.labels, average=None)
+    without = f1_score(truth, simple.predictions.labels, average=None)
+    assert decision.promoted is signal
+    for first in (text_of(html.partition('id="criteria"')[0]), markdown.partition("## Criteria")[0]):
+        words = first.replace("\\", "")
+        assert ("Promoted to production" if signal else "To staging") in words
+        assert f"{'better' if signal else 'not surely better'} than {simple.name} ({f1:.4f})" in words
+        for position, name in enumerate(("no", "yes")):
+            assert f"{own[position]:.4f}" in words
+            rows = f"F1 of '{name}', {(truth == name).sum():,} rows; no model {without[position]:.4f}"
+            assert rows in words
 
 
 def test_only_rows_new_to_both_are_shown_of_both() -> None:

@@ -86,7 +86,7 @@ def check_improvement(criteria: Criteria, found: Comparison) -> bool:
         found.improvement - margin > TINY,
         found.improvement,
         margin,
-        f"{signed(metric, found.improvement)}, over {metric.format_difference(margin)} asked",
+        f"{signed(metric, found.improvement)}, and over {metric.format_difference(margin)} is asked",
     )
 
 

@@ -88,13 +88,12 @@ def _missing(reason: str) -> str:
 BY_HAND = {
     "rolled_back": (
         "rolled back to {version}",
-        "find out what was wrong with the model before. It is on hold: a challenger must be better than it too, "
-        "until `registry release` lifts that.",
+        "find out what was wrong with the model before.",
     ),
     "promoted": ("{version} promoted by hand", "nothing; `registry rollback` puts the former model back."),
     "held": (
         "{version} is on hold",
-        "nothing; a challenger must be better than it too, until `registry release` lifts that.",
+        "nothing; a challenger must be better than it too, until `registry release {version}`.",
     ),
     "released": ("{version} is no longer on hold", "nothing; the next retrain decides without it."),
 }
@@ -102,11 +101,14 @@ BY_HAND = {
 
 def by_hand_message(*, project: str, record: Record) -> Message:
     """Tell what a person decided: a rollback, a promotion by hand, a hold, or its end."""
-    subject, to_do = BY_HAND[record.verdict]
+    subject, to_do = (text.format(version=record.version) for text in BY_HAND[record.verdict])
+    if record.verdict == "rolled_back" and record.champion_before in record.held:
+        before = record.champion_before
+        to_do += f" {before} is on hold: a challenger must be better than it too, until `registry release {before}`."
     lines = [f"Why: {record.reason}", f"In production: {record.champion or 'no model yet'}"]
     lines += [f"On hold: {', '.join(record.held)}"] if record.held else []
     return Message(
-        subject=f"{project}: {subject.format(version=record.version)}",
+        subject=f"{project}: {subject}",
         body="\n".join([*lines, f"To do: {to_do}"]),
     )
 

@@ -366,11 +366,11 @@ def compare_with_production(
     decision = gate.decide(holdout.y, scores.predictions, opponent, **options)
     rivals = [
         gate.Rival(
-            f"{name}, which is on hold ({why})",
+            f"{name}, which is on hold",
             opponent_of(registry, registry.version(name), holdout.rows, metric=settings.metric),
             advice=f"`registry release {name}` lifts the hold",
         )
-        for name, why in (held.items() if decision.promoted else ())
+        for name in (held if decision.promoted else ())
     ]
     simple = gate.Rival(scores.baseline.name, gate.Champion(scores.baseline.predictions))
     decision = gate.confirm(decision, holdout.y, scores.predictions, baseline=simple, held=rivals, **options)

@@ -106,7 +106,7 @@ class MlflowStore:
             if found != digest:
                 file.close()
                 what = f"was changed: its SHA-256 is {found}, recorded was {digest}"
-                raise Damaged(self.where(key), what, "Restore it from a backup, or roll back.")
+                raise Damaged(self.where(key), what, "Restore it from a backup.")
         return file
 
     def write(self, key: str, data: bytes) -> None:

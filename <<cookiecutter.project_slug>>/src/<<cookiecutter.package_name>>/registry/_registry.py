@@ -17,7 +17,7 @@ import logging
 import pickle
 import re
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
@@ -34,6 +34,10 @@ VERSIONS, DECISIONS = "versions", "decisions"
 VERDICTS = ("promoted", "staging", "kept", "rejected")
 ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
+RESTORE_VERSION = (
+    f"{RESTORE}. If it is the champion, `registry rollback` puts the one before back; where there is none, "
+    "`retrain --accept-not-comparable` trains one that takes its place."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +90,12 @@ class Registry:
         return self._version(matching[0])
 
     def decisions(self) -> list[Record]:
-        """Return every decision, oldest first."""
-        return [self._record(number) for number in range(1, self._number() + 1)]
+        """Return every decision that can be read, oldest first; `verify` names the others."""
+        found = []
+        for number in self._numbers():
+            with suppress(Damaged):
+                found.append(self._record(number))
+        return found
 
     def stage(
         self,
@@ -243,7 +251,12 @@ class Registry:
         return last.sequence
 
     def rollback(
-        self, to: Version | str | None = None, *, reason: str = "", flow_run_id: str | None = None
+        self,
+        to: Version | str | None = None,
+        *,
+        reason: str = "",
+        flow_run_id: str | None = None,
+        check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
         """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
 
@@ -251,36 +264,60 @@ class Registry:
         The default goes further back each time: a champion that was rolled back returns only when named. A
         named one returns even when decisions are damaged; if the last is, the registry is usable again.
 
+        Args:
+            to: The version to put back.
+            reason: Why, in one sentence.
+            flow_run_id: Of the run that does it.
+            check: Called with the version before anything changes; raises where it must not go to production.
+
         Raises:
             RegistryError: there is none to return to, or it is pruned, damaged, or never was in production.
         """
         goal = self.version(to).id if isinstance(to, str) else _id(to)
         with self.store.lock():
             number = self._number()
-            log = self._readable() if goal else self.decisions()
+            log = self.decisions() if goal else self._whole_log()
             goal = goal or next(reversed(_earlier(log)), None)
             if goal is None:
-                raise RegistryError("There is no earlier champion to roll back to: retrain instead.")
-            if goal not in {name for record in log for name in (record.champion, record.champion_before)}:
+                raise RegistryError(
+                    "There is no earlier champion to roll back to: `retrain --accept-not-comparable` trains one"
+                    " that takes the place of a champion that cannot be used."
+                )
+            champions = {name for record in log for name in (record.champion, record.champion_before)}
+            if goal not in champions | {self._pointer().get("version")}:
                 raise RegistryError(f"{goal} never was in production: roll back to a version that was.")
             if goal in _pruned(log):
                 raise RegistryError(f"{goal} is pruned, only its description is left: choose a younger one.")
-            last = log[-1]
-            if goal == last.champion and last.sequence == number:
-                raise RegistryError(f"{goal} is the champion already.")
+            last = log[-1] if log else None
+            if last and last.sequence == number:
+                if goal == last.champion:
+                    raise RegistryError(f"{goal} is the champion already.")
+                default = f"{last.champion} rolled back to {goal}."
+                held = last.held | {str(last.champion): reason or f"rolled back to {goal}"}
+            else:  # which one is replaced is not known
+                default = f"The last decision is damaged, and {goal} is put back."
+                held = last.held if last else {}
             found = self.verify_files(self._version(goal, _pins(log)))
-            content = {
-                "verdict": "rolled_back",
-                "reason": reason or f"{last.champion} rolled back to {goal}.",
-            }
-            replaced = {str(last.champion): content["reason"]}
-            after = _in_production(goal, last.staging, last.held | replaced)
+            check(found)
+            content = {"verdict": "rolled_back", "reason": reason or default}
+            after = _in_production(goal, last.staging if last else None, held)
             record = self._append_once(number + 1, last, content, version=found, run=flow_run_id, after=after)
             self._describe_champion()
         return record
 
-    def promote(self, version: Version | str, *, reason: str) -> Record:
+    def promote(
+        self,
+        version: Version | str,
+        *,
+        reason: str,
+        check: Callable[[Version], object] = lambda version: None,
+    ) -> Record:
         """Put a version into production by hand, whatever the gate decided about it; its hold is lifted.
+
+        Args:
+            version: The version, or its name.
+            reason: Why.
+            check: Called with the version before anything changes; raises where it must not go to production.
 
         Raises:
             RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
@@ -289,6 +326,7 @@ class Registry:
             last, found = self._for_a_person(version)
             if found.id == last.champion:
                 raise RegistryError(f"{found.id} is the champion already.")
+            check(found)
             after = _in_production(found.id, last.staging, last.held)
             content = {"verdict": "promoted", "kind": "by_hand", "reason": reason}
             record = self._append_once(last.sequence + 1, last, content, version=found, after=after)
@@ -329,12 +367,13 @@ class Registry:
     def _for_a_person(self, version: Version | str) -> tuple[Record, Version]:
         """Return the last decision, and a version that can be put into production, checked as it stands."""
         name = self.version(version).id if isinstance(version, str) else version.id
-        log = self.decisions()
+        last, log = self._last(), self.decisions()
         if name not in _pins(log):
             raise RegistryError(f"{name} is not decided on yet: a retrain is still running, or died.")
         if name in _pruned(log):
             raise RegistryError(f"{name} is pruned, only its description is left: choose a younger one.")
-        return log[-1], self.verify_files(self._version(name, _pins(log)))
+        assert last is not None
+        return last, self.verify_files(self._version(name, _pins(log)))
 
     def prune(self, keep: int) -> list[str]:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
@@ -343,7 +382,7 @@ class Registry:
         that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
         """
         with self.store.lock():
-            log, files = self.decisions(), self._files()
+            log, files = self._whole_log(), self._files()
             decided, pruned, victims = _pins(log), _pruned(log), []
             if log:
                 last = log[-1]
@@ -379,11 +418,13 @@ class Registry:
                 if before and record.previous not in (before.sha256, None):
                     where = self.store.where(_decision_key(number))
                     raise Damaged(where, f"does not follow from decision {number - 1}", f"{RESTORE}.")
-        pins, pruned = _pins(log), _pruned(log)
+        pins, pruned, damaged = _pins(log), _pruned(log), bool(problems)
         for name in sorted(files.keys() | pins.keys()):
             where = self.store.where(f"versions/{name}")
             if name not in pins:
                 fix = "A retrain is still running, or died; pruning removes it after a day."
+                if damaged:
+                    fix = "A damaged decision may name it; nothing is pruned until that is restored."
                 problems.append(Problem("info", where, "is not decided on", fix))
                 continue
             with _collected(problems):
@@ -479,25 +520,20 @@ class Registry:
         number = self._number()
         return self._record(number) if number else None
 
-    def _readable(self) -> list[Record]:
-        found = []
-        for number in self._numbers():
-            with suppress(Damaged):
-                found.append(self._record(number))
-        return found
+    def _whole_log(self) -> list[Record]:
+        """Return every decision, oldest first; `Damaged` where one cannot be read."""
+        return [self._record(number) for number in range(1, self._number() + 1)]
 
     def _record(self, number: int) -> Record:
-        key, fix = (
-            _decision_key(number),
-            f"{RESTORE}, or choose the champion: registry rollback --to VERSION.",
-        )
+        key = _decision_key(number)
+        fix = f"{RESTORE}; `registry rollback --to VERSION` names the champion without it."
         record = self._read(Record, key, fix)
         if record.sequence != number:
             raise Damaged(self.store.where(key), f"is a copy of decision {record.sequence}", fix)
         return record
 
     def _version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
-        key, fix = _key(name, MANIFEST), f"{RESTORE}, or roll back."
+        key, fix = _key(name, MANIFEST), RESTORE_VERSION
         version = self._read(Version, key, fix)
         recorded = (pins or {}).get(name, version.sha256)
         if version.sha256 != recorded:
@@ -525,7 +561,7 @@ class Registry:
     def _opened(self, version: Version, name: str) -> Iterator[BinaryIO]:
         """Open a file of a version, after its digest was found to be the recorded one."""
         where, recorded = self.store.where(_key(version.id, name)), version.files.get(name, {}).get("sha256")
-        fix = f"{RESTORE}, or roll back."
+        fix = RESTORE_VERSION
         try:
             file = self.store.open(_key(version.id, name))
         except FileNotFoundError:
@@ -545,7 +581,7 @@ class Registry:
 
     def _undecided(self, version: Version | str) -> Version:
         name = str(_id(version))
-        if name in _pins(self._readable()):
+        if name in _pins(self.decisions()):
             raise RegistryError(f"{name} is decided on, and a version does not change after that.")
         return self._version(name)
 
@@ -585,7 +621,9 @@ class Registry:
         self.store.create(_decision_key(number), sealed(content))
         return self._record(number)
 
-    def _append_once(self, number: int, last: Record, decision: dict[str, Any], **fields: Any) -> Record:
+    def _append_once(
+        self, number: int, last: Record | None, decision: dict[str, Any], **fields: Any
+    ) -> Record:
         try:
             return self._append(number, last, decision, **fields)
         except FileExistsError:

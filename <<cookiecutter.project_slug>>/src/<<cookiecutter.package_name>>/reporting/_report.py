@@ -4,9 +4,10 @@ Both are made from the same sections; only pictures are the page's own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..gate import encode_labels
 from ._document import Gauge, Mark, Section, Tile, escaped, fenced, markdown_table, moment, render, sentence
 from ._facts import Facts
 from ._sections import by_class, difference, number, shown
@@ -76,17 +77,23 @@ def _tiles(facts: Facts) -> list[Tile]:
         )
     rows = decision.compared_rows if facts.compared else decision.holdout_rows
     tiles.append(Tile("rows compared on" if facts.compared else "holdout rows", f"{rows:,}"))
-    return tiles + [Tile(f"F1 of {name!r}, {count:,} rows", f"{f1:.4f}") for name, f1, count in _worst(facts)]
+    return tiles + list(_class_tiles(facts))
 
 
-def _worst(facts: Facts) -> list[tuple[str, float, int]]:
-    """Return name, F1 and rows of the classes, of many those that are predicted worst."""
+def _class_tiles(facts: Facts) -> Iterator[Tile]:
+    """Show the F1 of the classes, of many those that are predicted worst, beside the champion's or that of no model."""
     if facts.problem_type != "classification":
-        return []
-    classes = [(name, f1, rows) for name, _, _, f1, rows in by_class(facts.coded["challenger"])]
-    return (
-        classes if len(classes) <= CLASSES_SHOWN else sorted(classes, key=lambda one: one[1])[:CLASSES_SHOWN]
-    )
+        return
+    classes = by_class(facts.coded["challenger"])
+    if len(classes) > CLASSES_SHOWN:
+        classes = sorted(classes, key=lambda one: one.f1)[:CLASSES_SHOWN]
+    beside, other = "champion", facts.coded.get("champion")
+    if other is None and facts.baseline is not None:
+        beside, (other,) = "no model", encode_labels(facts.truth, facts.baseline.take(facts.rows))
+    others = {one.name: one.f1 for one in by_class(other)} if other else {}
+    for one in classes:
+        compared = f"; {beside} {others[one.name]:.4f}" if one.name in others else ""
+        yield Tile(f"F1 of {one.name!r}, {one.rows:,} rows{compared}", f"{one.f1:.4f}")
 
 
 def _gauge(facts: Facts) -> Gauge | None:
@@ -119,7 +126,7 @@ def _gauge(facts: Facts) -> Gauge | None:
         label = f"recorded champion {metric.format(recorded)}"
         lines.append(Mark(at(recorded), label, dashed=True, above=False))
     elif math.isfinite(simple):  # two labels below the line would meet on a phone
-        lines.append(Mark(at(simple), f"no model {metric.format(simple)}", above=False))
+        lines.append(Mark(at(simple), f"no model {metric.format(simple)}", "muted", above=False))
     direction = "Further right is better" if metric.greater_is_better else "Further left is better"
     caption = f"{metric.label} on a scale from {metric.format(min(0.0, *values))}. {direction}."
     if recorded is not None:

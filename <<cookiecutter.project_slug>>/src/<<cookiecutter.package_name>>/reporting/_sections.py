@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -231,14 +231,24 @@ def _confusion(coded: EncodedLabels) -> Table:
     return Table("Confusion matrix of the challenger: rows, and the share of the class", columns, rows)
 
 
-def by_class(coded: EncodedLabels) -> list[tuple[str, float, float, float, int]]:
-    """Return name, precision, recall, F1 and rows of each class that has rows."""
+class ClassScores(NamedTuple):
+    """How well one class is predicted, and how many rows it has."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    rows: int
+
+
+def by_class(coded: EncodedLabels) -> list[ClassScores]:
+    """Return the scores of each class that has rows."""
     from sklearn.metrics import precision_recall_fscore_support
 
     present = np.flatnonzero(np.bincount(coded.y, minlength=len(coded.classes)))
     figures = precision_recall_fscore_support(coded.y, coded.labels, labels=present, zero_division=0)
     return [
-        (str(coded.classes[position]), float(precision), float(recall), float(f1), int(count))
+        ClassScores(str(coded.classes[position]), float(precision), float(recall), float(f1), int(count))
         for position, precision, recall, f1, count in zip(present, *figures, strict=True)
     ]
 
