@@ -36,24 +36,25 @@ google_auth_oauthlib google_cloud_core google_cloud_storage google_cloud_storage
 google_oauthlib_tool google_resumable_media googleapis_common_protos graphene graphql graphql_core
 graphql_relay graphviz greenlet griffe griffecli griffelib grimp grpc grpc_google_iam_v1 grpc_status grpcio
 grpcio_status h11 h2 hatchling hpack httpcore httpx humanize hyperframe hypothesis identify identify_cli idna
-images import_linter importlib_metadata importlinter iniconfig isodate itsdangerous jinja2
+images import_linter importlib_metadata importlinter iniconfig iso8601 isodate itsdangerous jinja2
 jinja2_humanize_extension jmespath joblib jp_py jsondiff jsonpatch jsonpatch_cli jsonpatch_stubs jsonpointer
-jsonpointer_stubs jsonschema jsonschema_specifications jwt key_value kiwisolver librt lint_imports locket mako
-mako_render markdown markdown_it markdown_it_py markdown_py markupsafe matplotlib mdurl mlflow mlflow_skinny
-mpl_toolkits msal msal_extensions msgpack multidict mypy mypy_extensions mypyc narwhals nodeenv normalizer
-numpy numpy_config oauthlib obstore opentelemetry opentelemetry_api opentelemetry_proto opentelemetry_sdk
-opentelemetry_semantic_conventions orjson packaging pandas pandas_stubs partd pathspec pendulum pil pillow
-platformdirs pluggy pre_commit prefect prefect_dask prometheus_client propcache proto proto_plus protobuf
-psutil psycopg psycopg_binary py py_key_value_aio py_test pyarrow pyasn1 pyasn1_modules pycparser pydantic
-pydantic_core pydantic_extra_types pydantic_settings pydocket pydot pyftmerge pyftsubset pygmentize pygments
-pyjwt pylab pyparsing pysemver pytest pytest_xdist python_dateutil python_discovery python_dotenv
-python_json_logger python_slugify pythonjsonlogger pytz pywin32 pyyaml readchar redis referencing regex
-requests requests_oauthlib requirements requirements_parser rfc3339_validator rich rich_rst rpds rpds_py
-ruamel ruamel_yaml ruamel_yaml_clib ruff s3fs scikit_learn scipy semver shellingham six sklearn skrub slugify
-smmap sniffio sortedcontainers sqlalchemy sqlformat sqlparse starlette stubgen stubtest tblib text_unidecode
-threadpoolctl tlz toml tomli tomlkit toolz tornado trove_classifiers ttx typer typing_extensions
-typing_inspection tzdata tzlocal uncalled_for urllib3 uv uvicorn uvx virtualenv websockets werkzeug whenever
-wrapt wrapt_stubs xdist yaml yarl zict zipp
+jsonpointer_stubs jsonschema jsonschema_specifications jwt key_value kiwisolver kopf kubernetes_asyncio librt
+lint_imports locket mako mako_render markdown markdown_it markdown_it_py markdown_py markupsafe matplotlib
+mdurl mlflow mlflow_skinny mpl_toolkits msal msal_extensions msgpack multidict mypy mypy_extensions mypyc
+narwhals nodeenv normalizer numpy numpy_config oauthlib obstore openssl opentelemetry opentelemetry_api
+opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging pandas pandas_stubs
+partd pathspec pendulum pil pillow platformdirs pluggy pre_commit prefect prefect_dask prefect_docker
+prefect_kubernetes prometheus_client propcache proto proto_plus protobuf psutil psycopg psycopg_binary py
+py_key_value_aio py_test pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types
+pydantic_settings pydocket pydot pyftmerge pyftsubset pygmentize pygments pyjwt pylab pyopenssl pyparsing
+pysemver pytest pytest_xdist python_dateutil python_discovery python_dotenv python_json_logger
+python_on_whales python_slugify pythonjsonlogger pytz pywin32 pyyaml readchar redis referencing regex requests
+requests_oauthlib requirements requirements_parser rfc3339_validator rich rich_rst rpds rpds_py ruamel
+ruamel_yaml ruamel_yaml_clib ruff s3fs scikit_learn scipy semver shellingham six sklearn skrub slugify smmap
+sniffio sortedcontainers sqlalchemy sqlformat sqlparse starlette stubgen stubtest tblib tenacity
+text_unidecode threadpoolctl tlz toml tomli tomlkit toolz tornado trove_classifiers ttx typer
+typing_extensions typing_inspection tzdata tzlocal uncalled_for urllib3 uv uvicorn uvx virtualenv websockets
+werkzeug whenever wrapt wrapt_stubs xdist yaml yarl zict zipp
 """
 WINDOWS = r"con|prn|aux|nul|(com|lpt)[0-9]"
 

@@ -4,13 +4,18 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .conftest import S3, SECRET, TEMPLATE, Bake, Project, Runner, Server
+from .test_execution import write_table
 
-URL = "s3://bucket/models"
+BUCKET = "s3://bucket"
+URL = f"{BUCKET}/models"
 
 
 @pytest.fixture
@@ -21,52 +26,99 @@ def machine(extras: Path, server: Server, s3: S3, monkeypatch: pytest.MonkeyPatc
     return Runner(extras.parent, server)
 
 
-def test_another_machine_scores_with_the_champion_that_a_first_one_promoted(
-    machine: Runner, s3: S3, own_copy: Bake, tmp_path: Path
+class Workers:
+    """Each command on a machine of its own that lives for it alone: the wheel, an empty folder, and what settings say."""
+
+    def __init__(self, runner: Runner, project: Project, folder: Path) -> None:
+        """Build the project's wheel and unpack it."""
+        self.runner, self.project, self.folder = runner, project, folder
+        build = ("-m", "hatchling", "build", "-t", "wheel", "-d", folder / "wheels")
+        runner.python(project, *build)
+        (wheel,) = (folder / "wheels").iterdir()
+        zipfile.ZipFile(wheel).extractall(folder / "installed")
+
+    def run(self, *words: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command, and remove what its machine kept."""
+        root = self.folder / "root"
+        root.mkdir()
+        places = {"REGISTRY__PATH": URL, "SCORE__FOLDER": f"{BUCKET}/predictions"}
+        places |= {"MONITOR__FOLDER": f"{BUCKET}/monitoring", "ROOT": str(root)}
+        machine = Project(root, self.project.slug, self.project.package)
+        variables = {"PYTHONPATH": str(self.folder / "installed"), "PREFECT_HOME": str(self.folder / "home")}
+        module = ("-m", f"{self.project.package}.cli")
+        try:
+            return self.runner.python(
+                machine, *module, *words, code=code, variables=variables, **places | settings
+            )
+        finally:
+            shutil.rmtree(root)
+            shutil.rmtree(self.folder / "home", ignore_errors=True)
+
+    def facts(self, *words: str, **settings: str) -> Any:
+        """Run a command that prints JSON."""
+        return json.loads(self.run(*words, "--json", **settings).stdout)
+
+
+def test_workers_that_live_for_one_command_share_models_predictions_and_drift(
+    machine: Runner, s3: S3, bake: Bake, tmp_path: Path
 ) -> None:
-    first = own_copy()
-    second = Project(tmp_path / "elsewhere", first.slug, first.package)
-    shutil.copytree(first.path, second.path)
-    shared = {"REGISTRY__PATH": URL, "SCORE__FOLDER": "s3://bucket/predictions"}
+    project = bake(data_source=f"{BUCKET}/table.csv", target_column="left", estimator="linear")
+    workers = Workers(machine, project, tmp_path)
+    learnable: dict[str, Callable[[int], object]] = {
+        "left": lambda row: "yes" if row % 7 in (2, 4, 5, 6) else "no"
+    }
+    tables: dict[str, dict[str, Callable[[int], object]]] = {
+        "table": {},
+        **{f"new-{day}": {"usage": lambda row, day=day: 90 + day + row % 10} for day in (1, 2)},
+    }
+    for name, changes in tables.items():
+        write_table(tmp_path / f"{name}.csv", rows=600, **learnable | changes)
+        s3.put(f"{name}.csv", (tmp_path / f"{name}.csv").read_bytes())
 
-    promoted = machine.command(first, "retrain", "--json", **shared)
-    kept = machine.command(first, "retrain", "--json", **shared)
-    listed = machine.command(second, "registry", "list", "--json", **shared)
-    scored = machine.command(second, "score", "--json", **shared)
-    predictions = s3.get(scored["path"].removeprefix("s3://bucket/"))
-    again = machine.command(first, "score", "--json", **shared)
-    description = json.loads(s3.get("models/production_metrics.json"))
+    first = workers.facts("retrain")
+    kept = workers.facts("retrain")
+    better = workers.facts("retrain", ESTIMATORS='["hist_gradient_boosting"]')
+    scored = workers.facts("score")
+    drifted = [workers.facts("monitor", "--source", f"{BUCKET}/new-{day}.csv") for day in (1, 2)]
+    workers.run("registry", "rollback")
+    again = workers.facts("score")
 
-    assert (promoted["verdict"], kept["verdict"]) == ("promoted", "kept")
-    assert promoted["registry"] == URL
-    assert promoted["report"] == f"{URL}/versions/{promoted['version']}/report.html"
-    assert b"<!doctype html>" in s3.get(f"models/versions/{promoted['version']}/report.html")[:20].lower()
-    assert [fact["now"] for fact in listed] == [[], ["champion"]]
-    assert (scored["version"], scored["rows"]) == (promoted["version"], 569)
-    assert scored["path"].startswith("s3://bucket/predictions/sample-")
+    assert [run["verdict"] for run in (first, kept, better)] == ["promoted", "kept", "promoted"]
+    assert first["registry"] == URL
+    assert first["report"] == f"{URL}/versions/{first['version']}/report.html"
+    assert b"<!doctype html>" in s3.get(f"models/versions/{first['version']}/report.html")[:20].lower()
+    assert (scored["version"], scored["rows"]) == (better["version"], 600)
+    assert scored["path"].startswith(f"{BUCKET}/predictions/table-")
+    predictions = s3.get(scored["path"].removeprefix(f"{BUCKET}/"))
     assert predictions[:4] == predictions[-4:] == b"PAR1"
-    assert again == scored
-    assert s3.get(scored["path"].removeprefix("s3://bucket/")) == predictions
-    assert not (first.path / "models").exists()
-    assert not list(tmp_path.rglob("predictions/*.parquet"))
-    assert description["version"] == promoted["version"]
-    assert description["model_path"] == f"{URL}/versions/{promoted['version']}/model.joblib"
-    machine.command(second, "registry", "verify", **shared)
+    assert [window["retrain"] for window in drifted] == [False, True]  # the second knows the first
+    assert drifted[1]["report"] == f"{BUCKET}/monitoring/drift.html"
+    assert b"usage" in s3.get("monitoring/drift.html")
+    assert len(json.loads(s3.get("monitoring/windows.json"))) == 2
+    assert again["version"] == first["version"]
+    description = json.loads(s3.get("models/production_metrics.json"))
+    assert description["version"] == first["version"]
+    assert description["model_path"] == f"{URL}/versions/{first['version']}/model.joblib"
+    workers.run("registry", "verify")
 
-    key = f"models/versions/{promoted['version']}/model.joblib"
+    key = f"models/versions/{first['version']}/model.joblib"
     whole = s3.get(key)
     s3.put(key, whole[:-1] + b"!")
-    refused = machine.python(second, "-m", f"{second.package}.cli", "score", code=1, **shared)
-    damaged = machine.python(second, "-m", f"{second.package}.cli", "registry", "verify", code=1, **shared)
+    refused = workers.run("score", code=1)
+    damaged = workers.run("registry", "verify", code=1)
     s3.put(key, whole)
-    machine.command(second, "registry", "verify", **shared)
 
     for done in (refused, damaged):
         told = done.stdout + done.stderr
-        assert f"{URL}/versions/{promoted['version']}/model.joblib" in told
+        assert f"{URL}/versions/{first['version']}/model.joblib" in told
         assert description["model_sha256"] in told
         assert "Traceback" not in told
         assert SECRET not in told
+
+
+def test_an_installed_wheel_has_no_folder_of_its_own(machine: Runner, bake: Bake, tmp_path: Path) -> None:
+    done = Workers(machine, bake(), tmp_path).run("registry", "list", code=2, ROOT="")
+    assert "ML_RETRAINING_ROOT" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def check(settings: Settings) -> None:
         settings.score.source,
         settings.monitor.source,
         settings.score.folder,
+        settings.monitor.folder,
         settings.registry.path,
     ):
         if location and not any(name.startswith(PREFECT_SECRET) for name in location.placeholders):

@@ -272,8 +272,9 @@ class MonitorSettings(Section):
     source: Location | None = Field(
         default=None, description="In the syntax of `data.source`; empty: that source."
     )
-    folder: Path = Field(
-        default=Path("monitoring"), description="Where the drift report and the history of windows are kept."
+    folder: Location = Field(
+        default=Location("monitoring"),
+        description="Where the drift report and the history of windows are kept: a folder, or s3://, gs:// or az://.",
     )
     worsening: float | None = Field(
         default=None, description="Where labels have come: how much worse than at training the metric may be."

@@ -98,7 +98,7 @@ def test_cells_that_cannot_be_read_are_judged_over_the_whole_table(tmp_path: Pat
 def test_the_name_of_the_output_tells_data_and_model() -> None:
     def name(**changed: str) -> str:
         facts = {"source": "s3://bucket/new rows.csv?key=secret", "digest": "d", "version": "v"} | changed
-        return _scoring.output_path(Path(), **facts, day=date(2026, 11, 2)).name
+        return _scoring.output_name(**facts, day=date(2026, 11, 2))
 
     assert name() == name() == "new-rows-d-2026-11-02-by-v.parquet"
     assert len({name(), name(digest="e"), name(version="w"), name(source="other.csv")}) == 4

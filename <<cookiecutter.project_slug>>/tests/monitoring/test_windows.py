@@ -9,6 +9,7 @@ from << cookiecutter.package_name >>.monitoring._windows import (
     is_worse,
     needs_retrain,
 )
+from << cookiecutter.package_name >>.registry import LocalStore
 from << cookiecutter.package_name >>.settings import Settings
 
 
@@ -17,25 +18,26 @@ def window(digest: str, *, drifted: bool | None = True, version: str = "v1", wor
 
 
 def test_the_same_data_count_once(tmp_path: Path) -> None:
-    history = History(tmp_path)
+    history = History(LocalStore(tmp_path))
     for digest in ("a", "b", "a"):
         found = history.add(window(digest))
 
     assert [entry.digest for entry in found] == ["b", "a"]
-    assert History(tmp_path).windows() == found
+    assert History(LocalStore(tmp_path)).windows() == found
 
 
 def test_a_new_champion_starts_anew(tmp_path: Path) -> None:
-    history = History(tmp_path)
+    history = History(LocalStore(tmp_path))
     history.add(window("a"))
 
     assert history.add(window("b", version="v2")) == [window("b", version="v2")]
 
 
 def test_a_damaged_history_is_named(tmp_path: Path) -> None:
-    history = History(tmp_path)
+    history = History(LocalStore(tmp_path))
     history.add(window("a"))
-    history.path.write_text(history.path.read_text()[:-9])
+    file = tmp_path / "windows.json"
+    file.write_text(file.read_text()[:-9])
 
     with pytest.raises(DataError, match=r"windows\.json"):
         history.windows()

@@ -124,7 +124,7 @@ def candidates() -> list[float]:
 def taken(path: str) -> bytes:
     """Return the predictions, and remove them, so that the next run writes them again."""
     file = Path(path)
-    assert [found.name for found in file.parent.iterdir()] == [file.name]  # nothing of the parts is left
+    assert [found.name for found in file.parent.iterdir()] == [file.name]
     content = file.read_bytes()
     file.unlink()
     return content
@@ -160,7 +160,8 @@ def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: process.poll() is not None or any(output.parent.glob(".*.parts/*.parquet")), cluster.log)
+    shared = settings.root / "data" / "scale_out"
+    wait_for(lambda: process.poll() is not None or any(shared.glob("parts-*/*.parquet")), cluster.log)
     cluster.workers["one"].send_signal(signal.SIGKILL)
     assert not output.exists(), "it was too late to kill a worker midway"
     printed, errors = process.communicate(timeout=120)
@@ -169,6 +170,7 @@ def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     assert "Traceback" not in errors
     assert json.loads(printed) == expected
     assert taken(expected["path"]) == predictions
+    assert not list(shared.iterdir())
     assert cluster.workers["two"].poll() is None
 
 

@@ -162,10 +162,11 @@ def check_finite(table: pd.DataFrame) -> None:
         InfiniteValuesError: some are; the message counts them by column.
     """
     found = {}
-    for name in table.columns:
-        values = table[name]
+    for name, values in table.items():
         if values.dtype.kind == "f":
-            count = int(np.isinf(values.to_numpy(dtype="float64", na_value=np.nan)).sum())
+            is_plain = isinstance(values.dtype, np.dtype)
+            numbers = values.to_numpy() if is_plain else values.to_numpy(dtype="float64", na_value=np.nan)
+            count = int(np.isinf(numbers).sum())
             if count:
                 found[str(name)] = count
     if found:

@@ -88,7 +88,9 @@ def _last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
 
     if type(pipeline) is not Pipeline or len(pipeline.steps) < 2:
         return pipeline, X
-    return pipeline.steps[-1][1], pipeline[:-1].transform(X)
+    for _, step in pipeline.steps[:-1]:
+        X = X if step is None or step == "passthrough" else step.transform(X)
+    return pipeline.steps[-1][1], X
 
 
 def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:

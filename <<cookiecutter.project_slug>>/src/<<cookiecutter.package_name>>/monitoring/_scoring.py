@@ -68,12 +68,12 @@ class Scored(Counts):
     path: Path = Path()
 
 
-def output_path(
-    folder: Path, *, source: str, digest: str, version: str, day: datetime.date, format: str = "parquet"
-) -> Path:
+def output_name(
+    *, source: str, digest: str, version: str, day: datetime.date, format: str = "parquet"
+) -> str:
     """Name the output after what it was made from: scoring the same again on the same day writes the same file."""
     stem = re.sub(r"\W+", "-", Path(source.partition("?")[0]).stem).strip("-") or "table"
-    return folder / f"{stem}-{digest[:8]}-{day}-by-{version}.{format}"
+    return f"{stem}-{digest[:8]}-{day}-by-{version}.{format}"
 
 
 def score_batch(

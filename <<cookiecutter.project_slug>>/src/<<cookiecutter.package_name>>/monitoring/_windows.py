@@ -3,15 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..files import replacing
 from ..gate import gate_metrics
+from ..registry import Store
 from ..settings import Settings
 from ._drift import Drift, should_fire
 
+WINDOWS = "windows.json"
 KEPT = 1000
 
 
@@ -62,9 +62,9 @@ def is_worse(live: float | None, promised: float | None, *, settings: Settings) 
 class History:
     """The windows looked at, oldest first, in one JSON file that is replaced whole."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use `windows.json` in `folder`."""
-        self.path = folder / "windows.json"
+    def __init__(self, store: Store) -> None:
+        """Use `windows.json` in `store`."""
+        self._store = store
 
     def windows(self) -> list[Window]:
         """Return every window.
@@ -73,20 +73,20 @@ class History:
             DataError: the file is damaged.
         """
         try:
-            return [Window(**record) for record in json.loads(self.path.read_text(encoding="utf-8"))]
+            return [Window(**record) for record in json.loads(self._store.read(WINDOWS))]
         except FileNotFoundError:
             return []
         except (ValueError, TypeError) as error:
-            raise DataError(f"{self.path} is damaged ({error}): remove it to start again.") from None
+            where = self._store.where(WINDOWS)
+            raise DataError(f"{where} is damaged ({error}): remove it to start again.") from None
 
     def add(self, window: Window) -> list[Window]:
         """Record a window and return those of the same champion, the latest last; the same data count once."""
         earlier = self.windows()
         same = (window.digest, window.version)
         kept = [old for old in earlier if (old.digest, old.version) != same][-KEPT + 1 :]
-        with replacing(self.path) as temporary:
-            text = json.dumps([asdict(entry) for entry in [*kept, window]], indent=1)
-            temporary.write_text(text, encoding="utf-8")
+        text = json.dumps([asdict(entry) for entry in [*kept, window]], indent=1)
+        self._store.write(WINDOWS, text.encode())
         return [entry for entry in [*kept, window] if entry.version == window.version]
 
 

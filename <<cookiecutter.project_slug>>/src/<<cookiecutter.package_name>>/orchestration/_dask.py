@@ -143,7 +143,7 @@ def score(
     # Four parts a worker: the last ones end together, and little is done again for one that died.
     size = rows * max(1, math.ceil(batches / (4 * _workers(settings))))
     partitions = data.partitions(paths, rows=size)
-    with _parts_folder(output) as folder:
+    with _parts_folder(settings) as folder:
         parts = score_part.map(
             list(range(len(partitions))),
             partitions,
@@ -174,9 +174,9 @@ def score_part(
 
 
 @contextmanager
-def _parts_folder(output: Path) -> Iterator[Path]:
-    """Make a folder of this run's own beside the output, for its parts, and remove it in the end."""
-    folder = output.parent / f".{output.stem}-{uuid.uuid4().hex}.parts"
+def _parts_folder(settings: Settings) -> Iterator[Path]:
+    """Make a folder of this run's own, for its parts, and remove it in the end."""
+    folder = settings.resolve("data") / "scale_out" / f"parts-{uuid.uuid4().hex}"
     folder.mkdir(parents=True)
     try:
         yield folder

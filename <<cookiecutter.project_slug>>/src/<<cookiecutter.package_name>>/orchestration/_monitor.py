@@ -14,13 +14,13 @@ from prefect.utilities.urls import url_for
 
 from .. import data, gate, monitoring, reporting
 from ..errors import DataError, ProjectError
-from ..files import replacing
-from ..registry import open_registry
+from ..registry import open_registry, open_store
 from ..settings import Settings
 from ..training import Model, load_model, load_trained_rows
 from . import _messages
 from ._common import PROFILE, champion_of, profile_of, step
 
+PAGE = "drift.html"
 DRIFT_EVENT = "retraining.drift"
 LEAST_LABELS = 30  # fewer say little about a score
 
@@ -73,14 +73,13 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
         live_reason=live.reason,
         live_rows=live.rows,
     )
-    folder = settings.resolve(settings.monitor.folder)
-    windows = monitoring.History(folder).add(entry)
+    store = open_store(settings.monitor.folder, settings=settings)
+    windows = monitoring.History(store).add(entry)
     retrain = monitoring.needs_retrain(windows, settings=settings)
-    logger, page, report_error = get_run_logger(), folder / "drift.html", None
+    logger, page, report_error = get_run_logger(), store.locate(PAGE), None
     try:
         text = reporting.drift_page(found, windows, project=settings.project, retrain=retrain)
-        with replacing(page) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        store.write(PAGE, text.encode())
     except Exception as error:
         report_error = f"{type(error).__name__}: {error}"
         logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)
@@ -90,7 +89,7 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
     )
     return dataclasses.asdict(entry) | {
         "retrain": retrain,
-        "report": None if report_error else str(page),
+        "report": None if report_error else page,
         "report_error": report_error,
     }
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from .. import data, monitoring
-from ..registry import ObjectStore, Version, open_registry
+from ..registry import Version, open_registry, open_store
 from ..settings import Settings
 from ..training import Model, load_model
 from ._common import champion_of, left_out, step
@@ -31,17 +31,15 @@ SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one 
 def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Let the champion, verified, predict the table batch by batch."""
     champion = champion_of(settings)
-    folder = settings.score.folder
-    store = ObjectStore(folder) if folder.is_url else None
-    path = monitoring.output_path(
-        settings.resolve("predictions" if store else folder),
+    store = open_store(settings.score.folder, settings=settings)
+    name = monitoring.output_name(
         source=snapshot.source,
         digest=snapshot.digest,
         version=champion.id,
         day=datetime.datetime.now(ZoneInfo(settings.schedule.timezone)).date(),
         format=settings.score.format,
     )
-    with _progress_shown(snapshot.rows) as progress:
+    with store.file(name) as path, _progress_shown(snapshot.rows) as progress:
         paths = [Path(path) for path in snapshot.paths]
         if runner := optional_runner(settings):
             scored = runner.score(
@@ -53,15 +51,12 @@ def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, A
                 scored_batches(model, champion, paths, settings), model.contract, rows=snapshot.rows
             )
             scored = monitoring.write(batches, path, progress=progress)
-    if store:
-        store.upload(path.name, path)
-        path.unlink()
     facts = {
         "version": champion.id,
         "rows": scored.rows,
         "source": snapshot.source,
         "training_table": snapshot.source == champion.lineage.get("data", {}).get("source"),
-        "path": store.where(path.name) if store else str(path),
+        "path": store.locate(name),
         "predictions": dict(scored.predictions),
         "mean": scored.total / scored.rows if scored.total else None,
         "unseen": dict(scored.unseen),

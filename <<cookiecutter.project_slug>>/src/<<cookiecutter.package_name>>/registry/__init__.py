@@ -7,7 +7,7 @@ Never: decides; a version that a decision names never changes.
 
 from ._lineage import changed_packages, described, git_commit, lineage, package_versions
 from ._object_store import ObjectStore
-from ._open import open_files, open_registry
+from ._open import open_files, open_registry, open_store
 from ._records import Damaged, Problem, Record, Version
 from ._registry import Registry, StaleDecision
 from ._store import LocalStore, StorageError, Store
@@ -29,5 +29,6 @@ __all__ = [
     "lineage",
     "open_files",
     "open_registry",
+    "open_store",
     "package_versions",
 ]

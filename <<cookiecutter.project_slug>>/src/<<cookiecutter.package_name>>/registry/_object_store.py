@@ -82,12 +82,16 @@ class ObjectStore:
         """Put `data` at `key` if there is nothing; FileExistsError when another process was first."""
         self._create(key, data)
 
-    def upload(self, key: str, path: Path) -> None:
-        """Put a local file at `key`, in place of what was there."""
+    @contextmanager
+    def file(self, key: str) -> Iterator[Path]:
+        """Yield a path in a temporary folder; the file is put at `key` in the end, in place of what was there."""
         import obstore
 
-        with self._explained(key):
-            obstore.put(self._store, key, path)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, key)
+            yield path
+            with self._explained(key):
+                obstore.put(self._store, key, path)
 
     @contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:

@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ..locations import Location
 from ._registry import Registry
 from ._store import LocalStore, Store
 
@@ -27,11 +28,13 @@ def open_registry(settings: "Settings") -> Registry:
 
 def open_files(settings: "Settings") -> Registry:
     """Return the registry that is files, in a folder or an object store, whichever kind the settings use."""
-    store: Store
-    if settings.registry.path.is_url:
+    return Registry(open_store(settings.registry.path, settings=settings), metric=settings.metric)
+
+
+def open_store(place: Location, *, settings: "Settings") -> Store:
+    """Return the store at a place of the settings: a folder, or an object store where it is a URL."""
+    if place.is_url:
         from ._object_store import ObjectStore
 
-        store = ObjectStore(settings.registry.path)
-    else:
-        store = LocalStore(settings.resolve(settings.registry.path), base=settings.root)
-    return Registry(store, metric=settings.metric)
+        return ObjectStore(place)
+    return LocalStore(settings.resolve(place), base=settings.root)

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -44,6 +44,12 @@ class Store(Protocol):
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open a file for a big content, published at the new `key` when the block ends without an error."""
+
+    def file(self, key: str) -> AbstractContextManager[Path]:
+        """Yield a path on this machine; the file that is there when the block ends is the one of `key`.
+
+        Whoever writes it replaces it whole, as `files.replacing` does.
+        """
 
     def list(self, prefix: str) -> list[str]:
         """Return every key under the folder `prefix`, sorted."""
@@ -98,6 +104,10 @@ class LocalStore:
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open a file beside, linked to the new `key` when the block ends without an error."""
         return self._published(key, os.link)
+
+    def file(self, key: str) -> AbstractContextManager[Path]:
+        """Yield the path of `key` itself."""
+        return nullcontext(self.root / key)
 
     def list(self, prefix: str) -> list[str]:
         """Return every key under the folder `prefix`, sorted."""

@@ -3,16 +3,14 @@
 import datetime
 import logging
 import secrets
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pandas as pd
 
 from ..files import replacing
 from ..locations import Location
-from ..registry import ObjectStore
+from ..registry import open_store
 from ..settings import Settings
 
 WAITING = 20  # files; when the disk or the store is slower than the requests, rows are left out
@@ -28,8 +26,7 @@ class RequestLog:
 
     def __init__(self, folder: Location, *, settings: Settings, rows: int) -> None:
         """Keep the rows of requests in files of about `rows` rows below `folder`."""
-        self._store = ObjectStore(folder) if folder.is_url else None
-        self._folder = Path() if self._store else settings.resolve(folder)
+        self._store = open_store(folder, settings=settings)
         self._rows = rows
         self._parts: list[pd.DataFrame] = []
         self._count = 0
@@ -79,12 +76,7 @@ class RequestLog:
 
     def _save(self, table: pd.DataFrame) -> None:
         name = f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}.parquet"
-        if self._store:
-            with tempfile.TemporaryDirectory() as folder:
-                table.to_parquet(Path(folder, name), index=False)
-                self._store.upload(name, Path(folder, name))
-            return
-        with replacing(self._folder / name) as partial:
+        with self._store.file(name) as path, replacing(path) as partial:
             table.to_parquet(partial, index=False)
 
 

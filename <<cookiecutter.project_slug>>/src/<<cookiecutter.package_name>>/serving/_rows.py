@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .. import data
@@ -119,9 +120,7 @@ def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame
 def _series(values: list[Any], contract: data.Contract, name: str) -> Any:
     kind = contract.columns[name].kind if name in contract.columns else "other"
     if kind == "number" and all(value is None or type(value) in (int, float) for value in values):
-        return pd.array(
-            [math.nan if value is None else float(value) for value in values], dtype="float64"
-        ).to_numpy()
+        return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
     return pd.Series(values, dtype=object)
 
 

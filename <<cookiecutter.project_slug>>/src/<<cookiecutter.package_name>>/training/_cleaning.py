@@ -86,8 +86,10 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise MissingColumnsError(
                 f"The model was trained with columns that are missing: {', '.join(map(repr, gone))}."
             )
-        if all(feature.use == "number" and _is_plain(X[name]) for name, feature in kept.items()):
-            return X if list(X.columns) == list(kept) else X[list(kept)]
+        if all(feature.use == "number" for feature in kept.values()):
+            numbers = X if list(X.columns) == list(kept) else X[list(kept)]
+            if all(map(_is_plain, numbers.dtypes)):
+                return numbers
         parts: dict[Any, Any] = {}
         for name, feature in kept.items():
             parts |= _read(name, X[name], feature)
@@ -104,9 +106,9 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(names, dtype=object)
 
 
-def _is_plain(values: pd.Series) -> bool:
-    """Return whether scikit-learn takes the column as numbers without more ado."""
-    return isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"
+def _is_plain(dtype: Any) -> bool:
+    """Return whether scikit-learn takes a column of this type as numbers without more ado."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
 def _learn(name: str, values: pd.Series, *, keep: bool) -> Feature:
@@ -148,7 +150,7 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
 def _read(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
     """Return the columns that a column becomes, by name."""
     if feature.use == "number":
-        return {name: values if _is_plain(values) else _numbers(values)}
+        return {name: values if _is_plain(values.dtype) else _numbers(values)}
     if feature.use == "date":
         return _date_columns(name, values)
     codes, uniques = pd.factorize(values)
