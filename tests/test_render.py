@@ -14,13 +14,17 @@ from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, P
 from .test_hooks import post
 
 ALWAYS = {
+    ".dockerignore",
     ".env.example",
     ".gitignore",
     ".pre-commit-config.yaml",
+    "Dockerfile",
     "Makefile",
     "README.md",
+    "compose.yaml",
     "deploy.py",
     "docs/architecture.md",
+    "docs/containers.md",
     "docs/settings.md",
     "docs/settings.py",
     "notebooks/look.py",
@@ -329,6 +333,22 @@ def pythons(project: Project) -> list[str]:
 def test_the_templates_own_ci_is_what_github_reads(template: Path) -> None:
     run("check-jsonschema", "--builtin-schema", SCHEMAS["github"], ".github/workflows/ci.yml", cwd=template)
     run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=template)
+
+
+@pytest.mark.parametrize("answers", [{}, {"serving": "http"}, OTHER], ids=["defaults", "http", "every text"])
+def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+
+    run("hadolint", "Dockerfile", cwd=project.path)
+    run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", cwd=project.path)
+    services = load_yaml(project.path / "compose.yaml")["services"]
+    expected = {"database", "server", "deploy", "worker"}
+    assert services.keys() == expected | ({"serving"} if answers.get("serving") == "http" else set())
+    for name in services.keys() - {"database"}:
+        assert services[name]["read_only"], name
+        assert services[name]["security_opt"] == ["no-new-privileges:true"], name
+    deployed = load_yaml(project.path / "prefect.yaml")["deployments"]
+    assert {one["work_pool"]["job_variables"]["image"] for one in deployed} == {services["worker"]["image"]}
 
 
 ACTION = re.compile(r"uses: (\S+)@([0-9a-f]{40})  # (v\d+\.\d+\.\d+)\n")
