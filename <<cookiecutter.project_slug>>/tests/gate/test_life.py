@@ -10,7 +10,7 @@ from sklearn.svm import LinearSVC
 
 from << cookiecutter.package_name >> import gate, models
 from << cookiecutter.package_name >>.errors import ConfigurationError
-from << cookiecutter.package_name >>.flows import retrain, score
+from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.metrics import METRICS, OwnMetric
 from << cookiecutter.package_name >>.registry import open_registry
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
@@ -227,3 +227,23 @@ def test_a_cost_that_cannot_be_computed_is_known_before_any_training(
         with pytest.raises(gate.OwnMetricError, match=message):
             retrain()
     assert open_registry(settings).versions() == []
+
+
+def test_a_cost_whose_column_is_gone_costs_the_live_score_and_not_the_drift(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = OwnMetric(cost, greater_is_better=False, columns=("monthly",))
+    monkeypatch.setitem(METRICS, "cost", own)
+    use(monkeypatch, GATE__METRIC="cost", DATA__DROP='["monthly"]')
+    table = settings.root / "table.csv"
+    make_customers(noise=1, rows=400).to_csv(table, index=False)
+    retrain()
+    new = make_customers(noise=1, rows=400, seed=1)
+    new.to_csv(table, index=False)
+    complete = monitor()
+    new.drop(columns="monthly").to_csv(table, index=False)
+    window = monitor()
+    assert complete["metric"] > 0
+    assert (window["metric"], window["drifted"], window["live_rows"]) == (None, False, 400)
+    assert "'cost' (metrics.py) reads column 'monthly'" in window["live_reason"]
+    assert score()["rows"] == 400, "a model that never got the column predicts without it"

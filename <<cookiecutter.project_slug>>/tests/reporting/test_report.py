@@ -20,6 +20,7 @@ from sklearn.metrics import (
     mean_squared_error,
     precision_score,
     recall_score,
+    roc_curve,
 )
 from sklearn.pipeline import make_pipeline
 
@@ -32,7 +33,7 @@ from << cookiecutter.package_name >>.reporting._charts import Chart, Series, dra
 from << cookiecutter.package_name >>.reporting._document import Section
 from << cookiecutter.package_name >>.reporting._history import history
 from << cookiecutter.package_name >>.reporting._importance import ROWS, permutation_importance
-from << cookiecutter.package_name >>.reporting._pictures import sizes
+from << cookiecutter.package_name >>.reporting._pictures import roc, sizes
 from << cookiecutter.package_name >>.reporting._report import card, page
 from << cookiecutter.package_name >>.settings import GateSettings, SplitSettings
 from << cookiecutter.package_name >>.training import baseline
@@ -282,6 +283,28 @@ def test_the_first_screen_shows_whether_a_model_is_better_than_none_and_the_deci
             assert f"{own[position]:.4f}" in words
             rows = f"F1 of '{name}', {(truth == name).sum():,} rows; no model {without[position]:.4f}"
             assert rows in words
+
+
+@pytest.mark.parametrize(("positive", "shown"), [(None, "yes"), ("yes", "yes"), ("no", "no")])
+def test_curves_and_thresholds_are_of_the_positive_class(positive: str | None, shown: str) -> None:
+    facts = classified()
+    facts = replace(facts, decision=replace(facts.decision, positive=positive))
+    (part,) = [one for one in sections(facts) if one.name == "probabilities"]
+    truth, classes = facts.truth == shown, list(facts.predictions.classes)
+    sure = facts.predictions.probabilities[:, classes.index(shown)]
+
+    assert part.texts == [f"Curves and thresholds are of the class '{shown}'."]
+    assert part.tables[0].caption == f"If {shown} were predicted from another probability on"
+    row = next(row for row in part.tables[0].rows if row[0] == "0.3")
+    assert row[1:3] == [
+        f"{precision_score(truth, sure >= 0.3):.4f}",
+        f"{recall_score(truth, sure >= 0.3):.4f}",
+    ]
+    drawn = roc(facts.coded, facts.positive).series[1]
+    rates, hits, _ = roc_curve(truth, sure)
+    assert set(zip(drawn.x.tolist(), drawn.y.tolist(), strict=True)) <= set(
+        zip(rates.tolist(), hits.tolist(), strict=True)
+    )
 
 
 def test_only_rows_new_to_both_are_shown_of_both() -> None:

@@ -3,10 +3,11 @@
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .. import metrics as own_metrics
@@ -15,7 +16,7 @@ from ..settings import ProblemType, Settings
 from . import _builtin
 from ._measures import Measure, Whole
 from ._own import Own, missing_column
-from ._predictions import Predictions
+from ._predictions import Array, Predictions
 from ._samples import find_positive, make_samples
 
 _PINBALL = re.compile(r"neg_mean_pinball_loss_(0?\.\d+)")
@@ -252,3 +253,39 @@ def evaluate(
         for name, metric in metrics.items()
         if not (metric.needs_probabilities and sample.probabilities is None)
     }
+
+
+def evaluate_thresholds(
+    predictions: Predictions,
+    y: Any,
+    *,
+    metric: Metric,
+    thresholds: Sequence[float],
+    rows: pd.DataFrame | None = None,
+) -> Array:
+    """Return what a metric is where the positive one of two classes is predicted from each probability on.
+
+    Args:
+        predictions: Of n rows, with probabilities.
+        y: Shape (n,), the truth.
+        metric: What to compute; it names the positive class.
+        thresholds: The t probabilities.
+        rows: The n rows as the source has them, for a metric that reads columns.
+
+    Returns:
+        Shape (t,).
+
+    Raises:
+        OwnMetricError: a metric of metrics.py cannot be computed.
+    """
+    (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
+    if not sample.usable:
+        return np.full(len(thresholds), np.nan)
+    assert sample.probabilities is not None
+    positive = find_positive(metric.positive, sample.classes)
+    chance = sample.probabilities[:, positive]
+    decided = (
+        replace(sample, labels=np.where(chance >= threshold, positive, 1 - positive))
+        for threshold in thresholds
+    )
+    return np.array([metric.measure.value(one, metric.positive) for one in decided])

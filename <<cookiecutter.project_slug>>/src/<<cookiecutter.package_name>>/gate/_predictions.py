@@ -31,18 +31,6 @@ class Predictions:
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         return Predictions(np.asarray(self.labels)[rows], probabilities, self.classes)
 
-    def at_threshold(self, threshold: float, positive: int) -> "Predictions":
-        """Return the predictions of two classes, with one predicted from a probability on.
-
-        Args:
-            threshold: The smallest probability from which it is predicted.
-            positive: Its position in `classes`.
-        """
-        assert self.probabilities is not None
-        assert self.classes is not None
-        codes = np.where(self.probabilities[:, positive] >= threshold, positive, 1 - positive)
-        return Predictions(np.asarray(self.classes)[codes], self.probabilities, self.classes)
-
 
 @dataclass(frozen=True)
 class EncodedLabels:
@@ -105,8 +93,8 @@ def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
     classes = np.asarray(model.classes_)
     if type(model) is FixedThresholdClassifier and model.response_method == "predict_proba":
         positive = np.flatnonzero(classes == model.pos_label)[0]
-        bare = Predictions(classes[:0], probabilities, classes)
-        return bare.at_threshold(model.threshold, int(positive)).labels
+        codes = np.where(probabilities[:, positive] >= model.threshold, positive, 1 - positive)
+        return np.asarray(classes[codes])
     if type(model) not in (HistGradientBoostingClassifier, RandomForestClassifier):
         return np.asarray(model.predict(inputs))
     labels = np.asarray(classes[probabilities.argmax(axis=1)])

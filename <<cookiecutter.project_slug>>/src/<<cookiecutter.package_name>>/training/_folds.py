@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from ..gate import Array, Metric, Predictions, evaluate, find_positive, predict
+from ..gate import Array, Metric, evaluate, evaluate_thresholds, predict
 from ..settings import ProblemType
 from ._recipe import needs_probabilities
 from ._threads import thread_budget, with_jobs
@@ -107,27 +107,14 @@ def fold_scores(
         fitted = with_jobs(clone(pipeline), threads).fit(X.iloc[train], y[train])
         predictions = predict(fitted, X.iloc[test], problem_type=metric.problem_type)
     of_fold = None if rows is None else rows.iloc[test]
+    at = [threshold for threshold in thresholds if threshold is not None]
+    if predictions.probabilities is None and (at or metric.needs_probabilities):
+        raise needs_probabilities("train.threshold" if at else f"Metric {metric.name!r} (gate.metric)")
+    if at:
+        return evaluate_thresholds(predictions, y[test], metric=metric, thresholds=at, rows=of_fold)
     return np.array(
-        [
-            _score(_decided(predictions, threshold, metric), y[test], metric, of_fold)
-            for threshold in thresholds
-        ]
+        [evaluate(predictions, y[test], metrics={metric.name: metric}, rows=of_fold)[metric.name]]
     )
-
-
-def _decided(predictions: Predictions, threshold: float | None, metric: Metric) -> Predictions:
-    if threshold is None:
-        return predictions
-    if predictions.probabilities is None:
-        raise needs_probabilities("train.threshold")
-    return predictions.at_threshold(threshold, find_positive(metric.positive, predictions.classes))
-
-
-def _score(predictions: Predictions, y: Array, metric: Metric, rows: pd.DataFrame | None) -> float:
-    got = evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)
-    if metric.name not in got:
-        raise needs_probabilities(f"Metric {metric.name!r} (gate.metric)")
-    return got[metric.name]
 
 
 def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
