@@ -9,7 +9,6 @@ docs/benchmarks/defaults.md: log loss or RMSE on rows that no model was trained 
 """
 
 import argparse
-import os
 import platform
 import statistics
 import sys
@@ -18,11 +17,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from package_in_place import import_package
+from threadpoolctl import threadpool_limits
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "benchmarks" / "defaults.md"
 ROWS = 2_000
@@ -247,23 +248,28 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, required=True, help="where pip put the packages")
     parser.add_argument("--seeds", type=int, default=3, help="how many draws of each table")
     parser.add_argument("--only", nargs="*", help="names of tables; prints and writes no page")
+    parser.add_argument("--results", type=Path, help="a folder that keeps each table's results for the next run")
     options = parser.parse_args()
+    folder = TemporaryDirectory(prefix="defaults-benchmark-")
+    results = options.results or Path(folder.name)
+    results.mkdir(parents=True, exist_ok=True)
     import_package()
     warnings.filterwarnings("ignore")
     names = tuple(options.only or CHOSEN_ON + HELD_OUT)
-    results = []
-    for name in names:
-        for result in measure(name, options.tables, WAYS, options.seeds):
-            results.append(result)
-        print(f"{name}: done", file=sys.stderr, flush=True)
-    found = pd.DataFrame(results)
+    with threadpool_limits(limits=1):  # small tables: more threads would wait for each other
+        for name in names:
+            path = results / f"{name}.json"
+            if not path.exists():
+                pd.DataFrame(measure(name, options.tables, WAYS, options.seeds)).to_json(path)
+                print(f"{name}: done", file=sys.stderr, flush=True)
+    found = pd.concat([pd.read_json(results / f"{name}.json") for name in names])
     if options.only:
         print("\n".join(as_markdown(found, names, list(WAYS))[0]))
         return
     lines = [
         "# What the default estimators are worth on small tables",
         "",
-        f"Printed by `python benchmarks/defaults.py --tables tables --seeds {options.seeds}` on {os.cpu_count()} cores,"
+        f"Printed by `python benchmarks/defaults.py --tables tables --seeds {options.seeds}` on one core,"
         f" Python {platform.python_version()}; its first lines say where the tables come from. {ROWS:,} rows to learn"
         " from, or four fifths of a smaller table; scores are means over the draws, on rows that no model was trained"
         " on, and lower is better. Seconds, in the order of the columns, are medians of a fit, with the choice between"

@@ -211,7 +211,8 @@ def test_the_answers_are_the_settings(bake: Bake, answers: dict[str, str]) -> No
 
     assert config["project"] == project.slug
     assert config["problem_type"] == given["problem_type"]
-    assert config["estimators"] == [given["estimator"]]
+    both = ["hist_gradient_boosting", "linear"]
+    assert config["estimators"] == {"boosting_or_linear": both}.get(given["estimator"], [given["estimator"]])
     assert config["data"] == {"source": given["data_source"], "target": given["target_column"]}
     assert config["gate"] == {"min_improvement": float(given["min_improvement"])}
     assert config["schedule"] == {"cron": given["schedule"], "timezone": given["timezone"]}

@@ -8,12 +8,14 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from << cookiecutter.package_name >> import gate, models, reporting
 from << cookiecutter.package_name >>.errors import DataError, RegistryError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
+from << cookiecutter.package_name >>.orchestration._retrain import metric_of_choice
 from << cookiecutter.package_name >>.registry import open_registry
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
@@ -221,13 +223,35 @@ def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Setti
 def test_several_estimators_the_best_is_chosen_on_the_training_rows(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}ESTIMATORS", '["linear", "hist_gradient_boosting"]')
+    monkeypatch.setenv(f"{ENV_PREFIX}ESTIMATORS", '["hist_gradient_boosting", "linear"]')
     get_settings.cache_clear()
+    chosen = retrain()["version"]
 
-    recorded = retrain()
+    monkeypatch.setenv(f"{ENV_PREFIX}COMPARED_ROWS", "100")
+    get_settings.cache_clear()
+    first = retrain()["version"]
 
-    version = open_registry(settings).version(recorded["version"])
-    assert version.lineage["estimator"] == "linear"
+    registry = open_registry(settings)
+    assert registry.version(chosen).lineage["estimator"] == "linear"
+    assert registry.version(first).lineage["estimator"] == "hist_gradient_boosting"
+
+
+def test_candidates_are_compared_by_the_metric_that_is_set_or_by_what_few_rows_show_best(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by(estimators: tuple[str, ...], metric: str | None) -> str:
+        gate = settings.gate.model_copy(update={"metric": metric})
+        return metric_of_choice(settings.model_copy(update={"estimators": estimators, "gate": gate})).name
+
+    with_probabilities = ("linear", "random_forest")
+    if settings.problem_type == "regression":
+        assert by(with_probabilities, None) == "rmse"
+        assert by(with_probabilities, "mae") == "mae"
+    else:
+        assert by(with_probabilities, None) == "log_loss"
+        assert by(with_probabilities, "recall_macro") == "recall_macro"
+        monkeypatch.setitem(models.ESTIMATORS, "ridge", lambda *_: make_pipeline(RidgeClassifier()))
+        assert by(("linear", "ridge"), None) == "f1_score"
 
 
 def test_scoring_the_same_table_twice_gives_the_same_file(settings: Settings) -> None:

@@ -389,7 +389,14 @@ class Settings(BaseSettings, *_added_to("")):  # type: ignore[misc]  # what an o
     project: str = Field(min_length=1, description="The name in messages, and of the console command.")
     problem_type: ProblemType = Field(description="Whether to predict classes or numbers.")
     estimators: tuple[str, ...] = Field(
-        min_length=1, description="Names in models.py; of several the best is taken."
+        min_length=1,
+        description="Names in models.py; of several the best by cross-validation is taken: by `gate.metric`, or if"
+        " that is empty by log loss or RMSE.",
+    )
+    compared_rows: int = Field(
+        default=5_000,
+        ge=1,
+        description="Several estimators are compared on at most so many training rows; with more the first is taken.",
     )
     seed: int = Field(
         default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model."

@@ -23,7 +23,7 @@ from .. import data, gate, monitoring, training
 from ..registry import Version, open_registry
 from ..settings import Settings
 from ._common import step
-from ._retrain import FoldInputs, Part, fold_inputs, unfitted
+from ._retrain import FoldInputs, Part, fold_inputs, metric_of_choice, unfitted
 from ._score import scored_batches
 
 
@@ -68,7 +68,9 @@ def candidate_scores(training_part: Part, *, settings: Settings) -> list[gate.Ar
         ).result()
     count = len(folds)
     return [
-        training.mean_scores(scores[start : start + count], metric=settings.metric, rows=len(inputs.y))
+        training.mean_scores(
+            scores[start : start + count], metric=metric_of_choice(settings).name, rows=len(inputs.y)
+        )
         for start in range(0, len(scores), count)
     ]
 
@@ -82,12 +84,12 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, settings: Sett
         inputs.X,
         inputs.y,
         _folds(inputs, settings)[fold],
-        metric=gate.gate_metrics(settings)[settings.metric],
+        metric=metric_of_choice(settings),
         thresholds=training.possible_thresholds(settings.train.threshold),
         rows=inputs.rows,
         threads=_threads_per_task(settings),
     )
-    shown = f": {settings.metric} {scores[0]:.4f}" if len(scores) == 1 else ""
+    shown = f": {scores[0]:.4f}" if len(scores) == 1 else ""
     get_run_logger().info("%s, fold %d%s", estimator, fold, shown)
     return scores
 

@@ -246,7 +246,7 @@ def cross_validate(training: Part, *, estimator: str, settings: Settings, thread
         unfitted(estimator, settings=settings),
         part.X,
         part.y,
-        metric=_metric(settings),
+        metric=metric_of_choice(settings),
         thresholds=possible_thresholds(settings.train.threshold),
         seed=settings.seed,
         groups=part.groups,
@@ -261,13 +261,26 @@ def fold_inputs(training: Part, *, settings: Settings) -> FoldInputs:
     split = settings.split
     times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
     groups = data.group_codes(training.rows, keys=split.key_columns)
-    columns = list(_metric(settings).columns)
+    columns = list(metric_of_choice(settings).columns)
     rows = training.rows[columns] if columns else None
     return FoldInputs(training.X, np.asarray(training.y), groups, times, rows)
 
 
 def _metric(settings: Settings) -> gate.Metric:
     return gate.gate_metrics(settings)[settings.metric]
+
+
+def metric_of_choice(settings: Settings) -> gate.Metric:
+    """Return what candidates are compared by: the gate's metric if it or a threshold is set, else log loss or RMSE.
+
+    On few rows log loss tells candidates apart that F1 does not: it sees how sure they are, not only hits.
+    """
+    chosen = settings.gate.metric is not None or settings.train.threshold is not None
+    if chosen or settings.problem_type == "regression" or not all(
+        hasattr(unfitted(name, settings=settings), "predict_proba") for name in settings.estimators
+    ):
+        return _metric(settings)
+    return gate.get_metric("log_loss", problem_type=settings.problem_type)
 
 
 def unfitted(estimator: str, *, settings: Settings) -> Pipeline:
@@ -280,15 +293,23 @@ def unfitted(estimator: str, *, settings: Settings) -> Pipeline:
 def choose_recipe(training: Part, *, settings: Settings) -> Recipe:
     """Return the candidate with the best cross-validation score, and the threshold it has it at.
 
-    Where there is one of each, none is needed. Candidates are scored side by side, each with its share of the cores.
+    With more training rows than `compared_rows` the first candidate is taken. Where there is one candidate and one
+    threshold, none is scored. Candidates are scored side by side, each with its share of the cores.
     """
+    if len(training.rows) > settings.compared_rows:
+        settings = settings.model_copy(update={"estimators": settings.estimators[:1]})
     names, thresholds = settings.estimators, possible_thresholds(settings.train.threshold)
     if len(names) == len(thresholds) == 1:
         return Recipe(names[0], thresholds[0])
-    scores = candidate_scores(training, settings=settings)
-    recipe = best(dict(zip(names, scores, strict=True)), metric=_metric(settings), thresholds=thresholds)
+    metric, scores = metric_of_choice(settings), candidate_scores(training, settings=settings)
+    recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)
     if len(thresholds) > 1:
         get_run_logger().info("%s is tuned to the threshold %g", recipe.estimator, recipe.threshold)
+    else:
+        shown = ", ".join(f"{name} {score[0]:.4f}" for name, score in zip(names, scores, strict=True))
+        get_run_logger().info(
+            "%s is the best by %s in cross-validation: %s", recipe.estimator, metric.label, shown
+        )
     return recipe
 
 
