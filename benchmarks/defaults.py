@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from package_in_place import import_package
+from sklearn import datasets
+from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "benchmarks" / "defaults.md"
@@ -56,8 +58,6 @@ class Source:
     def read(self, folder: Path) -> tuple[pd.DataFrame, pd.Series]:
         """Return the inputs and the target."""
         if "/" not in self.path:
-            from sklearn import datasets
-
             bunch = getattr(datasets, f"load_{self.path}")(as_frame=True)
             return bunch.data, bunch.target
         named = bool(self.target)
@@ -144,22 +144,21 @@ def metric_of(part: Part) -> Any:
     return METRICS["log_loss" if part.problem_type == "classification" else "rmse"]
 
 
-def fit_default(part: Part, *, choose_by: str | None = None) -> Any:
+def fit_default(part: Part) -> Any:
     """Fit what a retrain with the default settings fits: the better one of the candidates."""
-    from project.gate import METRICS
     from project.models import make_pipeline
-    from project.training import best, cross_validate_score
+    from project.training import best, cross_validate_scores
 
     candidates = {
         name: make_pipeline(name, problem_type=part.problem_type, seed=0)
         for name in ("hist_gradient_boosting", "linear")
     }
-    metric = metric_of(part) if choose_by is None or part.problem_type == "regression" else METRICS[choose_by]
+    metric = metric_of(part)
     scores = {
-        name: cross_validate_score(pipeline, part.X, part.y, metric=metric)
+        name: cross_validate_scores(pipeline, part.X, part.y, metric=metric)
         for name, pipeline in candidates.items()
     }
-    return candidates[best(scores, metric=metric)].fit(part.X, part.y)
+    return candidates[best(scores, metric=metric).estimator].fit(part.X, part.y)
 
 
 def fit_skrub(part: Part) -> Any:
@@ -182,7 +181,6 @@ def boosting(**options: Any) -> Way:
 
     def fit(part: Part) -> Any:
         from project.models import make_pipeline
-        from sklearn.base import clone
 
         pipeline = make_pipeline("hist_gradient_boosting", problem_type=part.problem_type, seed=0)
         plain = type(pipeline[-1])(categorical_features="from_dtype", random_state=0, **options)
@@ -196,9 +194,7 @@ WAYS: dict[str, Way] = {
     "ours before": boosting(max_leaf_nodes=48),
     "skrub": fit_skrub,
     "linear": fit_linear,
-    "early stopping": boosting(
-        learning_rate=0.05, max_leaf_nodes=15, early_stopping=True, max_iter=1_000
-    ),
+    "early stopping": boosting(learning_rate=0.05, max_leaf_nodes=15, early_stopping=True, max_iter=1_000),
 }
 
 
@@ -218,7 +214,9 @@ def measure(name: str, folder: Path, ways: dict[str, Way], seeds: int) -> Iterat
             yield {"table": name, "way": way, "rows": len(part.X), "score": score, "seconds": seconds}
 
 
-def as_markdown(found: pd.DataFrame, names: tuple[str, ...], ways: list[str]) -> tuple[list[str], list[float]]:
+def as_markdown(
+    found: pd.DataFrame, names: tuple[str, ...], ways: list[str]
+) -> tuple[list[str], list[float]]:
     """Return a table of scores, and by how much ours is worse than the best of the references, in per cent."""
     found = found[found["table"].isin(names)]
     scores = found.pivot_table(index="table", columns="way", values="score")
@@ -248,7 +246,9 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, required=True, help="where pip put the packages")
     parser.add_argument("--seeds", type=int, default=3, help="how many draws of each table")
     parser.add_argument("--only", nargs="*", help="names of tables; prints and writes no page")
-    parser.add_argument("--results", type=Path, help="a folder that keeps each table's results for the next run")
+    parser.add_argument(
+        "--results", type=Path, help="a folder that keeps each table's results for the next run"
+    )
     options = parser.parse_args()
     folder = TemporaryDirectory(prefix="defaults-benchmark-")
     results = options.results or Path(folder.name)

@@ -276,8 +276,12 @@ def metric_of_choice(settings: Settings) -> gate.Metric:
     On few rows log loss tells candidates apart that F1 does not: it sees how sure they are, not only hits.
     """
     chosen = settings.gate.metric is not None or settings.train.threshold is not None
-    if chosen or settings.problem_type == "regression" or not all(
-        hasattr(unfitted(name, settings=settings), "predict_proba") for name in settings.estimators
+    if (
+        chosen
+        or settings.problem_type == "regression"
+        or not all(
+            hasattr(unfitted(name, settings=settings), "predict_proba") for name in settings.estimators
+        )
     ):
         return _metric(settings)
     return gate.get_metric("log_loss", problem_type=settings.problem_type)
