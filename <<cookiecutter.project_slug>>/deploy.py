@@ -7,15 +7,21 @@ import asyncio
 import signal
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
+from uuid import UUID
 
+import httpx
 from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.client.schemas.objects import (
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    FlowRun,
+)
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.runner import Runner
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from << cookiecutter.package_name >>.errors import ConfigurationError, ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
@@ -64,25 +70,60 @@ def deployments() -> list[RunnerDeployment]:
 
 
 class Server(Runner):
-    """Prefect's runner, which notifies the team of the runs it cancels, stopped by SIGTERM as by Ctrl-C.
+    """Prefect's runner, which outlasts a server that is away, and when stopped notifies the team of what it cancels.
 
-    Prefect's own (3.8.8) kills them and leaves them running for ever in the server's eyes, where each keeps the
-    next one from starting; and its handler of SIGTERM leaves its clean-up undone.
+    Prefect's own (3.8.8) ends when the server is away for minutes, and looks for cancelled runs no more when it was
+    away for one. When stopped it leaves its runs running for ever in the server's eyes, where each keeps the next one
+    from starting; and its handler of SIGTERM leaves its clean-up undone.
     """
 
     def handle_sigterm(self, *args: Any, **kwargs: Any) -> None:
         """End the event loop the way Ctrl-C does."""
         signal.raise_signal(signal.SIGINT)
 
+    async def __aenter__(self) -> Self:
+        """Start what Prefect starts, and the watch for cancelled runs beside its own."""
+        await super().__aenter__()
+        poller = self._scheduled_run_poller
+        poll = poller._get_and_submit_flow_runs
+
+        async def poll_patiently() -> None:
+            with suppress(httpx.HTTPError):  # the server is away: the next time, then
+                await poll()
+
+        poller._get_and_submit_flow_runs = poll_patiently
+        self._watch = asyncio.create_task(self._watch_for_cancelled_runs())
+        return self
+
+    async def _watch_for_cancelled_runs(self) -> None:
+        # Who waits ever longer between attempts notices late that the server is back.
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            while True:
+                with suppress(Exception):  # whatever it is, it may pass
+                    await self._cancelling_observer._check_for_cancelled_flow_runs()
+                await asyncio.sleep(self.query_seconds)
+
     async def _handle_cancellation_observer_failure(self) -> None:
-        """Go on looking for cancelled runs: Prefect's own (3.8.8) stops for good after an outage of half a minute."""
-        while not self.stopping:
-            with suppress(Exception):  # the server is still away
-                await self._cancelling_observer._check_for_cancelled_flow_runs()
+        """Do without what Prefect looks for cancelled runs with: the watch goes on."""
+
+    async def _cancel_run(self, flow_run: FlowRun | UUID, state_msg: str | None = None) -> None:
+        """Cancel a run, and go on until the server knows that it has ended, or its slot would stay taken."""
+        wanted = flow_run if isinstance(flow_run, UUID) else flow_run.id
+        if wanted in self._cancelling_flow_run_ids:  # both watches saw it
+            return
+        while True:
+            with suppress(httpx.HTTPError):
+                await super()._cancel_run(wanted, state_msg)
+                found = await self._client.read_flow_run(wanted)
+                if not (found.state and found.state.is_cancelling()):
+                    return
+                if await self._mark_flow_run_as_cancelled(found):
+                    return
             await asyncio.sleep(self.query_seconds)
 
     async def __aexit__(self, *exc_info: Any) -> None:
         """Cancel the runs that are still at it, hooks and all, before anything is torn down."""
+        self._watch.cancel()
         await self.cancel_all()
         await super().__aexit__(*exc_info)
 

@@ -17,6 +17,7 @@ ONLY_WITH = {
         "tests/registry/test_mlflow.py",
     ],
     ("scale_out", "dask"): [
+        "src/{package_name}/checks_dask.py",
         "src/{package_name}/orchestration/_dask.py",
         "src/{package_name}/settings_dask.py",
         "tests/orchestration/test_dask.py",

@@ -19,7 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -282,6 +282,7 @@ class Server:
 
     api: str
     home: Path
+    process: "subprocess.Popen[bytes] | None" = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -339,16 +340,19 @@ def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @contextmanager
-def serving(environment: Path, home: Path, **variables: str) -> Iterator[Server]:
-    """Run a Prefect server on a free port, with more variables in its environment."""
-    port = free_port()
+def serving(
+    environment: Path, home: Path, *, port: int | None = None, **variables: str
+) -> Iterator[Server]:
+    """Run a Prefect server on a free port, or this one, with more variables in its environment."""
+    port = port or free_port()
     server = Server(f"http://127.0.0.1:{port}/api", home)
     log = home / "server.log"
     command = [environment / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with log.open("w") as output:
+    with log.open("a") as output:
         process = subprocess.Popen(
             command, env=clean_environment() | server.environment | variables, stdout=output, stderr=output
         )
+    server = replace(server, process=process)
 
     def healthy() -> bool:
         if process.poll() is not None:

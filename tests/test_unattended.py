@@ -2,11 +2,14 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -19,7 +22,9 @@ from .conftest import (
     Server,
     clean_environment,
     ended,
+    free_port,
     run_of,
+    serving,
     wait_for,
 )
 from .test_execution import champion, files, write_table
@@ -68,6 +73,10 @@ for variables in json.loads(sys.argv[1]):
 """
 
 
+# Registers the deployments, which nobody serves then.
+APPLY = "from deploy import deployments\nfor deployment in deployments(): deployment.apply()"
+
+
 class Unattended:
     """A project with a receiver of its messages, whose retrains can be held in the middle."""
 
@@ -78,23 +87,45 @@ class Unattended:
         runner.python(project, "setup_slack.py", variables={"SLACK_WEBHOOK_URL": receiver.url})
         receiver.payloads.clear()
 
+    def environment(self, settings: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of what is run in the project."""
+        path = {"PATH": f"{self.runner.environment}:{os.environ['PATH']}"}
+        return clean_environment() | path | self.runner.variables(self.project, settings) | dict(variables)
+
+    def faults(self, *, variables: Mapping[str, str] = MappingProxyType({}), **settings: str) -> dict[str, str]:
+        """Return what doctor finds wrong with server, deployment and messages, each with the command that fixes it."""
+        done = subprocess.run(
+            ["python", "-m", f"{self.project.package}.cli", "doctor", "--json"],
+            cwd=self.project.path,
+            env=self.environment(settings, variables),
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        names = ("API", "deployment", "worker", "schedule", "slot", "automations", "notifications")
+        wrong = [check for check in json.loads(done.stdout) if check["severity"] != "ok"]
+        return {check["name"]: check["command"] for check in wrong if check["name"] in names}
+
     @contextmanager
-    def process(self, *command: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-        """Run one of the environment's commands in the background, in a group of its own."""
+    def process(
+        self, *command: str, variables: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a command in the background, as a script does with `&`: Ctrl-C is ignored."""
         with self.log.open("a") as output:
             process = subprocess.Popen(
-                [self.runner.environment / command[0], *command[1:]],
+                command,
                 cwd=self.project.path,
-                env=clean_environment() | self.runner.variables(self.project, settings),
+                env=self.environment(settings, variables),
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
             )
         try:
             yield process
         finally:
             (self.project.path / "hold").unlink(missing_ok=True)
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def wait(self, what: Any, seconds: float = 60) -> Any:
@@ -265,11 +296,14 @@ def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(u
     assert_scheduled(life.deployment(), cron="45 4 * * 2", timezone="Asia/Tokyo")
     life.runner.prefect(life.project, "deploy", "--all", SCHEDULE__CRON="")
     assert life.deployment()["schedules"] == []
+    wrong = life.faults(SCHEDULE__CRON="", SCHEDULE__INTERVAL="5")
+    assert wrong == {"schedule": "prefect deploy --all", "worker": "prefect worker start --pool some-pool"}
     life.runner.prefect(life.project, "deploy", "--all", SCHEDULE__CRON="", SCHEDULE__INTERVAL="5")
     deployment = life.deployment()
-    worker = ("prefect", "worker", "start", "--pool", "some-pool")
+    worker = shlex.split(wrong["worker"])
 
     with life.process(*worker) as process:
+        life.wait(lambda: not life.faults(SCHEDULE__CRON="", SCHEDULE__INTERVAL="5"))
         first = life.wait(lambda: life.runs(state={"type": {"any_": ["COMPLETED"]}}))[0]
         life.server.call(f"/deployments/{deployment['id']}/pause_deployment", {})
         assert first["auto_scheduled"]
@@ -311,16 +345,91 @@ def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(u
     life.assert_secret_is_kept()
 
 
-def test_the_server_tells_of_a_run_whose_code_cannot_be_imported(unattended: Any) -> None:
+def test_a_run_that_hangs_is_ended_and_the_server_tells_of_one_whose_code_cannot_be_imported(
+    unattended: Any,
+) -> None:
     life = unattended("unimportable")
-    with life.process("python", "deploy.py", SCHEDULE__CRON=""):
+    with life.process("python", "deploy.py", SCHEDULE__CRON="", SCHEDULE__TIME_LIMIT="10"):
         deployment = life.deployment()
+        life.hold()
+        hanging = run_of(life.server, deployment)
+        life.held()
+        assert life.end(hanging)["state_type"] == "CANCELLED"
+        assert "It ran for longer than 0:00:10 (schedule.time_limit)." in life.message("retrain cancelled")
+        assert life.runner.command(life.project, "registry", "list", "--json") == []
+        life.release()
+
         life.become_impatient("unreported failures", after=60)
         (life.project.source / "models.py").write_text("def linear(\n")
 
         assert life.end(run_of(life.server, deployment))["state_type"] == "CRASHED"
 
         assert "exited with" in life.message("retrain crashed")
+
+
+def test_a_run_cancelled_while_the_server_is_away_records_nothing_and_frees_its_slot(
+    own_copy: Bake, environment: Path, receiver: Receiver, tmp_path: Path
+) -> None:
+    project = own_copy(project_slug="outage", package_name="outage", slack_block="outage-block")
+    home, port, log = tmp_path / "prefect", free_port(), tmp_path / "process.log"
+    home.mkdir()
+    with serving(environment, home, port=port) as server:
+        life = Unattended(project, Runner(environment, server), receiver, log)
+        with life.process("python", "deploy.py", SCHEDULE__CRON="") as process:
+            life.hold()
+            run = run_of(server, life.deployment())
+            life.held()
+            process.send_signal(signal.SIGSTOP)  # what is said to it now, it hears when the server is gone
+            cancel(server, run)
+            server.process.kill()
+            process.send_signal(signal.SIGCONT)
+            life.release()  # the run goes on to its end, where it would record what it trained
+            life.wait(lambda: "websocket failed" in log.read_text())
+
+            with serving(environment, home, port=port):
+                back = time.monotonic()
+                assert life.end(run)["state_type"] == "CANCELLED"
+                life.message("retrain cancelled")
+                life.hold()
+                second = run_of(server, life.deployment())
+                life.held()
+                assert time.monotonic() - back < 60, "the slot was not free"
+
+                cancel(server, second)
+                assert life.end(second)["state_type"] == "CANCELLED"
+                life.message("retrain cancelled")
+                assert life.runner.command(project, "registry", "list", "--json") == []
+                assert files(project.path / "models") == {}
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(timeout=60) == 0
+
+
+def cancel(server: Server, flow_run: str) -> None:
+    """Cancel a run as Prefect's UI does."""
+    server.call(f"/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING"}})
+
+
+def test_what_doctor_prints_for_make_cures(unattended: Any, environment: Path, tmp_path: Path) -> None:
+    life = unattended("doctored")
+    (life.project.path / ".venv").symlink_to(environment.parent)
+    (environment.parent / ".requirements.lock").touch()  # it is set up
+
+    assert life.faults() == {"deployment": "make deploy", "automations": "make deploy"}
+    life.runner.python(life.project, "-c", APPLY, SCHEDULE__CRON="5 5 5 5 *")
+    wrong = life.faults()
+    assert wrong == dict.fromkeys(("worker", "schedule", "automations"), "make deploy")
+    with life.process(*shlex.split(wrong["worker"])) as process:
+        life.wait(lambda: not life.faults())
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+    port = str(free_port())
+    nowhere = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home"), "PORT": port}
+    there = nowhere | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    assert life.faults(variables=nowhere) == {"API": "make server"}
+    assert life.faults(variables=there) == {"API": "make server"}
+    with life.process("make", "server", variables=nowhere):
+        life.wait(lambda: "API" not in life.faults(variables=there))
 
 
 def shifted(row: int) -> float:

@@ -1,27 +1,40 @@
-"""Each fault that doctor is for, seeded for real, and a project without any."""
+"""Each fault that doctor is for, seeded for real, cured by the command that doctor prints, and a project without any.
 
+What `make` starts (a server, a process that serves) is started in the template's own tests.
+"""
+
+import base64
+import http.server
+import json
+import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
-from << cookiecutter.package_name >> import doctor
+from << cookiecutter.package_name >> import cli, doctor, models
+from << cookiecutter.package_name >>.data import _feature_code
 from << cookiecutter.package_name >>.flows import retrain
 from << cookiecutter.package_name >>.orchestration import (
     prepare_deployment,
     register_automations,
     schedules,
 )
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
+from << cookiecutter.package_name >>.settings import ENV_PREFIX, ProblemType, Settings, get_settings
 
 from .conftest import Receiver
+from .estimators import linear
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -56,24 +69,104 @@ def deployment(client: httpx.Client, settings: Settings) -> str:
 
 def found(name: str) -> doctor.Check:
     """Return the one check of this name that is not ok."""
-    (check,) = [check for check in doctor.examine() if check.name == name and check.severity != "ok"]
+    (check,) = faults(name)
     return check
+
+
+def faults(name: str) -> list[doctor.Check]:
+    """Return the checks of this name that are not ok."""
+    return [check for check in doctor.examine() if check.name == name and check.severity != "ok"]
+
+
+@pytest.fixture
+def cure(
+    settings: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[doctor.Check], None]:
+    """Return what runs the command that a check prints, after which its fault must be gone."""
+
+    def run(check: doctor.Check) -> None:
+        for command in check.command.split(" && "):
+            words = shlex.split(command)
+            if words[0] == settings.project:  # with this test's settings
+                monkeypatch.setattr("sys.argv", words)
+                with pytest.raises(SystemExit, match="0"):
+                    cli.main()
+                continue
+            assert words[0] == "prefect", check
+            words = [sys.executable, "-m", *words]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=settings.root)
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert faults(check.name) == []
+
+    return run
+
+
+Cure = Callable[[doctor.Check], None]
 
 
 def test_a_healthy_project_has_no_fault(settings: Settings, healthy: httpx.Client) -> None:
     assert [check for check in doctor.examine() if check.severity != "ok"] == []
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "part"),
+    [
+        ("GATE__CONFIDENCE", "2", "gate.confidence"),
+        ("ESTIMATORS", '["forest"]', "forest"),
+        ("GATE__METRIC", "f1_scor", "f1_score"),
+        ("GATES__FLOOR", "1", f"{ENV_PREFIX}GATE__FLOOR"),
+    ],
+)
 def test_a_setting_that_cannot_be(
-    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, part: str
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}GATE__CONFIDENCE", "2")
-    assert "gate.confidence" in found("settings").found
+    monkeypatch.setenv(ENV_PREFIX + variable, value)
+    assert part in found("settings").found
 
 
-def test_a_source_that_is_gone(settings: Settings, healthy: httpx.Client) -> None:
+def test_a_source_that_is_gone(settings: Settings) -> None:
     settings.resolve(settings.data.source).unlink()
     assert "table.csv" in found("data source").found
+
+
+def test_a_source_without_the_target(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}DATA__TARGET", "traget")
+    assert "The nearest names: target" in found("data source").found
+
+
+def test_a_target_that_label_makes_is_no_fault(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = _feature_code.FEATURES_FILE.read_text().replace(
+        "return frame", 'return frame.assign(churned=frame["usage"] > 0)', 1
+    )
+    features = settings.root / "features.py"
+    features.write_text(code)
+    monkeypatch.setattr(_feature_code, "FEATURES_FILE", features)
+    monkeypatch.setenv(f"{ENV_PREFIX}DATA__TARGET", "churned")
+    assert faults("data source") == []
+
+
+class Gone(StandardScaler):
+    """A step of the team's, which a test takes away."""
+
+
+def with_a_step_of_the_team(problem_type: ProblemType, seed: int) -> Pipeline:
+    pipeline = linear(problem_type, seed)
+    pipeline.steps.insert(-1, ("own", Gone()))
+    return pipeline
+
+
+def test_a_champion_that_cannot_be_loaded(
+    settings: Settings, cure: Cure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(models.ESTIMATORS, "linear", with_a_step_of_the_team)
+        retrain()
+    monkeypatch.delattr(sys.modules[__name__], "Gone")
+
+    unloadable = found("champion")
+
+    assert "Gone" in unloadable.found
+    cure(unloadable)
 
 
 def test_a_model_that_was_changed(settings: Settings, healthy: httpx.Client) -> None:
@@ -83,9 +176,9 @@ def test_a_model_that_was_changed(settings: Settings, healthy: httpx.Client) -> 
     assert "model.joblib" in found("registry").found
 
 
-def test_no_model_yet(settings: Settings, healthy: httpx.Client) -> None:
-    shutil.rmtree(settings.root / "models")
+def test_no_model_yet(settings: Settings, cure: Cure) -> None:
     assert found("registry").severity == "warning"
+    cure(found("registry"))
 
 
 def test_a_full_disk(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,28 +198,42 @@ def test_a_server_that_does_not_answer(
     assert "127.0.0.1:9" in found("API").found
 
 
-@pytest.mark.parametrize(("given", "found_ok"), [("", False), ("me:right", True)])
-def test_a_server_that_wants_authentication(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, given: str, found_ok: bool
-) -> None:
-    def answer(self: httpx.Client, path: str) -> httpx.Response:
-        allowed = self.headers.get("Authorization") == "Basic bWU6cmlnaHQ="
-        return httpx.Response(200 if allowed else 401, json="3.8.8", request=httpx.Request("GET", path))
+class Guarded(http.server.BaseHTTPRequestHandler):
+    """A Prefect server behind a password, as far as doctor asks it."""
 
-    monkeypatch.setattr(httpx.Client, "get", answer)
-    monkeypatch.setattr(doctor, "_check_deployment", lambda *_: [])
-    monkeypatch.setattr(doctor, "_check_schedules", lambda *_: [])
-    monkeypatch.setattr(doctor, "_check_automations", lambda *_: doctor.Check("automations", "ok", ""))
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    monkeypatch.setenv("PREFECT_API_AUTH_STRING", given)
+    def do_GET(self) -> None:
+        self.answer(200 if self.path.endswith("/admin/version") else 404, version("prefect"))
 
-    (api,) = [check for check in doctor.examine() if check.name == "API"]
+    def do_POST(self) -> None:
+        self.answer(200, [])
 
-    assert (api.severity == "ok") == found_ok
-    assert found_ok or "wants authentication (401)" in api.found
+    def answer(self, status: int, content: object) -> None:
+        allowed = self.headers["Authorization"] == f"Basic {base64.b64encode(b'user:password').decode()}"
+        self.send_response(status if allowed else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(content).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
 
 
-def test_automations_that_somebody_disabled(settings: Settings, healthy: httpx.Client) -> None:
+def test_a_server_that_wants_authentication(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), Guarded) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{server.server_port}/api")
+        refused = found("API")
+        name, _, value = refused.fix.removeprefix("export ").partition(",")[0].partition("=")
+        monkeypatch.setenv(name, value)
+        allowed = faults("API")
+        server.shutdown()
+        thread.join()
+
+    assert "wants authentication (401)" in refused.found
+    assert allowed == []
+
+
+def test_automations_that_somebody_disabled(settings: Settings, healthy: httpx.Client, cure: Cure) -> None:
     name = f"{settings.project}: late runs"
     wanted = {"automations": {"name": {"any_": [name]}}}
     (automation,) = healthy.post("/automations/filter", json=wanted).json()
@@ -135,8 +242,7 @@ def test_automations_that_somebody_disabled(settings: Settings, healthy: httpx.C
     disabled = found("automations")
 
     assert name in disabled.found
-    assert disabled.fix == f"prefect automation resume '{name}'"
-    healthy.patch(f"/automations/{automation['id']}", json={"enabled": True}).raise_for_status()
+    cure(disabled)
 
 
 def test_no_server_at_all(
@@ -162,7 +268,7 @@ def test_a_deployment_that_is_not_there(
     assert "not registered" in found("deployment").found
 
 
-def test_a_schedule_that_is_paused(settings: Settings, healthy: httpx.Client) -> None:
+def test_a_schedule_that_is_paused(settings: Settings, healthy: httpx.Client, cure: Cure) -> None:
     healthy.post(f"/deployments/{deployment(healthy, settings)}/pause_deployment").raise_for_status()
     (schedule,) = healthy.get(f"/deployments/{deployment(healthy, settings)}").json()["schedules"]
     inactive = {"active": False}
@@ -172,14 +278,24 @@ def test_a_schedule_that_is_paused(settings: Settings, healthy: httpx.Client) ->
     paused = found("schedule")
 
     assert "never start" in paused.found
-    commands = [command.split() for command in paused.fix.split(" && ")]
-    assert len(commands) == 2
-    for command in commands:  # what is printed cures
-        done = subprocess.run(
-            [sys.executable, "-m", *command], capture_output=True, text=True, timeout=120, cwd=settings.root
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert [check for check in doctor.examine() if check.name == "schedule" and check.severity != "ok"] == []
+    assert paused.command.count("prefect ") == 2
+    cure(paused)
+
+
+def test_a_slot_that_a_cancelled_run_holds(
+    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch, cure: Cure
+) -> None:
+    made = healthy.post(f"/deployments/{deployment(healthy, settings)}/create_flow_run", json={}).json()
+    for state in ("PENDING", "RUNNING", "CANCELLING"):
+        body = {"state": {"type": state}, "force": True}
+        healthy.post(f"/flow_runs/{made['id']}/set_state", json=body).raise_for_status()
+    assert faults("slot") == [], "it may still be ending"
+    monkeypatch.setattr(doctor, "CANCEL_SECONDS", 0.0)
+
+    held = found("slot")
+
+    assert made["name"] in held.found
+    cure(held)
 
 
 @pytest.mark.parametrize(
@@ -206,10 +322,32 @@ def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch
 
 
 def test_a_block_that_is_not_there(
-    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, healthy: httpx.Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, cure: Cure
 ) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
-    assert "nobody" in found("notifications").found
+    get_settings.cache_clear()
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"json://127.0.0.1:{receiver.server_port}")
+
+    missing = found("notifications")
+
+    assert "nobody" in missing.found
+    cure(missing)
+
+
+def test_a_webhook_that_is_dead(
+    settings: Settings, prefect_api: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, cure: Cure
+) -> None:
+    receiver.stop()
+    alive = Receiver()
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"json://127.0.0.1:{alive.server_port}")
+
+    dead = doctor.examine(send=True)[-1]
+
+    assert (dead.name, dead.severity) == ("test message", "error")
+    cure(dead)
+    assert doctor.examine(send=True)[-1].severity == "ok"
+    alive.stop()
+    assert len(alive.payloads) == 2  # the one of `setup slack`, and doctor's
 
 
 def test_nobody_who_ends_a_run_that_was_killed(

@@ -45,6 +45,25 @@ def test_an_empty_variable_for_what_must_be_set_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("GATE__CONFIDENCE", "", "gate.confidence: it cannot be empty; leave it out for its default (the variable"),
+        ("GATE__METRIK", "rmse", "gate.metrik: there is no such setting; did you mean metric? (the variable"),
+        ("SCORE__SCHEDULE__CORN", "@daily", "score.schedule.corn: there is no such setting; did you mean cron?"),
+    ],
+)
+def test_what_is_wrong_with_a_variable_is_said_in_plain_words(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(ENV_PREFIX + variable, value)
+
+    with pytest.raises(ConfigurationError) as error:
+        load_settings()
+
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [("CRON", "61 * * * *"), ("TIMEZONE", "Mars/Olympus"), ("INTERVAL", "0"), ("RRULE", "FREQ=NOW")],
 )

@@ -150,7 +150,8 @@ def doctor(
         table = Table("", "check", "found", "fix", box=None)
         for check in checks:
             colour = {"ok": "green", "warning": "yellow", "error": "red"}[check.severity]
-            table.add_row(Text(check.severity, style=colour), check.name, check.found, check.fix)
+            fix = ": ".join(filter(None, (check.fix, check.command)))
+            table.add_row(Text(check.severity, style=colour), check.name, check.found, fix)
         _print(table)
     severities = {check.severity for check in checks}
     if "error" in severities:

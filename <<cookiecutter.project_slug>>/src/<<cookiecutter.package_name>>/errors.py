@@ -11,9 +11,13 @@ class ProjectError(Exception):
     """A failure whose message is meant for the person running the project.
 
     The console command prints the message without a traceback and ends with `exit_code`.
+
+    Attributes:
+        command: The shell command that fixes it, where one does.
     """
 
     exit_code = 1
+    command = ""
 
 
 class ConfigurationError(ProjectError):

@@ -13,7 +13,7 @@ import os
 import re
 import zoneinfo
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -37,6 +37,9 @@ from pydantic_settings import (
 from . import optional
 from .errors import ConfigurationError
 from .locations import Location
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PACKAGE = __package__ or "project"
 CONFIG_FILE = Path(__file__).with_name("config.toml")
@@ -214,6 +217,11 @@ class ScheduleSettings(Section):
     rrule: str | None = Field(default=None, description="An RFC 5545 rule: `FREQ=DAILY;BYHOUR=6`.")
     timezone: str = Field(default="UTC", description="The time zone of the schedule: `Europe/Berlin`.")
     active: bool = Field(default=True, description="False: registered, and started by hand only.")
+    time_limit: float = Field(
+        default=86_400,
+        gt=0,
+        description="Seconds after which a deployed run is cancelled: one that hangs keeps later ones from starting.",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> "ScheduleSettings":
@@ -462,7 +470,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"  {_name(item['loc'])}: {item['msg']}{_origin(item['loc'])}" for item in error.errors()]
+        lines = [f"  {_name(item['loc'])}: {_trouble(item)}{_origin(item['loc'])}" for item in error.errors()]
         raise ConfigurationError(
             "The settings cannot be used:\n"
             + "\n".join(lines)
@@ -488,6 +496,20 @@ def _check_variables() -> None:
             meant = "__".join([*near, *path[1:]]).upper()
             hint = f" Did you mean {ENV_PREFIX}{meant}?" if near else " docs/settings.md lists them all."
             raise ConfigurationError(f"The variable {variable} of the environment is no setting.{hint}")
+
+
+def _trouble(item: "ErrorDetails") -> str:
+    """Return what is wrong with a setting, where pydantic's words would not help."""
+    *sections, name = item["loc"]
+    if item["type"] == "extra_forbidden":
+        model: Any = Settings
+        for section in sections:
+            model = model.model_fields[str(section)].annotation
+        near = difflib.get_close_matches(str(name), model.model_fields, n=1)
+        return "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    if item["input"] is None and item["type"] != "value_error":
+        return "it cannot be empty; leave it out for its default"
+    return item["msg"]
 
 
 def _origin(location: tuple[int | str, ...]) -> str:

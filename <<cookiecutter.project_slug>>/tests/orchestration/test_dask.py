@@ -17,6 +17,8 @@ import pandas as pd
 import pytest
 from prefect import flow
 
+from << cookiecutter.package_name >> import doctor
+from << cookiecutter.package_name >>.checks_dask import NoWorkersError
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.orchestration import ChosenRunner, fetch, preprocess, split
 from << cookiecutter.package_name >>.orchestration._retrain import candidate_scores
@@ -172,6 +174,42 @@ def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     assert taken(expected["path"]) == predictions
     assert not list(shared.iterdir())
     assert cluster.workers["two"].poll() is None
+
+
+def test_a_scheduler_that_is_away_or_has_no_workers_is_named_with_the_command_that_helps(
+    settings: Settings, use: Callable[..., None], cluster: Cluster
+) -> None:
+    def found() -> tuple[str, str]:
+        (check,) = [check for check in doctor.examine() if check.name == "scale-out"]
+        return check.severity, check.command
+
+    use(SCALE_OUT__RUNNER="dask", SCALE_OUT__ADDRESS=cluster.address)
+    assert found() == ("ok", "")
+    retrain()
+    for worker in cluster.workers.values():
+        worker.kill()
+        worker.wait()
+    wait_for(lambda: found()[0] == "error", cluster.log)
+    began = time.monotonic()
+    with pytest.raises(NoWorkersError, match="has no workers"):
+        score()
+    use(ESTIMATORS='["linear", "hist_gradient_boosting"]')
+    with pytest.raises(NoWorkersError, match="has no workers"):
+        retrain()
+    assert time.monotonic() - began < 60
+
+    severity, command = found()
+    assert (severity, command) == ("error", f"dask worker {cluster.address} --nworkers auto --nthreads 1")
+    with cluster.log.open("ab") as output:
+        words = [sys.executable, "-m", *command.split(), "--host", "127.0.0.1", "--no-dashboard"]
+        started = subprocess.Popen(words, stdout=output, stderr=output, start_new_session=True)
+    wait_for(lambda: found()[0] == "ok", cluster.log)
+    os.killpg(started.pid, signal.SIGTERM)
+    started.wait()
+
+    away = "tcp://127.0.0.1:9"
+    use(SCALE_OUT__ADDRESS=away)
+    assert found() == ("error", "dask scheduler --port 9")
 
 
 def test_a_cluster_of_the_run_does_the_same(settings: Settings, use: Callable[..., None]) -> None:

@@ -55,6 +55,19 @@ def test_a_run_that_did_not_end_well_is_told_of(
     assert todo.startswith("To do: ")
 
 
+def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
+    settings: Settings, receiver: Receiver
+) -> None:
+    asked = Cancelling(message="It ran for longer than 1 day, 0:00:00 (schedule.time_limit).")
+    run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter", state=asked)
+
+    _common.notify_outcome(
+        flow=flows.retrain, flow_run=run, state=Cancelling(message="Flow run was cancelled.")
+    )
+
+    assert f"Why: {asked.message}" in receiver.payloads[0]["message"]
+
+
 @pytest.mark.parametrize("verdict", ["promoted", "staging", "rejected"])
 def test_a_decision_is_told_with_its_reason_and_what_production_is(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, verdict: str

@@ -18,12 +18,14 @@ import mlflow
 import pandas as pd
 import pytest
 from mlflow.models import Model
+from prefect.blocks.notifications import SlackWebhook
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_LOCAL_STORAGE_PATH,
     temporary_settings,
 )
+from pydantic import SecretStr
 
 from << cookiecutter.package_name >>.cli_mlflow import copy_to_mlflow
 from << cookiecutter.package_name >>.errors import RegistryError
@@ -38,7 +40,7 @@ from << cookiecutter.package_name >>.settings import (
     load_settings,
 )
 
-from ..conftest import make_table
+from ..conftest import Receiver, make_table
 
 pytestmark = pytest.mark.xdist_group("mlflow")  # the tests share a server, and what was recorded there
 
@@ -110,7 +112,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) ->
 @contextmanager
 def settings_in(root: Path, kind: str, url: str, **values: str) -> Iterator[Settings]:
     """Use the settings of a project in `root` whose registry is of this kind."""
-    values |= {
+    values = {
         "ROOT": str(root),
         "PROBLEM_TYPE": "classification",
         "DATA__SOURCE": "table.csv",
@@ -120,7 +122,7 @@ def settings_in(root: Path, kind: str, url: str, **values: str) -> Iterator[Sett
         "REGISTRY__KIND": kind,
         "REGISTRY__TRACKING_URI": url,
         "NOTIFICATIONS__BLOCK": "",
-    }
+    } | values
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
             patch.delenv(name)
@@ -332,6 +334,30 @@ def test_a_server_that_is_down_is_named_without_its_password(tmp_path: Path) -> 
 
     assert address in str(said.value)
     assert "hunter2" not in str(said.value)
+
+
+def test_a_server_that_is_down_is_notified(prefect_api: str, tmp_path: Path) -> None:
+    make_table("classification").to_csv(tmp_path / "table.csv", index=False)
+    receiver, dead = Receiver(), f"http://ml:hunter2@127.0.0.1:{free_port()}"
+    block = SlackWebhook(url=SecretStr(f"json://127.0.0.1:{receiver.server_port}"))
+    block.save("mlflow-is-down", overwrite=True)
+    with (
+        settings_in(
+            tmp_path,
+            "mlflow",
+            dead,
+            ESTIMATORS='["linear"]',
+            NOTIFICATIONS__BLOCK="slack-webhook/mlflow-is-down",
+        ) as settings,
+        pytest.raises(RegistryError),
+    ):
+        retrain()
+    receiver.stop()
+
+    (payload,) = receiver.payloads
+    assert payload["title"] == f"{settings.project}: retrain failed"
+    assert "See that the server runs" in payload["message"]
+    assert "hunter2" not in payload["message"]
 
 
 def test_a_registry_of_files_is_copied_with_its_decisions(

@@ -393,6 +393,20 @@ def test_a_stray_decision_is_one_problem_found_at_once(registry: Registry) -> No
     assert errors(registry) == []
 
 
+def test_a_registry_that_was_moved_is_undamaged(registry: Registry, tmp_path: Path) -> None:
+    decide(registry)
+    elsewhere = tmp_path / "elsewhere"
+    assert isinstance(registry.store, LocalStore)
+    shutil.copytree(registry.store.root, elsewhere)
+    moved = Registry(LocalStore(elsewhere), metric=registry.metric)
+
+    (found,) = moved.verify()
+    assert (found.severity, "before it was moved" in found.what) == ("info", True)
+    (elsewhere / "production_metrics.json").unlink()
+    moved.catch_up()
+    assert moved.verify() == []
+
+
 def test_a_damaged_description_is_reported_and_written_anew(registry: Registry) -> None:
     version = decide(registry)
     path = registry.store.root / "production_metrics.json"

@@ -11,8 +11,8 @@ from ._columns import is_identifier_name, kind_of
 from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
-from ._preparation import Table, inputs, label, prepare, prepare_like
-from ._snapshots import Snapshot, SourceChangedError, fetch, fingerprint, load, resolve
+from ._preparation import Table, inputs, label, prepare, prepare_like, require_target
+from ._snapshots import Snapshot, SourceChangedError, fetch, fingerprint, head, load, resolve
 from ._sources import SourceError, SourceUnavailable
 from ._splitting import MissingClassError, Split, group_codes, split, times
 from ._tables import DuplicateColumnsError, Partition, TableError, batches, partitions
@@ -45,6 +45,7 @@ __all__ = [
     "fetch",
     "fingerprint",
     "group_codes",
+    "head",
     "inputs",
     "is_identifier_name",
     "kind_of",
@@ -55,6 +56,7 @@ __all__ = [
     "partitions",
     "prepare",
     "prepare_like",
+    "require_target",
     "resolve",
     "split",
     "times",

@@ -50,16 +50,7 @@ def check_target(table: pd.DataFrame, *, target: str, problem_type: ProblemType)
         TargetError: it is not there, empty, of one class, text where numbers are needed or the reverse, or infinite.
     """
     check_duplicates(table)
-    if target not in table.columns:
-        names = [str(name) for name in table.columns]
-        near = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
-        lower = [name for name in names if name.lower() == target.lower()]
-        hint = (
-            f"The nearest names: {', '.join(lower or near)}."
-            if lower or near
-            else f"It has: {', '.join(names[:10])}."
-        )
-        raise TargetError(f"The target column {target!r} (data.target) is not in the table. {hint}")
+    require_target(table, target=target)
     y = table[target]
     if isinstance(y.dtype, pd.CategoricalDtype):
         y = y.astype(y.cat.categories.dtype)
@@ -73,6 +64,24 @@ def check_target(table: pd.DataFrame, *, target: str, problem_type: ProblemType)
         logger.warning("%d of %d rows are without a value in %r: left out", missing, len(y), target)
         y = y.dropna()
     return _classes(y, target) if problem_type == "classification" else _values(y, target)
+
+
+def require_target(table: pd.DataFrame, *, target: str) -> None:
+    """Make sure that the target is a column of the table.
+
+    Raises:
+        TargetError: it is not; the message has the nearest names.
+    """
+    if target not in table.columns:
+        names = [str(name) for name in table.columns]
+        near = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
+        lower = [name for name in names if name.lower() == target.lower()]
+        hint = (
+            f"The nearest names: {', '.join(lower or near)}."
+            if lower or near
+            else f"It has: {', '.join(names[:10])}."
+        )
+        raise TargetError(f"The target column {target!r} (data.target) is not in the table. {hint}")
 
 
 def _classes(y: pd.Series, target: str) -> pd.Series:

@@ -131,6 +131,18 @@ def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode) -> pd.D
     return rows if y.equals(rows[target]) and y.dtype == rows[target].dtype else rows.assign(**{target: y})
 
 
+def require_target(head: pd.DataFrame, *, settings: Settings, code: FeatureCode) -> None:
+    """Make sure that the first rows of a table have the target, or that `label()` gives it to them.
+
+    Raises:
+        FeaturesError: `label()` failed.
+        TargetError: the target is not there.
+    """
+    if settings.data.target not in head.columns:
+        _, read, _ = learn_columns(head, tolerance=settings.data.tolerance)
+        _checks.require_target(code.label(read), target=settings.data.target)
+
+
 def identities_of(rows: pd.DataFrame, contract: Contract) -> Identities:
     """Return the identity of each row, shape (n,), after making sure that the columns it needs are there.
 

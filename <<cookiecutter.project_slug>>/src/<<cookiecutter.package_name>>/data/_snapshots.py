@@ -167,9 +167,23 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
     state = snapshot.fingerprint or ""
     if state.startswith(_FILES) and _local_fingerprint(paths) != state:
         raise SourceChangedError(
-            f"{snapshot.source} (data.source) changed while it was being read. Run again."
+            f"The source {snapshot.source} changed while it was being read. Run again."
         )
     return _tables.read(paths, texts=texts)
+
+
+def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFrame | None":
+    """Return the first rows of a source that is here; None if it would have to be fetched first.
+
+    Raises:
+        DataError: nothing is there, or it is no table.
+        ConfigurationError: a package is missing, or the URL is none.
+    """
+    source = Location(source)
+    if source.is_url and fingerprint(source, settings=settings) is None:
+        return None
+    paths = _sources.copy(source, settings=settings)[0] if source.is_url else None
+    return next(_tables.batches(paths or local_files(source, settings=settings), rows=rows), None)
 
 
 def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
@@ -188,7 +202,7 @@ def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
     try:
         return _found(path)
     except OSError as error:
-        raise SourceError(f"data.source: {explain(error, path)}") from None
+        raise SourceError(f"The source cannot be read. {explain(error, path)}") from None
 
 
 def _found(path: Path) -> list[Path]:
@@ -196,7 +210,7 @@ def _found(path: Path) -> list[Path]:
         found = sorted(file for file in _files_below(path) if _is_table(file.relative_to(path)))
         if not found:
             raise SourceError(
-                f"The folder {path} (data.source) holds no table: none of {', '.join(SUFFIXES)}."
+                f"The folder {path} holds no table: none of {', '.join(SUFFIXES)}."
             )
         return found
     if _mode(path):
@@ -204,7 +218,7 @@ def _found(path: Path) -> list[Path]:
     matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
     if files := [file for file in matches if file.is_file()]:
         return files
-    raise SourceError(f"{shortened(str(path))} (data.source) does not exist.{_nearest(path)}")
+    raise SourceError(f"The source {shortened(str(path))} does not exist.{_nearest(path)}")
 
 
 def _mode(path: Path) -> int:
@@ -248,7 +262,7 @@ def _local_fingerprint(paths: Iterable[Path]) -> str:
         try:
             facts = path.stat()
         except OSError:
-            raise SourceError(f"{path} (data.source) is gone.") from None
+            raise SourceError(f"The source {path} is gone.") from None
         seen.update(f"{path}:{facts.st_size}:{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return _FILES + seen.hexdigest()
 
@@ -260,7 +274,7 @@ def _digest(paths: list[Path]) -> str:
             with path.open("rb") as file:
                 digests.append(hashlib.file_digest(file, "sha256").hexdigest())
         except OSError as error:
-            raise SourceError(f"data.source: {explain(error, path)}") from None
+            raise SourceError(f"The source cannot be read. {explain(error, path)}") from None
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 

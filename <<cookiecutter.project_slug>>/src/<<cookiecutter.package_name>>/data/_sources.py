@@ -206,13 +206,13 @@ def _asking(source: Location) -> Iterator[None]:
         said = f"{type(error).__name__}: {_first_line(error, source)}"
         status = _http_status(error)
         if isinstance(error, FileNotFoundError) or status in (404, 410):
-            raise SourceError(f"{source} (data.source) does not exist.") from None
+            raise SourceError(f"The source {source} does not exist.") from None
         refused = status is not None and 400 <= status < 500 and status not in (408, 429)
         if refused or isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
             raise SourceError(
                 f"{source} may not be read ({said}). Credentials are taken from the environment."
             ) from None
-        raise SourceUnavailable(f"{source} (data.source) cannot be read now ({said}).") from None
+        raise SourceUnavailable(f"The source {source} cannot be read now ({said}).") from None
 
 
 def _http_status(error: BaseException) -> int | None:
@@ -329,8 +329,8 @@ def _connected(source: Location, settings: Settings) -> Iterator["Connection"]:
     except SQLAlchemyError as error:
         said = _first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error, source)
         if isinstance(error, OperationalError | InterfaceError) and engine.dialect.name != "sqlite":
-            raise SourceUnavailable(f"{source} (data.source) cannot be read now: {said}.") from None
-        raise SourceError(f"{source} (data.source, data.query) cannot be read: {said}.") from None
+            raise SourceUnavailable(f"The source {source} cannot be read now: {said}.") from None
+        raise SourceError(f"The source {source} (data.query) cannot be read: {said}.") from None
     finally:
         engine.dispose()
 
@@ -344,7 +344,7 @@ def _opened(engine: "Engine", source: Location) -> "Connection":
         raise
     except Exception as error:  # a driver refuses what the URL asks of it in words of its own
         raise SourceError(
-            f"{source} (data.source) cannot be opened ({type(error).__name__}: {_first_line(error, source)})."
+            f"The source {source} cannot be opened ({type(error).__name__}: {_first_line(error, source)})."
         ) from None
 
 
@@ -359,13 +359,13 @@ def _engine(source: Location, settings: Settings) -> "Engine":
         if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
             path = settings.resolve(str(url.database))
             if not path.exists():  # SQLite would make an empty one
-                raise SourceError(f"The database {path} (data.source) does not exist.")
+                raise SourceError(f"The database {path} does not exist.")
             url = url.set(database=str(path))
         return create_engine(url, poolclass=NullPool)
     except (ModuleNotFoundError, ImportError) as error:
         raise ConfigurationError(_missing_package(source, error)) from None
     except (ArgumentError, NoSuchModuleError, ValueError):  # a port that is no number is a ValueError
         raise ConfigurationError(
-            f"{source} (data.source) is neither a file store that fsspec knows nor a database that "
+            f"The source {source} is neither a file store that fsspec knows nor a database that "
             "SQLAlchemy knows."
         ) from None

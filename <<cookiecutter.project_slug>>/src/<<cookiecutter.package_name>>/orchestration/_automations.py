@@ -8,6 +8,7 @@ the server's:
 - Where the project's own code cannot even be imported, its disk is full, or its machine cannot reach the webhook,
   the confirmation does not come: the server sends the message.
 - A run that was cancelled because another is at work, or that nobody starts, never had a process.
+- A run that hangs may hang where nothing in its own process can end it: the server cancels it, and its runner kills it.
 """
 
 from collections.abc import Iterator
@@ -51,12 +52,12 @@ def automations(
     """
     project = settings.project
 
-    def trigger(**options: Any) -> EventTrigger:
+    def trigger(*related: dict[str, str], **options: Any) -> EventTrigger:
         any_run = {"prefect.resource.id": "prefect.flow-run.*"} | options.pop("match", {})
         tag = {"prefect.resource.id": f"prefect.tag.{project}", "prefect.resource.role": "tag"}
         return EventTrigger(
             match=ResourceSpecification(any_run),
-            match_related=ResourceSpecification(tag),
+            match_related=[ResourceSpecification(resource) for resource in (tag, *related)],
             for_each={"prefect.resource.id"},
             threshold=1,
             **options,
@@ -76,6 +77,23 @@ def automations(
             ),
             actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=why)],
         )
+    for flow, schedule in settings.schedules.items():
+        hours = schedule.time_limit / 3600
+        setting = "schedule.time_limit" if flow == "retrain" else f"{flow}.schedule.time_limit"
+        why = f"It ran for longer than {hours:g} hours ({setting})."
+        yield AutomationCore(
+            name=f"{project}: time limit of {flow}",
+            description="Cancels a run that takes too long.",
+            trigger=trigger(
+                {"prefect.resource.role": "flow", "prefect.resource.name": flow},
+                {"prefect.resource.role": "deployment", "prefect.resource.name": project},  # not by hand
+                posture=Posture.Proactive,
+                after={"prefect.flow-run.Running"},
+                expect=ENDED,
+                within=timedelta(seconds=schedule.time_limit),
+            ),
+            actions=[ChangeFlowRunState(state=StateType.CANCELLING, name="Cancelling", message=why)],
+        )
     if block_id is None:
         return
     yield AutomationCore(
@@ -83,7 +101,7 @@ def automations(
         description="Notifies the team of a run that ended badly and could not say so itself.",
         trigger=trigger(
             posture=Posture.Proactive,
-            after={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            after={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling")},
             expect={NOTIFIED_EVENT},
             within=CONFIRMED_WITHIN,
         ),

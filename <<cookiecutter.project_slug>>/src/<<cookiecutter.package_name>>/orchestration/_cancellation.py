@@ -39,7 +39,8 @@ def refuse_if_cancelled(flow_run_id: str) -> None:
             time.sleep(BETWEEN)
             continue
         if state is not None and (state.is_cancelling() or state.is_cancelled()):
-            raise RunCancelled("The run was cancelled: nothing is recorded.")
+            why = f" {state.message}" if state.message else ""
+            raise RunCancelled(f"The run was cancelled: nothing is recorded.{why}")
         return
 
 

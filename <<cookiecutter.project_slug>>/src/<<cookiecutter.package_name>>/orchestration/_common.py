@@ -196,12 +196,18 @@ def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
         flow=flow.name,
         run=flow_run.name,
         state="cancelled" if state.is_cancelling() else state.name or "failed",
-        reason=state.message or "no reason was given",
+        reason=_reason(flow_run, state),
         link=url_for(flow_run) or "",
         champion=_in_production(),
     )
     if _messages.send(message, block=block, logger=logger):
         _automations.confirm_notified(flow_run, project=project)
+
+
+def _reason(flow_run: FlowRun, state: State[Any]) -> str:
+    """Return why a run ended; of a cancelled one, whoever cancelled it said so, and not the runner that ended it."""
+    asked = flow_run.state if state.is_cancelling() else None
+    return (asked and asked.is_cancelling() and asked.message) or state.message or "no reason was given"
 
 
 def _in_production() -> str:

@@ -19,7 +19,7 @@ from prefect import unmapped
 from prefect.logging import get_run_logger
 from prefect_dask import DaskTaskRunner
 
-from .. import data, gate, monitoring, training
+from .. import checks_dask, data, gate, monitoring, training
 from ..registry import Version, open_registry
 from ..settings import Settings
 from ._common import step
@@ -55,7 +55,12 @@ def _threads_per_task(settings: Settings) -> int:
 
 
 def candidate_scores(training_part: Part, *, settings: Settings) -> list[gate.Array]:
-    """Return the cross-validation scores of each candidate of the settings; a task is one fold of one of them."""
+    """Return the cross-validation scores of each candidate of the settings; a task is one fold of one of them.
+
+    Raises:
+        NoWorkersError: nobody would compute them.
+    """
+    checks_dask.check(settings)
     inputs = fold_inputs(training_part, settings=settings)
     folds = range(len(_folds(inputs, settings)))
     each = [(name, fold) for name in settings.estimators for fold in folds]
@@ -139,7 +144,12 @@ def score(
     settings: Settings,
     progress: Callable[[int], None],
 ) -> monitoring.Scored:
-    """Have parts of the table at `paths` scored, and write them to `output` in the order of the table as they come."""
+    """Have parts of the table at `paths` scored, and write them to `output` in the order of the table as they come.
+
+    Raises:
+        NoWorkersError: nobody would score them.
+    """
+    checks_dask.check(settings)
     rows = settings.score.batch_rows
     batches = math.ceil((total or 0) / rows)
     # Four parts a worker: the last ones end together, and little is done again for one that died.

@@ -16,7 +16,7 @@ from ..settings import PACKAGE, get_settings, read_leniently
 
 Result = TypeVar("Result")
 LOAD_SECONDS = 15.0  # a Prefect server that takes longer for a block is dead
-SECONDS = 4.0  # a webhook that takes longer is dead; the run goes on
+SECONDS = 3.0  # a webhook that takes longer is dead; the run goes on
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,8 @@ from ..training import Model, load_model
 from ._common import champion_of, left_out, step
 from ._runner import optional_runner
 
-SCORE_SECONDS = 6 * 3600  # a run that hangs must end some day, or no later one starts
 
-
-@step(timeout_seconds=SCORE_SECONDS)
+@step()
 def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Let the champion, verified, predict the table batch by batch."""
     champion = champion_of(settings)

@@ -440,6 +440,9 @@ class Registry:
             if self._behind(last):
                 fix = "The next command writes it."
                 problems.append(Problem("info", where, "does not describe the champion yet", fix))
+            elif pointer == expected | {"model_path": pointer.get("model_path")} != expected:
+                fix = "Nothing here reads it; delete the file, and the next command writes it anew."
+                problems.append(Problem("info", where, "says where the model was before it was moved", fix))
             elif pointer != expected:
                 raise Damaged(
                     where, "is not what the decisions say", "Delete it: the next command writes it."
