@@ -16,8 +16,8 @@ PAGE = Path(__file__).with_suffix(".md")
 HEADER = f"""# Settings
 
 `make docs` writes this page from the definitions in the package. Set a setting in `config.toml`, or in the environment,
-which overrides the file; an empty variable unsets what the file says, of a setting that can be empty. In a variable a list or a table is JSON:
-`{ENV_PREFIX}ESTIMATORS='["linear", "random_forest"]'`. An unknown name is an error.
+which overrides the file; an empty variable unsets what the file says, where a setting can be empty. In a variable a
+list or a table is JSON: `{ENV_PREFIX}ESTIMATORS='["linear", "random_forest"]'`. An unknown name is an error.
 """
 COLUMNS = "| setting | type | default | meaning | environment variable |\n| --- | --- | --- | --- | --- |"
 TYPES = {

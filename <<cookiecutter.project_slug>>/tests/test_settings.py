@@ -47,9 +47,17 @@ def test_an_empty_variable_for_what_must_be_set_is_refused_by_name(
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [
-        ("GATE__CONFIDENCE", "", "gate.confidence: it cannot be empty; leave it out for its default (the variable"),
+        (
+            "GATE__CONFIDENCE",
+            "",
+            "gate.confidence: it cannot be empty; leave it out for its default (the variable",
+        ),
         ("GATE__METRIK", "rmse", "gate.metrik: there is no such setting; did you mean metric? (the variable"),
-        ("SCORE__SCHEDULE__CORN", "@daily", "score.schedule.corn: there is no such setting; did you mean cron?"),
+        (
+            "SCORE__SCHEDULE__CORN",
+            "@daily",
+            "score.schedule.corn: there is no such setting; did you mean cron?",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_variable_is_said_in_plain_words(

@@ -166,9 +166,7 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
     paths = [Path(path) for path in snapshot.paths]
     state = snapshot.fingerprint or ""
     if state.startswith(_FILES) and _local_fingerprint(paths) != state:
-        raise SourceChangedError(
-            f"The source {snapshot.source} changed while it was being read. Run again."
-        )
+        raise SourceChangedError(f"The source {snapshot.source} changed while it was being read. Run again.")
     return _tables.read(paths, texts=texts)
 
 
@@ -209,9 +207,7 @@ def _found(path: Path) -> list[Path]:
     if stat.S_ISDIR(_mode(path)):
         found = sorted(file for file in _files_below(path) if _is_table(file.relative_to(path)))
         if not found:
-            raise SourceError(
-                f"The folder {path} holds no table: none of {', '.join(SUFFIXES)}."
-            )
+            raise SourceError(f"The folder {path} holds no table: none of {', '.join(SUFFIXES)}.")
         return found
     if _mode(path):
         return [path]
