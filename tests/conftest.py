@@ -340,9 +340,7 @@ def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @contextmanager
-def serving(
-    environment: Path, home: Path, *, port: int | None = None, **variables: str
-) -> Iterator[Server]:
+def serving(environment: Path, home: Path, *, port: int | None = None, **variables: str) -> Iterator[Server]:
     """Run a Prefect server on a free port, or this one, with more variables in its environment."""
     port = port or free_port()
     server = Server(f"http://127.0.0.1:{port}/api", home)

@@ -92,7 +92,9 @@ class Unattended:
         path = {"PATH": f"{self.runner.environment}:{os.environ['PATH']}"}
         return clean_environment() | path | self.runner.variables(self.project, settings) | dict(variables)
 
-    def faults(self, *, variables: Mapping[str, str] = MappingProxyType({}), **settings: str) -> dict[str, str]:
+    def faults(
+        self, *, variables: Mapping[str, str] = MappingProxyType({}), **settings: str
+    ) -> dict[str, str]:
         """Return what doctor finds wrong with server, deployment and messages, each with the command that fixes it."""
         done = subprocess.run(
             ["python", "-m", f"{self.project.package}.cli", "doctor", "--json"],
@@ -107,9 +109,14 @@ class Unattended:
 
     @contextmanager
     def process(
-        self, *command: str, variables: Mapping[str, str] = MappingProxyType({}), **settings: str
+        self,
+        *command: str,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        by_script: bool = False,
+        **settings: str,
     ) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a command in the background, as a script does with `&`: Ctrl-C is ignored."""
+        """Run a command in the background; with `by_script` as a script does with `&`, so that Ctrl-C is ignored."""
+        reaction = signal.SIG_IGN if by_script else signal.SIG_DFL
         with self.log.open("a") as output:
             process = subprocess.Popen(
                 command,
@@ -118,7 +125,7 @@ class Unattended:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+                preexec_fn=lambda: signal.signal(signal.SIGINT, reaction),
             )
         try:
             yield process
@@ -251,7 +258,8 @@ def assert_scheduled(deployment: dict[str, Any], *, cron: str, timezone: str) ->
 def test_deploy_py_keeps_its_schedule_never_overlaps_and_says_what_it_cuts_short(unattended: Any) -> None:
     life = unattended("served")
     life.hold()
-    with life.process("python", "deploy.py", SCHEDULE__CRON="", SCHEDULE__INTERVAL="5") as process:
+    command, settings = ("python", "deploy.py"), {"SCHEDULE__CRON": "", "SCHEDULE__INTERVAL": "5"}
+    with life.process(*command, by_script=True, **settings) as process:
         life.held()
         (first,) = life.runs(state={"type": {"any_": ["RUNNING"]}})
         second = life.end(run_of(life.server, life.deployment()))

@@ -78,9 +78,9 @@ def automations(
             actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=why)],
         )
     for flow, schedule in settings.schedules.items():
-        hours = schedule.time_limit / 3600
+        limit = timedelta(seconds=schedule.time_limit)
         setting = "schedule.time_limit" if flow == "retrain" else f"{flow}.schedule.time_limit"
-        why = f"It ran for longer than {hours:g} hours ({setting})."
+        why = f"It ran for longer than {limit} ({setting})."
         yield AutomationCore(
             name=f"{project}: time limit of {flow}",
             description="Cancels a run that takes too long.",
@@ -90,7 +90,7 @@ def automations(
                 posture=Posture.Proactive,
                 after={"prefect.flow-run.Running"},
                 expect=ENDED,
-                within=timedelta(seconds=schedule.time_limit),
+                within=limit,
             ),
             actions=[ChangeFlowRunState(state=StateType.CANCELLING, name="Cancelling", message=why)],
         )
