@@ -204,7 +204,7 @@ def _check_api(settings: Settings) -> Iterator[Check]:
             "API",
             "warning",
             "PREFECT_API_URL is not set: each command runs a server of its own, and schedules do not run",
-            "start one, and then: export PREFECT_API_URL=http://127.0.0.1:4200/api",
+            "start one, and set PREFECT_API_URL to the address that it prints",
             "make server",
         )
         return

@@ -1,7 +1,4 @@
-"""Whatever broke, the team is notified: settings, source, registry, disk, report, scoring, monitoring broken for real.
-
-The registry in MLflow is broken in its own tests.
-"""
+"""Whatever broke, the team is notified: settings, source, registry, disk, report, scoring, monitoring, all for real."""
 
 import errno
 import logging
