@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test test-render fuzz demo pictures check docs format lock release
+.PHONY: help setup test test-render test-newest test-lowest mutants fuzz demo pictures check docs format lock release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,23 @@ test: setup  ## Render the template every way and run what it renders; ARGS are 
 
 test-render: setup  ## Render the template every way and look at the files: nothing is executed
 	$(PYTEST) tests/test_render.py tests/test_hooks.py tests/test_answers.py $(ARGS)
+
+test-newest:  ## Refresh the locks and run all tests with them; say which upper bounds can go
+	$(MAKE) lock
+	$(MAKE) test
+	$(PYTEST) -m newest $(ARGS)
+
+test-lowest: demo/$(SLUG)/pyproject.toml  ## Run the render's tests with the lowest versions that it declares
+	$(MAKE) -C demo/$(SLUG) test-lowest ARGS="$(ARGS)"
+
+mutants: demo/$(SLUG)/pyproject.toml  ## Print the share of small mutations that each room's tests notice; ROOMS="gate data"
+	$(MAKE) -C demo/$(SLUG) setup
+	$(BIN)/uv pip install --quiet --python demo/$(SLUG)/.venv/bin/python "mutmut>=3.8"
+	$(BIN)/python tests/mutants.py demo/$(SLUG) --python demo/$(SLUG)/.venv/bin/python $(if $(ROOMS),--rooms $(ROOMS))
+
+demo/$(SLUG)/pyproject.toml: setup
+	rm -rf demo
+	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
 
 fuzz: setup  ## Try 1,500 sets of answers drawn at random; `make test` tries 150
 	FUZZ_SETS=1500 $(BIN)/python -m pytest tests/test_fuzz_answers.py $(ARGS)

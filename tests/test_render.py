@@ -37,7 +37,11 @@ ALWAYS = {
 BY_ANSWER = {
     ("serving", "none"): set(),
     ("serving", "http"): {"docs/serving.md"},
-    ("ci_provider", "github"): {".github/workflows/ci.yml"},
+    ("ci_provider", "github"): {
+        ".github/dependabot.yml",
+        ".github/workflows/ci.yml",
+        ".github/workflows/newest.yml",
+    },
     ("ci_provider", "gitlab"): {".gitlab-ci.yml"},
     ("ci_provider", "none"): set(),
     ("license", "MIT"): {"LICENSE"},
@@ -284,11 +288,13 @@ SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}
 @pytest.mark.parametrize(("provider", "schema"), SCHEMAS.items(), ids=SCHEMAS.keys())
 def test_the_ci_configuration_is_what_the_provider_reads(bake: Bake, provider: str, schema: str) -> None:
     project = bake(ci_provider=provider, **{name: OTHER[name] for name in ("project_slug", "package_name")})
-    (name,) = BY_ANSWER["ci_provider", provider]
+    workflows = [name for name in sorted(BY_ANSWER["ci_provider", provider]) if "dependabot" not in name]
 
-    run("check-jsonschema", "--builtin-schema", schema, name, cwd=project.path)
+    run("check-jsonschema", "--builtin-schema", schema, *workflows, cwd=project.path)
     jobs = ci_jobs(project, provider)
-    assert set(jobs) == {"test", "smoke"}
+    assert set(jobs) == {"test", "smoke", "refresh"}
+    assert "make lock setup check test" in jobs["refresh"]["commands"]
+    assert jobs["refresh"]["environment"] == jobs["smoke"]["environment"]
     assert {"make setup", "make check", "make test"} <= set(jobs["test"]["commands"])
     assert jobs["test"]["pythons"] == pythons(project)
     assert "make setup retrain" in jobs["smoke"]["commands"]
@@ -303,7 +309,8 @@ def test_the_ci_configuration_is_what_the_provider_reads(bake: Bake, provider: s
 def ci_jobs(project: Project, provider: str) -> dict[str, dict[str, Any]]:
     """Return each job's commands, Python versions and environment, whoever the provider."""
     if provider == "github":
-        jobs = load_yaml(project.path / ".github" / "workflows" / "ci.yml")["jobs"]
+        folder = project.path / ".github" / "workflows"
+        jobs = {name: job for path in folder.iterdir() for name, job in load_yaml(path)["jobs"].items()}
         return {
             name: {
                 "commands": [step["run"] for step in job["steps"] if "run" in step],
@@ -332,8 +339,10 @@ def pythons(project: Project) -> list[str]:
 
 
 def test_the_templates_own_ci_is_what_github_reads(template: Path) -> None:
-    run("check-jsonschema", "--builtin-schema", SCHEMAS["github"], ".github/workflows/ci.yml", cwd=template)
-    run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=template)
+    workflows = [f".github/workflows/{name}.yml" for name in ("ci", "newest", "release")]
+    run("check-jsonschema", "--builtin-schema", SCHEMAS["github"], *workflows, cwd=template)
+    for folder in (template, template / RENDERED):
+        run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=folder)
 
 
 @pytest.mark.parametrize("answers", [{}, {"serving": "http"}, OTHER], ids=["defaults", "http", "every text"])
@@ -367,7 +376,7 @@ def test_the_workflows_have_no_security_finding(bake: Bake, template: Path) -> N
 
 def test_the_render_pins_the_actions_that_the_template_pins(bake: Bake, template: Path) -> None:
     own, rendered = (
-        (folder / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+        "".join(path.read_text(encoding="utf-8") for path in (folder / ".github/workflows").iterdir())
         for folder in (template, bake(ci_provider="github").path)
     )
 
@@ -378,15 +387,14 @@ def test_the_render_pins_the_actions_that_the_template_pins(bake: Bake, template
 
 @pytest.mark.parametrize("provider", SCHEMAS)
 def test_no_job_runs_without_a_time_limit(bake: Bake, provider: str) -> None:
-    (name,) = BY_ANSWER["ci_provider", provider]
-    config = load_yaml(bake(ci_provider=provider).path / name)
-    limits = (
-        [job["timeout-minutes"] for job in config["jobs"].values()]
-        if provider == "github"
-        else [config["default"]["timeout"]]
-    )
-
-    assert all(limits)
+    names = [name for name in BY_ANSWER["ci_provider", provider] if "dependabot" not in name]
+    for config in (load_yaml(bake(ci_provider=provider).path / name) for name in names):
+        limits = (
+            [job["timeout-minutes"] for job in config["jobs"].values()]
+            if provider == "github"
+            else [config["default"]["timeout"]]
+        )
+        assert all(limits)
 
 
 def test_pre_commit_takes_its_configuration(bake: Bake, environment: Path) -> None:

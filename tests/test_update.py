@@ -1,27 +1,27 @@
-"""A project from before the rooms, edited by its team and with a model in production, updated to this template."""
+"""Projects from the template's history, edited by their teams, a model in production, updated to this template."""
 
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from .conftest import TEMPLATE, Project, Runner, run
+from .conftest import TEMPLATE, Bake, Project, Runner, run
 from .test_life import AUTHOR, commit_all, git
 
-# The template before "Draw the rooms" as one commit, without locks and tests: a clone may be shallow.
-# Made with `git bundle create before-the-rooms.bundle main`.
-BEFORE = TEMPLATE / "tests" / "releases" / "before-the-rooms.bundle"
+# Earlier states of the template, each as one commit without locks and tests: a clone may be shallow.
+# Made with `git bundle create NAME.bundle main`.
+RELEASES = TEMPLATE / "tests" / "releases"
 
-FEATURES = """def features(frame: pd.DataFrame) -> pd.DataFrame:"""
-OWN_FEATURES = """def ratio(frame: pd.DataFrame) -> pd.Series:
+RATIO = """def ratio(frame: pd.DataFrame) -> pd.Series:
     \"\"\"Return an edit of the team.\"\"\"
     numbers = frame.select_dtypes("number")
     return numbers.iloc[:, 0] / (numbers.iloc[:, 1].abs() + 1)
 
 
 """
-OWN_ESTIMATOR = '''def extra_trees(problem_type: ProblemType, seed: int) -> Pipeline:
+FOREST = '''def extra_trees(problem_type: ProblemType, seed: int) -> Pipeline:
     """Return the team's own forest."""
     kind = ExtraTreesClassifier if problem_type == "classification" else ExtraTreesRegressor
     return Pipeline(
@@ -35,78 +35,157 @@ OWN_ESTIMATOR = '''def extra_trees(problem_type: ProblemType, seed: int) -> Pipe
 
 
 '''
+FIRST_FOREST = '''def extra_trees(*, classification: bool, seed: int) -> list[Any]:
+    """Return the team's own forest."""
+    forest = ExtraTreesClassifier if classification else ExtraTreesRegressor
+    return [*_numbers(seed), forest(n_estimators=50, random_state=seed)]
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """The template as it was."""
-    git(tmp_path, "clone", "--quiet", "--branch", "main", str(BEFORE), "template")
-    return tmp_path / "template"
+'''
+STEP = '''@task
+def refresh_dashboard(recorded: dict[str, Any]) -> None:
+    """Tell the team's dashboard what was decided."""
+    Path("data/dashboard.txt").write_text(recorded["verdict"], encoding="utf-8")
 
 
-def replace_once(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert text.count(old) == 1, f"{path.name} has {text.count(old)} times {old!r}"
-    path.write_text(text.replace(old, new))
+'''
+CI = ".github/workflows/ci.yml"
 
 
-def edit(project: Project) -> list[tuple[str, str]]:
-    """Edit the team's files as a team does; return each file with a line that must be in it afterwards."""
-    features = project.source / "features.py"
-    head, _, body = features.read_text().rpartition("    return frame\n")
-    assert not body
-    features.write_text(f"{head}    return frame.assign(ratio=ratio(frame))\n")
-    replace_once(features, FEATURES, OWN_FEATURES + FEATURES)
-    models = project.source / "models.py"
-    replace_once(
-        models,
-        "from sklearn.ensemble import (\n",
-        "from sklearn.ensemble import (\n    ExtraTreesClassifier,\n    ExtraTreesRegressor,\n",
-    )
-    replace_once(models, "def linear(", OWN_ESTIMATOR + "def linear(")
-    replace_once(
-        models, '    "linear": linear,\n', '    "extra_trees": extra_trees,\n    "linear": linear,\n'
-    )
-    config = project.source / "config.toml"
-    replace_once(config, 'estimators = ["hist_gradient_boosting"]', 'estimators = ["extra_trees", "linear"]')
-    replace_once(
-        config, "min_improvement = 0.005", "min_improvement = 0.01\nguard_metrics = { accuracy = 0.02 }"
-    )
-    return [
-        ("features.py", "    return frame.assign(ratio=ratio(frame))\n"),
-        ("features.py", OWN_FEATURES),
-        ("models.py", "    ExtraTreesClassifier,\n"),
-        ("models.py", OWN_ESTIMATOR),
-        ("models.py", '    "extra_trees": extra_trees,\n'),
-        ("config.toml", 'estimators = ["extra_trees", "linear"]\n'),
-        ("config.toml", "min_improvement = 0.01\nguard_metrics = { accuracy = 0.02 }\n"),
-    ]
+@dataclass(frozen=True)
+class Past:
+    """A state of the template.
+
+    Attributes:
+        bundle: The repository.
+        forest: The team's estimator, as models.py was written then.
+        conflicts: The team's files that cannot be merged, as what they call has changed; both sides are in them.
+    """
+
+    bundle: str
+    forest: str
+    conflicts: frozenset[str]
 
 
-def test_an_edited_project_from_before_the_rooms_updates_and_retrains(
-    source: Path, template: Path, cookiecutter_config: Path, tmp_path: Path, runner: Runner
+PAST = {
+    "first demo": Past("first-demo.bundle", FIRST_FOREST, frozenset({"models.py", "flows.py"})),
+    "before the rooms": Past("before-the-rooms.bundle", FOREST, frozenset({"flows.py"})),
+}
+
+
+def edits_of(forest: str) -> dict[str, list[tuple[str, str, str]]]:
+    """Return what a team edits: file to what it replaces, the replacement, and what must be there afterwards."""
+    imports = "    ExtraTreesClassifier,\n    ExtraTreesRegressor,\n"
+    return {
+        "features.py": [
+            ("def features(", RATIO + "def features(", RATIO),
+            (
+                "    return frame\n",
+                "    return frame.assign(ratio=ratio(frame))\n",
+                "assign(ratio=ratio(frame))",
+            ),
+        ],
+        "models.py": [
+            ("from sklearn.ensemble import (\n", f"from sklearn.ensemble import (\n{imports}", imports),
+            ("def linear(", forest + "def linear(", forest),
+            (
+                '    "linear": linear,\n',
+                '    "extra_trees": extra_trees,\n    "linear": linear,\n',
+                '"extra_trees":',
+            ),
+        ],
+        "config.toml": [
+            (
+                'estimators = ["hist_gradient_boosting"]',
+                'estimators = ["extra_trees", "linear"]',
+                'estimators = ["extra_trees", "linear"]\n',
+            ),
+            (
+                "min_improvement = 0.005",
+                "min_improvement = 0.01\nguard_metrics = { accuracy = 0.02 }",
+                "min_improvement = 0.01\nguard_metrics = { accuracy = 0.02 }\n",
+            ),
+        ],
+        "flows.py": [
+            (
+                "import datetime\n",
+                "import datetime\nfrom pathlib import Path\n",
+                "from pathlib import Path\n",
+            ),
+            (
+                "from prefect import flow\n",
+                "from prefect import flow, task\n",
+                "from prefect import flow, task\n",
+            ),
+            ('@flow(\n    name="retrain",\n', f'{STEP}@flow(\n    name="retrain",\n', STEP),
+            (
+                "    return recorded\n",
+                "    refresh_dashboard(recorded)\n    return recorded\n",
+                "    refresh_dashboard(recorded)\n",
+            ),
+        ],
+        CI: [
+            (
+                "      - run: make check\n",
+                "      - run: make check\n      - run: make our-docs\n",
+                "      - run: make our-docs\n",
+            )
+        ],
+    }
+
+
+def place(project: Project, name: str) -> Path:
+    return (project.path if name == CI else project.source) / name
+
+
+def edit(project: Project, edits: dict[str, list[tuple[str, str, str]]]) -> None:
+    """Edit the team's files as a team does; of equal lines the last one."""
+    for name, replacements in edits.items():
+        path = place(project, name)
+        text = path.read_text()
+        for old, new, _ in replacements:
+            before, found, after = text.rpartition(old)
+            assert found, f"{name} has no {old!r}"
+            text = before + new + after
+        path.write_text(text)
+
+
+@pytest.mark.parametrize("name", PAST)
+def test_an_edited_project_updates_and_retrains(
+    name: str, template: Path, bake: Bake, cookiecutter_config: Path, tmp_path: Path, runner: Runner
 ) -> None:
+    past = PAST[name]
+    git(tmp_path, "clone", "--quiet", "--branch", "main", str(RELEASES / past.bundle), "template")
+    source = tmp_path / "template"
     quiet = ("--no-input", "--config-file", cookiecutter_config)
     run("cruft", "create", source, *quiet, cwd=tmp_path, environment=AUTHOR)
     project = Project(tmp_path / "ml-retraining", "ml-retraining", "ml_retraining")
     git(project.path, "init", "--quiet", "--initial-branch", "main")
     commit_all(project.path, "Begin")
-    edits = edit(project)
+    edit(project, edits_of(past.forest))
     commit_all(project.path, "Make it ours")
-    old = runner.command(project, "retrain", "--json")
+    runner.command(project, "retrain")
+    (old,) = runner.command(project, "registry", "list", "--json")
     assert old["verdict"] == "promoted"
 
     replace_all(source, template)
     commit_all(source, "Change")
     done = run("cruft", "update", "--skip-apply-ask", cwd=project.path, environment=AUTHOR)
-
     assert "Good work" in done.stdout, done.stdout + done.stderr
-    assert list(project.path.rglob("*.rej")) == []
-    assert not re.search("^(<<<<<<<|>>>>>>>)", git(project.path, "diff", "HEAD"), re.MULTILINE)
-    for name, lines in edits:
-        assert lines in (project.source / name).read_text(), name
+    resolve(project, past, bake())
     commit_all(project.path, "Update")
     run("cruft", "check", cwd=project.path, environment=AUTHOR)
+
+    # Every file but those that were edited is what a new project has, whose tests are run elsewhere.
+    fresh, edited = bake().path, {place(project, file) for file in edits_of("")}
+    listed = set(git(project.path, "ls-files").splitlines())
+    assert listed - {".cruft.json"} == bake().files()
+    for file in sorted(listed - {".cruft.json"}):
+        assert (
+            project.path / file in edited or (project.path / file).read_bytes() == (fresh / file).read_bytes()
+        ), file
+    own = ("tests/test_features.py", "tests/test_models.py", "tests/test_doors.py")
+    runner.python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", *own)
 
     compared = runner.command(project, "retrain", "--json")
     assert compared["verdict"] == "kept", compared["reason"]
@@ -115,12 +194,26 @@ def test_an_edited_project_from_before_the_rooms_updates_and_retrains(
     assert "--accept-not-comparable" in compared["reason"]
     accepted = runner.command(project, "retrain", "--accept-not-comparable", "--json")
     assert accepted["verdict"] == "promoted", accepted["reason"]
-    assert accepted["champion"] == accepted["version"]
+    assert (project.path / "data" / "dashboard.txt").read_text() == "promoted"
     listed = {entry["version"]: entry for entry in runner.command(project, "registry", "list", "--json")}
     assert listed[accepted["version"]]["now"] == ["champion"]
     assert listed[old["version"]]["verdict"] == "promoted"
     shown = runner.command(project, "registry", "show", "--json")
     assert shown["lineage"]["estimator"] in ("extra_trees", "linear")
+
+
+def resolve(project: Project, past: Past, fresh: Project) -> None:
+    """Check that no edit is lost, and resolve conflicts as the team does: the new file, with the edit in its terms."""
+    assert list(project.path.rglob("*.rej")) == []
+    for name, edits in edits_of(past.forest).items():
+        text = place(project, name).read_text()
+        assert [line for _, _, line in edits if line not in text] == [], name
+    conflicts = git(project.path, "diff", "--name-only", "--diff-filter=U").split()
+    assert {Path(name).name for name in conflicts} == past.conflicts
+    for name in past.conflicts:
+        assert re.search("^<<<<<<< ours", place(project, name).read_text(), re.MULTILINE)
+        shutil.copy(place(fresh, name), place(project, name))
+    edit(project, {name: edits for name, edits in edits_of(FOREST).items() if name in past.conflicts})
 
 
 def replace_all(folder: Path, template: Path) -> None:

@@ -1,0 +1,90 @@
+"""Whether each upper bound of the render is still needed: `make test-newest` tries what lies beyond it.
+
+A bound names the failure that it prevents, and the probe here shows that failure. When the probe passes with the newest
+release beyond the bound, the bound can go, and the test says so. It downloads, so `make test` leaves it out.
+"""
+
+import re
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Bake, Project, Server, clean_environment, serving
+
+pytestmark = pytest.mark.newest
+
+
+def start_and_schedule(environment: Path, folder: Path, beyond: Path) -> None:
+    """Start a server and let it schedule runs; fails where it cannot, or schedules none within a minute."""
+    with serving(environment, folder, PYTHONPATH=str(beyond)) as server:
+        schedule_a_run(server)
+
+
+def schedule_a_run(server: Server) -> None:
+    flow = server.call("/flows/", {"name": "probe"})
+    schedule = {"schedule": {"interval": 3600, "timezone": "UTC"}, "active": True}
+    deployment = server.call(
+        "/deployments/", {"name": "probe", "flow_id": flow["id"], "schedules": [schedule]}
+    )
+    deadline = time.monotonic() + 60
+    wanted = {"deployments": {"id": {"any_": [deployment["id"]]}}}
+    while not server.call("/flow_runs/filter", wanted):
+        assert time.monotonic() < deadline, "no run was scheduled"
+        time.sleep(1)
+
+
+def run_its_tests(*tests: str) -> Callable[[Path, Path, Path], None]:
+    """Return a probe: some of the render's own tests."""
+
+    def probe(environment: Path, folder: Path, beyond: Path) -> None:
+        command = [environment / "python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+        values = clean_environment() | {"PYTHONPATH": f"{beyond}:{folder / 'src'}"}
+        subprocess.run(command, cwd=folder, env=values, check=True, capture_output=True)
+
+    return probe
+
+
+PROBES = {
+    "fastapi": start_and_schedule,
+    "sqlalchemy": start_and_schedule,
+    "prefect": run_its_tests("tests/test_flows.py", "tests/orchestration"),
+    "pandas": run_its_tests("tests/test_contract.py", "tests/data"),
+}
+
+
+def upper_bounds(project: Project) -> dict[str, str]:
+    """Return the packages with an upper bound, to the bound."""
+    declared = tomllib.loads((project.path / "pyproject.toml").read_text())["project"]["dependencies"]
+    return {
+        re.split(r"[<>=\[]", line)[0]: found[1]
+        for line in declared
+        if (found := re.search(r"<([\d.]+)", line))
+    }
+
+
+def test_each_upper_bound_has_a_probe(bake: Bake) -> None:
+    assert upper_bounds(bake()).keys() == PROBES.keys()
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_an_upper_bound_is_still_needed(name: str, own_copy: Bake, environment: Path, tmp_path: Path) -> None:
+    project, beyond = own_copy(), tmp_path / "beyond"
+    bound = upper_bounds(project)[name]
+    target = ("--target", beyond, "--python", environment / "python", "--no-deps")
+    install = ["uv", "pip", "install", "--quiet", *map(str, target), f"{name}>={bound}"]
+    done = subprocess.run(install, capture_output=True, text=True, env=clean_environment())
+    if done.returncode:
+        assert "no versions" in done.stderr or "only" in done.stderr, done.stderr
+        pytest.skip(f"There is no {name} {bound} yet")
+
+    (version,) = [path.name for path in beyond.glob(f"{name}-*.dist-info")]
+    try:
+        PROBES[name](environment, project.path, beyond)
+    except (AssertionError, OSError, subprocess.CalledProcessError, pytest.fail.Exception) as failure:
+        print(f"{version}: {failure}")
+        return
+    pytest.fail(f"{version} works: the bound {name}<{bound} can go", pytrace=False)
