@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -33,6 +33,7 @@ from ..locations import PREFECT_SECRET, Location
 from ..registry import Version, open_registry
 from ..settings import PACKAGE, Settings, get_settings, load_settings, source_parameter
 from . import _automations, _messages
+from ._progress import sign_of_life
 
 PROFILE = "profile.json"
 REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
@@ -57,16 +58,24 @@ def may_pass(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
     return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
 
 
-def step(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+def step(*, shows_progress: bool = False, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Make a task of a step. It hands frames on in memory, once: nothing to cache, nothing to store.
 
-    What the operating system says about a file becomes an error that names it and says what to do.
+    What the operating system says about a file becomes an error that names it and says what to do. A step that takes
+    long gives a sign of life.
+
+    Args:
+        shows_progress: The step does that itself.
+        options: Of the task.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
+        name = function.__name__.replace("_", " ")
+
         @functools.wraps(function)
         def explained(*args: Any, **kwargs: Any) -> Any:
-            with files_explained():
+            quiet = nullcontext() if shows_progress else sign_of_life(name, inputs=[*args, *kwargs.values()])
+            with files_explained(), quiet:
                 return function(*args, **kwargs)
 
         return task(explained, cache_policy=NO_CACHE, persist_result=False, **options)
@@ -97,7 +106,7 @@ def _fetch_key(context: TaskRunContext, parameters: dict[str, Any]) -> str | Non
 )
 def fetch(source: Location, *, settings: Settings) -> data.Snapshot:
     """Fetch the table; an unchanged source is not fetched again, a changed one never served stale."""
-    with files_explained(settings.resolve("data")):
+    with files_explained(settings.resolve("data")), sign_of_life("fetch"):
         snapshot = data.fetch(source, settings=settings)
     get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
     return snapshot

@@ -51,6 +51,7 @@ from ..training import (
 from . import _messages
 from ._cancellation import refuse_if_cancelled
 from ._common import PROFILE, fetch, left_out, may_pass, profile_of, source_of_run, step
+from ._progress import fit
 from ._runner import optional_runner
 
 EXAMPLE_ROWS = 5
@@ -341,7 +342,7 @@ def train(training: Part, *, recipe: Recipe, settings: Settings) -> Model:
 
 def _fit(part: Part, recipe: Recipe, settings: Settings) -> Model:
     pipeline = unfitted(recipe.estimator, settings=settings)
-    pipeline.fit(part.X, part.y)
+    fit(pipeline, part.X, part.y)
     with_jobs(
         pipeline, 1
     )  # a forest adds up its trees in the order in which threads end: the last bit would differ

@@ -25,7 +25,7 @@ from ._common import champion_of, left_out, step
 from ._runner import optional_runner
 
 
-@step()
+@step(shows_progress=True)
 def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Let the champion, verified, predict the table batch by batch."""
     champion = champion_of(settings)
