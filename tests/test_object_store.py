@@ -27,7 +27,7 @@ def machine(extras: Path, server: Server, s3: S3, monkeypatch: pytest.MonkeyPatc
 
 
 class Workers:
-    """Each command on a machine of its own that lives for it alone: the wheel, an empty folder, and what settings say."""
+    """Each command on a machine that lives for it alone: the wheel, an empty folder, and what settings say."""
 
     def __init__(self, runner: Runner, project: Project, folder: Path) -> None:
         """Build the project's wheel and unpack it."""
