@@ -45,7 +45,7 @@ class Workers:
         places |= {"MONITOR__FOLDER": f"{BUCKET}/monitoring", "ROOT": str(root)}
         machine = Project(root, self.project.slug, self.project.package)
         variables = {"PYTHONPATH": str(self.folder / "installed"), "PREFECT_HOME": str(self.folder / "home")}
-        module = ("-m", f"{self.project.package}.cli")
+        module = ("-m", f"{self.project.package}.cli") if words[0] != "-c" else ()
         try:
             return self.runner.python(
                 machine, *module, *words, code=code, variables=variables, **places | settings
@@ -53,6 +53,11 @@ class Workers:
         finally:
             shutil.rmtree(root)
             shutil.rmtree(self.folder / "home", ignore_errors=True)
+
+    def champion(self) -> str:
+        """Return the version that other code gets, on one more machine."""
+        code = f"from {self.project.package} import champion; print(champion().version)"
+        return self.run("-c", code).stdout.strip()
 
     def facts(self, *words: str, **settings: str) -> Any:
         """Run a command that prints JSON."""
@@ -95,7 +100,7 @@ def test_workers_that_live_for_one_command_share_models_predictions_and_drift(
     assert drifted[1]["report"] == f"{BUCKET}/monitoring/drift.html"
     assert b"usage" in s3.get("monitoring/drift.html")
     assert len(json.loads(s3.get("monitoring/windows.json"))) == 2
-    assert again["version"] == first["version"]
+    assert again["version"] == workers.champion() == first["version"]
     description = json.loads(s3.get("models/production_metrics.json"))
     assert description["version"] == first["version"]
     assert description["model_path"] == f"{URL}/versions/{first['version']}/model.joblib"

@@ -39,6 +39,7 @@ from << cookiecutter.package_name >>.settings import (
     get_settings,
     load_settings,
 )
+from << cookiecutter.package_name >>.training import Production
 
 from ..conftest import Receiver, make_table
 
@@ -256,6 +257,8 @@ def test_mlflow_itself_loads_the_champion(registry: Registry, settings: Settings
     assert champion
     predicted = mlflow.sklearn.load_model(uri).predict(rows)
     assert list(predicted) == list(registry.load_model(champion).predict(rows))
+    loaded = Production(registry).current()
+    assert (loaded.version, list(loaded.predict(rows))) == (champion.id, list(predicted))
     assert sorted(model.signature.inputs.input_names()) == sorted(rows) == ["age", "plan", "usage"]
 
 

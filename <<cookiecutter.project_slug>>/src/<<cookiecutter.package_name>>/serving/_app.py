@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -157,6 +157,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title=settings.project, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.server = server
+    app.add_middleware(_Guard, server=server)
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
@@ -195,23 +196,39 @@ def create_app(settings: Settings) -> FastAPI:
         headers = {"connection": "close"} if error.status == 413 else {}
         return _json(error.status, {"detail": error.problems}, headers)
 
-    @app.middleware("http")
-    async def guarded(request: Request, call: Callable[[Request], Any]) -> Response:
-        path = request.url.path
-        if server.limits.token and path not in OPEN and not _authorized(request, server):
-            answer = _json(
+    app.openapi = lambda: _openapi(app, server)  # type: ignore[method-assign]
+    return app
+
+
+class _Guard:
+    """Lets in who has the token, and counts what is answered.
+
+    Written against ASGI itself: Starlette's own base class for middleware would cost as much as the rest of HTTP.
+    """
+
+    def __init__(self, app: Any, server: Server) -> None:
+        self.app, self.server = app, server
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+
+        async def counted(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                known = path if path in ROUTES else "other"
+                self.server.requests.labels(known, str(message["status"])).inc()
+            await send(message)
+
+        app = self.app
+        if self.server.limits.token and path not in OPEN and not _authorized(Request(scope), self.server):
+            app = _json(
                 401,
                 {"detail": [{"reason": "Authorization: Bearer <token> is missing or wrong"}]},
                 {"www-authenticate": "Bearer"},
             )
-        else:
-            answer = await call(request)
-        known = path if path in ROUTES else "other"
-        server.requests.labels(known, str(answer.status_code)).inc()
-        return answer
-
-    app.openapi = lambda: _openapi(app, server)  # type: ignore[method-assign]
-    return app
+        await app(scope, receive, counted)
 
 
 ROUTES = {"/predict", "/health", "/ready", "/model", "/metrics", "/openapi.json"}
