@@ -48,8 +48,15 @@ FOREIGN = (
 )
 
 # Tests side by side: those that share a fixture that takes long to make run in one process, the longest files first.
-SHARED_FIXTURES = ("asked", "reports", "postgresql", "s3")
-LONGEST_FILES = ("test_life", "test_unattended", "test_optional", "test_forking", "test_registry_crash")
+SHARED_FIXTURES = ("asked", "image", "reports", "postgresql", "s3")
+LONGEST_FILES = (
+    "test_image",
+    "test_life",
+    "test_unattended",
+    "test_optional",
+    "test_forking",
+    "test_registry_crash",
+)
 
 NOT_TESTED = "not tested here: "
 
