@@ -131,6 +131,37 @@ def test_a_missing_column_is_known_before_training_and_when_scoring(monkeypatch:
     check_table(rows.assign(churned=y), target="churned", metrics={"cost": metric})
 
 
+def test_a_metric_is_tried_before_training_on_answers_that_a_model_could_give(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has no value for every answer passes; what has none for some row, or for a perfect answer, does not."""
+    y, rows, _, _ = make_case()
+    table = rows.assign(churned=y)
+
+    def surprise(truth: Any, predictions: Any, rows: Any) -> Any:
+        chance = predictions.probabilities[:, list(predictions.classes).index("yes")]
+        return np.where(truth == "yes", -np.log(chance), -np.log(1 - chance))
+
+    def precision(truth: Any, predictions: Any, rows: Any) -> float:
+        called = predictions.labels == "yes"
+        return float(np.mean(truth[called] == "yes")) if called.any() else math.nan
+
+    def check(function: Callable[..., Any], **options: Any) -> None:
+        metric = enter(monkeypatch, "own", function, **options)
+        check_table(table, target="churned", metrics={"own": metric})
+
+    check(surprise, needs_probabilities=True)
+    check(precision, greater_is_better=True)
+    check(cost, columns=("monthly",))
+    with pytest.raises(OwnMetricError, match="is nan when every row is predicted perfectly"):
+        check(lambda truth, predictions, rows: math.nan)
+    table.loc[[3, 9], "monthly"] = math.nan
+    with pytest.raises(
+        OwnMetricError, match=r"is nan for \d of 400 rows when .*, the first where monthly is nan"
+    ):
+        check(cost, columns=("monthly",))
+
+
 def test_records_of_a_metric_that_is_gone_can_be_shown() -> None:
     gone = known_metric("cost_of_2024")
     assert gone.label == "cost_of_2024"
