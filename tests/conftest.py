@@ -52,6 +52,7 @@ SHARED_FIXTURES = ("asked", "image", "reports", "postgresql", "s3")
 LONGEST_FILES = (
     "test_image",
     "test_life",
+    "test_week",
     "test_unattended",
     "test_optional",
     "test_forking",
