@@ -85,20 +85,20 @@ def retrain(
         return
     from rich.panel import Panel
 
-    said = f"{facts['reason']}\n\nchallenger {facts['version']}: {_scores(facts['metrics'])}"
-    said += f"\nwithout a model, {facts['baseline']['name']}: {_scores(facts['baseline']['metrics'])}"
+    summary = f"{facts['reason']}\n\nchallenger {facts['version']}: {_scores(facts['metrics'])}"
+    summary += f"\nwithout a model, {facts['baseline']['name']}: {_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:
         tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
-        said += (
+        summary += (
             f"\n{threshold['positive']} is predicted from a probability of {threshold['value']:g} on{tuned}"
         )
     if refit := facts["refit"]:
         again = (
             f"failed: {refit['failed']}" if "failed" in refit else f"on all {refit['rows']:,} labelled rows"
         )
-        said += f"\nfitted once more, to serve: {again}"
+        summary += f"\nfitted once more, to serve: {again}"
     title = f"dry run, nothing is recorded: {facts['verdict']}" if dry_run else facts["verdict"]
-    _print(Panel(said, title=title, title_align="left"))
+    _print(Panel(summary, title=title, title_align="left"))
     _print(f"in production  {facts['champion'] or 'no model yet'}")
     for name, reason in facts["held"].items():
         _print(f"on hold        {name} ({reason})")
@@ -222,14 +222,14 @@ def list_versions(*, as_json: AsJson = False) -> None:
 @registry_app.command
 def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
     """Show a version: its metrics and where it comes from."""
-    found = _registry().version(version)
+    shown = _registry().version(version)
     if as_json:
-        _print_json(vars(found))
+        _print_json(vars(shown))
         return
-    _print(f"{found.id}, trained {found.created_at}")
-    for name, value in found.metrics.items():
+    _print(f"{shown.id}, trained {shown.created_at}")
+    for name, value in shown.metrics.items():
         _print(f"  {name:<18} {value:.4f}")
-    _print_json(found.lineage)
+    _print_json(shown.lineage)
 
 
 @registry_app.command
@@ -248,8 +248,9 @@ def explain(
     from .gate import Decision
 
     text = Decision.from_dict(record.decision).explain()
-    later = [one for one in registry.decisions() if one.sequence > record.sequence]
-    if by_hand := [line for one in reversed(later) if (line := _by_hand(one, about=record.version))]:
+    later = [decision for decision in registry.decisions() if decision.sequence > record.sequence]
+    sentences = (_by_hand(decision, about=record.version) for decision in reversed(later))
+    if by_hand := [sentence for sentence in sentences if sentence]:
         text = "\n".join([*by_hand, f"  The gate, decision {record.sequence}: {text}"])
     if record.version in registry.held():
         text += f"\n  On hold: a challenger must be better than it too; `registry release {record.version}` lifts it."
@@ -326,14 +327,14 @@ def rollback(
 ) -> None:
     """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
     registry = _registry()
-    _tell(registry.rollback(to, reason=reason, check=lambda version: _check_usable(registry, version)))
+    _tell(registry.rollback(to, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
 
 
 @registry_app.command
 def promote(version: VersionName = "staging", *, reason: Reason = BY_HAND) -> None:
     """Put a version into production by hand, whatever the gate decided."""
     registry = _registry()
-    _tell(registry.promote(version, reason=reason, check=lambda found: _check_usable(registry, found)))
+    _tell(registry.promote(version, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
 
 
 @registry_app.command
@@ -391,8 +392,8 @@ def _run(flow: str, **parameters: Any) -> Any:
 def _not_said_by_the_command(record: logging.LogRecord) -> bool:
     """Leave a failure to the command's last line, which says it once; the server's log keeps every line."""
     text = record.getMessage()
-    said = text.startswith("Encountered exception") and not record.exc_info
-    return not (said or text.startswith(("Finished in state Failed", "Running hook", "Hook ")))
+    repeated = text.startswith("Encountered exception") and not record.exc_info
+    return not (repeated or text.startswith(("Finished in state Failed", "Running hook", "Hook ")))
 
 
 def _project() -> str:

@@ -106,8 +106,6 @@ def _split(model: Model, settings: Settings) -> data.Split:
 
 
 def _reason(decision: gate.Decision, challenger: Version, champion: Version) -> str:
-    _, _, found = decision.reason.partition(": ")
+    _, _, explanation = decision.reason.partition(": ")
     verdict = f"promote {challenger.id}" if decision.promoted else f"keep {champion.id}"
-    return (
-        f"With {champion.id} as champion and {challenger.id} as challenger, the gate would {verdict}: {found}"
-    )
+    return f"With {champion.id} as champion and {challenger.id} as challenger, the gate would {verdict}: {explanation}"

@@ -86,14 +86,14 @@ def _class_tiles(facts: Facts) -> Iterator[Tile]:
         return
     classes = by_class(facts.coded["challenger"])
     if len(classes) > CLASSES_SHOWN:
-        classes = sorted(classes, key=lambda one: one.f1)[:CLASSES_SHOWN]
+        classes = sorted(classes, key=lambda scores: scores.f1)[:CLASSES_SHOWN]
     beside, other = "champion", facts.coded.get("champion")
     if other is None and facts.baseline is not None:
         beside, (other,) = "no model", encode_labels(facts.truth, facts.baseline.take(facts.rows))
-    others = {one.name: one.f1 for one in by_class(other)} if other else {}
-    for one in classes:
-        compared = f"; {beside} {others[one.name]:.4f}" if one.name in others else ""
-        yield Tile(f"F1 of {one.name!r}, {one.rows:,} rows{compared}", f"{one.f1:.4f}")
+    f1 = {scores.name: scores.f1 for scores in by_class(other)} if other else {}
+    for scores in classes:
+        compared = f"; {beside} {f1[scores.name]:.4f}" if scores.name in f1 else ""
+        yield Tile(f"F1 of {scores.name!r}, {scores.rows:,} rows{compared}", f"{scores.f1:.4f}")
 
 
 def _gauge(facts: Facts) -> Gauge | None:

@@ -80,8 +80,8 @@ def _answers_of_numbers(
     for what, value in values.items():
         yield f"always answering {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
     if split.method == "time" and split.key_columns:
-        keys, wanted = (data.group_codes(side, keys=split.key_columns) for side in (training, holdout))
+        keys, holdout_keys = (data.group_codes(side, keys=split.key_columns) for side in (training, holdout))
         assert keys is not None
         last = pd.Series(y[order], index=keys[order]).groupby(level=0).last()
-        answers = last.reindex(wanted).fillna(values["the last value"]).to_numpy()
+        answers = last.reindex(holdout_keys).fillna(values["the last value"]).to_numpy()
         yield f"the last value of the same {' and '.join(split.key_columns)}", gate.Predictions(answers)
