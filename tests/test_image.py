@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from .conftest import NOT_TESTED, Bake, Once, Project, free_port, lacks, run, wait_for
 
@@ -187,3 +188,23 @@ def test_the_image_is_smaller_than_one_of_pip_install(image: Image, environment:
     )
 
     assert own < naive - 50
+
+
+def test_container_pools_know_the_job_variables_of_the_deployments(bake: Bake, extras: Path) -> None:
+    project = bake()
+    deployed = yaml.safe_load((project.path / "prefect.yaml").read_text())["deployments"]
+    code = """
+import json
+from prefect_docker.worker import DockerWorker
+from prefect_kubernetes.worker import KubernetesWorker
+
+templates = [worker.get_default_base_job_template() for worker in (DockerWorker, KubernetesWorker)]
+print(json.dumps([template["variables"]["properties"] for template in templates]))
+"""
+    known = json.loads(run(extras, "-c", code, cwd=project.path).stdout)
+
+    for variables in known:
+        for deployment in deployed:
+            given = deployment["work_pool"]["job_variables"]
+            assert given.keys() <= variables.keys()
+            assert given["image_pull_policy"] in json.dumps(variables["image_pull_policy"])
