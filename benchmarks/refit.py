@@ -1,9 +1,10 @@
 """What it is worth to fit a promoted recipe once more on all labelled rows, by method of the split.
 
-In a rendered project's environment: `python benchmarks/refit.py`. Each line is many tables of 10 periods of time, in which
-the truth stays or drifts. A table is split by the project's own code, the recipe is fitted on the training part (the model
-that the gate compares) and once more on all rows (the refit), and both predict the period after the last one. Printed is
-how much lower the refit's RMSE is, on average with its standard error, and how often the refit is the worse one.
+In a rendered project's environment: `python benchmarks/refit.py`. Each line is many tables of 10 periods of time, in
+which the truth stays or drifts. A table is split by the project's own code, the recipe is fitted on the training part
+(the model that the gate compares) and once more on all rows (the refit), and both predict the period after the last
+one. Printed is how much lower the refit's RMSE is, on average with its standard error, and how often the refit is the
+worse one.
 """
 
 import argparse
@@ -96,8 +97,8 @@ def main() -> None:
                 spread = gain.std() / np.sqrt(len(gain))
                 compared, refit = found.mean(axis=0)
                 print(
-                    f"| `{method}` | {drift} | {rows:,} | {compared:.3f} | {refit:.3f} | {gain.mean():.1%} ± {spread:.1%} |"
-                    f" {np.mean(gain < 0):.0%} |",
+                    f"| `{method}` | {drift} | {rows:,} | {compared:.3f} | {refit:.3f} |"
+                    f" {gain.mean():.1%} ± {spread:.1%} | {np.mean(gain < 0):.0%} |",
                     flush=True,
                 )
 
