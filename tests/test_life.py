@@ -3,10 +3,11 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-from .conftest import RENDERED, Bake, Project, Server, run
+from .conftest import RENDERED, Bake, Project, Server, clean_environment, run
 
 AUTHOR = {
     **{
@@ -41,6 +42,7 @@ def test_set_up_check_test_and_retrain_leave_nothing_for_git(own_copy: Bake, ser
 
     make(project, "setup", "check")  # its tests pass in test_week, with a team's edits
     make(project, "test", "ARGS=tests/test_features.py tests/test_models.py")
+    assert_doctor_repairs_the_environment(project)
     make(project, "retrain", environment=server.environment)
 
     listed = run(
@@ -51,6 +53,28 @@ def test_set_up_check_test_and_retrain_leave_nothing_for_git(own_copy: Bake, ser
     shown = run(project.path / ".venv" / "bin" / project.slug, "registry", "show", "--json", cwd=project.path)
     assert json.loads(shown.stdout)["lineage"]["git_commit"] == git(project.path, "rev-parse", "HEAD").strip()
     assert git(project.path, "status", "--porcelain") == ""
+
+
+def assert_doctor_repairs_the_environment(project: Project) -> None:
+    """Remove a package of the lock; the command that doctor prints brings it back."""
+    commands = project.path / ".venv" / "bin"
+
+    def lock() -> tuple[str, str]:
+        done = subprocess.run(
+            [commands / project.slug, "doctor", "--json"],
+            cwd=project.path,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        (check,) = [check for check in json.loads(done.stdout) if check["name"] == "lock"]
+        return check["severity"], check["command"]
+
+    run("uv", "pip", "uninstall", "--quiet", "--python", commands / "python", "iniconfig", cwd=project.path)
+    severity, command = lock()
+    assert severity == "error"
+    run("sh", "-c", command, cwd=project.path, environment={"PYTHON": sys.executable})
+    assert lock() == ("ok", "")
 
 
 def test_pip_alone_sets_a_project_up(own_copy: Bake, server: Server) -> None:
