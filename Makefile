@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test test-render test-newest test-lowest mutants fuzz demo pictures check docs format lock release
+.PHONY: help setup test test-render test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,10 @@ mutants: demo/$(SLUG)/pyproject.toml  ## Print the share of small mutations that
 	$(MAKE) -C demo/$(SLUG) setup
 	$(BIN)/uv pip install --quiet --python demo/$(SLUG)/.venv/bin/python "mutmut>=3.8"
 	$(BIN)/python tests/mutants.py demo/$(SLUG) --python demo/$(SLUG)/.venv/bin/python $(if $(ROOMS),--rooms $(ROOMS))
+
+times: demo/$(SLUG)/pyproject.toml  ## Print how long the suites take here, beside what they may take
+	$(MAKE) -C demo/$(SLUG) setup
+	$(BIN)/python tests/times.py
 
 demo/$(SLUG)/pyproject.toml: setup
 	rm -rf demo
