@@ -57,6 +57,8 @@ LONGEST_FILES = (
     "test_optional",
     "test_forking",
     "test_registry_crash",
+    "test_update",
+    "test_upgrade",
 )
 
 NOT_TESTED = "not tested here: "
