@@ -132,7 +132,10 @@ def test_features_never_see_the_target(prepared: Table) -> None:
         ("frame[[]]", "returned no columns"),
         ("frame['x']", "must return a DataFrame, not Series"),
         ("None", "must return a DataFrame, not NoneType"),
-        ("frame['absent']", r"line 9 failed: KeyError: 'absent'\n    return frame\['absent'\]"),
+        (
+            "frame['absent']",
+            r"line 9 failed: KeyError: 'absent'\n    return frame\['absent'\]\nfeatures\(\) gets the columns x, with",
+        ),
     ],
 )
 def test_what_features_may_not_return(prepared: Table, features: str, message: str) -> None:

@@ -106,7 +106,11 @@ class FeatureCode:
         try:
             result = getattr(self._module, name)(frame)
         except Exception as error:
-            raise FeaturesError(self._explained(f"{name}() in ", error)) from error
+            columns = ""
+            if isinstance(error, KeyError):  # most often a column
+                columns = f"\n{name}() gets the columns {', '.join(map(str, frame.columns))}"
+                columns += ", without those of data.drop." if name == "features" else "."
+            raise FeaturesError(self._explained(f"{name}() in ", error) + columns) from error
         if not isinstance(result, pd.DataFrame):
             raise FeaturesError(
                 f"{name}() in {self.origin} must return a DataFrame, not {type(result).__name__}."
