@@ -8,6 +8,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 
 ANSWERS = r"""<< cookiecutter | jsonify >>"""
+GIVEN = r"""<< _cookiecutter | default({}) | jsonify >>"""  # as they came, where cookiecutter says
 
 LONGEST_NAME = 40
 LONGEST_PREFECT_NAME = 100
@@ -82,6 +83,14 @@ def errors(answers: Mapping[str, object]) -> Iterator[str]:
             yield f"{name} holds a line break or another invisible character: {text!r}."
         elif name in CHECKS:
             yield from (f"{name} {what}" for what in CHECKS[name](text))
+
+
+def mark_errors(given: Mapping[str, object]) -> Iterator[str]:
+    """Yield one sentence for each answer that cookiecutter filled in as a template: part of it would be gone."""
+    for name, value in given.items():
+        marked = isinstance(value, str) and re.search(r"<[#%<]", value)
+        if marked and "cookiecutter." not in str(value):  # which a default may refer to
+            yield f"{name} is {value!r}: {marked[0]} marks what the template fills in."
 
 
 def slug_errors(slug: str) -> Iterator[str]:
@@ -207,7 +216,7 @@ CHECKS: Mapping[str, Callable[[str], Iterator[str]]] = {
 
 def main() -> int:
     """Print every error and return 1, or return 0."""
-    found = list(errors(json.loads(ANSWERS)))
+    found = [*mark_errors(json.loads(GIVEN)), *errors(json.loads(ANSWERS))]
     for error in found:
         print(f"error: {error}", file=sys.stderr)
     return 1 if found else 0

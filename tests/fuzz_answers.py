@@ -150,7 +150,9 @@ def outcome(numbers: Iterable[int], template: Path, folder: Path, python: str | 
             except (CookiecutterException, jinja2.TemplateError, OSError, ValueError) as error:
                 reason = "".join(said).strip() or f"{type(error).__name__}: {error}"
                 found.refused[number] = reason
-                found.wrong += [f"{number}: refused, but left {path}" for path in _left(place)]
+                found.wrong += [
+                    f"{number}: refused, but left {path}" for path in _left(place, answers(number))
+                ]
                 if said and not all(line.startswith("error: ") for line in reason.splitlines()):
                     found.wrong.append(f"{number}: refused without a reason: {reason}")
     for number, path in found.rendered.items():
@@ -159,9 +161,10 @@ def outcome(numbers: Iterable[int], template: Path, folder: Path, python: str | 
     return found
 
 
-def _left(place: Path) -> list[Path]:
+def _left(place: Path, given: Mapping[str, str]) -> list[Path]:
     """Return what a refusal left, other than the empty parents that cookiecutter makes of a name with slashes."""
-    return [path for path in place.rglob("*") if path.is_file() or not any(path.iterdir())]
+    parent = "/" in given.get("project_slug", "")
+    return [path for path in place.rglob("*") if path.is_file() or not parent]
 
 
 def _problems(project: Path, given: Mapping[str, str]) -> Iterator[str]:

@@ -30,6 +30,13 @@ def test_good_answers_pass() -> None:
     assert list(pre.errors(GOOD | {"_private": "", "__private": "\n"})) == []
 
 
+@pytest.mark.parametrize("value", ["customers<#", "a<%raw%>", "<< 6 * 7 >>"])
+def test_an_answer_that_was_filled_in_as_a_template_is_refused(value: str) -> None:
+    (error,) = pre.mark_errors(PROMPTS | {"data_source": value})
+
+    assert error.startswith(f"data_source is {value!r}")
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize(("value", "words"), [("", "is empty"), (" \t", "is empty"), ("a\nb", "line break")])
 def test_no_answer_is_empty_or_has_two_lines(prompt: str, value: str, words: str) -> None:
@@ -190,6 +197,7 @@ def test_everything_wrong_is_said_at_once(
 ) -> None:
     wrong = {"project_slug": "No", "schedule": "never", "timezone": "Mars", "description": ""}
     monkeypatch.setattr(pre, "ANSWERS", json.dumps(GOOD | wrong))
+    monkeypatch.setattr(pre, "GIVEN", json.dumps(GOOD))
 
     assert pre.main() == 1
     lines = capsys.readouterr().err.splitlines()
@@ -201,6 +209,7 @@ def test_nothing_wrong_says_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pre, "ANSWERS", json.dumps(GOOD))
+    monkeypatch.setattr(pre, "GIVEN", json.dumps(PROMPTS))
 
     assert pre.main() == 0
     assert capsys.readouterr().err == ""
