@@ -412,6 +412,38 @@ def test_a_run_cancelled_while_the_server_is_away_records_nothing_and_frees_its_
                 assert process.wait(timeout=60) == 0
 
 
+def test_ctrl_c_ends_a_run_with_a_server_of_its_own_at_once(
+    own_copy: Bake, runner: Runner, tmp_path: Path
+) -> None:
+    project, log = own_copy(), tmp_path / "retrain.log"
+    (project.source / "features.py").write_text(WAITING)
+    (project.path / "hold").touch()
+    variables = runner.variables(project, {}) | {"PREFECT_HOME": str(tmp_path / "home")}
+    del variables["PREFECT_API_URL"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [runner.environment / "python", "-m", f"{project.package}.cli", "retrain"],
+            cwd=project.path,
+            env=clean_environment() | variables,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_for((project.path / "held").exists, trouble=log.read_text)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the command and its server
+        process.wait(timeout=40)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    said = log.read_text()
+    assert process.returncode == 130
+    assert "aborted by an interrupt signal" in said
+    assert "Traceback" not in said
+    assert not (project.path / "models" / "decisions").exists()
+
+
 def cancel(server: Server, flow_run: str) -> None:
     """Cancel a run as Prefect's UI does."""
     server.call(f"/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING"}})

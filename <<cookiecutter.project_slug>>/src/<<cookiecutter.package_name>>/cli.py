@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -379,6 +380,7 @@ def _run(flow: str, **parameters: Any) -> Any:
         if isinstance(handler, PrefectConsoleHandler):
             handler.addFilter(_not_said_by_the_command)
     try:
+        _start_server()
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
             return getattr(flows, flow)(**parameters)
     except RuntimeError as error:
@@ -387,6 +389,24 @@ def _run(flow: str, **parameters: Any) -> Any:
         raise ProjectError(
             f"{error} Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
         ) from None
+
+
+def _start_server() -> None:
+    """Start the server of one run, where none is set, so that Ctrl-C does not end it: it is to record that.
+
+    A terminal sends Ctrl-C to all processes of a command. A process keeps signals blocked that were when it began.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    if PREFECT_API_URL.value():
+        return
+    from prefect.server.api.server import SubprocessASGIServer
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        SubprocessASGIServer().start()  # the one that Prefect uses from now on
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _not_said_by_the_command(record: logging.LogRecord) -> bool:
