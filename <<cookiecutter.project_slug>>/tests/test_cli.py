@@ -257,6 +257,24 @@ def test_a_failure_is_said_once_on_the_console(settings: Settings) -> None:
     assert shown(said[1], ZeroDivisionError("a bug, whose traceback is needed"))
 
 
+def test_what_a_person_should_look_at_is_in_the_terminal_the_decision_the_report_and_the_message(
+    settings: Settings, run: Run, receiver: Receiver
+) -> None:
+    table = make_table(settings.problem_type)
+    table.assign(leak=table["target"]).to_csv(settings.root / "table.csv", index=False)
+
+    assert "to look at     Column 'leak' by itself" in run("retrain")[1]
+
+    assert "To look at: Column 'leak' by itself" in run("registry", "explain")[1]
+    registry = open_registry(settings)
+    version = registry.version("champion")
+    for name in ("report.html", "card.md"):
+        page = registry.read_file(version, name).decode()
+        assert "To look at" in page
+        assert "leak" in page
+    assert "To look at: Column 'leak' by itself" in receiver.payloads[-1]["message"]
+
+
 def test_a_retrain_of_another_source_says_so_in_its_lineage(settings: Settings, run: Run) -> None:
     make_table(settings.problem_type, seed=3).to_csv(settings.root / "other.csv", index=False)
 

@@ -100,6 +100,8 @@ def retrain(
         summary += f"\nfitted once more, to serve: {again}"
     title = f"dry run, nothing is recorded: {facts['verdict']}" if dry_run else facts["verdict"]
     _print(Panel(summary, title=title, title_align="left"))
+    for alarm in facts["alarms"]:
+        _print(f"to look at     {alarm}")
     _print(f"in production  {facts['champion'] or 'no model yet'}")
     for name, reason in facts["held"].items():
         _print(f"on hold        {name} ({reason})")

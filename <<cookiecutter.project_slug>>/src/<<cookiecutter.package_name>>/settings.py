@@ -268,7 +268,8 @@ class MonitorSettings(Section):
         description="A column drifts when its share of missing values changes by more, or more are unseen.",
     )
     significance: Share = Field(
-        default=0.01, description="How often a window without drift may be taken for one with it."
+        default=0.01,
+        description="How often a window without drift, or with a score no worse, may be taken for one with it.",
     )
     minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows has no result.")
     drifted_columns: int = Field(default=1, ge=1, description="This many columns make a window drifted.")
@@ -285,7 +286,9 @@ class MonitorSettings(Section):
         description="Where the drift report and the history of windows are kept: a folder, or s3://, gs:// or az://.",
     )
     worsening: float | None = Field(
-        default=None, description="Where labels have come: how much worse than at training the metric may be."
+        default=None,
+        description="Where labels have come: how much worse than at training the metric may be, in the units of"
+        " `gate.min_improvement`; worse than that, and beyond chance, is a violation. Empty: never.",
     )
     schedule: ScheduleSettings = ScheduleSettings()
 

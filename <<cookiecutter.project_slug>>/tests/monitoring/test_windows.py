@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from << cookiecutter.package_name >>.errors import DataError
+from << cookiecutter.package_name >>.gate import Change
 from << cookiecutter.package_name >>.monitoring._windows import (
     History,
     Window,
@@ -10,7 +11,7 @@ from << cookiecutter.package_name >>.monitoring._windows import (
     needs_retrain,
 )
 from << cookiecutter.package_name >>.registry import LocalStore
-from << cookiecutter.package_name >>.settings import Settings
+from << cookiecutter.package_name >>.settings import MonitorSettings, Settings
 
 
 def window(digest: str, *, drifted: bool | None = True, version: str = "v1", worse: bool = False) -> Window:
@@ -52,12 +53,18 @@ def test_one_odd_window_asks_for_nothing_two_do(settings: Settings) -> None:
     assert needs_retrain([odd, window("c", drifted=False, worse=True)], settings=settings)
 
 
-def test_a_live_metric_breaks_its_promise_in_the_direction_of_the_metric(settings: Settings) -> None:
-    monitor = settings.monitor.model_copy(update={"worsening": 0.05})
-    strict = settings.model_copy(update={"monitor": monitor})
-    better, worse = (0.9, 0.7) if settings.metric == "f1_score" else (100.0, 120.0)
-
-    assert is_worse(worse, better, settings=strict)
-    assert not is_worse(better, worse, settings=strict)
-    assert not is_worse(worse, better, settings=settings)
-    assert not is_worse(None, better, settings=strict)
+@pytest.mark.parametrize(
+    ("live", "worse"),
+    [
+        (Change(0.06, 0.001), True),
+        (Change(0.04, 0.001), False),
+        (Change(0.06, 0.02), False),
+        (Change(-0.06, 1.0), False),
+        (None, False),
+    ],
+)
+def test_a_live_score_is_worse_beyond_what_is_allowed_and_beyond_chance(
+    live: Change | None, worse: bool
+) -> None:
+    assert is_worse(live, settings=MonitorSettings(worsening=0.05)) is worse
+    assert not is_worse(live, settings=MonitorSettings())

@@ -5,6 +5,7 @@ Out:   metrics, and a decision: promoted, kept, staging or rejected, with the re
 Never: reads a table or a model; changes what is in production.
 """
 
+from ._alarms import Change, alarms, change
 from ._comparability import Champion
 from ._decision import Criterion, Decision
 from ._metrics import (
@@ -22,7 +23,7 @@ from ._metrics import (
 from ._own import OwnMetricError
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
 from ._promotion import Rival, confirm
-from ._resampling import Comparison, compare
+from ._resampling import Comparison, compare, standard_error
 from ._samples import PositiveClassError, find_positive
 from ._verdict import decide
 
@@ -30,6 +31,7 @@ __all__ = [
     "METRICS",
     "Array",
     "Champion",
+    "Change",
     "Comparison",
     "Criterion",
     "Decision",
@@ -40,6 +42,8 @@ __all__ = [
     "Predictions",
     "Rival",
     "UnknownMetricError",
+    "alarms",
+    "change",
     "check_table",
     "compare",
     "confirm",
@@ -53,4 +57,5 @@ __all__ = [
     "known_metric",
     "predict",
     "recorded_metrics",
+    "standard_error",
 ]

@@ -23,6 +23,7 @@ class Champion:
         obstacle: Why it cannot be compared at all, as a clause: `column 'plan' is gone`; None if it can.
         why_few_rows: Added to the reason where too few rows are comparable.
         stored_score: Its recorded score, from other rows: to be shown, never compared.
+        stored_rows: How many rows that was measured on; None if that is not known.
     """
 
     predictions: Predictions | None
@@ -30,6 +31,7 @@ class Champion:
     obstacle: str | None = None
     why_few_rows: str = ""
     stored_score: float | None = None
+    stored_rows: int | None = None
 
     def comparable_rows(self, count: int) -> Array:
         """Return the mask of the rows that it was not trained on, shape (count,)."""

@@ -77,6 +77,7 @@ class Decision:
         seed: Of the resampling.
         p_value: How often equally good models would show such an improvement, or a larger one, by chance.
         positive: The positive class of the settings.
+        alarms: What a person should look at, a sentence each; no reason for the verdict.
     """
 
     verdict: Verdict
@@ -99,6 +100,7 @@ class Decision:
     seed: int = 0
     p_value: float | None = None
     positive: str | int | float | bool | None = None
+    alarms: tuple[str, ...] = ()
 
     @property
     def promoted(self) -> bool:
@@ -119,6 +121,7 @@ class Decision:
         if self.stored_champion is not None:
             stored = f"{metric.label} {self.stored_champion:.4g}"
             lines.append(f"  The champion's recorded score, from other rows and not compared: {stored}")
+        lines += [f"  To look at: {alarm}" for alarm in self.alarms]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,6 +138,7 @@ class Decision:
                 known[name] = {
                     key: math.nan if value is None else value for key, value in known[name].items()
                 }
+        known["alarms"] = tuple(known.get("alarms", ()))
         if known.get("interval") is not None:
             known["interval"] = tuple(known["interval"])
         return cls(**known)

@@ -13,6 +13,7 @@ drawn as a whole: the test stays exact, and the interval's width is known to 3 %
 Variance Estimation", chapter 2).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +110,30 @@ def compare(
         p_value=float((as_good + 1) / (times + 1)),
         method=f"{times:,} exchanges and bootstraps of {'rows' if units == count else 'row groups'}",
     )
+
+
+def standard_error(
+    metric: Metric, y: Any, predictions: Predictions, *, seed: int, rows: pd.DataFrame | None = None
+) -> float:
+    """Return the standard error of a model's score on n rows, from a bootstrap of rows; nan if it is not defined.
+
+    Args:
+        metric: The score.
+        y: Shape (n,), the truth.
+        predictions: Of the n rows.
+        seed: The same seed gives the same figure.
+        rows: The n rows as the source has them, for a metric that reads columns.
+    """
+    (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
+    count = len(sample.y)
+    rng = np.random.default_rng(seed)
+    units = min(count, GROUPS)
+    resampler = metric.measure.resampler(
+        sample, sample, metric.positive, rng.permutation(count) % units, units
+    )
+    scores, _ = resampler.redrawn(_uniform_counts(rng, units, _times(metric.measure, count, _MOST)))
+    scores = scores[np.isfinite(scores)]
+    return float(np.std(scores)) if len(scores) else math.nan
 
 
 def _times(measure: Measure, rows: int, resamples: int) -> int:

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import DataError
-from ..gate import gate_metrics
+from ..gate import Change
 from ..registry import Store
-from ..settings import Settings
+from ..settings import MonitorSettings, Settings
 from ._drift import Drift, should_fire
 
 WINDOWS = "windows.json"
@@ -28,9 +28,10 @@ class Window:
         reason: The same in a sentence.
         metric: The champion's score on these rows, where they have labels.
         promised: Its score on the holdout of its training.
-        worse: Whether it is worse than promised by more than the settings allow.
+        worse: Whether it is worse than promised by more than the settings allow, and beyond chance.
         live_reason: Why there is no score on these rows.
         live_rows: The rows with a label that it was not trained on.
+        live_p_value: How often rows drawn anew would make the score at least as bad by chance.
     """
 
     time: str
@@ -44,6 +45,7 @@ class Window:
     worse: bool = False
     live_reason: str = ""
     live_rows: int = 0
+    live_p_value: float | None = None
 
     @property
     def violates(self) -> bool | None:
@@ -51,12 +53,16 @@ class Window:
         return True if self.worse else self.drifted
 
 
-def is_worse(live: float | None, promised: float | None, *, settings: Settings) -> bool:
-    """Return whether the live metric is worse than the metric at training by more than `monitor.worsening`."""
-    if live is None or promised is None or settings.monitor.worsening is None:
+def is_worse(live: Change | None, *, settings: MonitorSettings) -> bool:
+    """Return whether a live score is worse by more than `worsening`, and by more than chance would have it.
+
+    Args:
+        live: The score, compared with the one at training; None where there is none.
+        settings: `worsening` and `significance`.
+    """
+    if live is None or settings.worsening is None:
         return False
-    metric = gate_metrics(settings)[settings.metric]
-    return -metric.improvement(live, promised) > settings.monitor.worsening
+    return live.worse > settings.worsening and live.p_value < settings.significance
 
 
 class History:

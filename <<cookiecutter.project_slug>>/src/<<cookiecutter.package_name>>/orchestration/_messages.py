@@ -63,6 +63,7 @@ def decision_message(*, project: str, run: str, link: str, decision: dict[str, A
             [
                 f"Run: {_linked(run, link)}",
                 f"Why: {decision['reason']}",
+                *(f"To look at: {alarm}" for alarm in decision["alarms"]),
                 f"In production: {decision['champion'] or 'no model yet'}",
                 *([f"On hold: {', '.join(decision['held'])}"] if decision["held"] else []),
                 *_refit_line(decision["refit"]),

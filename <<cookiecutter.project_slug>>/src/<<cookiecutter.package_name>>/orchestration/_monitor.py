@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from prefect.utilities.urls import url_for
 
 from .. import data, gate, monitoring, reporting
 from ..errors import DataError, ProjectError
-from ..registry import open_registry, open_store
+from ..registry import Version, open_registry, open_store
 from ..settings import Settings
 from ..training import Model, load_model, load_trained_rows
 from . import _messages
@@ -27,11 +28,19 @@ LEAST_LABELS = 30  # fewer say little about a score
 
 @dataclass(frozen=True)
 class Live:
-    """The champion's score on rows that came with labels, and that it was not trained on; or why there is none."""
+    """The champion's score on rows that came with labels, and that it was not trained on; or why there is none.
+
+    Attributes:
+        score: Of so many rows.
+        rows: Those rows.
+        reason: Why there is no score.
+        change: How the score differs from the one at training.
+    """
 
     score: float | None = None
     rows: int = 0
     reason: str = ""
+    change: gate.Change | None = None
 
 
 @step()
@@ -58,20 +67,24 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
             data.inputs(rows, contract=model.contract, code=model.code),
             settings=settings.monitor,
         )
-        live = _live_score(model, rows, load_trained_rows(registry, champion), settings=settings)
-    promised = champion.metrics.get(settings.metric)
+        live = _live_score(model, rows, load_trained_rows(registry, champion), champion, settings=settings)
+    promised, worse = (
+        champion.metrics.get(settings.metric),
+        monitoring.is_worse(live.change, settings=settings.monitor),
+    )
     entry = monitoring.Window(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         source=snapshot.source,
         digest=snapshot.digest,
         version=champion.id,
         drifted=found.drifted,
-        reason=found.reason,
+        reason=f"{found.reason} {_said(live, promised, settings)}" if worse else found.reason,
         metric=live.score,
         promised=promised,
-        worse=monitoring.is_worse(live.score, promised, settings=settings),
+        worse=worse,
         live_reason=live.reason,
         live_rows=live.rows,
+        live_p_value=live.change.p_value if live.change else None,
     )
     store = open_store(settings.monitor.folder, settings=settings)
     windows = monitoring.History(store).add(entry)
@@ -83,9 +96,9 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
     except Exception as error:
         report_error = f"{type(error).__name__}: {error}"
         logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)
-    logger.info("%s Report: %s", found.reason, "missing" if report_error else page)
+    logger.info("%s Report: %s", entry.reason, "missing" if report_error else page)
     create_table_artifact(
-        [dict(row) for row in monitoring.summary(found)], key="drift", description=found.reason
+        [dict(row) for row in monitoring.summary(found)], key="drift", description=entry.reason
     )
     return dataclasses.asdict(entry) | {
         "retrain": retrain,
@@ -94,7 +107,22 @@ def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any
     }
 
 
-def _live_score(model: Model, rows: pd.DataFrame, trained: data.Identities, *, settings: Settings) -> Live:
+def _said(live: Live, promised: float | None, settings: Settings) -> str:
+    """Say that the score is worse, with the numbers."""
+    assert live.score is not None
+    assert live.change is not None
+    assert promised is not None
+    metric = gate.gate_metrics(settings)[settings.metric]
+    return (
+        f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(live.score)} on {live.rows:,} rows with"
+        f" labels, and was {metric.format(promised)} at training: worse by"
+        f" {metric.format_difference(live.change.worse)}, as chance makes {live.change.p_value:.2%} of such windows."
+    )
+
+
+def _live_score(
+    model: Model, rows: pd.DataFrame, trained: data.Identities, champion: Version, *, settings: Settings
+) -> Live:
     try:
         labelled = data.label(rows, settings=settings, code=data.current_code())
     except ProjectError as error:
@@ -118,7 +146,31 @@ def _live_score(model: Model, rows: pd.DataFrame, trained: data.Identities, *, s
         ProjectError
     ) as error:  # a cost needs a column that is not here, say: drift is reported all the same
         return Live(rows=len(labelled), reason=str(error))
-    return Live(scores.get(settings.metric), len(labelled))
+    score = scores.get(settings.metric)
+    return Live(score, len(labelled), change=_change(score, predictions, labelled, y, champion, settings))
+
+
+def _change(
+    score: float | None,
+    predictions: gate.Predictions,
+    rows: pd.DataFrame,
+    y: pd.Series,
+    champion: Version,
+    settings: Settings,
+) -> gate.Change | None:
+    """Compare a live score with the one at training, as far as there is one."""
+    promised = champion.metrics.get(settings.metric)
+    if score is None or promised is None or not math.isfinite(score):
+        return None
+    metric = gate.gate_metrics(settings)[settings.metric]
+    return gate.change(
+        metric,
+        now=score,
+        recorded=promised,
+        error=gate.standard_error(metric, y, predictions, seed=settings.seed, rows=rows),
+        rows=len(rows),
+        recorded_rows=champion.lineage["rows"]["holdout"],
+    )
 
 
 @step()

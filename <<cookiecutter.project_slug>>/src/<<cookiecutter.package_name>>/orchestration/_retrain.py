@@ -40,10 +40,12 @@ from ..training import (
     code_of_steps,
     cross_validate_scores,
     example_files,
+    given_away,
     load_contract,
     opponent_of,
     packages_of_steps,
     possible_thresholds,
+    shared_entities,
     thread_budget,
     with_jobs,
     with_threshold,
@@ -114,6 +116,7 @@ class Scores:
     metrics: dict[str, float]
     baseline: Baseline
     baseline_metrics: dict[str, float]
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -371,7 +374,16 @@ def evaluate(challenger: Model, training: Part, holdout: Part, *, settings: Sett
         get_run_logger().info(
             "%s: %s", name, ", ".join(f"{key} {score:.4f}" for key, score in scores.items())
         )
-    return Scores(predictions, metrics, simple, of_baseline)
+    return Scores(predictions, metrics, simple, of_baseline, _alarms(training, holdout, settings))
+
+
+def _alarms(training: Part, holdout: Part, settings: Settings) -> tuple[str, ...]:
+    """Return what makes the score look better than it will be."""
+    target, problem_type = training.contract.target, settings.problem_type
+    found = given_away(training.X, training.y, problem_type=problem_type, seed=settings.seed)
+    if settings.split.method == "hash" and not settings.split.key_columns:
+        found += shared_entities(training.rows, holdout.rows, target=target, problem_type=problem_type)
+    return tuple(found)
 
 
 @step()
@@ -401,6 +413,21 @@ def compare_with_production(
     simple = gate.Rival(scores.baseline.name, gate.Champion(scores.baseline.predictions))
     decision = gate.confirm(decision, holdout.y, scores.predictions, baseline=simple, held=rivals, **options)
     get_run_logger().info(decision.reason)
+    decision = dataclasses.replace(
+        decision,
+        alarms=scores.alarms
+        + gate.alarms(
+            decision,
+            holdout.y,
+            scores.predictions,
+            opponent,
+            metric=_metric(settings),
+            rows=holdout.rows,
+            seed=settings.seed,
+        ),
+    )
+    for alarm in decision.alarms:
+        get_run_logger().warning(alarm)
     predictions, comparable = (opponent.predictions, opponent.comparable) if opponent else (None, None)
     return GateResult(decision, champion, predictions, comparable, held, scores.baseline_metrics)
 
@@ -638,6 +665,7 @@ def _facts(
         "version": version.id,
         "verdict": decision.verdict,
         "reason": decision.reason,
+        "alarms": list(decision.alarms),
         "metric": settings.metric,
         "metrics": version.metrics,
         "threshold": version.lineage["threshold"],

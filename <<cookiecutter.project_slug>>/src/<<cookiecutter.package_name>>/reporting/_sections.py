@@ -39,6 +39,8 @@ def sections(facts: Facts) -> list[Section]:
 
 
 def _sections(facts: Facts) -> Iterator[Section]:
+    if facts.decision.alarms:
+        yield Section("alarms", "To look at", facts.decision.alarms)
     yield _criteria(facts)
     yield scores(facts)
     if facts.problem_type == "classification":

@@ -7,6 +7,7 @@ Out:   cleaning and encoding steps, folds, cross-validation scores, the best can
 Never: learns from the holdout; decides what goes to production.
 """
 
+from ._alarms import given_away, shared_entities
 from ._baseline import Baseline, baseline
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
@@ -55,6 +56,7 @@ __all__ = [
     "cross_validate_scores",
     "example_files",
     "fold_scores",
+    "given_away",
     "linear_encoder",
     "load_contract",
     "load_model",
@@ -69,6 +71,7 @@ __all__ = [
     "packages_of_steps",
     "possible_thresholds",
     "production_model",
+    "shared_entities",
     "texts",
     "thread_budget",
     "with_jobs",

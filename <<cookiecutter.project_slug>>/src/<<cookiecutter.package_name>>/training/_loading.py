@@ -103,12 +103,15 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
     Raises:
         StorageError: the registry cannot be read now.
     """
-    stored = champion.metrics.get(metric)
+    stored: dict[str, Any] = {
+        "stored_score": champion.metrics.get(metric),
+        "stored_rows": champion.lineage.get("rows", {}).get("holdout"),
+    }
     try:
         model = load_twin(registry, champion)
         if changed := data.changed_imports(model.contract.imports):
             gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
-            return Champion(None, obstacle=gone, stored_score=stored)
+            return Champion(None, obstacle=gone, **stored)
         report = ReadReport()
         read = model.contract.read(rows, report=report, others=True)
         model.contract.check(report, counted="holdout row")
@@ -119,12 +122,12 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
         raise
     except NoContractError:
         old = "it was saved before models carried a contract, so how it reads a table is not known"
-        return Champion(None, obstacle=old, stored_score=stored)
+        return Champion(None, obstacle=old, **stored)
     except OtherPackagesError as error:
-        return Champion(None, obstacle=error.obstacle, stored_score=stored)
+        return Champion(None, obstacle=error.obstacle, **stored)
     except ProjectError as error:
-        return Champion(None, obstacle=str(error).rstrip("."), stored_score=stored)
+        return Champion(None, obstacle=str(error).rstrip("."), **stored)
     except Exception as error:  # a pickled estimator may fail in any way
         failed = f"it cannot predict these rows ({type(error).__name__}: {error})"
-        return Champion(None, obstacle=failed, stored_score=stored)
-    return Champion(predictions, comparable=unseen, stored_score=stored)
+        return Champion(None, obstacle=failed, **stored)
+    return Champion(predictions, comparable=unseen, **stored)

@@ -1,0 +1,126 @@
+"""What makes a score look better than it will be: a column that gives the target away, an entity on both sides."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..data import is_identifier_name, kind_of
+from ..gate import Array
+from ..settings import ProblemType
+
+ROWS = 5_000  # of the training part, drawn at random
+GIVEN_AWAY = (
+    0.9  # of the target's variance, in rows that were not looked at; honest columns have reached 0.86
+)
+_LEAVES = 64
+_FEW_VALUES = 50
+_ENTITY_ROWS = 20  # a value with more rows on average names a group, such as a city, and no entity
+_FEWEST_ENTITIES = 20
+_KNOWN, _ALIKE, _SIGNIFICANCE = 0.2, 0.2, 0.001
+
+
+def given_away(X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed: int) -> list[str]:
+    """Return an alarm for each column that by itself says what the target is.
+
+    A tree (of a text, the mean of each value) learns from half of a sample of rows, and explains at least 90 % of the
+    target's variance in the other half.
+
+    Args:
+        X: What the pipeline gets of the training part, shape (n, features).
+        y: The target, shape (n,).
+        problem_type: Whether the target is a class or a number.
+        seed: Draws the sample.
+    """
+    chosen = np.random.default_rng(seed).permutation(len(X))[:ROWS]
+    targets = _targets(y.iloc[chosen], problem_type)
+    half = len(chosen) // 2
+    alarms = []
+    for name in X.columns:
+        explained = _explained(X[name].iloc[chosen], targets, half)
+        if explained >= GIVEN_AWAY:
+            alarms.append(
+                f"Column {name!r} by itself explains {explained:.0%} of the target: it may be known only afterwards, "
+                "or be the target in other words. If so, leave it out (data.drop)."
+            )
+    return alarms
+
+
+def _targets(y: pd.Series, problem_type: ProblemType) -> Array:
+    """Return one column of numbers, or one for each of the commonest classes, shape (n, k)."""
+    if problem_type == "regression":
+        return np.asarray(y, dtype=np.float64)[:, None]
+    classes = y.value_counts().index[:10]
+    return np.column_stack([y == name for name in classes]).astype(np.float64)
+
+
+def _explained(values: pd.Series, targets: Array, half: int) -> float:
+    """Return the share of the second half's variance that a column explains."""
+    seen, other = targets[:half], targets[half:]
+    total = float(np.sum((other - seen.mean(axis=0)) ** 2))
+    if total == 0 or values.isna().all():
+        return 0.0
+    if kind_of(values) == "text":
+        codes, names = pd.factorize(values)
+        if len(names) > _FEW_VALUES:
+            return 0.0
+        means = pd.DataFrame(seen).groupby(codes[:half]).mean()
+        guessed = means.reindex(codes[half:]).fillna(0.0).to_numpy()
+    else:
+        from sklearn.tree import DecisionTreeRegressor
+
+        column = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
+        tree = DecisionTreeRegressor(max_leaf_nodes=_LEAVES, random_state=0).fit(column[:half], seen)
+        guessed = tree.predict(column[half:]).reshape(other.shape)
+    return 1 - float(np.sum((other - guessed) ** 2)) / total
+
+
+def shared_entities(
+    training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, problem_type: ProblemType
+) -> list[str]:
+    """Return an alarm for each column that names an entity whose rows are alike and on both sides of the split.
+
+    An entity is what a text or an identifier's column names, with more than one row and no more than 20 on average.
+
+    Args:
+        training: The training rows as labelled.
+        holdout: The rows held out.
+        target: The column to predict.
+        problem_type: Whether that is a class or a number.
+    """
+    alarms = []
+    for name in map(str, training.columns.drop(target)):
+        found = list(_alike(training, holdout, name, target, problem_type))
+        if found and max(found) >= _ALIKE:
+            known = holdout[name].isin(training[name].dropna().unique()).mean()
+            alarms.append(
+                f"{known:.0%} of the holdout rows have a {name!r} that training rows have too, and their targets are "
+                f'alike: the score is that of known ones, not of new ones. Set split.key_columns = ["{name}"].'
+            )
+    return alarms
+
+
+def _alike(
+    training: pd.DataFrame, holdout: pd.DataFrame, name: str, target: str, problem_type: ProblemType
+) -> Iterator[float]:
+    """Yield how the target of a holdout row correlates with the mean of the training rows of its entity."""
+    from scipy.stats import pearsonr
+
+    values = training[name]
+    if kind_of(values) != "text" and not is_identifier_name(name):
+        return
+    known, rows = values.nunique(), int(values.notna().sum())
+    if known < _FEWEST_ENTITIES or not 1.2 * known <= rows <= _ENTITY_ROWS * known:
+        return
+    both = holdout[holdout[name].isin(values.dropna().unique())]
+    if len(both) < max(_FEWEST_ENTITIES, _KNOWN * len(holdout)):
+        return
+    targets = pd.concat([training[target], both[target]], ignore_index=True)
+    for column in _targets(targets, problem_type).T:
+        means = pd.Series(column[: len(training)]).groupby(values.to_numpy()).mean()
+        expected = both[name].map(means).to_numpy(dtype=np.float64)
+        own = column[len(training) :]
+        if np.ptp(own) and np.ptp(expected):
+            correlation = pearsonr(expected, own)
+            if correlation.pvalue < _SIGNIFICANCE:
+                yield float(correlation.statistic)
