@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from prefect import flow
 
-from << cookiecutter.package_name >> import doctor
+from << cookiecutter.package_name >> import doctor, models
 from << cookiecutter.package_name >>.checks_dask import NoWorkersError
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.orchestration import ChosenRunner, fetch, preprocess, split
@@ -137,7 +137,7 @@ def taken(path: str) -> bytes:
 
 
 def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
-    settings: Settings, use: Callable[..., None], cluster: Cluster
+    settings: Settings, use: Callable[..., None], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote = {
         "SCALE_OUT__RUNNER": "dask",
@@ -146,7 +146,10 @@ def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
         # What each of two candidates has in one process.
         "SCALE_OUT__THREADS": str(max(1, (os.cpu_count() or 1) // 2)),
     }
-    use(ESTIMATORS='["linear", "hist_gradient_boosting"]')
+    names = ("linear", "hist_gradient_boosting")
+    # The workers are other processes, which know the team's estimators and not those of the tests.
+    monkeypatch.setattr(models, "ESTIMATORS", {name: getattr(models, name) for name in names})
+    use(ESTIMATORS=json.dumps(names))
     alone = candidates()
     use(**remote)
     assert candidates() == alone
