@@ -76,6 +76,17 @@ def test_few_rows_or_an_unknown_number_of_them_prove_nothing() -> None:
         assert judged(y, labels, "accuracy", champion) == ()
 
 
+def test_with_few_rows_of_a_class_a_score_that_every_class_counts_in_is_never_worse() -> None:
+    y = CLASSES[(np.arange(100) < 1).astype(int)]
+    missed = Predictions(np.full(100, "no"), None, CLASSES)
+    measure = get_metric("f1_macro", problem_type="classification")
+
+    error = standard_error(measure, y, missed, seed=0)
+
+    found = change(measure, now=0.5, recorded=0.8, error=error, rows=100, recorded_rows=1000)
+    assert found.p_value == 1.0
+
+
 @pytest.mark.parametrize("metric", ["rmse", "accuracy"])
 def test_windows_of_an_unchanged_world_are_seldom_called_worse_and_of_a_worse_one_often(metric: str) -> None:
     rng = np.random.default_rng(0)

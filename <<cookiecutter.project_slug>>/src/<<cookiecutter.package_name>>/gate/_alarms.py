@@ -46,7 +46,7 @@ def change(
         metric: The score.
         now: On today's rows.
         recorded: On the rows of its time.
-        error: The standard error of today's, see `standard_error`.
+        error: The standard error of today's, see `standard_error`; with nan nothing is certain.
         rows: Today's.
         recorded_rows: Those of its time.
     """
@@ -55,7 +55,9 @@ def change(
     worse = -metric.improvement(now, recorded)
     spread = error * math.sqrt(1 + rows / recorded_rows)
     spread /= abs(recorded) if metric.relative and recorded else 1.0
-    if not spread > 0:
+    if math.isnan(spread):
+        return Change(worse, 1.0)
+    if spread == 0:
         return Change(worse, 0.0 if worse > 0 else 1.0)
     return Change(worse, float(t.sf(worse / spread, df=max(1, min(rows, recorded_rows) - 1))))
 
@@ -125,7 +127,7 @@ def _far_from_recorded(
     )
     now, count = decision.champion[metric.name], int(mask.sum())
     found = change(metric, now=now, recorded=recorded, error=error, rows=count, recorded_rows=recorded_rows)
-    chance = min(found.p_value, 1 - found.p_value)
+    chance = 1.0 if math.isnan(error) else min(found.p_value, 1 - found.p_value)
     if chance < _SIGNIFICANCE and abs(found.worse) > (_FAR_SHARE if metric.relative else _FAR):
         yield (
             f"The champion's {metric.label} is {metric.format(now)} on these {count:,} rows and was "

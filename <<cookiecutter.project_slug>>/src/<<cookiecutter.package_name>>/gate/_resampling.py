@@ -28,6 +28,7 @@ from ._samples import make_samples
 TINY = 1e-12  # below this a difference is rounding
 RESAMPLES = 1999
 GROUPS = 500
+_CLASS_ROWS = 30  # with fewer of a class a bootstrap knows too little of a score that every class counts in
 _BATCH = 250  # resamples at a time, to bound the memory
 _FEWEST, _MOST, _ROWS_IN_ALL = 199, 499, 20_000_000  # where each resample computes the metric from all rows
 
@@ -115,7 +116,9 @@ def compare(
 def standard_error(
     metric: Metric, y: Any, predictions: Predictions, *, seed: int, rows: pd.DataFrame | None = None
 ) -> float:
-    """Return the standard error of a model's score on n rows, from a bootstrap of rows; nan if it is not defined.
+    """Return the standard error of a model's score on n rows, from a bootstrap of rows.
+
+    It is nan where it cannot be known: the score is not defined, or a class that it needs has fewer than 30 rows.
 
     Args:
         metric: The score.
@@ -126,6 +129,9 @@ def standard_error(
     """
     (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
     count = len(sample.y)
+    of_classes = np.bincount(sample.y, minlength=len(sample.classes)) if sample.classes is not None else None
+    if metric.measure.by_class and of_classes is not None and of_classes.min() < _CLASS_ROWS:
+        return math.nan
     rng = np.random.default_rng(seed)
     units = min(count, GROUPS)
     resampler = metric.measure.resampler(
