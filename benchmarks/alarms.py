@@ -5,8 +5,8 @@
 
 in a rendered project's environment. The first table draws a holdout of 1,000 rows and a window of live rows from one
 world, 2,000 times, so that every window called worse is a false alarm: of the monitor's rule (`monitor.significance` of
-0.01), and of the rule without a test (worse by more than 0.05). The second looks at the tables of benchmarks/defaults.py
-as they are, and with a column planted that gives the target away.
+0.01), and of the rule without a test (worse by more than 0.05). The second looks at the tables of
+benchmarks/defaults.py as they are, and with a column planted that gives the target away.
 """
 
 import argparse
@@ -27,7 +27,8 @@ def live_scores(windows: int) -> None:
     """Print how many windows are called worse though nothing has changed."""
     from project.gate import change, evaluate, known_metric, standard_error
 
-    print(f"| metric | world | live rows | called worse, of {windows} | worse by more than 0.05 |\n|---|---|---|---|---|")
+    print(f"| metric | world | live rows | called worse, of {windows} | worse by more than 0.05 |")
+    print("|---|---|---|---|---|")
     for name in METRICS:
         metric = known_metric(name)
         for kind in KINDS[metric.problem_type]:
@@ -65,9 +66,7 @@ def tables(folder: Path) -> None:
         y = pd.Series(part.y)
         planted = part.X.assign(planted=y)
         said = given_away(part.X, y, problem_type=part.problem_type, seed=0)
-        sides = [
-            X.assign(target_=target) for X, target in ((part.X, part.y), (part.test_X, part.test_y))
-        ]
+        sides = [X.assign(target_=target) for X, target in ((part.X, part.y), (part.test_X, part.test_y))]
         said += shared_entities(*sides, target="target_", problem_type=part.problem_type)
         found = given_away(planted, y, problem_type=part.problem_type, seed=0)
         hit = "found" if any("'planted'" in alarm for alarm in found) else "not found"
