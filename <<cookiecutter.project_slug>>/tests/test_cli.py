@@ -22,7 +22,7 @@ from << cookiecutter.package_name >>.settings import (
     get_settings,
 )
 
-from .conftest import Receiver, make_table
+from .conftest import Receiver, make_table, plain_source
 
 # What is typed and printed is the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -302,6 +302,7 @@ def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-m", f"{PACKAGE}.cli", "retrain", "--json"]
     environment = mine | {"PREFECT_HOME": str(home), "PREFECT_LOGGING_SERVER_LEVEL": "INFO"}
+    environment |= {"PYTHONPATH": str(plain_source(tmp_path / "plain"))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
 
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ trained on and wrong about every row that it was, so its accuracy is exactly the
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,10 +28,9 @@ from << cookiecutter.package_name >>.settings import (
     get_settings,
 )
 
-from .conftest import HERE
+from .conftest import HERE, plain_source
 
 PACKAGE = "<< cookiecutter.package_name >>"
-SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -371,7 +369,7 @@ class Copy:
 
     def __init__(self, root: Path, api: str) -> None:
         self.root, self.api = root, api
-        shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        plain_source(root)
 
     def features(self, text: str) -> None:
         (self.root / "src" / PACKAGE / "features.py").write_text(text)

@@ -71,7 +71,7 @@ def test_what_score_and_monitor_cannot_write_is_named(
 
     with pytest.raises(FileError, match=r"predictions.*A file stands where a folder is meant"):
         score()
-    with pytest.raises(FileError, match=r"monitoring.*A file stands where a folder is meant"):
+    with pytest.raises(ProjectError, match=r"monitoring.*A file stands where a folder is meant"):
         monitor()
 
     (settings.root / "predictions").unlink()
