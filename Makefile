@@ -6,8 +6,8 @@ RENDER := <<cookiecutter.project_slug>>
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet
 
-# Side by side; tests that share what takes long to make (tests/conftest.py) stay in one process. `-n 0` is one by one.
-PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadgroup
+# Files of tests side by side: a file's tests share what takes long to make. `-n 0` is one by one.
+PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)

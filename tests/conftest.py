@@ -47,8 +47,7 @@ FOREIGN = (
     "MFLAGS",
 )
 
-# Tests side by side: those that share a fixture that takes long to make run in one process, the longest files first.
-SHARED_FIXTURES = ("asked", "image", "reports", "postgresql", "s3")
+# Files of tests run side by side, those that take longest first.
 LONGEST_FILES = (
     "test_image",
     "test_life",
@@ -65,12 +64,8 @@ NOT_TESTED = "not tested here: "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests, and keep those of one fixture together."""
+    """Begin with the files that take longest."""
     items.sort(key=lambda item: item.path.stem not in LONGEST_FILES)
-    for item in items:
-        for fixture in SHARED_FIXTURES:
-            if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(fixture))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -167,7 +167,6 @@ def test_lint_and_format_find_nothing(bake: Bake, environment: Path, answers: di
     run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
 
 
-@pytest.mark.xdist_group("mypy")  # the second run knows the libraries already
 @pytest.mark.parametrize("answers", [{}, OTHER], ids=["defaults", "every text answered"])
 def test_types_are_right(bake: Bake, environment: Path, once: Once, answers: dict[str, str]) -> None:
     cache = {"MYPY_CACHE_DIR": str(once("mypy", lambda folder: None))}

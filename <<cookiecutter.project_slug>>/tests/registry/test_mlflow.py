@@ -43,8 +43,6 @@ from << cookiecutter.package_name >>.training import Production
 
 from ..conftest import Receiver, make_table
 
-pytestmark = pytest.mark.xdist_group("mlflow")  # the tests share a server, and what was recorded there
-
 RACE = """
 import json, sys
 from PACKAGE import registry, settings
