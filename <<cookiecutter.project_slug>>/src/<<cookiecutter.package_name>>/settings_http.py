@@ -19,7 +19,10 @@ class ServingSettings(BaseModel):
         description="What clients send as `Authorization: Bearer`; from the environment, never from a file.",
     )
     max_bytes: int = Field(
-        default=10_000_000, ge=1, description="The largest body of a request; a larger one is refused."
+        default=10_000_000,
+        ge=1,
+        description="The largest body of a request, and the largest table in it when it is decompressed; a larger one"
+        " is refused.",
     )
     max_rows: int = Field(default=10_000, ge=1, description="The most rows of a request.")
     log: Location | None = Field(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
@@ -195,6 +196,62 @@ def test_limits_of_body_and_rows(
             answer = client.post("/predict", content=content, headers={"content-type": kind})
             assert answer.status_code == 413 or not limit, answer.text
             assert limit in answer.text
+
+
+@classification
+@pytest.mark.parametrize("as_categories", [True, False])
+@pytest.mark.parametrize("kind", ["text", "list"])
+def test_a_small_body_with_a_large_table_is_refused_before_it_is_decoded(
+    client: TestClient, kind: str, as_categories: bool
+) -> None:
+    count = 9000
+    repeated = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), ["x" * 100_000])
+    lists = pa.ListArray.from_arrays([0, *[20_000_000] * count], pa.nulls(20_000_000, pa.int8()))
+    columns = {
+        "usage": np.zeros(count),
+        "age": np.zeros(count),
+        "plan": repeated if kind == "text" else lists,
+    }
+    body = io.BytesIO()
+    pq.write_table(pa.table(columns), body, store_schema=as_categories)
+    assert len(body.getvalue()) < 1_000_000
+    columns.clear()
+    del repeated, lists
+    peak = pa.default_memory_pool().max_memory()
+
+    answer = client.post("/predict", content=body.getvalue(), headers={"content-type": PARQUET})
+
+    assert answer.status_code == 413, answer.text[:1000]
+    assert "decompressed (serving.max_bytes)" in answer.text
+    assert pa.default_memory_pool().max_memory() - peak < 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "warned"),
+    [
+        ("0.0.0.0", "", True),
+        ("::", "", True),
+        ("0.0.0.0", "secret", False),
+        ("127.0.0.1", "", False),
+        ("localhost", "", False),
+    ],
+)
+@classification
+def test_serving_to_others_without_a_token_is_warned_of(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    host: str,
+    token: str,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(_app.uvicorn, "run", lambda *_, **__: None)
+    monkeypatch.setenv(f"{ENV_PREFIX}SERVING__HOST", host)
+    monkeypatch.setenv(f"{ENV_PREFIX}SERVING__TOKEN", token)
+
+    _app.run(load_settings())
+
+    assert (f"{ENV_PREFIX}SERVING__TOKEN" in caplog.text) == warned
 
 
 @classification

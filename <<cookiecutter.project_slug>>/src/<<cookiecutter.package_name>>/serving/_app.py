@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ from fastapi.openapi.utils import get_openapi
 from .. import data
 from ..errors import DataError, ProjectError
 from ..registry import Registry, open_registry
-from ..settings import Settings
+from ..settings import ENV_PREFIX, Settings
 from ..training import Production, ProductionModel
 from ._log import RequestLog
 from ._rows import FILES, JSON, RefusedError, read_rows, unread_cells
@@ -100,7 +101,13 @@ class Server:
         """
         started = time.perf_counter()
         contract = model.model.contract
-        rows = read_rows(body, content_type, contract, limit=self.limits.max_rows)
+        rows = read_rows(
+            body,
+            content_type,
+            contract,
+            max_rows=self.limits.max_rows,
+            max_bytes=self.limits.max_bytes,
+        )
         report = data.ReadReport()
         try:
             predictions = model.model.predict(rows, report=report)
@@ -313,8 +320,23 @@ def _openapi(app: FastAPI, server: Server) -> dict[str, Any]:
     return schema
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def run(settings: Settings) -> None:
     """Serve until stopped by SIGTERM or Ctrl-C; requests that are being answered are finished first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     limits: Any = settings.serving
+    if not limits.token and not _is_loopback(limits.host):
+        logger.warning(
+            "Everybody who reaches port %d of this machine (serving.host is %s) gets predictions: serving.token is not"
+            " set. Set the variable %sSERVING__TOKEN, unless only trusted machines can connect.",
+            limits.port,
+            limits.host,
+            ENV_PREFIX,
+        )
     uvicorn.run(create_app(settings), host=limits.host, port=limits.port, log_level="info", access_log=False)

@@ -16,6 +16,7 @@ from ..errors import DataError
 FILES = {"text/csv": ".csv", "application/vnd.apache.parquet": ".parquet"}
 JSON = "application/json"
 _COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_BATCH = 64  # rows of a Parquet body that are decoded at a time, to count their bytes
 _EXAMPLES = 20  # problems that are named; a wrong file may have one in each cell
 
 
@@ -33,22 +34,27 @@ class RefusedError(Exception):
         super().__init__(f"{status}: {self.problems}")
 
 
-def read_rows(body: bytes, content_type: str, contract: data.Contract, *, limit: int) -> pd.DataFrame:
+def read_rows(
+    body: bytes, content_type: str, contract: data.Contract, *, max_rows: int, max_bytes: int
+) -> pd.DataFrame:
     """Return the rows of a body, as a file has them.
 
     Args:
         body: As it was sent.
         content_type: Of the body, without parameters; empty: JSON.
         contract: Of the model that is to predict them.
-        limit: The most rows.
+        max_rows: The most rows.
+        max_bytes: The largest table, decompressed.
 
     Raises:
-        RefusedError: they cannot be read, are too many, or miss columns.
+        RefusedError: they cannot be read, are too many or too large, or miss columns.
     """
     if content_type in ("", JSON):
-        frame = _from_json(body, contract, limit)
+        frame = _from_json(body, contract, max_rows)
     elif content_type in FILES:
-        frame = _from_file(body, FILES[content_type], contract, limit)
+        if FILES[content_type] == ".parquet":
+            _check_parquet(body, max_rows=max_rows, max_bytes=max_bytes)
+        frame = _from_file(body, FILES[content_type], contract, max_rows)
     else:
         known = ", ".join([JSON, *FILES])
         raise RefusedError(415, [{"reason": f"the body is {content_type!r}, not one of {known}"}])
@@ -127,9 +133,7 @@ def _series(values: list[Any], contract: data.Contract, name: str) -> Any:
 def _from_file(body: bytes, suffix: str, contract: data.Contract, limit: int) -> pd.DataFrame:
     if body.startswith(_COMPRESSED):  # a few bytes of it can stand for any number
         raise RefusedError(415, [{"reason": "the body is compressed: send it as it is"}])
-    if suffix == ".parquet":
-        _limited(_parquet_rows(body), limit)
-    elif body.lstrip()[:1] in (b"{", b"["):
+    if suffix == ".csv" and body.lstrip()[:1] in (b"{", b"["):
         raise RefusedError(422, [{"reason": f"the body is JSON: send it as {JSON}"}])
     with tempfile.NamedTemporaryFile(suffix=suffix) as file:
         file.write(body)
@@ -160,14 +164,42 @@ def _is_nested(values: pd.Series, contract: data.Contract, name: str) -> bool:
     return data.kind_of(values) == "other" and contract.columns[name].kind != "other"
 
 
-def _parquet_rows(body: bytes) -> int:
+def _check_parquet(body: bytes, *, max_rows: int, max_bytes: int) -> None:
+    """Refuse a table with too many rows or bytes: a small body can hold a value once and repeat it in every row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return int(pq.read_metadata(pa.BufferReader(body)).num_rows)
+        file = pq.ParquetFile(pa.BufferReader(body))
+        _limited(file.metadata.num_rows, max_rows)
+        encoded = _encoded_bytes(file.metadata)
+        _limited_bytes(encoded, max_bytes)
+        # No value is larger than all of the file, so a batch has at most eight times the limit in memory.
+        rows = min(_BATCH, max(1, 8 * max_bytes // max(encoded, 1)))
+        decoded = 0
+        for batch in file.iter_batches(batch_size=rows, use_threads=False):
+            for column in batch.columns:
+                plain = column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+                decoded += plain.nbytes
+                _limited_bytes(decoded, max_bytes)
     except (pa.ArrowException, OSError) as error:
         raise RefusedError(422, [{"reason": f"the body is not Parquet: {error}"}]) from None
+
+
+def _encoded_bytes(metadata: Any) -> int:
+    """Return the size of a Parquet file without its compression; of a column of lists, at least a byte an item."""
+    chunks = [
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    ]
+    return sum(max(chunk.total_uncompressed_size, chunk.num_values) for chunk in chunks)
+
+
+def _limited_bytes(size: int, limit: int) -> None:
+    if size > limit:
+        reason = f"the table is larger than {limit:,} bytes when it is decompressed (serving.max_bytes)"
+        raise RefusedError(413, [{"reason": f"{reason}: send fewer rows at a time"}])
 
 
 def _limited(rows: int, limit: int) -> None:
