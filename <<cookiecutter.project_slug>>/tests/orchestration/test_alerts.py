@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.blocks.notifications import SlackWebhook
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
+from pydantic import SecretStr
 
 from << cookiecutter.package_name >> import doctor, flows, reporting, training
 from << cookiecutter.package_name >> import settings as settings_module
+from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.orchestration import _common, _messages
+from << cookiecutter.package_name >>.orchestration._slack import set_up_slack
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,
     Settings,
@@ -210,6 +214,34 @@ def test_doctor_sends_a_test_message_with_settings_that_are_broken(
     assert [payload["title"] for payload in receiver.payloads] == [f"{settings.project}: a test message"]
     receiver.status = 500
     assert doctor.examine(send=True)[-1].severity == "error"
+
+
+UNREADABLE = "https://hooks.slack.com/services/SECRETX"
+
+
+def test_a_url_that_is_no_webhook_is_not_saved_and_not_shown(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, capfd: Any, caplog: Any
+) -> None:
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", UNREADABLE)
+
+    with pytest.raises(ConfigurationError, match="not a webhook's URL, so nothing was saved") as refused:
+        set_up_slack()
+
+    assert "SECRETX" not in f"{refused.value} {caplog.text} {capfd.readouterr()}"
+    _messages.deliver(_messages.trial_message(project="churn"), block=str(settings.notifications.block))
+    assert [payload["title"] for payload in receiver.payloads] == ["churn: a test message"]
+
+
+def test_a_saved_url_that_is_no_webhook_is_not_shown(
+    settings: Settings, receiver: Receiver, capfd: Any, caplog: Any
+) -> None:
+    block = str(settings.notifications.block)
+    SlackWebhook(url=SecretStr(UNREADABLE)).save(block.removeprefix("slack-webhook/"), overwrite=True)
+
+    with pytest.raises(_messages.NotSent) as failed:
+        _messages.deliver(_messages.trial_message(project="churn"), block=block)
+
+    assert "SECRETX" not in f"{failed.value} {caplog.text} {capfd.readouterr()}"
 
 
 def test_a_hanging_block_is_given_up_on(settings: Settings, receiver: Receiver, monkeypatch: Any) -> None:

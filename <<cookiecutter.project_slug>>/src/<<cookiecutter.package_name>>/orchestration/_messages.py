@@ -6,6 +6,7 @@ error: the run's own outcome stands.
 """
 
 import contextvars
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from ..settings import PACKAGE, get_settings, read_leniently
 Result = TypeVar("Result")
 LOAD_SECONDS = 15.0  # a Prefect server that takes longer for a block is dead
 SECONDS = 3.0  # a webhook that takes longer is dead; the run goes on
+
+# Apprise, which sends for Prefect's blocks, logs the URLs that it cannot read, with the secrets in them. A filter stays
+# when the logging is configured once more.
+logging.getLogger("apprise").addFilter(lambda record: False)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def set_up_slack() -> None:
     """Save the block under the name of the settings, over an older one, and send the test message.
 
     Raises:
-        ConfigurationError: the URL is missing, or the block of the settings is not a Slack webhook.
+        ConfigurationError: the URL is missing or not a webhook's, or the block of the settings is not a Slack webhook.
     """
     from prefect.blocks.notifications import SlackWebhook
 
@@ -46,6 +46,11 @@ def set_up_slack() -> None:
             " create any other block in the Prefect UI under Blocks."
         )
     block = SlackWebhook(url=webhook_url())
+    if not block._apprise_client:  # it has no service to send to
+        raise ConfigurationError(
+            "What was given is not a webhook's URL, so nothing was saved: copy all of the URL that Slack shows under"
+            " Incoming Webhooks of your app, https://hooks.slack.com/services/T…/B…/…"
+        )
     block.save(name, overwrite=True)
     print(f"Saved the block slack-webhook/{name}.")
     try:
