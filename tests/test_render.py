@@ -356,6 +356,10 @@ def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answer
     for name in services.keys() - {"database"}:
         assert services[name]["read_only"], name
         assert services[name]["security_opt"] == ["no-new-privileges:true"], name
+    leases = services["server"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]
+    assert leases in (project.path / "Makefile").read_text()
+    assert services["server"]["volumes"] == ["server:/project"]
+    assert "tee" not in (project.path / "docs/containers.md").read_text()
     deployed = load_yaml(project.path / "prefect.yaml")["deployments"]
     assert {one["work_pool"]["job_variables"]["image"] for one in deployed} == {services["worker"]["image"]}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from << cookiecutter.package_name >> import doctor
+from << cookiecutter.package_name >> import settings as settings_module
 from << cookiecutter.package_name >>.checks import check
 from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.settings import (
@@ -82,7 +83,28 @@ def test_a_schedule_that_is_none_is_refused(
         monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__CRON", "")
     monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__{name}", value)
 
-    with pytest.raises(ConfigurationError, match="schedule"):
+    monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__TIME_LIMIT", "60")
+
+    with pytest.raises(ConfigurationError, match="schedule") as refused:
+        load_settings()
+
+    assert f"(the variable {ENV_PREFIX}SCHEDULE__{name})" in str(refused.value)
+    assert "Value error" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("is_folder", "said"), [(False, "does not exist"), (True, "is not a file")])
+def test_without_its_file_the_settings_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_folder: bool, said: str
+) -> None:
+    file = tmp_path / "src" / "package" / "config.toml"
+    if is_folder:
+        file.mkdir(parents=True)
+    monkeypatch.setattr(settings_module, "CONFIG_FILE", file)
+    monkeypatch.setitem(Settings.model_config, "toml_file", file)
+    for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
+        monkeypatch.delenv(variable)
+
+    with pytest.raises(ConfigurationError, match=f"config.toml {said}"):
         load_settings()
 
 
@@ -137,8 +159,8 @@ def test_the_page_of_settings_is_up_to_date() -> None:
         ("SEEDS", "1", "SEED?"),
         ("SEED", "-1", "SEED)"),
         ("GATE__FLOOR", "nan", "gate.floor"),
-        ("TRAIN__THRESHOLD", "1.2", "train.threshold: Value error, give a number between 0 and 1, `tuned`"),
-        ("TRAIN__THRESHOLD", "auto", "train.threshold: Value error, give a number between 0 and 1, `tuned`"),
+        ("TRAIN__THRESHOLD", "1.2", "train.threshold: give a number between 0 and 1, `tuned`"),
+        ("TRAIN__THRESHOLD", "auto", "train.threshold: give a number between 0 and 1, `tuned`"),
         ("TRAIN__REFIT", "maybe", "train.refit"),
         ("GATE__MIN_IMPROVEMENT", "inf", "gate.min_improvement"),
         ("ESTIMATORS", "linear", "variable of the environment"),

@@ -473,7 +473,12 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"  {_name(item['loc'])}: {_trouble(item)}{_origin(item['loc'])}" for item in error.errors()]
+        if not CONFIG_FILE.is_file():
+            found = "is not a file" if CONFIG_FILE.exists() else "does not exist"
+            raise ConfigurationError(
+                f"{CONFIG_FILE} {found}: the settings are read from it. Bring it back, for example with `git restore`."
+            ) from None
+        lines = [f"  {_name(item['loc'])}: {_trouble(item)}{_origin(item)}" for item in error.errors()]
         raise ConfigurationError(
             "The settings cannot be used:\n"
             + "\n".join(lines)
@@ -512,12 +517,16 @@ def _trouble(item: "ErrorDetails") -> str:
         return "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
     if item["input"] is None and item["type"] != "value_error":
         return "it cannot be empty; leave it out for its default"
-    return item["msg"]
+    return item["msg"].removeprefix("Value error, ")
 
 
-def _origin(location: tuple[int | str, ...]) -> str:
-    names = [str(part) for part in location]
-    variables = {ENV_PREFIX + "__".join(names[:count]).upper() for count in range(1, len(names) + 1)}
+def _origin(item: "ErrorDetails") -> str:
+    """Return the variables that a setting comes from; of a section, those that the message is about."""
+    names = [str(part) for part in item["loc"]]
+    paths = [names[:count] for count in range(1, len(names) + 1)]
+    if item["type"] == "value_error":
+        paths += [[*names, word] for word in re.findall(r"\w+", item["msg"])]
+    variables = {ENV_PREFIX + "__".join(path).upper() for path in paths}
     found = [variable for variable in os.environ if variable.upper() in variables]
     return f" (the variable {', '.join(found)})" if found else ""
 
