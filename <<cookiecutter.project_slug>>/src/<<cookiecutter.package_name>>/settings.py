@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
@@ -90,6 +91,13 @@ class DataSettings(Section):
     watermark: str | None = Field(
         default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
     )
+
+    @field_validator("drop")
+    @classmethod
+    def _target_stays(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("target") in names:
+            raise ValueError(f"{info.data['target']!r} is data.target, the column to predict")
+        return names
 
 
 class SplitSettings(Section):

@@ -16,6 +16,7 @@ from << cookiecutter.package_name >>.data import (
     prepare,
 )
 from << cookiecutter.package_name >>.data._checks import InfiniteValuesError
+from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.settings import Settings, load_settings
 
 ROWS = 40
@@ -115,6 +116,19 @@ def test_columns_are_left_out_by_a_setting_which_label_still_sees(
     assert found.rows["target"].tolist() == [0, 1] * 20
     assert "features() no longer gets: 'leak'." in caplog.text
     assert "data.drop names 'misspelled'" in caplog.text
+
+
+@pytest.mark.parametrize("setting", ["drop", "keep"])
+def test_a_name_that_is_nearly_a_column_s_is_refused(
+    settings: Callable[[str], Settings], setting: str
+) -> None:
+    chosen = settings("classification")
+    chosen = chosen.model_copy(update={"data": chosen.data.model_copy(update={setting: ("chrage",)})})
+
+    with pytest.raises(
+        ConfigurationError, match=rf"data\.{setting} names 'chrage'.* Did you mean 'charge'\?"
+    ):
+        prepare(table([0, 1] * 20, charge=[1.0] * ROWS), settings=chosen, code=code())
 
 
 def test_features_never_see_the_target(prepared: Table) -> None:

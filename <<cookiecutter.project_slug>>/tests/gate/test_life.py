@@ -22,16 +22,20 @@ pytestmark = [
 ]
 
 
-def make_customers(noise: float, seed: int = 0, rows: int = 1200) -> pd.DataFrame:
+def make_customers(noise: float, seed: int = 0, rows: int = 3000, oldest: int = 48) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     age, monthly = rng.normal(40, 12, rows), rng.uniform(10, 100, rows)
-    leaves = age + noise * 12 * rng.normal(size=rows) > 48
+    leaves = age + noise * 12 * rng.normal(size=rows) > oldest
     return pd.DataFrame({"age": age, "monthly": monthly, "target": np.where(leaves, "yes", "no")})
 
 
 def cost(truth: Any, predictions: Any, rows: Any) -> Any:
     missed = (truth == "yes") & (predictions.labels == "no")
-    return np.where(missed, rows["monthly"], 0) + np.where(predictions.labels == "yes", 5, 0)
+    return np.where(missed, rows["monthly"], 0) + np.where(predictions.labels == "yes", 10, 0)
+
+
+def cost_of_visits(truth: Any, predictions: Any, rows: Any) -> Any:
+    return cost(truth, predictions, rows) + np.where(predictions.labels == "yes", 15, 0)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -46,14 +50,16 @@ def test_a_metric_of_the_teams_choice_lives_a_whole_life(
 ) -> None:
     table = settings.root / "table.csv"
     if metric == "cost":
-        own = OwnMetric(cost, greater_is_better=False, columns=("monthly",), label="cost of a customer")
+        own = OwnMetric(
+            cost_of_visits, greater_is_better=False, columns=("monthly",), label="cost of a customer"
+        )
         monkeypatch.setitem(METRICS, "cost", own)
     shown = {"cost": "cost of a customer", "recall": "recall of yes"}[metric]
     use(monkeypatch, GATE__METRIC=metric, DATA__POSITIVE="yes", GATE__GUARD_METRICS='{"f1": 0.5}')
 
-    make_customers(noise=0.8).to_csv(table, index=False)
+    make_customers(noise=0.8, rows=1200).to_csv(table, index=False)
     first, again = retrain(), retrain()
-    make_customers(noise=0.05, seed=1).to_csv(table, index=False)
+    make_customers(noise=0.05, seed=1, rows=1200, oldest=40).to_csv(table, index=False)
     better = retrain()
 
     assert [run["verdict"] for run in (first, again, better)] == ["promoted", "kept", "promoted"]
@@ -126,7 +132,7 @@ def test_what_cannot_be_measured_is_known_before_any_training(
     assert open_registry(settings).versions() == []
 
 
-@pytest.mark.parametrize("threshold", ["tuned", "0.12"])
+@pytest.mark.parametrize("threshold", ["tuned", "0.2"])
 def test_a_threshold_lives_a_whole_life_as_a_part_of_the_model(
     threshold: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,9 +198,9 @@ def test_a_cost_whose_column_is_gone_stops_the_retrain_and_not_production(
     monkeypatch.setitem(METRICS, "cost", own)
     use(monkeypatch, GATE__METRIC="cost")
     table = settings.root / "table.csv"
-    make_customers(noise=1, rows=400).to_csv(table, index=False)
+    make_customers(noise=0.2, rows=1200).to_csv(table, index=False)
     first = retrain()["version"]
-    make_customers(noise=1, rows=400).drop(columns="monthly").to_csv(table, index=False)
+    make_customers(noise=0.2, rows=1200).drop(columns="monthly").to_csv(table, index=False)
     with pytest.raises(gate.OwnMetricError, match=r"'cost' \(metrics.py\) reads column 'monthly'"):
         retrain()
     assert open_registry(settings).champion().id == first
@@ -236,14 +242,14 @@ def test_a_cost_whose_column_is_gone_costs_the_live_score_and_not_the_drift(
     monkeypatch.setitem(METRICS, "cost", own)
     use(monkeypatch, GATE__METRIC="cost", DATA__DROP='["monthly"]')
     table = settings.root / "table.csv"
-    make_customers(noise=1, rows=400).to_csv(table, index=False)
+    make_customers(noise=0.2, rows=1200).to_csv(table, index=False)
     retrain()
-    new = make_customers(noise=1, rows=400, seed=1)
+    new = make_customers(noise=0.2, rows=1200, seed=1)
     new.to_csv(table, index=False)
     complete = monitor()
     new.drop(columns="monthly").to_csv(table, index=False)
     window = monitor()
     assert complete["metric"] > 0
-    assert (window["metric"], window["drifted"], window["live_rows"]) == (None, False, 400)
+    assert (window["metric"], window["drifted"], window["live_rows"]) == (None, False, 1200)
     assert "'cost' (metrics.py) reads column 'monthly'" in window["live_reason"]
-    assert score()["rows"] == 400, "a model that never got the column predicts without it"
+    assert score()["rows"] == 1200, "a model that never got the column predicts without it"

@@ -13,6 +13,7 @@ from << cookiecutter.package_name >>.gate import (
     Champion,
     OwnMetricError,
     Predictions,
+    UnknownMetricError,
     check_table,
     compare,
     decide,
@@ -57,6 +58,13 @@ def make_case() -> tuple[np.ndarray, pd.DataFrame, Predictions, Predictions]:
         for share in (0.3, 0.1)
     ]
     return CLASSES[codes], rows, *models
+
+
+def test_a_name_that_is_built_in_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OWN, "f1", OwnMetric(total, greater_is_better=False))
+
+    with pytest.raises(UnknownMetricError, match=r"'f1' of metrics\.py has the name of a built-in one"):
+        get_metric("f1", problem_type="classification")
 
 
 @pytest.mark.parametrize("function", [cost, total])

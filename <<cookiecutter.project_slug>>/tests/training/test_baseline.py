@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >>.gate import METRICS, evaluate
+from << cookiecutter.package_name >>.gate import METRICS, evaluate, known_metric
 from << cookiecutter.package_name >>.settings import SplitSettings
 from << cookiecutter.package_name >>.training import Baseline, baseline
 
@@ -27,6 +27,29 @@ def test_of_classes_the_most_frequent_is_answered_with_its_share() -> None:
     assert found.predictions.probabilities.tolist() == [[0.75, 0.25]] * 2
     roc_auc = {"roc_auc": METRICS["roc_auc"]}
     assert evaluate(found.predictions, np.array(["no", "yes"]), metrics=roc_auc) == {"roc_auc": 0.5}
+
+
+def test_a_rare_class_is_answered_always_where_that_is_the_best_f1_but_not_where_it_is_perfect_recall() -> (
+    None
+):
+    y = ["no"] * 70 + ["yes"] * 30
+
+    def best(name: str) -> str:
+        frames = pd.DataFrame({"y": y}), pd.DataFrame({"y": y})
+        metric = known_metric(name, positive="yes")
+        return baseline(*frames, target="y", metric=metric, split=BY_HASH).name
+
+    assert best("f1") == "always answering 'yes'"
+    assert best("recall") == "guessing by the shares of the classes"
+
+
+def test_a_guess_has_average_luck() -> None:
+    y = ["a"] * 500 + ["b"] * 300 + ["c"] * 200
+
+    guess = chosen(y, y, "f1_macro").predictions.labels
+
+    table = pd.crosstab(np.array(y), guess)
+    assert table.to_numpy().tolist() == [[250, 150, 100], [150, 90, 60], [100, 60, 40]]
 
 
 def test_where_an_average_over_classes_decides_a_guess_is_harder_to_beat_than_one_class() -> None:

@@ -1,11 +1,13 @@
 """From the table as loaded to what is learned from: the contract, the label, the features, and the checks on them."""
 
+import difflib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from ..errors import ConfigurationError
 from ..settings import Settings
 from . import _checks
 from ._contract import Contract, ReadReport, identity_of, learn_columns
@@ -48,6 +50,7 @@ def prepare(
     Raises:
         FeaturesError: features.py cannot be used.
         DataError: see `check_target` and `check_table`.
+        ConfigurationError: data.drop or data.keep has a name that is nearly a column's.
     """
     columns, read, report = learn_columns(frame, tolerance=settings.data.tolerance, prior=prior)
     rows = label(read, settings=settings, code=code)
@@ -82,8 +85,10 @@ def _tell_changes(
     inputs: tuple[str, ...], columns: Iterable[str], *, settings: Settings, prior: Contract | None
 ) -> None:
     """Say which columns go into the model now and did not into the one in production, and the other way round."""
-    if unknown := [name for name in settings.data.drop if name not in columns]:
-        logger.warning("data.drop names %s, which is not in the table.", ", ".join(map(repr, unknown)))
+    for setting, chosen in (("data.drop", settings.data.drop), ("data.keep", settings.data.keep)):
+        if unknown := [name for name in chosen if name not in columns]:
+            _refuse_misspelled(setting, unknown, columns)
+            logger.warning("%s names %s, which is not in the table.", setting, ", ".join(map(repr, unknown)))
     if prior is None:
         return
     for which, names in (
@@ -92,6 +97,15 @@ def _tell_changes(
     ):
         if names:
             logger.warning("Other than the champion, features() %s: %s.", which, ", ".join(map(repr, names)))
+
+
+def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str]) -> None:
+    """Raise an error for a name that is nearly a column's: a leak that is to be left out would stay."""
+    for name in unknown:
+        if near := difflib.get_close_matches(name, columns, n=1, cutoff=0.75):
+            raise ConfigurationError(
+                f"{setting} names {name!r}, which is not in the table. Did you mean {near[0]!r}?"
+            )
 
 
 def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Table:

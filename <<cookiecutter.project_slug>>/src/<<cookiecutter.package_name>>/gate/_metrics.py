@@ -125,9 +125,15 @@ def get_metric(name: str, *, problem_type: ProblemType, positive: Any = None) ->
         positive: The positive class (data.positive).
 
     Raises:
-        UnknownMetricError: there is none, or it measures the other problem type.
+        UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
     """
-    metric = _own(name, problem_type) or METRICS.get(name) or _pinball(name)
+    own = _own(name, problem_type)
+    if own is not None and (name in METRICS or _pinball(name)):
+        raise UnknownMetricError(
+            f"Metric {name!r} of metrics.py has the name of a built-in one, which records and reports would show: "
+            "give it another."
+        )
+    metric = own or METRICS.get(name) or _pinball(name)
     if metric is None:
         possible = _names(problem_type)
         near = difflib.get_close_matches(name, possible, n=3)

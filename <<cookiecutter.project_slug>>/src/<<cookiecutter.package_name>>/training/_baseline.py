@@ -9,6 +9,8 @@ import pandas as pd
 from .. import data, gate
 from ..settings import SplitSettings
 
+_CLASSES = 10  # of many classes, only the most frequent are always answered
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -28,9 +30,11 @@ def baseline(
 ) -> Baseline:
     """Return the best answer that needs no model, by the metric on the holdout.
 
-    For classes the most frequent one, or a guess by the share of each: an average over classes favours whatever names
-    them all. Both give these shares as probabilities. For numbers the mean, the median, and, where the split is by
-    time, the last value: of all rows, or of those with the same key where there are keys.
+    For classes always the same one, or a guess by the share of each with average luck: an average over classes favours
+    whatever names them all. Both give these shares as probabilities. Always answering a rare class can be cheap, or
+    the best F1; for recall alone it would be perfect, so there only the most frequent class counts. For numbers the
+    mean, the median, and, where the split is by time, the last value: of all rows, or of those with the same key where
+    there are keys.
 
     Args:
         training: The training rows as labelled.
@@ -40,7 +44,9 @@ def baseline(
         split: Names the time and the keys.
     """
     if metric.problem_type == "classification":
-        answers = dict(_answers_of_classes(training[target], len(holdout)))
+        answers = dict(
+            _answers_of_classes(training[target], holdout[target], only_one=metric.name == "recall")
+        )
     else:
         answers = dict(_answers_of_numbers(training, holdout, target=target, split=split))
     scores = {
@@ -52,21 +58,36 @@ def baseline(
     return Baseline(best, answers[best])
 
 
-def _answers_of_classes(y: pd.Series, count: int) -> Iterator[tuple[str, gate.Predictions]]:
+def _answers_of_classes(
+    y: pd.Series, truth: pd.Series, *, only_one: bool
+) -> Iterator[tuple[str, gate.Predictions]]:
     from sklearn.dummy import DummyClassifier
 
-    nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(count)})
-    always, guess = (
-        gate.predict(
-            DummyClassifier(strategy=strategy, random_state=0).fit(nothing, y),
-            empty,
-            problem_type="classification",
-        )
-        for strategy in ("prior", "stratified")
-    )
-    yield f"always answering {always.labels.tolist()[0]!r}", always
-    shares = gate.Predictions(guess.labels, always.probabilities, always.classes)
-    yield "guessing by the shares of the classes", shares
+    nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(truth))})
+    model = DummyClassifier(strategy="prior").fit(nothing, y)
+    always = gate.predict(model, empty, problem_type="classification")
+    classes = np.asarray(model.classes_)
+    frequent = np.argsort(-model.class_prior_, kind="stable")[: 1 if only_one else _CLASSES]
+    answers = {
+        f"always answering {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
+        for position in frequent
+    }
+    answers["guessing by the shares of the classes"] = _average_guess(truth, model.class_prior_)
+    for name, positions in answers.items():
+        yield name, gate.Predictions(classes[positions], always.probabilities, always.classes)
+
+
+def _average_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
+    """Return a position of `shares` for each row: within every true class each comes up as often as its share.
+
+    A guess that is drawn would set the bar by luck, which among the rows of one holdout is large.
+    """
+    guess = np.empty(len(truth), dtype=np.intp)
+    rng = np.random.default_rng(0)
+    for rows in truth.reset_index(drop=True).groupby(truth.to_numpy()).indices.values():
+        ends = np.cumsum(shares) / np.sum(shares)
+        guess[rng.permutation(rows)] = np.searchsorted(ends, (np.arange(len(rows)) + 0.5) / len(rows))
+    return guess
 
 
 def _answers_of_numbers(
