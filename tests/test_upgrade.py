@@ -23,7 +23,7 @@ def other_packages(environment: Path, once: Once) -> Path:
 def test_a_champion_saved_with_another_scikit_learn_is_tried_before_it_is_used(
     own_copy: Bake, runner: Runner, other_packages: Path
 ) -> None:
-    project = own_copy()
+    project = own_copy(estimator="hist_gradient_boosting")
     older = {"PYTHONPATH": f"{other_packages}:{project.path / 'src'}"}
     command = ("-m", f"{project.package}.cli")
 

@@ -32,7 +32,7 @@ def check(settings: Settings) -> str:
 
     logging.getLogger("distributed").setLevel(logging.ERROR)  # it logs every attempt to connect
     try:
-        with Client(address, timeout=SECONDS, set_as_default=False) as client:
+        with Client(address, timeout=SECONDS, set_as_default=False) as client:  # type: ignore[no-untyped-call]
             workers = len(client.nthreads())
     except (OSError, ValueError) as error:
         raise NoWorkersError(

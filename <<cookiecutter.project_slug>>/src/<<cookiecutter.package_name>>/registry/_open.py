@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ..locations import Location
 from ._registry import Registry
-from ._store import LocalStore, Store
+from ._store import FileStore, LocalStore
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -31,7 +31,7 @@ def open_files(settings: "Settings") -> Registry:
     return Registry(open_store(settings.registry.path, settings=settings), metric=settings.metric)
 
 
-def open_store(place: Location, *, settings: "Settings") -> Store:
+def open_store(place: Location, *, settings: "Settings") -> FileStore:
     """Return the store at a place of the settings: a folder, or an object store where it is a URL."""
     if place.is_url:
         from ._object_store import ObjectStore

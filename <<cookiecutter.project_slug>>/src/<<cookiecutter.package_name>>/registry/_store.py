@@ -45,12 +45,6 @@ class Store(Protocol):
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open a file for a big content, published at the new `key` when the block ends without an error."""
 
-    def file(self, key: str) -> AbstractContextManager[Path]:
-        """Yield a path on this machine; the file that is there when the block ends is the one of `key`.
-
-        Whoever writes it replaces it whole, as `files.replacing` does.
-        """
-
     def list(self, prefix: str) -> list[str]:
         """Return every key under the folder `prefix`, sorted."""
 
@@ -62,6 +56,16 @@ class Store(Protocol):
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep other writers waiting, where the store can; the registry does not depend on it to be right."""
+
+
+class FileStore(Store, Protocol):
+    """A store for whole files of others too: predictions, windows, logs of requests."""
+
+    def file(self, key: str) -> AbstractContextManager[Path]:
+        """Yield a path on this machine; the file that is there when the block ends is the one of `key`.
+
+        Whoever writes it replaces it whole, as `files.replacing` does.
+        """
 
 
 class LocalStore:
