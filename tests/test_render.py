@@ -359,7 +359,7 @@ def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answer
     leases = services["server"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]
     assert leases in (project.path / "Makefile").read_text()
     assert services["server"]["volumes"] == ["server:/project"]
-    assert "tee" not in (project.path / "docs/containers.md").read_text()
+    assert "tee -a .env > /dev/null" in (project.path / "docs/containers.md").read_text()
     deployed = load_yaml(project.path / "prefect.yaml")["deployments"]
     assert {one["work_pool"]["job_variables"]["image"] for one in deployed} == {services["worker"]["image"]}
 
