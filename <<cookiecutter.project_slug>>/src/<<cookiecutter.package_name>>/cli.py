@@ -204,18 +204,22 @@ def list_versions(*, as_json: AsJson = False) -> None:
         return
     from rich.table import Table
 
-    table = Table("version", "metric", "score", "", "verdict", "now")
+    from .gate import known_metric
+
+    table = Table("version", "metric", "score", "than before", "verdict", "now")
     for fact, before in zip(facts, [*facts[1:], {}], strict=True):
         score = "" if fact["score"] is None else f"{fact['score']:.4f}"
-        arrow = _arrow(before["score"], fact["score"]) if before.get("metric") == fact["metric"] else ""
-        table.add_row(fact["version"], fact["metric"], score, arrow, fact["verdict"], ", ".join(fact["now"]))
+        change = _change(before["score"], fact["score"]) if before.get("metric") == fact["metric"] else ""
+        label = known_metric(fact["metric"]).label
+        table.add_row(fact["version"], label, score, change, fact["verdict"], ", ".join(fact["now"]))
     _print(table)
     metric = facts[0]["metric"]
     scores = [
         fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None
     ]
     if len(scores) > 1:
-        _print(f"{_sparkline(scores[-60:])}  {metric}, oldest first; each on the holdout of its time")
+        label = known_metric(metric).label
+        _print(f"{_sparkline(scores[-60:])}  {label}, oldest first; each on the holdout of its time")
     for name, reason in held.items():
         _print(f"on hold: {name} ({reason}); `registry release {name}` lifts it")
     if decisions and len(decisions) < decisions[-1].sequence:
@@ -495,10 +499,10 @@ def _scores(metrics: Mapping[str, float | None]) -> str:
     return ", ".join(f"{named[name].label} {named[name].format(value)}" for name, value in values.items())
 
 
-def _arrow(before: float | None, now: float | None) -> str:
+def _change(before: float | None, now: float | None) -> str:
     if before is None or now is None or before == now:
         return ""
-    return "▲" if now > before else "▼"
+    return "higher" if now > before else "lower"
 
 
 def _sparkline(values: Sequence[float]) -> str:
@@ -543,7 +547,7 @@ def main() -> None:
         os.environ.setdefault(name, value)
     atexit.register(gc.freeze)  # the interpreter takes half a second to look at every object before it ends
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no ▲ shows its number
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that has no █ shows its number
             stream.reconfigure(errors="backslashreplace")
     try:
         with files_explained():

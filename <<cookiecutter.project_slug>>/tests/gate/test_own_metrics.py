@@ -120,6 +120,19 @@ def test_a_metric_that_cannot_be_computed_is_named(
         evaluate(champion, y, metrics={"cost": metric}, rows=rows)
 
 
+def test_the_line_of_the_metric_that_failed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cost(truth: Any, predictions: Any, rows: Any) -> float:
+        return float(truth.no_such_thing)
+
+    monkeypatch.setattr("<< cookiecutter.package_name >>.metrics.__file__", __file__)
+    metric = enter(monkeypatch, "cost", cost)
+    y, rows, champion, _ = make_case()
+    with pytest.raises(
+        OwnMetricError, match=r"line \d+\) failed: AttributeError: [^\n]*\n +return float\(truth"
+    ):
+        evaluate(champion, y, metrics={"cost": metric}, rows=rows)
+
+
 def test_nan_is_rejected_and_never_promotes(monkeypatch: pytest.MonkeyPatch) -> None:
     metric = enter(monkeypatch, "cost", lambda truth, predictions, rows: math.nan)
     y, rows, champion, challenger = make_case()

@@ -1,4 +1,5 @@
 import os
+import resource
 from datetime import date
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from << cookiecutter.package_name >>.data import FeatureCode, SchemaError, _tables, inputs, prepare
+from << cookiecutter.package_name >>.errors import FileError
 from << cookiecutter.package_name >>.models import make_pipeline
 from << cookiecutter.package_name >>.monitoring import _scoring
 from << cookiecutter.package_name >>.settings import ProblemType, load_settings
@@ -137,3 +139,16 @@ def test_partitions_of_parquet_are_cut_where_the_whole_is(tmp_path: Path) -> Non
     assert len(cut) == 4
     assert parts == whole
     assert [len(batch) for batch in whole] == [50] * 12
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_a_disk_that_is_full_is_named_with_the_file(tmp_path: Path, format: str) -> None:
+    table = pa.table({"order": range(1000), "prediction": [0.5] * 1000})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(FileError, match=rf"scored\.{format}: .*free some space"):
+            _scoring.write([(table, _scoring.Counts(1000))], tmp_path / f"scored.{format}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

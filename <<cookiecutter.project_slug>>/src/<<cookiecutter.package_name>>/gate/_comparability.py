@@ -22,7 +22,7 @@ class Champion:
         comparable: Shape (n,), the rows it was not trained on; None for all.
         obstacle: Why it cannot be compared at all, as a clause: `column 'plan' is gone`; None if it can.
         why_few_rows: Added to the reason where too few rows are comparable.
-        stored_score: Its recorded score, from other rows: to be shown, never compared.
+        stored_score: Its score when it was recorded: to be shown, never compared.
         stored_rows: How many rows that was measured on; None if that is not known.
     """
 

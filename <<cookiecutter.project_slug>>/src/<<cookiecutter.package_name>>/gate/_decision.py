@@ -66,7 +66,7 @@ class Decision:
         baseline: The compared metric of what can be predicted without a model, on the same rows; None in records
             of earlier releases.
         baseline_name: What the baseline does, such as `always answering 'no'`.
-        stored_champion: The champion's recorded score, from other rows: to be shown, never compared.
+        stored_champion: The champion's score when it was recorded: to be shown, never compared.
         improvement: In points of a score, or as a share of the champion's error.
         interval: Bounds of the true improvement, each with the confidence of the settings.
         probability: Of the challenger being better at all.
@@ -120,7 +120,7 @@ class Decision:
             lines.append(f"  Without a model, {self.baseline_name}: {metric.label} {score}")
         if self.stored_champion is not None:
             stored = f"{metric.label} {self.stored_champion:.4g}"
-            lines.append(f"  The champion's recorded score, from other rows and not compared: {stored}")
+            lines.append(f"  The champion's score when it was recorded, which is not compared: {stored}")
         lines += [f"  To look at: {alarm}" for alarm in self.alarms]
         return "\n".join(lines)
 

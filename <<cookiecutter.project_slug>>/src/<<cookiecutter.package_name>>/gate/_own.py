@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from traceback import extract_tb
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,11 @@ class Own(Measure):
         try:
             value = np.asarray(self.own.function(truth, predictions, given), dtype=np.float64)
         except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise OwnMetricError(f"Metric {self.name!r} (metrics.py) failed: {what}") from error
+            steps = [step for step in extract_tb(error.__traceback__) if step.filename == metrics.__file__]
+            at = f", line {steps[-1].lineno}" if steps else ""
+            code = f"\n    {steps[-1].line}" if steps else ""
+            what = f"{type(error).__name__}: {error}{code}"
+            raise OwnMetricError(f"Metric {self.name!r} (metrics.py{at}) failed: {what}") from error
         if value.shape not in ((), sample.y.shape):
             raise OwnMetricError(
                 f"Metric {self.name!r} (metrics.py) returned an array of shape {value.shape}; it must return a "

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import data, gate
+from ..errors import files_explained
 from ..files import replacing
 from ..training import Model
 
@@ -131,6 +132,7 @@ def write(
 
     Raises:
         DataError: there are no rows.
+        FileError: the disk is full, or does not take the file.
     """
     import pyarrow as pa
     import pyarrow.csv
@@ -147,13 +149,15 @@ def write(
                 table = table.cast(_without_dictionaries(table.schema))
             schema = schema or table.schema
             kind = pa.csv.CSVWriter if path.suffix == ".csv" else pq.ParquetWriter
-            writer = writer or kind(partial, schema)
-            writer.write_table(table.cast(schema))
+            with files_explained(path):
+                writer = writer or kind(partial, schema)
+                writer.write_table(table.cast(schema))
             scored.add(counts)
             progress(scored.rows)
         if writer is None:
             raise data.SchemaError("There are no rows to score.")
-        writer.close()
+        with files_explained(path):
+            writer.close()
     return scored
 
 

@@ -130,7 +130,7 @@ def _gauge(facts: Facts) -> Gauge | None:
     direction = "Further right is better" if metric.greater_is_better else "Further left is better"
     caption = f"{metric.label} on a scale from {metric.format(min(0.0, *values))}. {direction}."
     if recorded is not None:
-        caption += " The champion's recorded score is from other rows: shown, not compared."
+        caption += " The champion's recorded score is that of its own day: shown, not compared."
     said = f"challenger {metric.format(own)}"
     alt = f"{metric.label}: {'; '.join([said, *(line.label for line in lines)])}"
     return Gauge(alt, caption, Mark(at(own), said), lines, zone=zone)

@@ -40,8 +40,8 @@ def given_away(X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed
         explained = _explained(X[name].iloc[chosen], targets, half)
         if explained >= GIVEN_AWAY:
             alarms.append(
-                f"Column {name!r} by itself explains {explained:.0%} of the target: it may be known only afterwards, "
-                "or be the target in other words. If so, leave it out (data.drop)."
+                f"Column {name!r} by itself explains {explained:.0%} of the target's variance: it may be known only "
+                "afterwards, or be the target in other words. If so, leave it out (data.drop)."
             )
     return alarms
 
