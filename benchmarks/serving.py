@@ -3,8 +3,9 @@
     python benchmarks/serving.py
 
 renders the project with HTTP serving and trains it on the sample table. Then, round by round and in turn: the
-pipeline's `predict` alone and `champion().predict` in one process; the server of `serve` and MLflow's, each alone,
-asked by one client on loopback, one request after the other. Writes docs/benchmarks/serving.md.
+pipeline's `predict` alone and `champion().predict` in one process; the server of `serve` and that of
+`mlflow models serve`, each alone and as its command starts it, asked by one client on loopback, one request after the
+other. Writes docs/benchmarks/serving.md.
 
     python benchmarks/serving.py --hostile 10000
 
@@ -14,7 +15,9 @@ sends requests that must each be refused, 100 MB and wrong tokens among them, an
 import argparse
 import http.client
 import json
+import os
 import random
+import signal
 import socket
 import statistics
 import subprocess
@@ -77,9 +80,7 @@ class Ways:
         self.environment = self.workspace.environment | {
             "ML_RETRAINING_REGISTRY__KIND": "json",
             "ML_RETRAINING_SERVING__TOKEN": TOKEN,
-            "OMP_NUM_THREADS": "1",
             "PREFECT_HOME": str(folder / "prefect"),
-            "__pyfunc_model_path__": str(folder / "mlflow"),
         }
         self.python("-m", "ml_retraining.cli", "retrain", "--json")
         self.row = self.in_process(1, str(folder / "mlflow"))["row"]
@@ -96,7 +97,9 @@ class Ways:
 
     def in_process(self, requests: int, *words: str) -> dict[str, Any]:
         """Return the row, and the seconds of each prediction without a server."""
+        self.environment["OMP_NUM_THREADS"] = "1"  # as `serve` sets it
         found: dict[str, Any] = json.loads(self.python("-c", IN_PROCESS, str(requests), *words))
+        del self.environment["OMP_NUM_THREADS"]
         return found
 
     @contextmanager
@@ -105,9 +108,21 @@ class Ways:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
+        model = str(self.workspace.folder / "mlflow")
         words = {
             "serve": ["-m", "ml_retraining.cli", "serve"],
-            "mlflow": ["-m", "uvicorn", "--port", str(port), "mlflow.pyfunc.scoring_server.app:app"],
+            "mlflow": [
+                "-m",
+                "mlflow",
+                "models",
+                "serve",
+                "-m",
+                model,
+                "--env-manager",
+                "local",
+                "-p",
+                str(port),
+            ],
         }[kind]
         log = self.workspace.folder / f"{kind}.log"
         with log.open("w") as output:
@@ -117,6 +132,7 @@ class Ways:
                 cwd=self.workspace.project,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,  # MLflow's command starts its server as a process of its own
             )
         try:
             deadline = time.monotonic() + 120
@@ -126,7 +142,7 @@ class Ways:
                 time.sleep(0.1)
             yield psutil.Process(process.pid), port
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
     def over_http(self, kind: str) -> tuple[list[float], float]:
@@ -182,7 +198,7 @@ def compare(ways: Ways, rounds: int) -> str:
         "predict": "`pipeline.predict` alone, in process",
         "champion": "`champion().predict`, in process: contract, checks, features",
         "serve": "`serve`, over HTTP",
-        "mlflow": "MLflow's scoring server, over HTTP: signature, labels alone",
+        "mlflow": "`mlflow models serve`, over HTTP: signature, labels alone",
     }
     lines = [
         "# What a prediction of one row costs",
