@@ -160,7 +160,7 @@ def test_list_shows_whole_versions_in_a_narrow_terminal(
 
     output = run("registry", "list")[1]
 
-    assert re.search(rf"│ {version} │ \S.*promoted.*champion", output)
+    assert re.search(rf"{version} +\S.*promoted.*champion", output)
     assert "…" not in output
 
 

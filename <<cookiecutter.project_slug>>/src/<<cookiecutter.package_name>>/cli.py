@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import reporting
     from .registry import Record, Registry, Version
 
+NARROWEST = 60  # columns of a terminal in which a table still reads well
 BARS = "▁▂▃▄▅▆▇█"
 BY_HAND = "by hand"
 
@@ -147,15 +148,18 @@ def doctor(
     if as_json:
         _print_json([vars(check) for check in checks])
     else:
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table("", "check", "found", "fix", box=None)
         for check in checks:
             colour = {"ok": "green", "warning": "yellow", "error": "red"}[check.severity]
-            fix = ": ".join(filter(None, (check.fix, check.command)))
-            table.add_row(Text(check.severity, style=colour), check.name, check.found, fix)
-        _print(table)
+            line = Table.grid(Column(width=7), Column(width=12), Column(), padding=(0, 1))
+            line.add_row(Text(check.severity, style=colour), check.name, check.found)
+            if check.severity != "ok":
+                line.add_row("", "Fix:", check.fix + (":" if check.command else ""))
+            _print(line)
+            if check.command:
+                _print(f"    {check.command}")
     severities = {check.severity for check in checks}
     if "error" in severities:
         sys.exit(2)
@@ -202,16 +206,25 @@ def list_versions(*, as_json: AsJson = False) -> None:
     if not facts:
         _print("There is no version yet: `retrain` trains the first one.")
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from .gate import known_metric
 
-    table = Table("version", "metric", "score", "than before", "verdict", "now")
+    wide = {"verdict": 10, "now": 8}  # so that no word is cut in a terminal of 60 columns
+    table = Table(
+        Column("version", no_wrap=True),
+        "metric",
+        "score",
+        *(Column(name, min_width=width) for name, width in wide.items()),
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
     for fact, before in zip(facts, [*facts[1:], {}], strict=True):
         score = "" if fact["score"] is None else f"{fact['score']:.4f}"
-        change = _change(before["score"], fact["score"]) if before.get("metric") == fact["metric"] else ""
+        if before.get("metric") == fact["metric"]:
+            score += _change(before["score"], fact["score"])
         label = known_metric(fact["metric"]).label
-        table.add_row(fact["version"], label, score, change, fact["verdict"], ", ".join(fact["now"]))
+        table.add_row(fact["version"], label, score, fact["verdict"], ", ".join(fact["now"]))
     _print(table)
     metric = facts[0]["metric"]
     scores = [
@@ -502,7 +515,7 @@ def _scores(metrics: Mapping[str, float | None]) -> str:
 def _change(before: float | None, now: float | None) -> str:
     if before is None or now is None or before == now:
         return ""
-    return "higher" if now > before else "lower"
+    return ", higher" if now > before else ", lower"
 
 
 def _sparkline(values: Sequence[float]) -> str:
@@ -516,11 +529,12 @@ def _print(content: Any) -> None:
     from rich.console import Console
 
     # No markup: a column of the user's may be called [red].
-    # Nothing is broken or cut, however narrow the terminal: a path or a version can be copied then.
     console = Console(highlight=False, markup=False)
+    # A line of text is left to the terminal to wrap, so that a path or a command can be copied whole. A table is folded
+    # where there is a terminal, and has long lines in a file.
     if not isinstance(content, str):
         whole = console.measure(content, options=console.options.update(max_width=1000)).maximum
-        console.width = max(console.width, whole)
+        console.width = max(console.width, NARROWEST if console.is_terminal else whole)
     console.print(content, soft_wrap=isinstance(content, str))
 
 
