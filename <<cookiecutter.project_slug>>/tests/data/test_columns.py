@@ -1,5 +1,7 @@
 """What columns are learned to be, and how cells are read from then on."""
 
+import datetime
+import decimal
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,13 @@ import pytest
 
 from << cookiecutter.package_name >>.data._columns import (
     Column,
+    distinct_texts,
     is_identifier,
+    is_identifier_name,
+    kind_of,
     learn_column,
     read_column,
+    tolerated,
 )
 
 ROWS = 60
@@ -220,3 +226,201 @@ def test_lists_are_cells_that_cannot_be_read(kind: Any) -> None:
 
     assert (cells.missing, cells.bad, cells.bad_example) == (1, 2, ("['a']", 1))
     assert cells.values.isna().all()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (pd.Series([1, 2]), "number"),
+        (pd.Series([1.5, None]), "number"),
+        (pd.Series([1 + 2j]), "other"),
+        (pd.Series([True, False]), "boolean"),
+        (pd.Series([True, None], dtype=object), "boolean"),
+        (pd.Series(pd.to_timedelta(["1h"])), "number"),
+        (pd.Series(pd.period_range("2026-01", periods=2, freq="M")), "date"),
+        (pd.Series(pd.to_datetime(["2026-01-01"])).dt.tz_localize("Asia/Tokyo"), "date"),
+        (pd.Series([datetime.date(2026, 1, 1), None]), "date"),
+        (pd.Series([datetime.time(8, 30), None]), "text"),
+        (pd.Series([decimal.Decimal("1.5"), None]), "number"),
+        (pd.Series(["a", None], dtype="str"), "text"),
+        (pd.Series(["a", 1, 2.5, np.int64(3), True, None], dtype=object), "text"),
+        (pd.Series(["a", [1]], dtype=object), "other"),
+        (pd.Series([b"a"]), "other"),
+        (pd.Series([None, None], dtype=object), "empty"),
+        (pd.Series([1, 2], dtype="category"), "number"),
+        (pd.Series(["a"], dtype="category"), "text"),
+        (pd.Series([None], dtype="category"), "empty"),
+    ],
+)
+def test_the_type_of_the_cells_says_what_they_are(values: pd.Series, kind: str) -> None:
+    assert kind_of(values) == kind
+
+
+@pytest.mark.parametrize(
+    ("bad", "known", "expected"),
+    [
+        (0, 0, True),
+        (0, 5, True),
+        (1, 19, False),
+        (1, 20, True),
+        (2, 20, False),
+        (2, 199, False),
+        (2, 200, True),
+        (3, 200, False),
+    ],
+)
+def test_one_slip_among_twenty_cells_or_one_cell_of_a_hundred(bad: int, known: int, expected: bool) -> None:
+    assert tolerated(bad, known, tolerance=0.01) is expected
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([7, 7.0, 2.5], ["7", "7", "2.5"]),
+        ([" a ", "", "NA", None], ["a", None, None, None]),
+        ([datetime.date(2026, 1, 2), True], ["2026-01-02", "True"]),
+        ([np.float64(3), np.float32(0.5)], ["3", "0.5"]),
+    ],
+)
+def test_the_text_of_a_cell(values: list[Any], texts: list[str | None]) -> None:
+    codes, distinct = distinct_texts(pd.Series(values, dtype=object))
+
+    assert [None if code < 0 else distinct[code] for code in codes] == texts
+
+
+def test_a_column_is_described_for_later_comparisons() -> None:
+    numbers, _ = learn([*repeated("2.5", "7", None), "n.a."])
+    dates, _ = learn(repeated("31/12/2025", "01/02/2026"))
+    truth, _ = learn(repeated("true", "false"))
+    empty, _ = learn([None] * ROWS)
+
+    assert (numbers.missing, numbers.minimum, numbers.maximum) == (round(21 / 61, 6), 2.5, 7.0)
+    assert (numbers.example, numbers.categories) == ("2.5", None)
+    assert (dates.minimum, dates.maximum) == ("2025-12-31T00:00:00", "2026-02-01T00:00:00")
+    assert dates.example == "2025-12-31 00:00:00"
+    assert (truth.example, truth.minimum, truth.categories) == ("True", None, None)
+    assert (empty.kind, empty.missing, empty.example) == ("empty", 1.0, None)
+    assert learn([])[0].missing == 0
+
+
+@pytest.mark.parametrize(("distinct", "kept"), [(100, True), (101, False)])
+def test_a_hundred_categories_are_kept(distinct: int, kept: bool) -> None:
+    names = [f"name {number}" for number in range(distinct)]
+    column, _ = learn(names)
+
+    assert column.categories == (tuple(sorted(names)) if kept else None)
+    assert column.example == "name 0"
+    assert read_column(pd.Series(["other"]), column).new_categories == ({"other": 1} if kept else {})
+
+
+@pytest.mark.parametrize("word", ["true", "1", "Yes", "y", "T", "false", "0", "NO", "n", "f"])
+def test_a_truth_value_may_come_as_another_word(word: str) -> None:
+    column, _ = learn(repeated("true", "false"))
+
+    assert read_column(pd.Series([word]), column).values[0] == (
+        word.lower() in {"true", "1", "yes", "y", "t"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([2**53, *range(ROWS)], "number"),
+        ([2**53 + 1, *range(ROWS)], "text"),
+        ([-(2**53) - 1, *range(ROWS)], "text"),
+        ([str(2**53), *map(str, range(ROWS))], "number"),
+        ([f"-{2**53 + 2}", *map(str, range(ROWS))], "text"),
+        (["inf", *map(str, range(1, ROWS))], "text"),
+        ([float("inf"), *range(ROWS)], "number"),
+    ],
+)
+def test_numbers_that_a_float_does_not_tell_apart_are_codes(values: list[Any], kind: str) -> None:
+    assert learn(values)[0].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("id", True),
+        ("Customer_ID", True),
+        ("customerID", True),
+        ("orderNo", True),
+        ("row", True),
+        ("Unnamed: 0", True),
+        ("uuid", True),
+        ("account.number", True),
+        ("customerid", True),
+        ("tripid", True),
+        ("paid", False),
+        ("void", False),
+        ("grid", False),
+        ("id_type", False),
+        ("amount", False),
+        ("piano", False),
+        ("Unnamed: x", False),
+    ],
+)
+def test_a_name_of_an_identifier(name: str, expected: bool) -> None:
+    assert is_identifier_name(name) is expected
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(19, False), (20, True)])
+def test_few_rows_name_nothing(rows: int, expected: bool) -> None:
+    column, read = learn([f"{row:04}-ABC" for row in range(rows)])
+
+    assert is_identifier("customer", read, column) is expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([row + 0.5 for row in range(ROWS)], False),
+        ([2, *range(3, ROWS + 2)], True),
+        ([0, *range(2, ROWS + 1)], True),
+        ([-1, *range(1, ROWS)], True),
+    ],
+)
+def test_whole_numbers_that_count_nothing_name_a_row(values: list[float], expected: bool) -> None:
+    column, read = learn(values)
+
+    assert is_identifier("customer_id", read, column) is expected
+
+
+def test_what_was_empty_or_no_table_cell_is_handed_on() -> None:
+    index = pd.Index([5, 6])
+    empty = read_column(pd.Series(["a", None], index=index, name="x"), Column("empty"))
+    lists = read_column(pd.Series([[1], None], index=index, name="x"), Column("other"))
+
+    assert empty.values.isna().all()
+    assert empty.values.dtype == "float64"
+    assert lists.values.tolist() == [[1], None]
+    for cells in (empty, lists):
+        assert (cells.missing, cells.bad) == (1, 0)
+        assert (cells.values.name, list(cells.values.index)) == ("x", [5, 6])
+
+
+@pytest.mark.parametrize("kind", ["number", "boolean", "date", "text"])
+def test_cells_keep_their_place_and_their_name(kind: Any) -> None:
+    index = pd.Index([3, 1, 2])
+    for values in (["a", None, "1"], [None, None, None], [["x"], None, ["x"]]):
+        cells = read_column(pd.Series(values, index=index, name="x", dtype=object), Column(kind))
+        assert cells.values.name == "x"
+        assert list(cells.values.index) == [3, 1, 2]
+        assert len(cells.values) == 3
+        assert cells.missing == values.count(None)
+
+
+def test_a_single_cell_in_another_form_does_not_decide() -> None:
+    """The form that most cells have; the others are read where they can only be one number."""
+    column, read = learn(["1.234", *repeated("12,5", "7,25")])
+
+    assert column.number_format.decimal == ","
+    assert read[:3].tolist() == [1234, 12.5, 7.25]
+
+
+@pytest.mark.parametrize(("dates", "kind"), [(30, "date"), (29, "text")])
+def test_half_of_the_texts_look_like_dates_before_any_format_is_tried(dates: int, kind: str) -> None:
+    days = [f"{day % 28 + 1:02}/12/20{day:02}" for day in range(dates)]
+    others = [f"some day {'abcdefghijklmnopqrstuvwxyzABCDEFGHIJK'[row]}" for row in range(ROWS - dates)]
+
+    assert learn([*days, *others], tolerance=0.6)[0].kind == kind

@@ -1,14 +1,17 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from << cookiecutter.package_name >>.errors import DataError
 from << cookiecutter.package_name >>.gate import Change
+from << cookiecutter.package_name >>.monitoring._drift import ColumnDrift, Drift
 from << cookiecutter.package_name >>.monitoring._windows import (
     History,
     Window,
     is_worse,
     needs_retrain,
+    summary,
 )
 from << cookiecutter.package_name >>.registry import LocalStore
 from << cookiecutter.package_name >>.settings import MonitorSettings, Settings
@@ -68,3 +71,47 @@ def test_a_live_score_is_worse_beyond_what_is_allowed_and_beyond_chance(
 ) -> None:
     assert is_worse(live, settings=MonitorSettings(worsening=0.05)) is worse
     assert not is_worse(live, settings=MonitorSettings())
+
+
+@pytest.mark.parametrize("drifted", [True, False, None])
+def test_a_window_violates_by_drift_or_by_a_worse_score(drifted: bool | None) -> None:
+    assert window("a", drifted=drifted).violates is drifted
+    assert window("a", drifted=drifted, worse=True).violates is True
+
+
+@pytest.mark.parametrize(
+    ("live", "worse"),
+    [(Change(0.05, 0.001), False), (Change(0.06, 0.01), False), (Change(0.06, 0.0099), True)],
+)
+def test_at_the_limit_a_live_score_is_not_worse(live: Change, worse: bool) -> None:
+    assert is_worse(live, settings=MonitorSettings(worsening=0.05, significance=0.01)) is worse
+
+
+def test_a_thousand_windows_are_kept(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.write("windows.json", json.dumps([vars(window(str(number))) for number in range(1000)]).encode())
+
+    found = History(store).add(window("new"))
+
+    assert [entry.digest for entry in found] == [*map(str, range(1, 1000)), "new"]
+    assert len(History(store).add(window("500"))) == 1000
+
+
+def test_a_summary_has_a_row_for_each_column() -> None:
+    columns = (
+        ColumnDrift(
+            "usage", "number", 0.123456, nulls=(0.125, 0.5), unseen=0.25, reasons=("PSI 0.12", "missing")
+        ),
+        ColumnDrift("seen", "datetime"),
+    )
+
+    assert summary(Drift(True, "", (1, 1), columns)) == [
+        {
+            "column": "usage",
+            "index": 0.1235,
+            "missing": "12.5% to 50.0%",
+            "unseen": "25.0%",
+            "drifted": "PSI 0.12, missing",
+        },
+        {"column": "seen", "index": None, "missing": "0.0% to 0.0%", "unseen": "0.0%", "drifted": "no"},
+    ]

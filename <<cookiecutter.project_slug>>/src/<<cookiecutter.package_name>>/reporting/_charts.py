@@ -192,7 +192,7 @@ def _range(values: Sequence[Any]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float, *, count: int = 6) -> list[float]:
-    """Return round numbers within the range: 1, 2 or 5 times a power of ten apart, at most `count` of them."""
+    """Return round numbers within the range: 1, 2 or 5 times a power of ten apart, about `count` of them."""
     least = (high - low) / count
     power = 10.0 ** math.floor(math.log10(least))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
