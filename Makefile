@@ -38,10 +38,10 @@ test-newest:  ## Refresh the locks and run all tests with them; say which upper 
 test-lowest: demo/$(SLUG)/pyproject.toml  ## Run the render's tests with the lowest versions that it declares
 	$(MAKE) -C demo/$(SLUG) test-lowest ARGS="$(ARGS)"
 
-mutants: demo/$(SLUG)/pyproject.toml  ## Print the share of small mutations that each room's tests notice; ROOMS="gate data"
+mutants: demo/$(SLUG)/pyproject.toml  ## Print the share of small mutations that each room's tests notice; ARGS="--rooms gate"
 	$(MAKE) -C demo/$(SLUG) setup
 	$(BIN)/uv pip install --quiet --python demo/$(SLUG)/.venv/bin/python "mutmut>=3.8"
-	$(BIN)/python tests/mutants.py demo/$(SLUG) --python demo/$(SLUG)/.venv/bin/python $(if $(ROOMS),--rooms $(ROOMS))
+	$(BIN)/python tests/mutants.py demo/$(SLUG) --python demo/$(SLUG)/.venv/bin/python $(ARGS)
 
 times: demo/$(SLUG)/pyproject.toml  ## Print how long the suites take here, beside what they may take
 	$(MAKE) -C demo/$(SLUG) setup
