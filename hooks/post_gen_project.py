@@ -10,7 +10,7 @@ ANSWERS = r"""<< cookiecutter | jsonify >>"""
 ONLY_WITH = {
     ("ci_provider", "github"): [".github"],
     ("tracking", "mlflow"): [
-        "src/{package_name}/cli_mlflow.py",
+        "src/{package_name}/cli/_mlflow.py",
         "src/{package_name}/registry/_mlflow_registry.py",
         "src/{package_name}/registry/_mlflow_store.py",
         "src/{package_name}/settings_mlflow.py",
@@ -24,7 +24,7 @@ ONLY_WITH = {
     ],
     ("serving", "http"): [
         "docs/serving.md",
-        "src/{package_name}/cli_http.py",
+        "src/{package_name}/cli/_http.py",
         "src/{package_name}/serving",
         "src/{package_name}/settings_http.py",
         "tests/serving",

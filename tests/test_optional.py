@@ -12,7 +12,7 @@ from .test_hooks import GOOD, post
 from .test_life import AUTHOR, commit_all, git
 
 WORDS = re.compile("mlflow|dask", re.IGNORECASE)
-NAMES_THEM = "optional.py"  # the error that says how to add them
+NAMES_THEM = "template.py"  # the error that says how to add them
 SETTINGS = {"tracking": ("REGISTRY__KIND", "mlflow"), "scale_out": ("SCALE_OUT__RUNNER", "dask")}
 ALL = {prompt: value for prompt, (_, value) in SETTINGS.items()}
 EVERYTHING = ALL | {"serving": "http"}  # which no setting asks for: it is a command of its own

@@ -19,7 +19,8 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from << cookiecutter.package_name >> import doctor, models
+from << cookiecutter.package_name >> import models
+from << cookiecutter.package_name >>.cli import _doctor as doctor
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.registry import open_registry

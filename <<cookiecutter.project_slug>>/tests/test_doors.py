@@ -19,7 +19,6 @@ ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 SHARED_NAMES = {"Section", "Table"}  # of the settings or the data, and of a report
 FOUNDATION = {
     "settings",
-    "optional",
     "errors",
     "files",
     "locations",

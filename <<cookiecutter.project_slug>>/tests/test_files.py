@@ -126,7 +126,7 @@ def run_command(
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        env=os.environ | {"PYTHONPATH": str(Path(str(cli.__file__)).parents[1])} | environment,
+        env=os.environ | {"PYTHONPATH": str(Path(str(cli.__file__)).parents[2])} | environment,
         cwd=cwd,
         timeout=120,
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from << cookiecutter.package_name >> import cli, doctor
+from << cookiecutter.package_name >> import cli
+from << cookiecutter.package_name >>.cli import _doctor as doctor
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from << cookiecutter.package_name >> import doctor
 from << cookiecutter.package_name >> import settings as settings_module
 from << cookiecutter.package_name >>.checks import check
+from << cookiecutter.package_name >>.cli import _doctor as doctor
 from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.settings import (
     CONFIG_FILE,

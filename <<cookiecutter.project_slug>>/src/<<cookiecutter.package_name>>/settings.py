@@ -35,7 +35,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from . import optional
+from . import template
 from .errors import ConfigurationError
 from .locations import Location
 
@@ -59,7 +59,7 @@ class Section(BaseModel):
 
 def _added_to(section: str) -> list[type[BaseModel]]:
     """Return what the optional parts of this project add to a section."""
-    return [part.SECTIONS[section] for part in optional.modules("settings") if section in part.SECTIONS]
+    return [part.SECTIONS[section] for part in template.part_modules("settings") if section in part.SECTIONS]
 
 
 class DataSettings(Section):
@@ -338,7 +338,7 @@ class ScaleOutSettings(Section, *_added_to("scale_out")):  # type: ignore[misc] 
     @field_validator("runner")
     @classmethod
     def _usable(cls, runner: str) -> str:
-        return optional.check("scale_out.runner", runner)
+        return template.check_part("scale_out.runner", runner)
 
 
 class NotificationSettings(Section):
@@ -365,7 +365,7 @@ class RegistrySettings(Section, *_added_to("registry")):  # type: ignore[misc]  
     @field_validator("kind")
     @classmethod
     def _usable(cls, kind: str) -> str:
-        return optional.check("registry.kind", kind)
+        return template.check_part("registry.kind", kind)
 
 
 def _checkout() -> Path | None:

@@ -16,8 +16,9 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 from pydantic import SecretStr
 
-from << cookiecutter.package_name >> import doctor, flows, reporting, training
+from << cookiecutter.package_name >> import flows, reporting, training
 from << cookiecutter.package_name >> import settings as settings_module
+from << cookiecutter.package_name >>.cli import _doctor as doctor
 from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.orchestration import _common, _messages
 from << cookiecutter.package_name >>.orchestration._slack import set_up_slack

@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 from prefect import flow
 
-from << cookiecutter.package_name >> import doctor, models
+from << cookiecutter.package_name >> import models
 from << cookiecutter.package_name >>.checks_dask import NoWorkersError
+from << cookiecutter.package_name >>.cli import _doctor as doctor
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.orchestration import ChosenRunner, fetch, preprocess, split
 from << cookiecutter.package_name >>.orchestration._retrain import candidate_scores

@@ -27,7 +27,7 @@ from prefect.settings import (
 )
 from pydantic import SecretStr
 
-from << cookiecutter.package_name >>.cli_mlflow import copy_to_mlflow
+from << cookiecutter.package_name >>.cli._mlflow import copy_to_mlflow
 from << cookiecutter.package_name >>.errors import RegistryError
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.registry import Damaged, Registry, open_files, open_registry

@@ -20,7 +20,7 @@ FEATURES_FILE = PACKAGE_FOLDER / "features.py"
 # The template's own modules change with its releases, without a change in what a model predicts.
 MACHINERY = frozenset(
     {"data", "training", "gate", "registry", "monitoring", "reporting", "orchestration", "serving"}
-    | {"settings", "errors", "locations", "files", "cli", "doctor", "flows", "template"}
+    | {"settings", "errors", "locations", "files", "cli", "checks", "flows", "template"}
 )
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, DataError
 from ..locations import Location
-from ..optional import LOCK
 from ..settings import Settings
+from ..template import LOCK
 from ._tables import DuplicateColumnsError, EmptyTableError
 
 if TYPE_CHECKING:

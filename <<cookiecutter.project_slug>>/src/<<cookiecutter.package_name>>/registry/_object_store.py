@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ..locations import Location
-from ..optional import LOCK
+from ..template import LOCK
 from ._store import StorageError
 
 IN_MEMORY = 64 * 1024 * 1024  # bytes of a file; what is bigger is kept on disk meanwhile

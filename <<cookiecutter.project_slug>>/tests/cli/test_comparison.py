@@ -2,12 +2,12 @@
 
 import pytest
 
-from << cookiecutter.package_name >>.comparison import compare_versions
+from << cookiecutter.package_name >>.cli._comparison import compare_versions
 from << cookiecutter.package_name >>.errors import RegistryError
 from << cookiecutter.package_name >>.flows import retrain
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
 
-from .conftest import make_table
+from ..conftest import make_table
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

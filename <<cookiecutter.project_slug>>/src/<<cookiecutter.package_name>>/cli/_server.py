@@ -1,4 +1,4 @@
-"""What is wrong with this project now: each check with its fix.
+"""What is wrong with the Prefect server and what it has of this project: deployments, schedules, watches, messages.
 
 Speaks HTTP to the Prefect API instead of importing Prefect, which alone would take longer than all the checks.
 """
@@ -7,195 +7,21 @@ import base64
 import datetime
 import os
 import shlex
-import shutil
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from . import optional, template
-from .errors import ProjectError
-from .locations import PREFECT_SECRET
-from .settings import Settings, load_settings
+from ..settings import Settings
+from ._check import Check, new_block
 
-if TYPE_CHECKING:
-    from .registry import Registry, Version
-
-Severity = Literal["ok", "warning", "error"]
 API_SECONDS = 2.0
 CANCEL_SECONDS = 60.0  # ending a run that was cancelled takes less
-HEAD_ROWS = 1000
-LEAST_FREE_BYTES = 2**30
 
 
-@dataclass(frozen=True)
-class Check:
-    """What was checked and found.
-
-    Attributes:
-        name: What was checked.
-        severity: How bad it is.
-        found: What was found.
-        fix: What to do; empty where nothing is wrong.
-        command: The command that does it; empty where a person has to choose or edit.
-    """
-
-    name: str
-    severity: Severity
-    found: str
-    fix: str = ""
-    command: str = ""
-
-
-def examine(*, send: bool = False) -> list[Check]:
-    """Run every check; one that cannot be made because an earlier one failed is left out.
-
-    Args:
-        send: Also send a test message, the way that failures are reported.
-    """
-    test_message = [_send_test_message()] if send else []
-    try:
-        settings = load_settings()
-    except ProjectError as error:
-        fix = "correct config.toml or the environment variable"
-        return [Check("settings", "error", str(error), fix), *test_message]
-    checks = [_guarded("settings", lambda: _check_settings(settings))]
-    checks.append(
-        Check("template", "ok", f"{template.VERSION}; `cruft check` says whether there is a newer one")
-    )
-    checks.append(_guarded("data source", lambda: _check_source(settings)))
-    for part in optional.modules("checks"):
-        checks.append(_guarded(part.NAME, lambda part=part: Check(part.NAME, "ok", part.check(settings))))  # type: ignore[misc]
-    checks += _check_registry(settings)
-    checks.append(_guarded("disk space", lambda: _check_disk(settings)))
-    checks.append(_guarded("lock", lambda: _check_lock(settings.root / "requirements.lock")))
-    checks += _check_api(settings)
-    return checks + test_message
-
-
-def _check_settings(settings: Settings) -> Check:
-    from .checks import check
-
-    check(settings)
-    return Check("settings", "ok", f"{settings.problem_type}, target {settings.data.target!r}")
-
-
-def _send_test_message() -> Check:
-    """Send a message exactly as a failed run does: its block is found even where settings are broken."""
-    from .orchestration import NotSent, deliver, recipient, trial_message
-
-    project, block = recipient()
-    if not block:
-        return Check(
-            "test message", "error", "no block is set: nobody is notified", "set notifications.block"
-        )
-    try:
-        deliver(trial_message(project=project), block=block)
-    except NotSent as error:
-        return Check("test message", "error", str(error), *_new_block(project, block))
-    return Check("test message", "ok", f"{block} took it: see that it arrived")
-
-
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except ProjectError as error:
-        return Check(name, "error", str(error), "do what the message says", error.command)
-    except OSError as error:
-        return Check(name, "error", f"{type(error).__name__}: {error}", "make it readable and writable")
-
-
-def _check_source(settings: Settings) -> Check:
-    from . import data
-
-    source = data.resolve(settings.data.source, as_of=None)
-    if any(name.startswith(PREFECT_SECRET) for name in source.placeholders):
-        from .orchestration import with_prefect_secrets
-
-        source = with_prefect_secrets(source)
-    state = data.fingerprint(source, settings=settings)
-    if (head := data.head(source, settings=settings, rows=HEAD_ROWS)) is not None:
-        data.require_target(head, settings=settings, code=data.current_code())
-    seen = "a change in it is seen" if state else "fetched anew by every run"
-    return Check("data source", "ok", f"{settings.data.source}, {seen}")
-
-
-def _check_registry(settings: Settings) -> Iterator[Check]:
-    from .registry import open_registry
-
-    try:
-        registry = open_registry(settings)
-        champion = registry.champion()
-        errors = [problem for problem in registry.verify() if problem.severity == "error"]
-    except (ProjectError, OSError) as error:
-        yield Check("registry", "error", str(error), "see `registry verify`")
-        return
-    for problem in errors:
-        yield Check("registry", "error", f"{problem.path} {problem.what}", problem.fix)
-    if not errors:
-        found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
-        retrain = ("train the first one", f"{settings.project} retrain")
-        yield Check("registry", "ok", found) if champion else Check("registry", "warning", found, *retrain)
-    if champion:
-        yield _check_champion(registry, champion, project=settings.project)
-
-
-def _check_champion(registry: "Registry", champion: "Version", *, project: str) -> Check:
-    """Load the model in production as `score` does; it is trained, so it takes the libraries it was trained with."""
-    from .data import changed_imports
-    from .training import NoContractError, OtherPackagesError, load_model
-
-    other = "train one that takes its place"
-    command = f"{project} retrain --accept-not-comparable"
-    try:
-        model = load_model(registry, champion)
-    except (NoContractError, OtherPackagesError) as error:
-        return Check("champion", "error", str(error), other, command)
-    except ProjectError as error:
-        fix = f"bring back the code or packages it needs, or {other}"
-        return Check("champion", "error", f"{champion.id} cannot be loaded: {error}", fix, command)
-    if changed := changed_imports(model.contract.imports):
-        found = f"{champion.id} was trained with {', '.join(changed)}, which changed since"
-        return Check("champion", "warning", found, f"bring it back, or {other}", command)
-    return Check("champion", "ok", f"{champion.id} can be loaded")
-
-
-def _check_disk(settings: Settings) -> Check:
-    free = shutil.disk_usage(settings.root).free
-    found = f"{free / 1e9:.1f} GB free at {settings.root}"
-    if free < LEAST_FREE_BYTES:
-        return Check("disk space", "error", found, "free some, or lower registry.keep")
-    return Check("disk space", "ok", found)
-
-
-def _check_lock(lock: Path) -> Check:
-    """Compare what is installed with the lock, which pip and uv only do on request."""
-    from packaging.requirements import Requirement
-
-    if not lock.exists():
-        return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
-    differing = []
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        if "==" not in line or line.startswith(("#", " ")):
-            continue
-        pinned = Requirement(line.rstrip("\\ "))
-        if pinned.marker and not pinned.marker.evaluate():
-            continue
-        try:
-            installed = version(pinned.name)
-        except PackageNotFoundError:
-            installed = "not installed"
-        if not pinned.specifier.contains(installed, prereleases=True) if installed[0].isdigit() else True:
-            differing.append(f"{pinned.name} {installed} (lock: {pinned.specifier})")
-    if differing:
-        found, command = "; ".join(differing[:5]), f"touch {lock.name} && make setup"
-        return Check("lock", "error", found, "install what the lock says", command)
-    return Check("lock", "ok", "in step with what is installed")
-
-
-def _check_api(settings: Settings) -> Iterator[Check]:
+def check_server(settings: Settings) -> Iterator[Check]:
+    """Check the server, and on it the deployments, schedules, slots, automations and the message block."""
     import httpx
 
     url = _api_url()
@@ -376,13 +202,6 @@ def _check_block(client: Any, settings: Settings) -> Check:
     answer = client.get(f"/block_types/slug/{kind}/block_documents/name/{name}")
     if answer.status_code != 200:
         return Check(
-            "notifications", "error", f"there is no block {block}", *_new_block(settings.project, block)
+            "notifications", "error", f"there is no block {block}", *new_block(settings.project, block)
         )
     return Check("notifications", "ok", block)
-
-
-def _new_block(project: str, block: str) -> tuple[str, str]:
-    """Return how to save a block anew: what to do, and the command where there is one."""
-    if block.startswith("slack-webhook/"):
-        return "save it with the webhook's URL", f"{project} setup slack"
-    return "save it in the Prefect UI under Blocks", ""

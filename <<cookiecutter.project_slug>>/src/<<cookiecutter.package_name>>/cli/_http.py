@@ -16,7 +16,7 @@ def serve() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
-    from .serving import run
-    from .settings import get_settings
+    from ..serving import run
+    from ..settings import get_settings
 
     run(get_settings())

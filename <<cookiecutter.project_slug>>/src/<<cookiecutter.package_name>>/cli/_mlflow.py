@@ -16,8 +16,8 @@ def copy_to_mlflow() -> None:
     The server is that of registry.tracking_uri or MLFLOW_TRACKING_URI. The files stay, and stay in use until
     registry.kind is "mlflow". A copy that was cut off is finished by another.
     """
-    from .registry import open_files, open_registry
-    from .settings import load_settings
+    from ..registry import open_files, open_registry
+    from ..settings import load_settings
 
     settings = load_settings(registry={"kind": "mlflow"})
     target: Any = open_registry(settings)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from . import data, gate, reporting
-from .checks import check
-from .errors import RegistryError
-from .locations import Location
-from .orchestration import source_of_run
-from .registry import Version, open_registry
-from .settings import Settings
-from .training import Model, baseline, load_twin, opponent_of
+from .. import data, gate, reporting
+from ..checks import check
+from ..errors import RegistryError
+from ..locations import Location
+from ..orchestration import source_of_run
+from ..registry import Version, open_registry
+from ..settings import Settings
+from ..training import Model, baseline, load_twin, opponent_of
 
 
 def compare_versions(challenger: str, champion: str, *, settings: Settings) -> reporting.Facts:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from << cookiecutter.package_name >> import cli
+from << cookiecutter.package_name >>.cli import _run
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.registry import Registry, open_registry
 from << cookiecutter.package_name >>.settings import (
@@ -22,7 +23,7 @@ from << cookiecutter.package_name >>.settings import (
     get_settings,
 )
 
-from .conftest import Receiver, make_table, plain_source
+from ..conftest import Receiver, make_table, plain_source
 
 # What is typed and printed is the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -251,7 +252,7 @@ def test_a_failure_is_said_once_on_the_console(settings: Settings) -> None:
 
     def shown(text: str, error: Exception | None = None) -> bool:
         trace = (type(error), error, None) if error else None
-        return cli._not_said_by_the_command(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
+        return _run._not_said_by_the_command(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
 
     assert [shown(text) for text in (*said, *kept)] == [False, False, True, True]
     assert shown(said[1], ZeroDivisionError("a bug, whose traceback is needed"))

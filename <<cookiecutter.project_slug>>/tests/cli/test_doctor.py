@@ -23,7 +23,9 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from << cookiecutter.package_name >> import cli, doctor, models
+from << cookiecutter.package_name >> import cli, models
+from << cookiecutter.package_name >>.cli import _doctor as doctor
+from << cookiecutter.package_name >>.cli import _server
 from << cookiecutter.package_name >>.data import _feature_code
 from << cookiecutter.package_name >>.flows import retrain
 from << cookiecutter.package_name >>.orchestration import (
@@ -33,8 +35,8 @@ from << cookiecutter.package_name >>.orchestration import (
 )
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, ProblemType, Settings, get_settings
 
-from .conftest import Receiver
-from .estimators import linear
+from ..conftest import Receiver
+from ..estimators import linear
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -256,8 +258,8 @@ def test_no_server_at_all(
 def test_a_server_of_another_version(
     settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real: Callable[[str], str] = doctor.version
-    monkeypatch.setattr(doctor, "version", lambda name: "2.0.0" if name == "prefect" else real(name))
+    real: Callable[[str], str] = _server.version
+    monkeypatch.setattr(_server, "version", lambda name: "2.0.0" if name == "prefect" else real(name))
     assert "client 2.0.0" in found("server version").found
 
 
@@ -290,7 +292,7 @@ def test_a_slot_that_a_cancelled_run_holds(
         body = {"state": {"type": state}, "force": True}
         healthy.post(f"/flow_runs/{made['id']}/set_state", json=body).raise_for_status()
     assert faults("slot") == [], "it may still be ending"
-    monkeypatch.setattr(doctor, "CANCEL_SECONDS", 0.0)
+    monkeypatch.setattr(_server, "CANCEL_SECONDS", 0.0)
 
     held = found("slot")
 

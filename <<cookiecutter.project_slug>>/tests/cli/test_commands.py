@@ -9,7 +9,7 @@ from cyclopts import CycloptsError
 
 from << cookiecutter.package_name >> import cli
 
-SOURCE, PROJECT = Path(str(cli.__file__)).parent, Path(__file__).parents[1]
+SOURCE, PROJECT = Path(str(cli.__file__)).parents[1], Path(__file__).parents[2]
 SLUG = "<< cookiecutter.project_slug >>"
 NAMES = "|".join(name for name in cli.app if not name.startswith("-"))
 IN_CODE = re.compile(rf"`((?:{NAMES})(?: [^`\n]+)?)`")

@@ -1,0 +1,30 @@
+"""The result of one check of `doctor`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was checked and found.
+
+    Attributes:
+        name: What was checked.
+        severity: How bad it is.
+        found: What was found.
+        fix: What to do; empty where nothing is wrong.
+        command: The command that does it; empty where a person has to choose or edit.
+    """
+
+    name: str
+    severity: Literal["ok", "warning", "error"]
+    found: str
+    fix: str = ""
+    command: str = ""
+
+
+def new_block(project: str, block: str) -> tuple[str, str]:
+    """Return how to save a block anew: what to do, and the command where there is one."""
+    if block.startswith("slack-webhook/"):
+        return "save it with the webhook's URL", f"{project} setup slack"
+    return "save it in the Prefect UI under Blocks", ""

@@ -1,0 +1,60 @@
+"""What commands print: text as wide as it is, tables, and facts as JSON."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from .. import reporting
+
+NARROWEST = 60  # columns of a terminal in which a table still reads well
+BARS = "▁▂▃▄▅▆▇█"
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the facts as JSON.")]
+
+
+def write(content: Any) -> None:
+    """Print text, or something of rich's.
+
+    A line of text is left to the terminal to wrap, so that a path or a command can be copied whole. A table is folded
+    where there is a terminal, and has long lines in a file.
+    """
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)  # a column of the user's may be called [red]
+    if not isinstance(content, str):
+        whole = console.measure(content, options=console.options.update(max_width=1000)).maximum
+        console.width = max(console.width, NARROWEST if console.is_terminal else whole)
+    console.print(content, soft_wrap=isinstance(content, str))
+
+
+def write_table(table: "reporting.Table") -> None:
+    """Print a table of the report."""
+    from rich.table import Table
+
+    shown = Table(*(cell.text for cell in table.header), title=table.caption, title_justify="left")
+    for row in table.cells:
+        shown.add_row(*(cell.text for cell in row))
+    write(shown)
+
+
+def write_json(facts: Any) -> None:
+    """Print facts for a program."""
+    print(json.dumps(facts, indent=2, default=str))
+
+
+def change(before: float | None, now: float | None) -> str:
+    """Return which way a score went, to be written after it; empty where that is not known."""
+    if before is None or now is None or before == now:
+        return ""
+    return ", higher" if now > before else ", lower"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return a chart of one line."""
+    low, high = min(values), max(values)
+    if low == high:
+        return BARS[0] * len(values)
+    return "".join(BARS[round((value - low) / (high - low) * (len(BARS) - 1))] for value in values)
