@@ -22,7 +22,7 @@ CANDIDATES = """
 import json, sys
 from prefect import flow
 from ml_retraining.orchestration import ChosenRunner, fetch, preprocess, split
-from ml_retraining.orchestration._retrain import candidate_scores, cross_validate
+from ml_retraining.orchestration._train import candidate_scores, cross_validate
 from ml_retraining.settings import get_settings
 
 @flow(task_runner=ChosenRunner())

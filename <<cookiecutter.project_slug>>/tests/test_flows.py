@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 from << cookiecutter.package_name >> import gate, models, reporting
 from << cookiecutter.package_name >>.errors import DataError, RegistryError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
-from << cookiecutter.package_name >>.orchestration._retrain import metric_of_choice
+from << cookiecutter.package_name >>.orchestration._train import metric_of_choice
 from << cookiecutter.package_name >>.registry import open_registry
 from << cookiecutter.package_name >>.settings import (
     ENV_PREFIX,

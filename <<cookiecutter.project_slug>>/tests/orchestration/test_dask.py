@@ -22,7 +22,7 @@ from << cookiecutter.package_name >>.checks_dask import NoWorkersError
 from << cookiecutter.package_name >>.cli import _doctor as doctor
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.orchestration import ChosenRunner, fetch, preprocess, split
-from << cookiecutter.package_name >>.orchestration._retrain import candidate_scores
+from << cookiecutter.package_name >>.orchestration._train import candidate_scores
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, PACKAGE, Settings, get_settings
 
 ROWS, BATCH = 400_000, 10_000

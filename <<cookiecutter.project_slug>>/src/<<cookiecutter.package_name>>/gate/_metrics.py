@@ -206,6 +206,11 @@ def gate_metrics(settings: Settings) -> dict[str, Metric]:
     }
 
 
+def deciding_metric(settings: Settings) -> Metric:
+    """Return the metric that the gate compares."""
+    return gate_metrics(settings)[settings.metric]
+
+
 def recorded_metrics(settings: Settings) -> dict[str, Metric]:
     """Return the metrics that are recorded with a version: those of the gate, and the usual ones."""
     names = (name for name in RECORDED if METRICS[name].problem_type == settings.problem_type)

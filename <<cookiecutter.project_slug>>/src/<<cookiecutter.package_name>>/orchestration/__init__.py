@@ -14,27 +14,16 @@ from ._common import (
     source_of_run,
     with_prefect_secrets,
 )
+from ._compare import compare_with_production, evaluate
 from ._deployment import prepare_deployment, schedules
 from ._messages import NotSent, by_hand_message, deliver, recipient, send, trial_message
 from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
-from ._retrain import (
-    choose_recipe,
-    compare_with_production,
-    evaluate,
-    notify,
-    preprocess,
-    publish,
-    record,
-    refit,
-    save,
-    separate_holdout,
-    show,
-    split,
-    train,
-)
+from ._parts import preprocess, separate_holdout, split
+from ._record import notify, publish, record, save, show
 from ._runner import ChosenRunner
 from ._score import score_batches
 from ._slack import set_up_slack
+from ._train import choose_recipe, refit, train
 
 __all__ = [
     "DRIFT_EVENT",

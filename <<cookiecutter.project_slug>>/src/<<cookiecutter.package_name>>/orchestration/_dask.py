@@ -23,8 +23,9 @@ from .. import checks_dask, data, gate, monitoring, training
 from ..registry import Version, open_registry
 from ..settings import Settings
 from ._common import step
-from ._retrain import FoldInputs, Part, fold_inputs, metric_of_choice, unfitted
+from ._parts import Part
 from ._score import scored_batches
+from ._train import FoldInputs, fold_inputs, metric_of_choice, unfitted
 
 
 def task_runner(settings: Settings) -> DaskTaskRunner:

@@ -112,7 +112,7 @@ def _said(live: Live, promised: float | None, settings: Settings) -> str:
     assert live.score is not None
     assert live.change is not None
     assert promised is not None
-    metric = gate.gate_metrics(settings)[settings.metric]
+    metric = gate.deciding_metric(settings)
     return (
         f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(live.score)} on {live.rows:,} rows with"
         f" labels, and was {metric.format(promised)} at training: worse by"
@@ -162,7 +162,7 @@ def _change(
     promised = champion.metrics.get(settings.metric)
     if score is None or promised is None or not math.isfinite(score):
         return None
-    metric = gate.gate_metrics(settings)[settings.metric]
+    metric = gate.deciding_metric(settings)
     return gate.change(
         metric,
         now=score,

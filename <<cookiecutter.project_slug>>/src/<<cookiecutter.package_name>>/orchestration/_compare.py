@@ -1,0 +1,114 @@
+"""The challenger on the holdout, and what the gate decides about it and the champion there."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.logging import get_run_logger
+
+from .. import gate
+from ..registry import Version, open_registry
+from ..settings import Settings
+from ..training import Baseline, Model, baseline, given_away, opponent_of, shared_entities
+from ._common import step
+from ._parts import Part
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The challenger on the holdout, and what can be predicted there without a model."""
+
+    predictions: gate.Predictions
+    metrics: dict[str, float]
+    baseline: Baseline
+    baseline_metrics: dict[str, float]
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the gate decided, and about which champion."""
+
+    decision: gate.Decision
+    champion: Version | None
+    predictions: gate.Predictions | None
+    comparable: Any
+    held: dict[str, str]
+    baseline_metrics: dict[str, float]
+
+
+@step()
+def evaluate(challenger: Model, training: Part, holdout: Part, *, settings: Settings) -> Scores:
+    """Score the challenger on the holdout, and the baseline, which looks at nothing but the target."""
+    predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
+    simple = baseline(
+        training.rows,
+        holdout.rows,
+        target=training.contract.target,
+        metric=gate.deciding_metric(settings),
+        split=settings.split,
+    )
+    metrics, of_baseline = (
+        gate.evaluate(each, holdout.y, metrics=gate.recorded_metrics(settings), rows=holdout.rows)
+        for each in (predictions, simple.predictions)
+    )
+    for name, scores in (("challenger", metrics), (simple.name, of_baseline)):
+        get_run_logger().info(
+            "%s: %s", name, ", ".join(f"{key} {score:.4f}" for key, score in scores.items())
+        )
+    return Scores(predictions, metrics, simple, of_baseline, _alarms(training, holdout, settings))
+
+
+def _alarms(training: Part, holdout: Part, settings: Settings) -> tuple[str, ...]:
+    """Return what makes the score look better than it will be."""
+    target, problem_type = training.contract.target, settings.problem_type
+    found = given_away(training.X, training.y, problem_type=problem_type, seed=settings.seed)
+    if settings.split.method == "hash" and not settings.split.key_columns:
+        found += shared_entities(training.rows, holdout.rows, target=target, problem_type=problem_type)
+    return tuple(found)
+
+
+@step()
+def compare_with_production(
+    scores: Scores, holdout: Part, *, settings: Settings, accept_not_comparable: bool
+) -> GateResult:
+    """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
+    registry = open_registry(settings)
+    champion, held = registry.champion(), registry.held()
+    opponent = opponent_of(registry, champion, holdout.rows, metric=settings.metric) if champion else None
+    options: dict[str, Any] = {
+        "metric": gate.deciding_metric(settings),
+        "gate": settings.gate,
+        "rows": holdout.rows,
+        "seed": settings.seed,
+        "accept_not_comparable": accept_not_comparable,
+    }
+    decision = gate.decide(holdout.y, scores.predictions, opponent, **options)
+    rivals = [
+        gate.Rival(
+            f"{name}, which is on hold",
+            opponent_of(registry, registry.version(name), holdout.rows, metric=settings.metric),
+            advice=f"`registry release {name}` lifts the hold",
+        )
+        for name in (held if decision.promoted else ())
+    ]
+    simple = gate.Rival(scores.baseline.name, gate.Champion(scores.baseline.predictions))
+    decision = gate.confirm(decision, holdout.y, scores.predictions, baseline=simple, held=rivals, **options)
+    get_run_logger().info(decision.reason)
+    decision = dataclasses.replace(
+        decision,
+        alarms=scores.alarms
+        + gate.alarms(
+            decision,
+            holdout.y,
+            scores.predictions,
+            opponent,
+            metric=gate.deciding_metric(settings),
+            rows=holdout.rows,
+            seed=settings.seed,
+        ),
+    )
+    for alarm in decision.alarms:
+        get_run_logger().warning(alarm)
+    predictions, comparable = (opponent.predictions, opponent.comparable) if opponent else (None, None)
+    return GateResult(decision, champion, predictions, comparable, held, scores.baseline_metrics)
