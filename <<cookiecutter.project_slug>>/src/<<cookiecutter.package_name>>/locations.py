@@ -20,36 +20,9 @@ from .errors import ConfigurationError
 HIDDEN = "***"
 # Parameters of a URL's query that hold no secret; the value of any other is hidden.
 HARMLESS = frozenset(
-    (
-        "charset",
-        "database",
-        "date",
-        "day",
-        "driver",
-        "encoding",
-        "encrypt",
-        "end",
-        "format",
-        "from",
-        "limit",
-        "mode",
-        "month",
-        "offset",
-        "page",
-        "schema",
-        "sheet",
-        "since",
-        "sslmode",
-        "start",
-        "table",
-        "timeout",
-        "to",
-        "until",
-        "version",
-        "versionid",
-        "week",
-        "year",
-    )
+    {"date", "day", "end", "from", "month", "since", "start", "to", "until", "week", "year"}
+    | {"database", "limit", "offset", "page", "schema", "sheet", "table", "version", "versionid"}
+    | {"charset", "driver", "encoding", "encrypt", "format", "mode", "sslmode", "timeout"}
 )
 PREFECT_SECRET = "prefect.secret:"
 _PLACEHOLDER = re.compile(rf"\$\{{((?:{re.escape(PREFECT_SECRET)})?\w[\w-]*)\}}")

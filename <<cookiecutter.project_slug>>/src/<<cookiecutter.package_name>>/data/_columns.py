@@ -15,22 +15,8 @@ import pandas as pd
 # What stands for a missing value, in every kind of file: what pandas takes for one, and two signs of old statistics
 # files. Words such as "none" are values: a missing fence is a kind of fence.
 MISSING_VALUES = frozenset(
-    {
-        "",
-        "?",
-        "-",
-        "#N/A",
-        "#N/A N/A",
-        "#NA",
-        "-1.#IND",
-        "-1.#QNAN",
-        "-NaN",
-        "-nan",
-        "1.#IND",
-        "1.#QNAN",
-        "<NA>",
-    }
-    | {"N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "NaT"}
+    {"", "?", "-", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", "<NA>", "-NaN", "-nan"}
+    | {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
 )
 # Tried in turn, and taken if the values fit: where day and month could be exchanged, the day comes first.
 DATE_FORMATS = (

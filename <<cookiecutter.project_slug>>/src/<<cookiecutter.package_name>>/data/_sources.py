@@ -36,19 +36,17 @@ _IN_EXTRAS = frozenset(
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what goes wrong here, not on the other side
 # What stores and web servers say about the state of a file; its size alone would not show every change.
 _STATE = (
+    *("ETag", "etag", "e_tag", "md5", "md5Hash", "Content-MD5", "content_md5", "Digest", "generation"),
     *(
-        "ETag",
-        "etag",
-        "e_tag",
-        "md5",
-        "md5Hash",
-        "Content-MD5",
-        "content_md5",
-        "Digest",
-        "generation",
         "VersionId",
+        "LastModified",
+        "Last-Modified",
+        "last_modified",
+        "updated",
+        "mtime",
+        "modified",
+        "created",
     ),
-    *("LastModified", "Last-Modified", "last_modified", "updated", "mtime", "modified", "created"),
 )
 _TABLE_NAME = re.compile(r"(?:([\w$]+)\.)?([\w$]+)")
 

@@ -8,7 +8,7 @@ error: the run's own outcome stands.
 import contextvars
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -35,20 +35,20 @@ class Message:
         return f"{self.subject}\n{self.body}"
 
 
+def _message(subject: str, *lines: str) -> Message:
+    return Message(subject, "\n".join(lines))
+
+
 def failure_message(
     *, project: str, flow: str, run: str, state: str, reason: str, link: str, champion: str
 ) -> Message:
     """Report that a run failed, crashed or was cancelled, and that production is what it was."""
-    return Message(
-        subject=f"{project}: {flow} {state.lower()}",
-        body="\n".join(
-            [
-                f"Run: {_linked(run, link)}",
-                f"Why: {reason}",
-                f"In production: {champion} (untouched by this run)",
-                "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
-            ]
-        ),
+    return _message(
+        f"{project}: {flow} {state.lower()}",
+        f"Run: {_linked(run, link)}",
+        f"Why: {reason}",
+        f"In production: {champion} (untouched by this run)",
+        "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
     )
 
 
@@ -62,41 +62,34 @@ TODO = {
 
 def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any]) -> Message:
     """Report what the gate decided; `decision` is what the record task returned."""
-    return Message(
-        subject=f"{project}: {decision['version']} {decision['verdict']}",
-        body="\n".join(
-            [
-                f"Run: {_linked(run, link)}",
-                f"Why: {decision['reason']}",
-                *(f"To look at: {alarm}" for alarm in decision["alarms"]),
-                f"In production: {decision['champion'] or 'no model yet'}",
-                *([f"On hold: {', '.join(decision['held'])}"] if decision["held"] else []),
-                *_refit_line(decision["refit"]),
-                f"Report: {decision['report'] or _missing(decision['report_error'])}",
-                f"To do: {TODO[decision['verdict']]}",
-            ]
-        ),
+    refit = decision["refit"] or {}
+    lines = [f"Run: {_linked(run, link)}", f"Why: {decision['reason']}"]
+    lines += [f"To look at: {alarm}" for alarm in decision["alarms"]]
+    lines += _in_production(decision["champion"], decision["held"])
+    if failed := refit.get("failed"):
+        lines.append(
+            f"Refit: fitting it once more on all rows failed ({failed}); the model that was compared serves"
+        )
+    return _message(
+        f"{project}: {decision['version']} {decision['verdict']}",
+        *lines,
+        _report(decision),
+        f"To do: {TODO[decision['verdict']]}",
     )
 
 
-def _refit_line(refit: dict[str, Any] | None) -> list[str]:
-    if not refit or "failed" not in refit:
-        return []
-    return [
-        f"Refit: fitting it once more on all rows failed ({refit['failed']}); the model that was compared serves"
-    ]
+def _in_production(champion: str | None, held: Iterable[str]) -> list[str]:
+    on_hold = ", ".join(held)
+    return [f"In production: {champion or 'no model yet'}", *([f"On hold: {on_hold}"] if on_hold else [])]
 
 
-def _missing(reason: str) -> str:
-    return f"missing, it could not be drawn ({reason})"
+def _report(result: dict[str, Any]) -> str:
+    return f"Report: {result['report'] or 'missing, it could not be drawn (' + result['report_error'] + ')'}"
 
 
 BY_HAND = {
-    "rolled_back": (
-        "rolled back to {version}",
-        "find out what was wrong with the model before.",
-    ),
-    "promoted": ("{version} promoted by hand", "nothing; `registry rollback` puts the former model back."),
+    "rolled_back": ("rolled back to {version}", "find out what was wrong with the model before."),
+    "promoted": ("{version} promoted by hand", TODO["promoted"]),
     "held": (
         "{version} is on hold",
         "nothing; a challenger must be better than it too, until `registry release {version}`.",
@@ -111,71 +104,56 @@ def by_hand_message(*, project: str, record: Record) -> Message:
     if record.verdict == "rolled_back" and record.champion_before in record.held:
         before = record.champion_before
         to_do += f" {before} is on hold: a challenger must be better than it too, until `registry release {before}`."
-    lines = [f"Why: {record.reason}", f"In production: {record.champion or 'no model yet'}"]
-    lines += [f"On hold: {', '.join(record.held)}"] if record.held else []
-    return Message(
-        subject=f"{project}: {subject}",
-        body="\n".join([*lines, f"To do: {to_do}"]),
-    )
+    in_production = _in_production(record.champion, record.held)
+    return _message(f"{project}: {subject}", f"Why: {record.reason}", *in_production, f"To do: {to_do}")
 
 
 def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) -> Message:
     """Report that new data no longer look like the training data; `window` has `reason`, `source` and `version`."""
-    return Message(
-        subject=f"{project}: the data drifted, a retrain is triggered",
-        body="\n".join(
-            [
-                f"Run: {_linked(run, link)}",
-                f"Why: {window['reason']}",
-                f"Data: {window['source']}",
-                f"Report: {window['report'] or _missing(window['report_error'])}",
-                f"In production: {window['version']}",
-                "To do: check the source; the retrain starts by itself where it is deployed.",
-            ]
-        ),
+    return _message(
+        f"{project}: the data drifted, a retrain is triggered",
+        f"Run: {_linked(run, link)}",
+        f"Why: {window['reason']}",
+        f"Data: {window['source']}",
+        _report(window),
+        f"In production: {window['version']}",
+        "To do: check the source; the retrain starts by itself where it is deployed.",
     )
 
 
+# What the server sends itself: it fills in the braces.
+_RUN = "Run: {{ flow_run.name }} {{ flow_run | ui_url }}"
+_WHY = "Why: {{ flow_run.state.message }}"
+
+
 def unreported_message(*, project: str) -> Message:
-    """Tell that a run ended badly and could not say so itself: the server sends this, and fills in the braces."""
-    return Message(
-        subject=f"{project}: {{{{ flow.name }}}} {{{{ flow_run.state.name | lower }}}}",
-        body="\n".join(
-            [
-                "Run: {{ flow_run.name }} {{ flow_run | ui_url }}",
-                "Why: {{ flow_run.state.message }}",
-                "In production: what `registry list` says; the registry survives a kill at any instruction",
-                "To do: see that the machine is up and deploy.py or the worker runs; `doctor` checks the rest.",
-            ]
-        ),
+    """Tell that a run ended badly and could not say so itself."""
+    return _message(
+        f"{project}: {{{{ flow.name }}}} {{{{ flow_run.state.name | lower }}}}",
+        _RUN,
+        _WHY,
+        "In production: what `registry list` says; the registry survives a kill at any instruction",
+        "To do: see that the machine is up and deploy.py or the worker runs; `doctor` checks the rest.",
     )
 
 
 def collision_message(*, project: str) -> Message:
-    """Tell that a run was cancelled because another was at work; the server fills in the braces."""
-    return Message(
-        subject=f"{project}: {{{{ flow.name }}}} cancelled, another run is at work",
-        body="\n".join(
-            [
-                "Run: {{ flow_run.name }} {{ flow_run | ui_url }}",
-                "Why: {{ flow_run.state.message }}",
-                "To do: nothing if it happens once; else schedule the flow less often, or look for a run that hangs.",
-            ]
-        ),
+    """Tell that a run was cancelled because another was at work."""
+    return _message(
+        f"{project}: {{{{ flow.name }}}} cancelled, another run is at work",
+        _RUN,
+        _WHY,
+        "To do: nothing if it happens once; else schedule the flow less often, or look for a run that hangs.",
     )
 
 
 def late_message(*, project: str) -> Message:
-    """Tell that a run was not started on time; the server fills in the braces."""
-    return Message(
-        subject=f"{project}: {{{{ flow.name }}}} is late",
-        body="\n".join(
-            [
-                "Run: {{ flow_run.name }} {{ flow_run | ui_url }}",
-                "Why: it was due, and nobody has started it: no process serves it, or every slot is taken",
-                "To do: see that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
-            ]
-        ),
+    """Tell that a run was not started on time."""
+    return _message(
+        f"{project}: {{{{ flow.name }}}} is late",
+        _RUN,
+        "Why: it was due, and nobody has started it: no process serves it, or every slot is taken",
+        "To do: see that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
     )
 
 
