@@ -8,6 +8,7 @@ import difflib
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -60,43 +61,30 @@ class ReadReport:
 
     rows: int = 0
     unread: dict[str, Unread] = field(default_factory=dict)
-    missing: dict[str, int] = field(default_factory=dict)
-    new_categories: dict[str, dict[str, int]] = field(default_factory=dict)
+    missing: Counter[str] = field(default_factory=Counter)
+    new_categories: dict[str, Counter[str]] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
 
-    def note(self, name: str, cells: Cells, rows: int) -> None:
-        """Count one column of a batch whose rows come after those counted so far."""
-        known = rows - cells.missing
-        before = self.unread.get(name)
-        if before:
-            before.known += known
-            before.cells += cells.bad
-        elif cells.bad_example:
+    def note(self, name: str, cells: Cells) -> None:
+        """Note one column of the rows."""
+        self.missing[name] = cells.missing
+        if cells.bad_example:
             text, position = cells.bad_example
-            earlier = self.rows - self.missing.get(name, 0)
-            self.unread[name] = Unread(cells.bad, earlier + known, text, self.rows + position + 1)
-        self.missing[name] = self.missing.get(name, 0) + cells.missing
-        for value, count in cells.new_categories.items():
-            counts = self.new_categories.setdefault(name, {})
-            counts[value] = counts.get(value, 0) + count
+            self.unread[name] = Unread(cells.bad, self.rows - cells.missing, text, position + 1)
+        if cells.new_categories:
+            self.new_categories[name] = Counter(cells.new_categories)
 
     def add(self, more: "ReadReport") -> None:
         """Count another part of the same table, whose rows come after."""
         for name, theirs in more.unread.items():
-            ours = self.unread.get(name)
-            if ours:
-                ours.cells, ours.known = ours.cells + theirs.cells, ours.known + theirs.known
-            else:
-                known = theirs.known + self.rows - self.missing.get(name, 0)
-                self.unread[name] = Unread(theirs.cells, known, theirs.example, self.rows + theirs.row)
-        for name in self.unread.keys() - more.unread.keys():
-            self.unread[name].known += more.rows - more.missing.get(name, 0)
-        for name, count in more.missing.items():
-            self.missing[name] = self.missing.get(name, 0) + count
+            known = self.rows - self.missing[name]
+            ours = self.unread.setdefault(name, Unread(0, known, theirs.example, self.rows + theirs.row))
+            ours.cells += theirs.cells
+        for name, unread in self.unread.items():
+            unread.known += more.rows - more.missing[name]
+        self.missing.update(more.missing)
         for name, counts in more.new_categories.items():
-            total = self.new_categories.setdefault(name, {})
-            for value, count in counts.items():
-                total[value] = total.get(value, 0) + count
+            self.new_categories.setdefault(name, Counter()).update(counts)
         self.new_columns = self.new_columns or more.new_columns
         self.rows += more.rows
 
@@ -158,7 +146,7 @@ class Contract:
             SchemaError: columns are missing; every one is named.
         """
         self._require(frame)
-        report = ReadReport() if report is None else report
+        part = ReadReport(len(frame))
         commas = frame.attrs.get("commas", ())
         names = [
             *self.inputs,
@@ -176,11 +164,10 @@ class Contract:
             cells = read_column(frame.get(name, nothing), column, comma=name in commas)
             parts[name] = cells.values
             if name in self.inputs:
-                report.note(name, cells, len(frame))
-        report.new_columns = report.new_columns or [
-            name for name in frame.columns if name not in self.columns
-        ]
-        report.rows += len(frame)
+                part.note(name, cells)
+        part.new_columns = [name for name in frame.columns if name not in self.columns]
+        if report is not None:
+            report.add(part)
         # Few rows are soon put side by side in memory, where every later step finds them faster.
         return pd.DataFrame(parts, index=frame.index, copy=len(frame) <= FEW_ROWS)
 
@@ -299,16 +286,15 @@ def learn_columns(
     commas = frame.attrs.get("commas", ())
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
-    report = ReadReport()
+    report = ReadReport(len(frame))
     for name in map(str, frame.columns):
         before = prior.columns.get(name) if prior else None
         columns[name], cells = learn_column(
             frame[name], tolerance=tolerance, prior=before, comma=name in commas
         )
         cells.new_categories = {}
-        report.note(name, cells, len(frame))
+        report.note(name, cells)
         parts[name] = cells.values
-    report.rows = len(frame)
     for name, unread in report.unread.items():
         logger.warning("%s", describe_unread(name, unread, columns[name]))
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
