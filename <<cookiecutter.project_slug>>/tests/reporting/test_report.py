@@ -417,7 +417,7 @@ def test_the_history_tells_of_every_decision() -> None:
 def test_an_axis_of_time_names_round_moments_once(seconds: int, ends: str) -> None:
     now = datetime(2026, 11, 21, 10, 15, 44, tzinfo=UTC)
     moments = [now + timedelta(seconds=seconds * number) for number in range(5)]
-    svg = draw(sizes(moments, [900] * 5, size=(850, 220)), alt="rows")
+    svg = draw("Rows", sizes(moments, [900] * 5, size=(850, 220)), alt="rows").svg
 
     names = re.findall(r'text-anchor="middle">([^<]+)</text>', svg)[:-1]  # the last is the other axis'
     assert len(names) > 1
@@ -428,7 +428,7 @@ def test_an_axis_of_time_names_round_moments_once(seconds: int, ends: str) -> No
 @pytest.mark.parametrize("name", ["long name " * 9, "fifteen letters"])
 def test_a_name_stays_on_the_picture(name: str) -> None:
     series = [Series(np.arange(2), np.arange(2), "muted", name) for _ in range(3)]
-    svg = draw(Chart(series, "x", "y"), alt="lines")
+    svg = draw("Lines", Chart(series, "x", "y"), alt="lines").svg
 
     legend = re.findall(r"translate\((\d+).*translate\((\d+).*>(.*)</text></g>", svg)
     assert len(legend) == 3

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..gate import Array
-from ._document import render
+from ._document import Picture, render
 
 WIDTH, HEIGHT = 440.0, 340.0  # on a phone, letters stay about as large as the page's small print
 CHARACTER = 7.0  # about the width of one, for the room that labels need
@@ -89,10 +89,11 @@ class Chart:
     size: tuple[float, float] = (WIDTH, HEIGHT)
 
 
-def draw(chart: Chart, *, alt: str) -> str:
+def draw(title: str, chart: Chart, *, alt: str) -> Picture:
     """Return the chart as an SVG element to be put into a page.
 
     Args:
+        title: Above it.
         chart: What to draw.
         alt: What is to be seen, in words.
     """
@@ -115,7 +116,7 @@ def draw(chart: Chart, *, alt: str) -> str:
         return bottom - (value - y_range[0]) / (y_range[1] - y_range[0]) * (bottom - top)
 
     step = math.ceil(len(x_names) * (max(map(len, x_names), default=0) + 2) * CHARACTER / (right - left))
-    return render(
+    svg = render(
         "chart.svg.j2",
         alt=alt,
         width=round(width),
@@ -132,6 +133,7 @@ def draw(chart: Chart, *, alt: str) -> str:
         paths=[path for one in chart.series for path in _paths(one, at_x, at_y, bottom)],
         legend=legend,
     )
+    return Picture(title, svg)
 
 
 def _paths(series: Series, at_x: _Place, at_y: _Place, bottom: float) -> list[Any]:

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from ..gate import known_metric
 from ..registry import Record, Version
-from . import _charts, _pictures
-from ._document import Cell, Number, Picture, Section, Table, Tile, moment, render, sentence
+from . import _pictures
+from ._charts import draw
+from ._document import Cell, Number, Section, Table, Tile, moment, render, sentence
 
 VERDICTS = ("promoted", "kept", "staging", "rejected")
 STYLES = {"promoted": "good", "rejected": "bad", "rolled_back": "bad"}
@@ -71,12 +72,10 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
         values = [score[str(record.version)] for record in scored]
         verdicts = [record.verdict for record in scored]
         drawn = [
-            Picture(
+            draw(
                 f"{label} of each version, on its own holdout",
-                _charts.draw(
-                    _pictures.life(moments, values, verdicts, held, rollbacks, label=label, size=(850, 340)),
-                    alt=f"{label} over time, from {values[0]:.4g} to {values[-1]:.4g}; the table has every value.",
-                ),
+                _pictures.life(moments, values, verdicts, held, rollbacks, label=label, size=(850, 340)),
+                alt=f"{label} over time, from {values[0]:.4g} to {values[-1]:.4g}; the table has every value.",
             )
         ]
         sizes = [
@@ -87,7 +86,7 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
         if len(sizes) > 1:
             alt = f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}."
             chart = _pictures.sizes(*map(list, zip(*sizes, strict=True)), size=(850, 220))
-            drawn.append(Picture("Rows learned from", _charts.draw(chart, alt=alt)))
+            drawn.append(draw("Rows learned from", chart, alt=alt))
         yield Section(
             "over-time",
             f"{label} over time",

@@ -9,8 +9,9 @@ import pandas as pd
 
 from ..gate import Array, EncodedLabels, Metric
 from ..monitoring import Drift
-from . import _charts, _importance, _pictures
-from ._document import Cell, Number, Picture, Section, Table, moment
+from . import _importance, _pictures
+from ._charts import draw
+from ._document import Cell, Number, Section, Table, moment
 from ._facts import Facts
 
 IMPORTANCE_SHOWN = 20
@@ -166,26 +167,20 @@ def _classification(facts: Facts) -> Iterator[Section]:
         what = both if binary else "challenger, each class against the rest"
         shown = facts.scores["challenger"]
         drawn = [
-            Picture(
+            draw(
                 "ROC",
-                _charts.draw(
-                    _pictures.roc(models, facts.positive),
-                    alt=f"ROC curve of {what}; area {shown['roc_auc']:.3f}",
-                ),
+                _pictures.roc(models, facts.positive),
+                alt=f"ROC curve of {what}; area {shown['roc_auc']:.3f}",
             ),
-            Picture(
+            draw(
                 "Precision and recall",
-                _charts.draw(
-                    _pictures.precision_recall(models, facts.positive),
-                    alt=f"Precision over recall of {what}; average precision {shown['average_precision']:.3f}",
-                ),
+                _pictures.precision_recall(models, facts.positive),
+                alt=f"Precision over recall of {what}; average precision {shown['average_precision']:.3f}",
             ),
-            Picture(
+            draw(
                 "Calibration",
-                _charts.draw(
-                    _pictures.calibration(models, facts.positive),
-                    alt=f"Share that came true over the probability given, of {both}; on the diagonal they agree",
-                ),
+                _pictures.calibration(models, facts.positive),
+                alt=f"Share that came true over the probability given, of {both}; on the diagonal they agree",
             ),
         ]
     positive = str(challenger.classes[facts.positive])
@@ -306,26 +301,20 @@ def _regression(facts: Facts) -> Iterator[Section]:
     errors = {name: truth - value for name, value in values.items()}
     r2 = facts.scores["challenger"]["r2"]
     drawn = [
-        Picture(
+        draw(
             "Predicted against actual",
-            _charts.draw(
-                _pictures.actual_over_predicted(truth, own),
-                alt=f"Actual over predicted values of the challenger, around the diagonal; R² {r2:.3f}",
-            ),
+            _pictures.actual_over_predicted(truth, own),
+            alt=f"Actual over predicted values of the challenger, around the diagonal; R² {r2:.3f}",
         ),
-        Picture(
+        draw(
             "Residuals over predictions",
-            _charts.draw(
-                _pictures.residuals_over_predicted(truth, own),
-                alt="Errors of the challenger over its predictions, around zero",
-            ),
+            _pictures.residuals_over_predicted(truth, own),
+            alt="Errors of the challenger over its predictions, around zero",
         ),
-        Picture(
+        draw(
             "Spread of the errors",
-            _charts.draw(
-                _pictures.residuals(errors),
-                alt=f"Histogram of the errors of {' and '.join(errors)}",
-            ),
+            _pictures.residuals(errors),
+            alt=f"Histogram of the errors of {' and '.join(errors)}",
         ),
     ]
     about = []
