@@ -70,6 +70,7 @@ def test_what_the_guide_leads_to_passes_the_checks(fork: Project, environment: P
     run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=fork.path)
     run(environment / "mypy", cwd=fork.path, environment={"MYPY_CACHE_DIR": "/dev/null"})
     run(environment / "lint-imports", "--no-cache", cwd=fork.path, environment=python_path)
+    run(environment / "deptry", ".", cwd=fork.path)
     run(
         environment / "python",
         "-m",

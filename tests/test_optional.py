@@ -134,9 +134,10 @@ def test_every_part_is_a_choice_of_its_prompt() -> None:
     assert all(value in CHOICES[prompt] for prompt, value in EVERYTHING.items())
 
 
-def test_types_and_doors_hold_with_every_part(asked: Project, extras: Path) -> None:
+def test_types_doors_and_dependencies_hold_with_every_part(asked: Project, extras: Path) -> None:
     path = {"PYTHONPATH": str(asked.path / "src")}
 
     run(extras.with_name("mypy"), "--cache-dir", asked.path / ".mypy_cache", cwd=asked.path)
     run(extras.with_name("lint-imports"), "--no-cache", cwd=asked.path, environment=path)
+    run(extras.with_name("deptry"), ".", cwd=asked.path)
     run(extras, "-m", "pytest", "-q", "tests/test_doors.py", cwd=asked.path, environment=path)
