@@ -82,6 +82,11 @@ def advice(error: OSError) -> str:
     return "Fix the folder or its disk, then run this again; what was there is untouched."
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
 def shortened(text: str, *, longest: int = 300) -> str:
     """Return `text`, without its middle where it is longer than a message should be."""
     half = longest // 2

@@ -47,7 +47,7 @@ def again(registry: Registry) -> Registry:
 
 
 def stage(registry: Registry, model: object = b"model", score: float = 0.9) -> Version:
-    return registry.stage(model, metrics={"f1_score": score}, lineage={"rows": 100}, schema={"x": "float"})
+    return registry.stage(model, metrics={"f1_score": score}, lineage={"rows": 100})
 
 
 def decide(

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError, DataError
+from ..errors import ConfigurationError, DataError, first_line
 from ..locations import Location
 from ..settings import Settings
 from ..template import LOCK
@@ -201,7 +201,7 @@ def _asking(source: Location) -> Iterator[None]:
             raised, FileNotFoundError
         ):  # fsspec's for whatever a web server answers: its cause tells more
             error = raised.__cause__ or raised
-        said = f"{type(error).__name__}: {_first_line(error, source)}"
+        said = f"{type(error).__name__}: {source.hide(first_line(error))}"
         status = _http_status(error)
         if isinstance(error, FileNotFoundError) or status in (404, 410):
             raise SourceError(f"The source {source} does not exist.") from None
@@ -219,10 +219,6 @@ def _http_status(error: BaseException) -> int | None:
     if isinstance(answer := getattr(error, "response", None), dict):
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return status if isinstance(status, int) else None
-
-
-def _first_line(error: BaseException, source: Location) -> str:
-    return source.hide((str(error).strip().splitlines() or [""])[0])
 
 
 def _missing_package(source: Location, error: ImportError) -> str:
@@ -325,7 +321,8 @@ def _connected(source: Location, settings: Settings) -> Iterator["Connection"]:
         with _opened(engine, source) as connection:
             yield connection
     except SQLAlchemyError as error:
-        said = _first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error, source)
+        raised = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        said = source.hide(first_line(raised))
         if isinstance(error, OperationalError | InterfaceError) and engine.dialect.name != "sqlite":
             raise SourceUnavailable(f"The source {source} cannot be read now: {said}.") from None
         raise SourceError(f"The source {source} (data.query) cannot be read: {said}.") from None
@@ -342,7 +339,7 @@ def _opened(engine: "Engine", source: Location) -> "Connection":
         raise
     except Exception as error:  # a driver refuses what the URL asks of it in words of its own
         raise SourceError(
-            f"The source {source} cannot be opened ({type(error).__name__}: {_first_line(error, source)})."
+            f"The source {source} cannot be opened ({type(error).__name__}: {source.hide(first_line(error))})."
         ) from None
 
 

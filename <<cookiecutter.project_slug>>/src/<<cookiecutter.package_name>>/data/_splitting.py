@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..errors import first_line
 from ..settings import ProblemType, SplitSettings
 from ._checks import SplitError, require_columns
 from ._identity import Identities, are_known, known_identities, row_identities, shuffled
@@ -254,9 +255,8 @@ def _require_times(values: pd.Series, column: str) -> None:
     try:
         _microseconds(values)
     except (ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
         raise TimeColumnError(
-            f"Column {column!r} (split.time_column) does not hold times that can be read: {reason}. {advice}"
+            f"Column {column!r} (split.time_column) does not hold times that can be read: {first_line(error)}. {advice}"
         ) from None
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
-from ..errors import DataError
+from ..errors import DataError, first_line
 from ._columns import LARGEST_EXACT, MISSING_VALUES
 
 if TYPE_CHECKING:
@@ -603,8 +603,8 @@ def _reading(path: Path) -> Iterator[None]:
         with path.open("rb") as raw:
             parquet = raw.read(4) == b"PAR1"
         if isinstance(error, EOFError) or (parquet and "magic bytes" in said):
-            raise TruncatedTableError(f"{path} is truncated: {_first_line(error)}") from None
-        raise TableError(f"{path} cannot be read: {_first_line(error)}") from None
+            raise TruncatedTableError(f"{path} is truncated: {first_line(error)}") from None
+        raise TableError(f"{path} cannot be read: {first_line(error)}") from None
     except PermissionError:
         raise TableError(f"{path} may not be read by this user.") from None
     except pd.errors.EmptyDataError:
@@ -617,11 +617,7 @@ def _reading(path: Path) -> Iterator[None]:
         gzip.BadGzipFile,
         pa.ArrowException,
     ) as error:
-        raise TableError(f"{path} cannot be read: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TableError(f"{path} cannot be read: {first_line(error)}") from None
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -28,7 +28,7 @@ from sklearn.pipeline import Pipeline
 from .. import data
 from ..checks import check
 from ..data import SourceUnavailable
-from ..errors import ConfigurationError, ProjectError, RegistryError, files_explained
+from ..errors import ConfigurationError, ProjectError, files_explained
 from ..locations import PREFECT_SECRET, Location
 from ..registry import Version, open_registry
 from ..settings import PACKAGE, Settings, get_settings, load_settings, source_parameter
@@ -175,21 +175,6 @@ def with_prefect_secrets(source: Location) -> Location:
 def left_out(pipeline: Pipeline) -> dict[str, str]:
     """Return the columns that the steps of a pipeline left out, each with the reason."""
     return {name: why for stage in pipeline for name, why in getattr(stage, "left_out_", {}).items()}
-
-
-def champion_of(settings: Settings) -> Version:
-    """Return the version in production.
-
-    Raises:
-        RegistryError: there is none yet.
-    """
-    registry = open_registry(settings)
-    champion = registry.champion()
-    if champion is None:
-        raise RegistryError(
-            f"There is no model in production in {registry.store.where('')} yet: run retrain first."
-        )
-    return champion
 
 
 def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -19,7 +19,7 @@ from ..registry import Version, open_registry, open_store
 from ..settings import Settings
 from ..training import Model, load_model, load_trained_rows
 from . import _messages
-from ._common import PROFILE, champion_of, profile_of, step
+from ._common import PROFILE, profile_of, step
 
 PAGE = "drift.html"
 DRIFT_EVENT = "retraining.drift"
@@ -46,7 +46,8 @@ class Live:
 @step()
 def check_drift(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Compare new data with the champion's training data, and its predictions with labels that have come."""
-    registry, champion = open_registry(settings), champion_of(settings)
+    registry = open_registry(settings)
+    champion = registry.version("champion")
     if PROFILE not in champion.files:
         raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
     model = load_model(registry, champion)

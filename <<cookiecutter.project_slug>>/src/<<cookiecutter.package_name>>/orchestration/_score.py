@@ -21,14 +21,14 @@ from .. import data, monitoring
 from ..registry import Version, open_registry, open_store
 from ..settings import Settings
 from ..training import Model, load_model
-from ._common import champion_of, left_out, step
+from ._common import left_out, step
 from ._runner import optional_runner
 
 
 @step(shows_progress=True)
 def score_batches(snapshot: data.Snapshot, *, settings: Settings) -> dict[str, Any]:
     """Let the champion, verified, predict the table batch by batch."""
-    champion = champion_of(settings)
+    champion = open_registry(settings).version("champion")
     store = open_store(settings.score.folder, settings=settings)
     name = monitoring.output_name(
         source=snapshot.source,

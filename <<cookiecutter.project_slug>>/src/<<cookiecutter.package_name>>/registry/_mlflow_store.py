@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, first_line
 from ..locations import Location
 from ._records import Damaged
 from ._store import StorageError
@@ -270,7 +270,7 @@ class MlflowStore:
             if isinstance(error, FileExistsError | FileNotFoundError):
                 raise
             code = getattr(error, "error_code", "")
-            said = self.uri.hide(str(error).strip().split("\n")[0])[:300].rstrip(".")
+            said = self.uri.hide(first_line(error))[:300]
             raise TrackingError(f"MLflow at {self.uri} could not {what}: {said}. {_advice(code)}") from None
 
     def _located(self, key: str) -> tuple[str, str, str]:

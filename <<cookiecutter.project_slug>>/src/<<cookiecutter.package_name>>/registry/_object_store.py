@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ..errors import first_line
 from ..locations import Location
 from ..template import LOCK
 from ._store import StorageError
@@ -43,7 +44,7 @@ class ObjectStore:
                 retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
             )
         except (BaseError, ValueError) as error:
-            raise StorageError(f"{self.url} cannot be used: {location.hide(_first_line(error))}.") from None
+            raise StorageError(f"{self.url} cannot be used: {location.hide(first_line(error))}.") from None
 
     def where(self, key: str) -> str:
         """Return the URL of `key`."""
@@ -142,14 +143,10 @@ class ObjectStore:
             raise
         except (self._error, OSError) as error:
             raise StorageError(
-                f"{self.where(key)}: {_first_line(error)}. Is the address right, is the store there, and may these"
+                f"{self.where(key)}: {first_line(error)}. Is the address right, is the store there, and may these"
                 " credentials read and write? Then run this again; what was there is untouched."
             ) from None
 
 
 def _scratch() -> BinaryIO:
     return cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

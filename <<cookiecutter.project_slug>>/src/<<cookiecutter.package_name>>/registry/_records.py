@@ -19,7 +19,6 @@ class Version:
     metric: str
     metrics: dict[str, float]
     lineage: dict[str, Any]
-    schema: dict[str, Any] | None
     files: dict[str, dict[str, Any]]
     sha256: str
 

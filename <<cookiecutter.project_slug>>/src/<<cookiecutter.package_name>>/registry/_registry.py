@@ -79,7 +79,8 @@ class Registry:
         if name in ("champion", "staging"):
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
-                raise RegistryError(f"There is no {name} in {self.store.where('')}.")
+                what = "no model in production" if name == "champion" else "nothing in staging"
+                raise RegistryError(f"There is {what} in {self.store.where('')} yet: run retrain first.")
             return found
         known = [version for version, files in self._files().items() if MANIFEST in files]
         matching = [version for version in known if name and version.startswith(name)]
@@ -103,7 +104,6 @@ class Registry:
         *,
         metrics: Mapping[str, float],
         lineage: Mapping[str, Any],
-        schema: Mapping[str, Any] | None = None,
         files: Mapping[str, bytes] | None = None,
         twin: object | None = None,
     ) -> Version:
@@ -113,7 +113,6 @@ class Registry:
             pipeline: What predicts in production.
             metrics: Its scores; those of the twin, if there is one.
             lineage: Where it comes from.
-            schema: Free for whoever saves it.
             files: What else belongs to it, by name.
             twin: The pipeline that the gate compared, where it is another one.
         """
@@ -136,7 +135,6 @@ class Registry:
                 "metric": self.metric,
                 "metrics": metrics,
                 "lineage": {"packages": package_versions()} | dict(lineage),
-                "schema": schema,
                 "files": contents,
             }
             self.store.create(_key(name, MANIFEST), sealed(manifest))
@@ -255,7 +253,6 @@ class Registry:
         to: Version | str | None = None,
         *,
         reason: str = "",
-        flow_run_id: str | None = None,
         check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
         """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
@@ -267,7 +264,6 @@ class Registry:
         Args:
             to: The version to put back.
             reason: Why, in one sentence.
-            flow_run_id: Of the run that does it.
             check: Called with the version before anything changes; raises where it must not go to production.
 
         Raises:
@@ -301,7 +297,7 @@ class Registry:
             check(found)
             content = {"verdict": "rolled_back", "reason": reason or default}
             after = _in_production(goal, last.staging if last else None, held)
-            record = self._append_once(number + 1, last, content, version=found, run=flow_run_id, after=after)
+            record = self._append_once(number + 1, last, content, version=found, after=after)
             self._describe_champion()
         return record
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..errors import DataError, ProjectError, RegistryError
+from ..errors import DataError, ProjectError
 from ..gate import Predictions
-from ..registry import Registry, Version, open_registry
+from ..registry import Registry, open_registry
 from ..settings import get_settings
 from ._loading import load_model
 from ._model import Model
@@ -104,12 +104,10 @@ class Production:
 
     def _refresh(self) -> None:
         try:
-            champion = self._registry.champion()
-            if champion is None:
-                where = self._registry.store.where("")
-                raise RegistryError(f"There is no model in production in {where} yet: run retrain first.")
+            champion = self._registry.version("champion")
             if self._loaded is None or champion.id != self._loaded.version:
-                self._loaded = self._load(champion)
+                model = load_model(self._registry, champion)
+                self._loaded = ProductionModel(champion.id, champion.metrics, model)
                 logger.info("%s is loaded", champion.id)
             self.trouble = None
         except ProjectError as error:
@@ -119,9 +117,6 @@ class Production:
                 logger.warning("%s stays in use: %s", self._loaded.version, error)
             self.trouble = str(error)
         self._checked = time.monotonic()
-
-    def _load(self, champion: Version) -> ProductionModel:
-        return ProductionModel(champion.id, champion.metrics, load_model(self._registry, champion))
 
 
 def production_model() -> ProductionModel:
