@@ -177,7 +177,7 @@ def test_a_name_that_is_not_one_version_is_refused(registry: Registry) -> None:
         registry.version("20")
     with pytest.raises(RegistryError, match="no version"):
         registry.version("1999")
-    with pytest.raises(RegistryError, match="no champion"):
+    with pytest.raises(RegistryError, match="no model in production"):
         registry.version("champion")
 
 
