@@ -43,7 +43,7 @@ HOSTILE = '<script>alert(1)</script> | `x` & "y" &lt;'
 
 def version(name: str, metrics: dict[str, float], metric: str = "f1_score") -> Version:
     lineage = {"rows": {"training": 400}, "data": {"digest": "d1", "source": "table.csv"}, "seed": 3}
-    return Version(name, "2026-11-20T06:00:00+00:00", metric, metrics, lineage, None, {}, "0")
+    return Version(name, "2026-11-20T06:00:00+00:00", metric, metrics, lineage, {}, "0")
 
 
 def record(number: int, verdict: str, about: int, champion: int) -> Record:
