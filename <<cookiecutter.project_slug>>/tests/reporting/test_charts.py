@@ -25,7 +25,7 @@ X, Y = np.array([0.0, 2.0, 4.0]), np.array([0.0, 0.5, 0.25])
 
 
 def svg_of(*series: Series, **options: Any) -> str:
-    return draw(Chart(series, "time spent", "money", **options), alt="what is seen")
+    return draw("Spent", Chart(series, "time spent", "money", **options), alt="what is seen").svg
 
 
 def x_ticks(svg: str) -> dict[str, float]:
