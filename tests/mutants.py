@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,14 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
         items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
 
 
+def _let_annotations_wait(path: Path) -> None:
+    """Keep Python from evaluating annotations: mutmut puts a method `list` before others that return a list."""
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)
+    lines.insert(ast.parse(text).body[0].end_lineno or 0, "from __future__ import annotations\n")
+    path.write_text("".join(lines), encoding="utf-8")
+
+
 def _reached(stats: Path) -> set[str]:
     """Return the functions that tests reach; note that all tests reach those that are called by an import.
 
@@ -163,7 +172,7 @@ def survivors(
     """Try a sample of the mutations of a room.
 
     Args:
-        project: A rendered project that may be written to.
+        project: A rendered project, which is written to.
         room: One of `ROOMS`.
         count: How many at most.
         seed: Of the draw.
@@ -174,7 +183,6 @@ def survivors(
         How many were tried, and the survivors, each with its change.
     """
     package = next((project / "src").iterdir()).name
-    shutil.rmtree(project / "mutants", ignore_errors=True)
     mutate, tests = ROOMS[room]
     settings = SETTINGS.format(
         mutate="\n".join(f"    src/{package}/{name}" for name in mutate),
@@ -182,6 +190,9 @@ def survivors(
         plugin=Path(__file__).stem,
         simulations=SIMULATIONS,
     )
+    for name in mutate:
+        for path in (project / "src" / package).glob(name):
+            _let_annotations_wait(path)
     (project / "setup.cfg").write_text(settings, encoding="utf-8")
     (project / "preloaded.txt").write_text("\n".join(PRELOADED), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
@@ -213,7 +224,7 @@ def survivors(
 def main() -> None:
     """Print the share noticed of each room, and the mutations that were not."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("project", type=Path, help="a rendered project, which is written to")
+    parser.add_argument("project", type=Path, help="a rendered project, of which a copy is mutated")
     parser.add_argument(
         "--python", type=Path, required=True, help="an interpreter with its packages and mutmut"
     )
@@ -223,14 +234,17 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     for room in arguments.rooms:
-        tried, lived = survivors(
-            arguments.project.resolve(),
-            room,
-            count=arguments.count,
-            seed=arguments.seed,
-            python=arguments.python.absolute(),
-            processes=arguments.processes,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            project = Path(folder, "project")
+            shutil.copytree(arguments.project, project, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+            tried, lived = survivors(
+                project,
+                room,
+                count=arguments.count,
+                seed=arguments.seed,
+                python=arguments.python.absolute(),
+                processes=arguments.processes,
+            )
         killed = tried - len(lived)
         print(f"{room}: {killed} of {tried} mutations noticed, {killed / tried:.0%}", flush=True)
         for each in lived:

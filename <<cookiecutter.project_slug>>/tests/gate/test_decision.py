@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -286,6 +287,89 @@ def test_a_guard_metric_that_gets_worse_keeps_the_champion() -> None:
     assert generous.verdict == "promoted"
 
 
+def test_a_guard_is_recorded_with_what_was_found_and_what_is_allowed() -> None:
+    y = make_truth()
+    models = model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300))
+    for bound, passed in ((0.1, True), (0.05, True), (0.049, False)):
+        decision = judge(y, *reversed(models), gate={"guard_metrics": {"f1_macro": bound}})
+        (guard,) = [one for one in decision.criteria if one.name == "guard f1_macro"]
+        worse = decision.champion["f1_macro"] - decision.challenger["f1_macro"]
+        assert guard.value == pytest.approx(worse) == pytest.approx(0.05, abs=0.0009)
+        assert (guard.threshold, guard.passed) == (bound, worse <= bound)
+        assert guard.passed is passed or bound == 0.05
+
+
+def test_every_criterion_is_recorded_with_what_was_found_and_asked() -> None:
+    y = make_truth()
+    region = pd.DataFrame({"region": np.repeat(["north", "south"], 1000)})
+    gate = {
+        "floor": 0.8,
+        "staging_floor": 0.7,
+        "confidence": 0.9,
+        "guard_metrics": {"f1_macro": 0.1},
+        "guard_slices": {"region": 0.2},
+    }
+    comparable = np.arange(2000) >= 10
+    decision = judge(
+        y,
+        model(y, wrong=slice(10, 210)),
+        model(y, wrong=slice(10, 310)),
+        gate=gate,
+        against={"comparable": comparable, "stored_score": 0.5},
+        rows=region,
+        seed=7,
+    )
+
+    assert all(criterion.passed and criterion.detail for criterion in decision.criteria)
+    found = {one.name: (one.value, one.threshold) for one in decision.criteria}
+    assert list(found) == [
+        *("finite", "floor", "staging floor", "comparable"),
+        *("improvement", "confidence", "guard f1_macro", "slice region"),
+    ]
+    assert found["finite"] == (0.9, None)
+    assert found["floor"] == (0.9, 0.8)
+    assert found["staging floor"] == (0.9, 0.7)
+    assert found["comparable"] == (1990, 30)
+    assert found["improvement"] == (pytest.approx(100 / 1990), 0.01)
+    assert found["confidence"] == (decision.p_value, pytest.approx(0.1))
+    assert found["guard f1_macro"][1] == 0.1
+    assert found["guard f1_macro"][0] == pytest.approx(-100 / 1990, abs=0.001)
+    assert found["slice region"] == (pytest.approx(0), 0.2)  # the southern half is predicted alike
+    assert (decision.holdout_rows, decision.compared_rows, decision.seed) == (2000, 1990, 7)
+    assert (decision.confidence, decision.stored_champion, decision.metric) == (0.9, 0.5, "accuracy")
+    assert decision.method == "1,999 exchanges and bootstraps of row groups"
+    assert decision.promoted
+    assert decision.p_value is not None
+    assert decision.p_value < 0.01
+    assert decision.probability == 1
+    assert "(with 90% confidence above 0.0" in decision.reason
+    assert decision.reason.endswith(", and over 0.0100 is asked.")
+
+
+def test_the_positive_class_of_the_settings_is_recorded() -> None:
+    y = make_truth()
+    metric = get_metric("f1", problem_type="classification", positive="no")
+    decision = decide(y, model(y, wrong=slice(0, 9)), None, metric=metric, gate=GateSettings())
+    assert decision.positive == "no"
+    assert decision.challenger == {"f1": pytest.approx(0.995, abs=0.002)}
+    assert "F1 of no" in decision.explain()
+
+
+@pytest.mark.parametrize("rows", [40, 400, 2000])
+def test_the_rows_that_certainty_takes_are_rounded_to_two_digits(rows: int) -> None:
+    y = make_truth(rows)
+    decision = judge(
+        y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0}
+    )
+    assert decision.kind == "uncertain"
+    found = re.search(r"certainty takes about ([\d,]+) rows", decision.reason)
+    assert found
+    number = int(found[1].replace(",", ""))
+    # 7 rows differ, 5 for the challenger and 2 against: their sum is 3, its standard deviation the root of 7 - 9 / n.
+    assert number == pytest.approx(rows * 1.645**2 * 7 / 9, rel=0.15)
+    assert number % 10 ** (len(str(number)) - 2) == 0
+
+
 def test_a_guard_slice_that_gets_worse_keeps_the_champion() -> None:
     y = make_truth()
     region = pd.DataFrame({"region": np.repeat(["north", "south", "tiny", None], [1400, 400, 40, 160])})
@@ -340,6 +424,21 @@ def test_a_decision_survives_json(champion: bool) -> None:
     lines = decision.explain().splitlines()
     assert lines[0] == decision.reason
     assert len(lines) == 1 + len(decision.criteria) + champion
+
+
+def test_scores_that_are_no_numbers_survive_json() -> None:
+    y = make_truth()
+    decision = judge(y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)))
+    nothing = {"accuracy": math.nan}
+    record = replace(decision, challenger=nothing, champion=nothing, baseline=nothing).to_dict()
+
+    restored = Decision.from_dict(json.loads(json.dumps(record, allow_nan=False)) | {"of_a_later_release": 1})
+
+    for scores in (restored.challenger, restored.champion, restored.baseline):
+        assert scores is not None
+        assert math.isnan(scores["accuracy"])
+    older = {name: value for name, value in decision.to_dict().items() if name not in ("baseline", "alarms")}
+    assert Decision.from_dict(older) == decision
 
 
 def test_a_decision_is_the_same_for_the_same_seed() -> None:

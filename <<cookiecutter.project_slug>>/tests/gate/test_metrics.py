@@ -1,17 +1,19 @@
 """Predictions once, and metrics that agree with scikit-learn's."""
 
 import math
+import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics as reference
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import FixedThresholdClassifier, cross_val_score
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
@@ -23,10 +25,17 @@ from << cookiecutter.package_name >>.gate import (
     Predictions,
     UnknownMetricError,
     check_table,
+    encode_labels,
     evaluate,
+    evaluate_thresholds,
+    find_positive,
+    gate_metrics,
     get_metric,
     predict,
+    recorded_metrics,
 )
+from << cookiecutter.package_name >>.gate._samples import make_samples
+from << cookiecutter.package_name >>.settings import load_settings
 from << cookiecutter.package_name >>.training import _folds
 from << cookiecutter.package_name >>.training._folds import FoldError, cross_validate_scores
 
@@ -124,6 +133,151 @@ def test_regression_metrics_are_scikit_learns_scorers(name: str) -> None:
     assert evaluate(predictions, y, metrics={name: metric})[name] == pytest.approx(sign * theirs)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [name for name, metric in CLASSIFICATION.items() if not metric.one_class and name != "average_precision"],
+)
+def test_a_class_that_nobody_predicts_counts_as_in_scikit_learn(name: str) -> None:
+    metric = METRICS[name]
+    y = np.array([0] * 6 + [1] * 3 + [2])
+    probabilities = np.array([[0.7, 0.2, 0.1]] * 5 + [[0.3, 0.5, 0.2]] * 4 + [[0.6, 0.1, 0.3]])
+    predictions = Predictions(probabilities.argmax(axis=1), probabilities, np.arange(3))
+    scorer = "roc_auc_ovr_weighted" if name == "roc_auc" else SCORERS.get(name, name)
+    sign = 1 if metric.greater_is_better else -1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = reference.get_scorer(scorer)(Given(predictions), np.zeros((10, 1)), y)
+    assert evaluate(predictions, y, metrics={name: metric})[name] == pytest.approx(sign * theirs)
+
+
+@pytest.mark.parametrize("name", ["f1", "precision", "recall", "jaccard", "f1_macro", "matthews_corrcoef"])
+def test_a_class_without_any_row_or_prediction_scores_nothing(name: str) -> None:
+    """Nothing found of nothing there is 0, as scikit-learn has it, and no error."""
+    one = Predictions(np.zeros(5, dtype=int), None, np.array([0, 1]))
+    found = evaluate(one, np.zeros(5, dtype=int), metrics={name: METRICS[name]})[name]
+    assert found == (1 if name == "f1_macro" else 0)
+
+
+@pytest.mark.parametrize("name", [name for name in REGRESSION if "gamma" not in name])
+def test_values_of_zero_count_as_in_scikit_learn(name: str) -> None:
+    metric = METRICS[name]
+    y = np.array([0.0, 0.0, 1.0, 3.0, 0.5])
+    predictions = Predictions(np.array([0.5, 1.5, 1.0, 2.0, 2.5]))
+    sign = 1 if metric.greater_is_better else -1
+    theirs = reference.get_scorer(SCORERS.get(name, name))(GivenValues(predictions), np.zeros((5, 1)), y)
+    assert evaluate(predictions, y, metrics={name: metric})[name] == pytest.approx(sign * theirs)
+
+
+def test_deviances_are_undefined_where_the_logarithm_is() -> None:
+    names = ("neg_mean_poisson_deviance", "neg_mean_gamma_deviance")
+    metrics = {name: METRICS[name] for name in names}
+    for y, value in (([1.0, 2.0], 0.0), ([1.0, 2.0], -1.0)):
+        found = evaluate(Predictions(np.array([1.0, value])), y, metrics=metrics)
+        assert all(map(math.isnan, found.values()))
+    found = evaluate(Predictions(np.array([1.0, 2.0])), [1.0, 0.0], metrics=metrics)
+    assert math.isnan(found["neg_mean_gamma_deviance"])
+    assert found["neg_mean_poisson_deviance"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("name", ["r2", "explained_variance", "d2_absolute_error_score"])
+def test_of_a_constant_nothing_can_be_explained(name: str) -> None:
+    metrics = {name: METRICS[name]}
+    assert math.isnan(evaluate(Predictions(np.array([1.0, 2.0])), [3.0, 3.0], metrics=metrics)[name])
+    assert math.isnan(evaluate(Predictions(np.array([1.0])), [3.0], metrics=metrics)[name])
+
+
+def test_a_probability_of_nothing_costs_much_and_not_everything() -> None:
+    certain = Predictions(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]), np.array([0, 1]))
+    found = evaluate(certain, [0, 1], metrics={"log_loss": METRICS["log_loss"]})["log_loss"]
+    assert found == pytest.approx(-np.log(np.finfo(float).eps) / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown", "difference"),
+    [
+        ("accuracy", 0.98765, "0.9877", "0.9877"),
+        ("r2", 0.98765, "0.9877", "0.9877"),
+        ("log_loss", 0.01234, "0.0123", "1.23 %"),
+        ("rmse", 12345.6, "1.235e+04", "1234560.00 %"),
+        ("neg_brier_score", 0.0123456, "0.01235", "1.23 %"),
+    ],
+)
+def test_scores_are_shown_with_four_decimals_errors_with_four_digits(
+    name: str, value: float, shown: str, difference: str
+) -> None:
+    metric = METRICS[name]
+    assert metric.format(value) == shown
+    assert metric.format_difference(value) == difference
+    assert metric.below == ("below" if metric.greater_is_better else "above")
+
+
+def test_what_a_metric_needs_and_is_about() -> None:
+    assert {name for name, metric in METRICS.items() if metric.one_class} == {
+        "f1",
+        "precision",
+        "recall",
+        "jaccard",
+    }
+    assert {name for name, metric in CLASSIFICATION.items() if not metric.looks_at_classes} == {
+        *("roc_auc", "roc_auc_ovr", "roc_auc_ovr_weighted", "average_precision"),
+        *("log_loss", "neg_log_loss", "neg_brier_score"),
+    }
+    assert not any(metric.looks_at_classes for metric in REGRESSION.values())
+    assert all(metric.name == name for name, metric in METRICS.items())
+    assert get_metric("f1", problem_type="classification", positive="yes").label == "F1 of yes"
+    assert get_metric("f1", problem_type="classification").label == "F1"
+    assert get_metric("accuracy", problem_type="classification", positive="yes").label == "accuracy"
+    assert get_metric("neg_mean_pinball_loss_.25", problem_type="regression").label == "pinball loss at 0.25"
+
+
+def test_which_metrics_take_rows_of_every_class() -> None:
+    assert {name for name, metric in METRICS.items() if metric.measure.by_class} == {
+        *("f1", "precision", "recall", "jaccard"),
+        *("f1_macro", "precision_macro", "recall_macro", "jaccard_macro"),
+        *("balanced_accuracy", "matthews_corrcoef"),
+        *("roc_auc", "roc_auc_ovr", "roc_auc_ovr_weighted", "average_precision"),
+    }
+
+
+def test_a_threshold_is_judged_as_if_it_decided() -> None:
+    rng = np.random.default_rng(0)
+    y, chance = rng.integers(0, 2, 50), rng.random(50).round(1)
+    model = Predictions((chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), np.array([0, 1]))
+    for positive, score in ((1, chance), (0, 1 - chance)):
+        metric = get_metric("f1", problem_type="classification", positive=positive)
+        found = evaluate_thresholds(model, y, metric=metric, thresholds=[0.0, 0.3, 1.0])
+        theirs = [
+            reference.f1_score(y == positive, score >= threshold, zero_division=0)
+            for threshold in (0.0, 0.3, 1.0)
+        ]
+        assert found == pytest.approx(theirs)
+    assert model.probabilities is not None
+    bad = Predictions(
+        model.labels, np.where(model.probabilities == 1, math.nan, model.probabilities), model.classes
+    )
+    metric = get_metric("f1", problem_type="classification")
+    assert np.isnan(evaluate_thresholds(bad, y, metric=metric, thresholds=[0.1, 0.2])).tolist() == [
+        True,
+        True,
+    ]
+
+
+def test_recorded_are_the_gates_metrics_and_the_usual_ones() -> None:
+    settings = load_settings(
+        problem_type="classification",
+        data={"source": "sample", "target": "target", "positive": "yes"},
+        gate={"metric": "recall", "guard_metrics": {"roc_auc": 0.1, "f1_macro": 0.1}},
+    )
+    found = recorded_metrics(settings)
+    assert list(gate_metrics(settings)) == ["recall", "roc_auc", "f1_macro"]
+    assert set(found) == {
+        *("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss"),
+        *("recall", "f1_macro"),
+    }
+    assert all(metric.positive == "yes" for metric in found.values())
+    assert found["recall"].label == "recall of yes"
+
+
 @pytest.mark.parametrize("quantile", [0.1, 0.9])
 def test_the_pinball_loss_takes_any_quantile(quantile: float) -> None:
     rng = np.random.default_rng(0)
@@ -170,6 +324,16 @@ def test_the_positive_class_has_to_be_there_and_to_be_set_where_no_class_is_call
         check_table(pd.DataFrame({"churned": values}), target="churned", metrics=f1)
     one = {"f1": get_metric("f1", problem_type="classification", positive="1")}
     check_table(pd.DataFrame({"churned": [0.0, 1.0]}), target="churned", metrics=one)
+
+
+def test_classes_of_several_types_have_a_positive_one_too() -> None:
+    table = pd.DataFrame({"plan": pd.Series([1, "pro", 1, None], dtype=object)})
+    f1 = {"f1": get_metric("f1", problem_type="classification", positive="pro")}
+    check_table(table, target="plan", metrics=f1)
+    truth = table["plan"][:3].to_numpy()
+    assert evaluate(Predictions(truth, None, np.array([1, "pro"], dtype=object)), truth, metrics=f1) == {
+        "f1": 1
+    }
 
 
 def test_predict_prepares_the_rows_once_and_labels_are_those_of_predict() -> None:
@@ -363,3 +527,119 @@ def test_no_defined_fold_is_an_error() -> None:
             metric=METRICS["roc_auc"],
             times=np.arange(40),
         )
+
+
+class Steps(BaseEstimator):
+    """A step that adds to every cell, or gives an array."""
+
+    def __init__(self, as_array: bool = False) -> None:
+        self.as_array = as_array
+
+    def fit(self, X, y=None):  # type: ignore[no-untyped-def]
+        return self
+
+    def transform(self, X):  # type: ignore[no-untyped-def]
+        return np.asarray(X) + 1 if self.as_array else X + 1
+
+
+@pytest.mark.parametrize(
+    "steps", [[], [("nothing", "passthrough"), ("none", None)], [("add", Steps())], [("add", Steps(True))]]
+)
+@pytest.mark.parametrize(
+    "model", [HistGradientBoostingClassifier(max_iter=2), RandomForestClassifier(3), LogisticRegression()]
+)
+def test_the_steps_before_the_model_prepare_its_rows(steps: list[Any], model: Any) -> None:
+    X, y = make_rows(3, rows=120)
+    pipeline = Pipeline([*steps, ("model", clone(model))]).fit(X.round(), y)
+    found = predict(pipeline, X.round(), problem_type="classification")
+    np.testing.assert_array_equal(found.labels, pipeline.predict(X.round()))
+    np.testing.assert_allclose(found.probabilities, pipeline.predict_proba(X.round()))
+    assert list(found.classes) == list(pipeline.classes_)
+
+
+@pytest.mark.parametrize("response", ["predict_proba", "decision_function"])
+@pytest.mark.parametrize("positive", ["low", "mid"])
+def test_a_fixed_threshold_decides_by_what_it_was_set_for(response: str, positive: str) -> None:
+    X, y = make_rows(rows=300)
+    model = FixedThresholdClassifier(
+        LogisticRegression(), threshold=0.8, pos_label=positive, response_method=response
+    ).fit(X, y)
+    np.testing.assert_array_equal(predict(model, X, problem_type="classification").labels, model.predict(X))
+
+
+def test_some_rows_of_predictions() -> None:
+    model = Predictions(np.array(["a", "b", "a"]), np.eye(3), np.array(["a", "b", "c"]))
+    for rows in (np.array([2, 0]), np.array([True, False, True]), slice(0, 3, 2)):
+        part = model.take(rows)
+        assert part.labels.tolist() == ["a", "a"]
+        assert part.probabilities is not None
+        assert sorted(part.probabilities.argmax(axis=1)) == [0, 2]
+        assert part.classes is model.classes
+    assert Predictions(np.arange(3)).take(slice(2)).probabilities is None
+
+
+def test_labels_become_positions_among_the_classes_of_both_models_and_the_truth() -> None:
+    one = Predictions(np.array(["b", "x"]), np.array([[0.3, 0.7], [0.6, 0.4]]), np.array(["c", "b"]))
+    other = Predictions(np.array(["a", "b"]), None, np.array(["a", "b"]))
+    first, second = encode_labels(["b", "d"], one, other)
+    for coded in (first, second):
+        assert coded.classes.tolist() == ["a", "b", "c", "d"]
+        assert coded.y.tolist() == [1, 3]
+    assert first.labels.tolist() == [1, 4]  # what is no class at all is a mistake in every row
+    assert first.probabilities is not None
+    assert first.probabilities.tolist() == [[0, 0.7, 0.3, 0], [0, 0.4, 0.6, 0]]
+    assert second.labels.tolist() == [0, 1]
+    assert second.probabilities is None
+    (without,) = encode_labels([1, 2], Predictions(np.array([2, 3])))
+    assert without.classes.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("classes", "positive", "position"),
+    [
+        ([0, 1], None, 1),
+        ([-1, 1], None, 1),
+        ([False, True], None, 1),
+        ([0.0, 1.0], None, 1),
+        (["0", "1"], None, 1),
+        (["no", "yes"], "no", 0),
+        ([0, 1], "0", 0),
+        ([0.0, 2.5], 2.5, 1),
+        ([1, 2, 3], 3.0, 2),
+        (["1", "2"], 2, 1),
+        ([True, False], True, 0),
+        ([1, 0], None, None),
+        ([0, 2], None, None),
+        ([0, 1, 2], None, None),
+        (["no", "yes"], None, None),
+        ([0, 1], 2, None),
+    ],
+)
+def test_the_positive_class_is_found_as_text(classes: list[Any], positive: Any, position: int | None) -> None:
+    if position is None:
+        with pytest.raises(PositiveClassError):
+            find_positive(positive, np.array(classes))
+    else:
+        assert find_positive(positive, np.array(classes)) == position
+
+
+def test_own_rows_are_taken_and_mixed_with_their_predictions() -> None:
+    rows = pd.DataFrame({"cost": [1, 2, 3]})
+    model = Predictions(np.array(["a", "b", "a"]), np.eye(3)[:, :2], np.array(["a", "b"]))
+    other = Predictions(np.array(["b", "b", "b"]), np.zeros((3, 2)), np.array(["a", "b"]))
+    one, two = make_samples(["a", "a", "b"], model, other, problem_type="classification", rows=rows)
+    part = one.take(np.array([2, 1]))
+    assert part.rows is not None
+    assert part.rows["cost"].tolist() == [3, 2]
+    assert (part.y.tolist(), part.labels.tolist()) == ([1, 0], [0, 1])
+    assert part.classes.tolist() == ["a", "b"]
+    mixed = one.mixed(two, np.array([True, False, False]))
+    assert mixed.labels.tolist() == [1, 1, 0]
+    assert mixed.probabilities.tolist() == [[0, 0], [0, 1], [0, 0]]
+    assert mixed.rows is rows
+    (value,) = make_samples([1, 2], Predictions(np.array([1, 2])), problem_type="regression", rows=rows[:2])
+    assert value.y.dtype == value.labels.dtype == np.float64
+    assert value.rows is not None
+    assert one.usable
+    assert value.usable
+    assert not one.take(np.array([], dtype=int)).usable

@@ -183,6 +183,41 @@ def test_a_metric_is_tried_before_training_on_answers_that_a_model_could_give(
         check(cost, columns=("monthly",))
 
 
+def test_the_answers_it_is_tried_on_are_the_truth_and_the_two_commonest_classes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    truth = np.array(["b"] * 50 + ["c"] * 30 + ["a"] * 20)
+    seen: list[tuple[set[str], Any]] = []
+
+    def watched(truth: Any, predictions: Any, rows: Any) -> float:
+        seen.append((set(predictions.labels.tolist()), predictions.probabilities))
+        return 1.0
+
+    metric = enter(monkeypatch, "own", watched)
+    check_table(pd.DataFrame({"target": truth}), target="target", metrics={"own": metric})
+
+    assert [labels for labels, _ in seen] == [{"a", "b", "c"}, {"b"}, {"c"}]
+    for _, probabilities in seen:
+        assert probabilities.sum(axis=1) == pytest.approx(1)
+        assert 0 < probabilities.min() < probabilities.max() < 1
+    assert (seen[0][1].argmax(axis=1) == np.repeat([1, 2, 0], [50, 30, 20])).all()
+    assert seen[1][1][0].tolist() == [0.2, 0.5, 0.3]
+
+
+def test_of_numbers_it_is_tried_on_the_truth_and_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[float]] = []
+
+    def watched(truth: Any, predictions: Any, rows: Any) -> float:
+        seen.append(predictions.labels.tolist())
+        return 1.0
+
+    monkeypatch.setitem(OWN, "own", OwnMetric(watched, greater_is_better=True))
+    metric = get_metric("own", problem_type="regression")
+    check_table(pd.DataFrame({"target": [1.0, 2.0, 6.0]}), target="target", metrics={"own": metric})
+
+    assert seen == [[1.0, 2.0, 6.0], [3.0, 3.0, 3.0]]
+
+
 def test_records_of_a_metric_that_is_gone_can_be_shown() -> None:
     gone = known_metric("cost_of_2024")
     assert gone.label == "cost_of_2024"

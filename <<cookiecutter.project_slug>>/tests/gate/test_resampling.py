@@ -4,8 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from << cookiecutter.package_name >>.gate import METRICS, Predictions, compare, evaluate
+from << cookiecutter.package_name >>.gate._measures import Ranking
+from << cookiecutter.package_name >>.gate._samples import make_samples
 
 ROWS = 200
 
@@ -54,6 +57,54 @@ def test_the_interval_agrees_with_resampling_rows(name: str, classes: int) -> No
     lower, upper = np.quantile(slow, [0.1, 0.9])
     assert fast.lower == pytest.approx(lower, abs=0.5 * slow.std())
     assert fast.upper == pytest.approx(upper, abs=0.5 * slow.std())
+
+
+def ranked(model: Predictions) -> Predictions:
+    """Return the model with the ranks of its probabilities, which are what changes sides in a ranking."""
+    probabilities = model.probabilities
+    assert probabilities is not None
+    ranks = [(rankdata(column) - 0.5) / len(column) for column in probabilities.T]
+    return Predictions(model.labels, np.column_stack(ranks), model.classes)
+
+
+@pytest.mark.parametrize("groups", [False, True])
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        *[(name, 2) for name in ("f1", "roc_auc", "average_precision", "log_loss", "rmse", "r2")],
+        *[(name, 2) for name in ("explained_variance", "neg_median_absolute_error", "matthews_corrcoef")],
+        *[
+            (name, 3)
+            for name in ("f1_macro", "balanced_accuracy", "roc_auc_ovr", "roc_auc", "neg_brier_score")
+        ],
+    ],
+)
+def test_what_changes_sides_or_is_drawn_is_scored_like_such_rows(
+    name: str, classes: int, groups: bool
+) -> None:
+    metric = METRICS[name]
+    y, *models = make_case(name, classes, rows=60)
+    if isinstance(metric.measure, Ranking):
+        models = [ranked(model) for model in models]
+    unit = np.arange(60) % 20 if groups else np.arange(60)
+    units = unit.max() + 1
+    old, new = make_samples(y, *models, problem_type=metric.problem_type)
+    resampler = metric.measure.resampler(old, new, None, unit, units)
+    rng = np.random.default_rng(1)
+    moved, drawn = rng.integers(2, size=(3, units)), rng.integers(3, size=(3, units))
+
+    found = [*resampler.exchanged(moved), *resampler.redrawn(drawn)]
+
+    masks = moved[:, unit].astype(bool)
+    rows = [np.repeat(np.arange(60), times) for times in drawn[:, unit]]
+    samples = [
+        [old.mixed(new, mask) for mask in masks],
+        [new.mixed(old, mask) for mask in masks],
+        [old.take(some) for some in rows],
+        [new.take(some) for some in rows],
+    ]
+    for scores, expected in zip(found, samples, strict=True):
+        assert scores == pytest.approx([metric.measure.value(one, None) for one in expected], abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["rmse", "r2", "log_loss", "f1_score", "roc_auc"])

@@ -85,7 +85,7 @@ def alarms(
     """
     truth = np.asarray(y)
     found = list(_hardly_seen(truth, challenger, metric))
-    if champion is not None and decision.champion is not None:
+    if champion is not None:
         found += _far_from_recorded(decision, truth, champion, metric, rows, seed)
     return tuple(found)
 
