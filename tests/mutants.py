@@ -27,26 +27,10 @@ SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SIMULATIONS = "seldom or better_by_twice_the_margin or is_no_better_is_promoted or worse_by_chance"
 # Imported once for all mutations; the project is not, for some of its functions are called as it is imported.
 PRELOADED = (
-    *(
-        "_pytest",
-        "pytest",
-        "numpy",
-        "pandas",
-        "pyarrow",
-        "joblib",
-        "pydantic_settings",
-        "fsspec",
-        "threadpoolctl",
-    ),
+    *("_pytest.faulthandler", "pytest", "numpy", "pandas", "pyarrow", "joblib", "fsspec", "threadpoolctl"),
     *("sklearn.ensemble", "sklearn.linear_model", "sklearn.metrics", "sklearn.pipeline", "sklearn.compose"),
-    *(
-        "sklearn.model_selection",
-        "sklearn.preprocessing",
-        "sklearn.svm",
-        "sklearn.dummy",
-        "scipy.stats",
-        "jinja2",
-    ),
+    *("sklearn.model_selection", "sklearn.preprocessing", "sklearn.svm", "sklearn.dummy", "sklearn.impute"),
+    *("scipy.stats", "jinja2", "pydantic_settings", "cronsim", "http.server", "urllib.request", "tomllib"),
 )
 
 # Room: what is mutated, and the tests that have to notice.
@@ -195,7 +179,10 @@ def survivors(
             _let_annotations_wait(path)
     (project / "setup.cfg").write_text(settings, encoding="utf-8")
     (project / "preloaded.txt").write_text("\n".join(PRELOADED), encoding="utf-8")
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
 
     def mutmut(*names: str) -> subprocess.CompletedProcess[str]:
         command = [python, "-m", "mutmut", "run", "--max-children", str(processes), *names]

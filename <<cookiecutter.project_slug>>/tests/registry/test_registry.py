@@ -2,14 +2,18 @@
 
 import contextlib
 import errno
+import hashlib
 import itertools
 import json
 import os
 import pickle
+import platform
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +91,66 @@ def test_a_promotion_is_recorded_with_all_it_came_from(registry: Registry) -> No
     assert (record.verdict, record.reason, record.champion) == ("promoted", "first", version.id)
     assert record.decision["gain"] is None
     assert version.lineage["packages"]["joblib"] == joblib.__version__
+
+
+def test_a_version_is_described_by_its_files_and_its_origin(registry: Registry) -> None:
+    version = registry.stage(
+        {"a": 1},
+        metrics={"f1_score": 0.5},
+        lineage={"rows": 7, "packages": {"numpy": "0.1"}},
+        files={"card.md": b"text"},
+        twin={"a": 2},
+    )
+
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", version.id)
+    assert datetime.fromisoformat(version.created_at).utcoffset() == timedelta(0)
+    assert version.created_at[:10].replace("-", "") == version.id[:8]
+    assert (version.metric, version.metrics) == ("f1_score", {"f1_score": 0.5})
+    assert version.lineage == {"rows": 7, "packages": {"numpy": "0.1"}}
+    assert set(version.files) == {"model.joblib", "twin.joblib", "card.md"}
+    for name, recorded in version.files.items():
+        data = file_of(registry, version, name).read_bytes()
+        assert recorded == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    assert (registry.load_model(version), registry.load_twin(version)) == ({"a": 1}, {"a": 2})
+    alone = stage(registry, model={"a": 3})
+    assert registry.load_twin(alone) == registry.load_model(alone) == {"a": 3}
+    assert [one.id for one in registry.versions()] == sorted(
+        (version.id, alone.id), key=lambda name: registry.version(name).created_at
+    )
+
+
+def test_every_decision_names_the_one_before_and_what_it_left(registry: Registry) -> None:
+    first = stage(registry)
+    registry.record(first, {"verdict": "promoted"}, expected_champion=None, flow_run_id="run-1")
+    second = decide(registry)
+    staged = decide(registry, "staging")
+    decide(registry, "rejected")
+    registry.rollback(reason="slow")
+    registry.hold(staged, reason="a leak")
+    pruned = registry.prune(0)
+    log = registry.decisions()
+
+    assert [record.sequence for record in log] == [1, 2, 3, 4, 5, 6, 7]
+    assert [record.previous for record in log] == [None, *(record.sha256 for record in log[:-1])]
+    assert [record.champion_before for record in log] == [
+        None,
+        *[first.id] * 1,
+        *[second.id] * 3,
+        *[first.id] * 2,
+    ]
+    assert [record.champion for record in log] == [first.id, *[second.id] * 3, *[first.id] * 3]
+    assert [record.staging for record in log] == [None, None, *[staged.id] * 5]
+    assert [record.promoted_by for record in log] == [1, 2, 2, 2, 5, 5, 5]
+    assert [record.promoted_at for record in log] == [log[by - 1].time for by in (1, 2, 2, 2, 5, 5, 5)]
+    assert [record.flow_run_id for record in log] == ["run-1", *[None] * 6]
+    assert [record.held for record in log[4:]] == [
+        {second.id: "slow"},
+        *[{second.id: "slow", staged.id: "a leak"}] * 2,
+    ]
+    assert [record.pruned for record in log] == [*[[]] * 6, pruned]
+    assert (log[-1].version, log[-1].verdict, log[-1].reason) == (None, "pruned", "Older than the newest 0.")
+    assert log[4].pins == {name: registry.version(name).sha256 for name in (first.id, second.id, staged.id)}
+    assert all(datetime.fromisoformat(record.time).utcoffset() == timedelta(0) for record in log)
 
 
 @pytest.mark.parametrize(
@@ -735,3 +799,30 @@ def test_the_commit_is_the_one_checked_out(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("")
     subprocess.run([*git, "add", "a"], check=True)
     assert _lineage.git_commit(tmp_path) == f"{commit}-dirty"
+
+
+def test_what_a_model_was_saved_with_and_is_not_here_is_named() -> None:
+    here = _lineage.package_versions()
+    python = platform.python_version()
+    minor = ".".join(python.split(".")[:2])
+
+    assert set(here) == {"scikit-learn", "pandas", "numpy", "scipy", "joblib", "skrub"}
+    assert _lineage.package_versions(
+        {"pydantic.main", "json", "sklearn.svm", "", "nowhere.at_all"}
+    ) == here | {"pydantic": _lineage.package_versions({"pydantic"})["pydantic"]}
+    assert _lineage.changed_packages({}) == {}
+    assert _lineage.changed_packages({"packages": here, "python": python}) == {}
+    assert _lineage.changed_packages({"packages": here, "python": f"{minor}.999"}) == {}
+    changed = _lineage.changed_packages(
+        {"packages": here | {"numpy": "0.1", "of-another-world": "1"}, "python": "2.7.1"}
+    )
+    assert changed == {
+        "numpy": ("0.1", here["numpy"]),
+        "of-another-world": ("1", "not installed"),
+        "Python": ("2.7.1", python),
+    }
+    assert _lineage.described(changed) == (
+        f"numpy 0.1 (here {here['numpy']}), of-another-world 1 (here not installed), Python 2.7.1 (here {python})"
+    )
+    assert _lineage.lineage(Path("/"))["python"] == python
+    assert _lineage.lineage(Path("/"))["packages"] == here

@@ -1,6 +1,7 @@
 """The promises of the store: whole or not at all, one creator, and an error that says what to do."""
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -47,6 +48,38 @@ def test_a_created_key_is_read_listed_and_deleted(store: LocalStore) -> None:
     assert store.list("a") == []
     with pytest.raises(FileNotFoundError):
         store.read("a/2")
+
+
+def test_a_key_is_named_as_people_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inside = LocalStore(Path("models"), base=Path())
+    outside = LocalStore(tmp_path / "models", base=tmp_path / "project")
+
+    assert inside.where("a/1") == "models/a/1"
+    assert outside.where("a/1") == LocalStore(Path("models")).where("a/1") == str(tmp_path / "models/a/1")
+    for store in (inside, outside):
+        assert store.locate("a/1") == str(tmp_path / "models/a/1")
+        with store.file("a/1") as path:
+            assert path == tmp_path / "models/a/1"
+
+
+def test_a_lock_is_held_until_the_block_ends(store: LocalStore) -> None:
+    def is_free() -> bool:
+        descriptor = os.open(store.root / ".lock", os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    with store.lock():
+        assert not is_free()
+    assert is_free()
+    with pytest.raises(ZeroDivisionError), store.lock():
+        raise ZeroDivisionError
+    assert is_free()
 
 
 def test_a_key_has_one_creator(store: LocalStore) -> None:
