@@ -208,6 +208,84 @@ def test_too_few_rows_new_to_both_keep_the_champion_unless_accepted(new_to_both:
         )
 
 
+def test_rows_of_a_class_are_counted_for_the_metric_that_is_about_it() -> None:
+    y = np.array(["no"] * 496 + ["yes"] * 4)
+    models = model(y, wrong=slice(0, 10)), model(y, wrong=slice(0, 300))
+    for positive, kind in (("yes", "not_comparable"), ("no", "improvement")):
+        metric = get_metric("f1", problem_type="classification", positive=positive)
+        decision = decide(y, models[0], Champion(models[1]), metric=metric, gate=GateSettings())
+        assert decision.kind == kind
+    five = np.array(["no"] * 495 + ["yes"] * 5)
+    again = model(five, wrong=slice(0, 10)), model(five, wrong=slice(0, 300))
+    assert judge(five, *again, metric="f1_macro").kind != "not_comparable"
+    asked = judge(five, *again, metric="f1_macro", gate={"confidence": 0.99})
+    assert "class yes has 5 of the 500 rows" in asked.reason
+    assert "99% confidence takes at least 7" in asked.reason
+
+
+def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
+    y = make_truth()
+    nothing = decide(
+        y,
+        model(y, wrong=slice(0, 9)),
+        Champion(None),
+        metric=get_metric("accuracy", problem_type="classification"),
+        gate=GateSettings(),
+    )
+    assert "not comparable: it has no predictions of the holdout; `retrain" in nothing.reason
+    few = judge(
+        y,
+        model(y, wrong=slice(0, 9)),
+        model(y, wrong=slice(0, 300)),
+        against={"comparable": np.arange(2000) < 7, "why_few_rows": "the seed is another"},
+    )
+    assert (
+        "7 of the 2,000 holdout rows are new to both models, and 30 are needed (the seed is another)"
+        in few.reason
+    )
+    (criterion,) = [one for one in few.criteria if one.name == "comparable"]
+    assert (criterion.passed, criterion.value, criterion.threshold) == (False, 7, 30)
+
+
+@pytest.mark.parametrize("rows", [49, 50])
+def test_a_slice_is_guarded_from_so_many_rows_on(rows: int) -> None:
+    y = make_truth()
+    region = pd.DataFrame({"region": np.repeat(["north", "south"], [2000 - rows, rows])})
+    worse = np.arange(2000) >= 2000 - rows
+    decision = judge(
+        y,
+        model(y, wrong=worse),
+        model(y, wrong=np.arange(2000) < 600),
+        gate={"guard_slices": {"region": 0.05}, "slice_rows": 50},
+        rows=region,
+    )
+    assert decision.kind == ("guarded" if rows == 50 else "improvement")
+    (criterion,) = [one for one in decision.criteria if one.name == "slice region"]
+    assert (criterion.threshold, criterion.passed) == (0.05, rows < 50)
+    if rows == 50:
+        assert criterion.value == 1
+        assert "region = south (50 rows) is worse by 1.0000; worse by more than 0.0500" in criterion.detail
+    else:
+        assert criterion.value is not None
+        assert criterion.value < 0
+        assert "the worst of 1 values, region = north (1,951 rows) is better" in criterion.detail
+
+
+def test_of_no_slice_large_enough_nothing_is_said() -> None:
+    y = make_truth()
+    region = pd.DataFrame({"region": np.arange(2000)})
+    decision = judge(
+        y,
+        model(y, wrong=slice(0, 200)),
+        model(y, wrong=slice(0, 300)),
+        gate={"guard_slices": {"region": 0.05}, "slice_rows": 50},
+        rows=region,
+    )
+    (criterion,) = [one for one in decision.criteria if one.name == "slice region"]
+    assert (criterion.passed, criterion.value, criterion.threshold) == (True, None, 0.05)
+    assert "no value has 50 rows on which accuracy is defined" in criterion.detail
+
+
 def test_a_small_holdout_new_to_both_is_compared_whole() -> None:
     y = make_truth(20)
     decision = judge(

@@ -118,3 +118,42 @@ def test_guards_are_for_the_champion_alone() -> None:
     decision = decided(model(0.5), guard_metrics={"mae": 0.0}, floor=5.0)
 
     assert decision.verdict == "promoted"
+
+
+def test_what_a_promotion_had_to_beat_is_recorded() -> None:
+    held = on_hold(model(0.5, seed=2))
+    decision = decided(model(0.3), held, champion=model(0.6, seed=3))
+
+    (criterion,) = [one for one in decision.criteria if one.name == "on hold"]
+    assert (criterion.passed, criterion.threshold) == (True, None)
+    assert criterion.value == pytest.approx(0.4, abs=0.1)  # 0.5 became 0.3
+    assert criterion.detail.startswith("compared with v2, which is on hold: ")
+    assert decision.reason.count(".") == decision.reason.strip(".").count(".") + 1
+    assert decision.reason.endswith("; better than v2, which is on hold.")
+
+
+def test_the_first_version_on_hold_that_is_not_beaten_decides() -> None:
+    good, champion = model(0.3), model(0.8, seed=2)
+    unbeaten, beaten = on_hold(model(0.1, seed=3)), on_hold(model(0.5, seed=4))
+
+    for held in ((unbeaten, beaten), (beaten, unbeaten)):
+        decision = decided(good, *held, champion=champion)
+        assert (decision.verdict, decision.kind) == ("staging", "held")
+        passed = [one.passed for one in decision.criteria if one.name == "on hold"]
+        assert passed == ([False] if held[0] is unbeaten else [True, False])
+
+
+def test_a_rival_without_advice_gets_none() -> None:
+    same = model(0.3)
+    rival = Rival("v3", Champion(same))
+    decision = decided(same, rival, champion=model(0.8, seed=2))
+
+    assert decision.reason.endswith("not surely better than v3: equal, and over 0.50 % is asked.")
+
+
+def test_floors_and_guards_are_not_asked_of_a_rival() -> None:
+    for gate in ({"floor": 0.35}, {"staging_floor": 0.35}, {"guard_metrics": {"mae": 0.0}}):
+        decision = decided(model(0.29, seed=1), on_hold(model(0.9, seed=5)), **gate)
+        assert decision.verdict == "promoted"
+        names = [one.name for one in decision.criteria]
+        assert names.count("baseline") == names.count("on hold") == 1
