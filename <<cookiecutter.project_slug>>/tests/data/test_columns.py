@@ -99,6 +99,23 @@ def test_truth_however_written(values: Any) -> None:
         pytest.param(
             pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None), utc=True), id="UTC"
         ),
+        pytest.param(
+            pd.Series(pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None))).astype(
+                "category"
+            ),
+            id="categories",
+        ),
+        pytest.param(
+            pd.PeriodIndex(repeated("2026-02-03 04:00", "2025-12-31 23:59", None), freq="min"), id="periods"
+        ),
+        pytest.param(
+            pd.Series(pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None))).astype(object),
+            id="objects",
+        ),
+        pytest.param(
+            pd.to_datetime(repeated("2026-02-03 13:00", "2026-01-01 08:59", None)).tz_localize("Asia/Tokyo"),
+            id="Tokyo",
+        ),
         pytest.param(repeated("2026-02-03 04:00", "2025-12-31T23:59:00", ""), id="ISO 8601"),
         pytest.param(
             repeated("2026-02-03T05:00:00+01:00", "2025-12-31T23:59:00Z", ""), id="ISO 8601 with zones"
@@ -202,6 +219,29 @@ def test_an_identifier_names_each_row_and_does_not_count_them(name: str, values:
     column, read = learn(list(values))
 
     assert is_identifier(name, read, column) is expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (pd.Series([True, False]), [1, 0]),
+        (pd.Series([True, None], dtype="boolean"), [1, np.nan]),
+        (pd.Series([1, 2], dtype="category"), [1, 2]),
+        (pd.Series([0.1, np.nan], dtype="float32"), [0.1, np.nan]),
+        (pd.Series([decimal.Decimal("1.5"), None]), [1.5, np.nan]),
+        (pd.Series(pd.to_timedelta(["1min", None])), [60, np.nan]),
+        (pd.Series([3, None], dtype="Int8"), [3, np.nan]),
+        (pd.Series(["1,5", "7"]), [1.5, 7]),
+        (pd.Series(pd.to_datetime(["2026-01-01", None])), [np.nan, np.nan]),
+    ],
+)
+def test_cells_of_any_type_are_read_as_numbers_where_they_are_numbers(
+    values: pd.Series, expected: list[float]
+) -> None:
+    cells = read_column(values.rename("x").set_axis([7, 9]), Column("number"))
+
+    np.testing.assert_array_equal(cells.values, expected)
+    assert (cells.values.dtype, cells.values.name, list(cells.values.index)) == ("float64", "x", [7, 9])
 
 
 @pytest.mark.parametrize("kind", ["number", "boolean", "date", "text"])

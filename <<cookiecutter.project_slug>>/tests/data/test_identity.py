@@ -74,6 +74,15 @@ def test_a_code_among_numbers_changes_no_other_row() -> None:
     assert identities(mixed)[3:] == identities(pd.Series(range(100)))[3:]
 
 
+def test_lists_are_told_apart_by_what_is_in_them() -> None:
+    lists = pd.Series([[1], [2], None, [1]], dtype=object)
+    found = row_identities(pd.DataFrame({"x": lists}), columns=["x"]).tolist()
+    assert found[0] == found[3]
+    assert len(set(found)) == 3
+    texts = pd.Series(["[1]", "[2]", None, "[1]"], dtype="str")
+    assert found == row_identities(pd.DataFrame({"x": texts}), columns=["x"]).tolist()
+
+
 def test_different_rows_differ() -> None:
     rows = {"a": [1, 2, 1, np.nan, np.nan], "b": [2.0, 1, 1, 1, np.nan]}
     found = row_identities(pd.DataFrame(rows), columns=["a", "b"])

@@ -345,6 +345,15 @@ def test_a_changed_model_and_description_are_refused_together(registry: Registry
     assert "its seal" in errors(registry)[0]
 
 
+def test_the_layout_of_a_sealed_file_does_not_matter(registry: Registry) -> None:
+    version = decide(registry)
+    for path in (file_of(registry, version, "version.json"), registry.store.root / "decisions/000001.json"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(dict(reversed(content.items()))))
+    assert registry.champion() == version
+    assert registry.verify() == []
+
+
 def test_a_damaged_version_cannot_be_promoted(registry: Registry) -> None:
     version = stage(registry)
     flip(file_of(registry, version))
