@@ -81,6 +81,7 @@ class Ways:
             "ML_RETRAINING_REGISTRY__KIND": "json",
             "ML_RETRAINING_SERVING__TOKEN": TOKEN,
             "PREFECT_HOME": str(folder / "prefect"),
+            "PATH": f"{self.workspace.python.parent}{os.pathsep}{os.environ['PATH']}",  # as if activated
         }
         self.python("-m", "ml_retraining.cli", "retrain", "--json")
         self.row = self.in_process(1, str(folder / "mlflow"))["row"]
@@ -142,7 +143,8 @@ class Ways:
                 time.sleep(0.1)
             yield psutil.Process(process.pid), port
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
     def over_http(self, kind: str) -> tuple[list[float], float]:
