@@ -432,7 +432,7 @@ def test_ctrl_c_ends_a_run_with_a_server_of_its_own_at_once(
     try:
         wait_for((project.path / "held").exists, trouble=log.read_text)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the command and its server
-        process.wait(timeout=40)
+        wait_for(lambda: process.poll() is not None, trouble=log.read_text, seconds=40)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
