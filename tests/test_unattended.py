@@ -428,6 +428,8 @@ def test_ctrl_c_ends_a_run_with_a_server_of_its_own_at_once(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            # A shell starts what it runs in the background deaf to Ctrl-C, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
     try:
         wait_for((project.path / "held").exists, trouble=log.read_text)
