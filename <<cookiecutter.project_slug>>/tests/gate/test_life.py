@@ -140,7 +140,7 @@ def test_a_threshold_lives_a_whole_life_as_a_part_of_the_model(
     own = OwnMetric(cost, greater_is_better=False, columns=("monthly",), label="cost of a customer")
     monkeypatch.setitem(METRICS, "cost", own)
     use(monkeypatch, GATE__METRIC="cost", DATA__POSITIVE="yes")
-    make_customers(noise=0.8).to_csv(table, index=False)
+    make_customers(noise=0.7).to_csv(table, index=False)
     bare = retrain()
     use(monkeypatch, TRAIN__THRESHOLD=threshold)
     first, again = retrain(), retrain()
