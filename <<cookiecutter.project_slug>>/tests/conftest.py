@@ -125,6 +125,13 @@ def settings(
     get_settings.cache_clear()
 
 
+def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """Change settings, such as `DATA__SOURCE`, for this process and those that it starts."""
+    for name, value in values.items():
+        monkeypatch.setenv(ENV_PREFIX + name, value)
+    get_settings.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def server_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the session's Prefect server, with its database."""

@@ -18,12 +18,10 @@ from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.orchestration._train import metric_of_choice
 from << cookiecutter.package_name >>.registry import open_registry
 from << cookiecutter.package_name >>.settings import (
-    ENV_PREFIX,
     Settings,
-    get_settings,
 )
 
-from .conftest import Receiver, make_table
+from .conftest import Receiver, make_table, use
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -134,8 +132,7 @@ def test_a_dry_run_decides_and_leaves_the_registry_as_it_was(settings: Settings,
 def test_with_approval_a_promotion_waits_for_a_person(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}GATE__APPROVAL", "true")
-    get_settings.cache_clear()
+    use(monkeypatch, GATE__APPROVAL="true")
 
     recorded = retrain()
 
@@ -200,8 +197,7 @@ def test_a_report_that_cannot_be_drawn_costs_the_report_alone(
 def test_a_forest_predicts_the_same_to_the_last_bit(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}ESTIMATORS", '["random_forest"]')
-    get_settings.cache_clear()
+    use(monkeypatch, ESTIMATORS='["random_forest"]')
     registry = open_registry(settings)
     retrain()
     model = registry.load_model(registry.champion())
@@ -223,12 +219,10 @@ def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Setti
 def test_several_estimators_the_best_is_chosen_on_the_training_rows(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}ESTIMATORS", '["hist_gradient_boosting", "linear"]')
-    get_settings.cache_clear()
+    use(monkeypatch, ESTIMATORS='["hist_gradient_boosting", "linear"]')
     chosen = retrain()["version"]
 
-    monkeypatch.setenv(f"{ENV_PREFIX}COMPARED_ROWS", "100")
-    get_settings.cache_clear()
+    use(monkeypatch, COMPARED_ROWS="100")
     first = retrain()["version"]
 
     registry = open_registry(settings)
@@ -277,9 +271,7 @@ def test_a_holdout_of_its_own_is_what_models_are_compared_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_table(settings.problem_type, seed=7, rows=200).to_csv(settings.root / "holdout.csv", index=False)
-    monkeypatch.setenv(f"{ENV_PREFIX}SPLIT__METHOD", "source")
-    monkeypatch.setenv(f"{ENV_PREFIX}SPLIT__SOURCE", "holdout.csv")
-    get_settings.cache_clear()
+    use(monkeypatch, SPLIT__METHOD="source", SPLIT__SOURCE="holdout.csv")
 
     version = open_registry(settings).version(retrain()["version"])
 

@@ -12,9 +12,9 @@ from << cookiecutter.package_name >> import cli
 from << cookiecutter.package_name >>.cli import _doctor as doctor
 from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
+from << cookiecutter.package_name >>.settings import Settings, get_settings
 
-from .conftest import Receiver, make_table
+from .conftest import Receiver, make_table, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -60,12 +60,6 @@ def database(settings: Settings) -> Path:
     make_table("classification").to_sql("customers", connection, index=False)
     connection.close()
     return path
-
-
-def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    for name, value in values.items():
-        monkeypatch.setenv(ENV_PREFIX + name, value)
-    get_settings.cache_clear()
 
 
 @pytest.mark.parametrize("given", ["setting", "variable", "Prefect Secret block"])

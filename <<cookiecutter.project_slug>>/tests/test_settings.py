@@ -18,7 +18,17 @@ from << cookiecutter.package_name >>.settings import (
     load_settings,
 )
 
+from .conftest import use
+
 PAGE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "settings.py"))
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str:
+    """Return why the settings cannot be used with this variable."""
+    use(monkeypatch, **{name: value})
+    with pytest.raises(ConfigurationError) as refused:
+        check(load_settings())
+    return str(refused.value)
 
 
 def test_an_empty_variable_unsets_what_the_configuration_says(
@@ -26,50 +36,13 @@ def test_an_empty_variable_unsets_what_the_configuration_says(
 ) -> None:
     assert settings.schedule.cron
     assert settings.notifications.block
-    for name, value in {"SCHEDULE__CRON": "", "SCHEDULE__INTERVAL": "5", "NOTIFICATIONS__BLOCK": ""}.items():
-        monkeypatch.setenv(ENV_PREFIX + name, value)
+    use(monkeypatch, SCHEDULE__CRON="", SCHEDULE__INTERVAL="5", NOTIFICATIONS__BLOCK="")
 
     unset = load_settings()
 
     assert (unset.schedule.cron, unset.schedule.interval) == (None, 5)
     assert unset.schedule.timezone == settings.schedule.timezone
     assert unset.notifications.block is None
-
-
-def test_an_empty_variable_for_what_must_be_set_is_refused_by_name(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}DATA__TARGET", "")
-
-    with pytest.raises(ConfigurationError, match=r"data\.target"):
-        load_settings()
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "said"),
-    [
-        (
-            "GATE__CONFIDENCE",
-            "",
-            "gate.confidence: it cannot be empty; leave it out for its default (the variable",
-        ),
-        ("GATE__METRIK", "rmse", "gate.metrik: there is no such setting; did you mean metric? (the variable"),
-        (
-            "SCORE__SCHEDULE__CORN",
-            "@daily",
-            "score.schedule.corn: there is no such setting; did you mean cron?",
-        ),
-    ],
-)
-def test_what_is_wrong_with_a_variable_is_said_in_plain_words(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
-) -> None:
-    monkeypatch.setenv(ENV_PREFIX + variable, value)
-
-    with pytest.raises(ConfigurationError) as error:
-        load_settings()
-
-    assert said in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -80,16 +53,14 @@ def test_a_schedule_that_is_none_is_refused(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     if name in ("INTERVAL", "RRULE"):
-        monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__CRON", "")
-    monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__{name}", value)
+        use(monkeypatch, SCHEDULE__CRON="")
+    use(monkeypatch, SCHEDULE__TIME_LIMIT="60")
 
-    monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__TIME_LIMIT", "60")
+    said = refusal(monkeypatch, f"SCHEDULE__{name}", value)
 
-    with pytest.raises(ConfigurationError, match="schedule") as refused:
-        load_settings()
-
-    assert f"(the variable {ENV_PREFIX}SCHEDULE__{name})" in str(refused.value)
-    assert "Value error" not in str(refused.value)
+    assert "schedule" in said
+    assert f"(the variable {ENV_PREFIX}SCHEDULE__{name})" in said
+    assert "Value error" not in said
 
 
 @pytest.mark.parametrize(("is_folder", "said"), [(False, "does not exist"), (True, "is not a file")])
@@ -158,7 +129,19 @@ def test_the_page_of_settings_is_up_to_date() -> None:
         ("NOTHING__LIKE_IT", "1", "docs/settings.md"),
         ("SEEDS", "1", "SEED?"),
         ("SEED", "-1", "SEED)"),
+        ("DATA__TARGET", "", "data.target"),
         ("GATE__FLOOR", "nan", "gate.floor"),
+        (
+            "GATE__CONFIDENCE",
+            "",
+            "gate.confidence: it cannot be empty; leave it out for its default (the variable",
+        ),
+        ("GATE__METRIK", "rmse", "gate.metrik: there is no such setting; did you mean metric? (the variable"),
+        (
+            "SCORE__SCHEDULE__CORN",
+            "@daily",
+            "score.schedule.corn: there is no such setting; did you mean cron?",
+        ),
         ("TRAIN__THRESHOLD", "1.2", "train.threshold: give a number between 0 and 1, `tuned`"),
         ("TRAIN__THRESHOLD", "auto", "train.threshold: give a number between 0 and 1, `tuned`"),
         ("TRAIN__REFIT", "maybe", "train.refit"),
@@ -169,13 +152,10 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 def test_a_variable_that_cannot_be_meant_is_refused_and_named(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str
 ) -> None:
-    monkeypatch.setenv(ENV_PREFIX + name, value)
+    said = refusal(monkeypatch, name, value)
 
-    with pytest.raises(ConfigurationError) as refused:
-        load_settings()
-
-    assert part in str(refused.value)
-    assert ENV_PREFIX + name.partition("__")[0] in str(refused.value)
+    assert part in said
+    assert ENV_PREFIX + name.partition("__")[0] in said
 
 
 @pytest.mark.parametrize(
@@ -190,12 +170,10 @@ def test_a_variable_that_cannot_be_meant_is_refused_and_named(
 def test_what_cannot_work_is_known_before_any_work_and_by_doctor_alike(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str, value: str, part: str
 ) -> None:
-    monkeypatch.setenv(ENV_PREFIX + name, value)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
 
-    with pytest.raises(ConfigurationError) as refused:
-        check(load_settings())
+    said = refusal(monkeypatch, name, value)
 
-    assert part in str(refused.value)
+    assert part in said
     (found,) = [one for one in doctor.examine() if one.name == "settings"]
-    assert (found.severity, found.found) == ("error", str(refused.value))
+    assert (found.severity, found.found) == ("error", said)

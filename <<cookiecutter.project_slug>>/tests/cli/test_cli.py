@@ -17,13 +17,11 @@ from << cookiecutter.package_name >>.cli import _run
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.registry import Registry, open_registry
 from << cookiecutter.package_name >>.settings import (
-    ENV_PREFIX,
     PACKAGE,
     Settings,
-    get_settings,
 )
 
-from ..conftest import Receiver, make_table, plain_source
+from ..conftest import Receiver, make_table, plain_source, use
 
 # What is typed and printed is the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -218,8 +216,7 @@ def test_a_tampered_champion_is_not_compared_and_may_be_replaced(
 def test_bad_settings_end_with_2_and_are_named(
     settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__CRON", "61 * * * *")
-    get_settings.cache_clear()
+    use(monkeypatch, SCHEDULE__CRON="61 * * * *")
 
     code, _, error = run("retrain")
 
@@ -290,8 +287,7 @@ def test_a_retrain_of_another_source_says_so_in_its_lineage(settings: Settings, 
 def test_help_needs_no_settings(
     settings: Settings, run: Run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}PROBLEM_TYPE", "nonsense")
-    get_settings.cache_clear()
+    use(monkeypatch, PROBLEM_TYPE="nonsense")
 
     assert run(*words)[0] == 0
 

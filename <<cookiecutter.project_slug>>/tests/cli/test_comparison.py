@@ -5,18 +5,16 @@ import pytest
 from << cookiecutter.package_name >>.cli._comparison import compare_versions
 from << cookiecutter.package_name >>.errors import RegistryError
 from << cookiecutter.package_name >>.flows import retrain
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
+from << cookiecutter.package_name >>.settings import Settings, get_settings
 
-from ..conftest import make_table
+from ..conftest import make_table, use
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, **values: str) -> Settings:
     """Return the settings with some changed, which are those of the next retrain too."""
-    for name, value in values.items():
-        monkeypatch.setenv(ENV_PREFIX + name, value)
-    get_settings.cache_clear()
+    use(monkeypatch, **values)
     return get_settings()
 
 

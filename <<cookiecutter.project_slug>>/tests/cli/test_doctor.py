@@ -33,9 +33,9 @@ from << cookiecutter.package_name >>.orchestration import (
     register_automations,
     schedules,
 )
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, ProblemType, Settings, get_settings
+from << cookiecutter.package_name >>.settings import ENV_PREFIX, ProblemType, Settings
 
-from ..conftest import Receiver
+from ..conftest import Receiver, use
 from ..estimators import linear
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -306,9 +306,7 @@ def test_a_slot_that_a_cancelled_run_holds(
 def test_a_schedule_that_was_changed_and_not_deployed(
     settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]
 ) -> None:
-    for name, value in changed.items():
-        monkeypatch.setenv(f"{ENV_PREFIX}SCHEDULE__{name}", value)
-    get_settings.cache_clear()
+    use(monkeypatch, **{f"SCHEDULE__{name}": value for name, value in changed.items()})
     (kind, value) = list(changed.items())[-1]
     assert f"the settings say {kind.lower()} {value}" in found("schedule").found
 
@@ -326,8 +324,7 @@ def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch
 def test_a_block_that_is_not_there(
     settings: Settings, healthy: httpx.Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, cure: Cure
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
-    get_settings.cache_clear()
+    use(monkeypatch, NOTIFICATIONS__BLOCK="slack-webhook/nobody")
     monkeypatch.setenv("SLACK_WEBHOOK_URL", f"json://127.0.0.1:{receiver.server_port}")
 
     missing = found("notifications")

@@ -13,8 +13,10 @@ from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.metrics import METRICS, OwnMetric
 from << cookiecutter.package_name >>.registry import open_registry
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, get_settings
+from << cookiecutter.package_name >>.settings import Settings
 from << cookiecutter.package_name >>.training import Production
+
+from ..conftest import use
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api"),
@@ -36,12 +38,6 @@ def cost(truth: Any, predictions: Any, rows: Any) -> Any:
 
 def cost_of_visits(truth: Any, predictions: Any, rows: Any) -> Any:
     return cost(truth, predictions, rows) + np.where(predictions.labels == "yes", 15, 0)
-
-
-def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    for name, value in values.items():
-        monkeypatch.setenv(ENV_PREFIX + name, value)
-    get_settings.cache_clear()
 
 
 @pytest.mark.parametrize("metric", ["cost", "recall"])

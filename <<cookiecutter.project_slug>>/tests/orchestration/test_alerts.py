@@ -29,7 +29,7 @@ from << cookiecutter.package_name >>.settings import (
     read_leniently,
 )
 
-from ..conftest import Receiver
+from ..conftest import Receiver, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -52,8 +52,7 @@ def write_config(folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> 
 
 def impossible_setting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(settings.root, monkeypatch, "")
-    monkeypatch.setenv(f"{ENV_PREFIX}GATE__CONFIDENCE", "2")
-    get_settings.cache_clear()
+    use(monkeypatch, GATE__CONFIDENCE="2")
 
 
 def missing_source(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,10 @@ from << cookiecutter.package_name >>.orchestration import _common, _messages
 from << cookiecutter.package_name >>.orchestration._messages import Message
 from << cookiecutter.package_name >>.registry import Record
 from << cookiecutter.package_name >>.settings import (
-    ENV_PREFIX,
     Settings,
-    get_settings,
 )
 
-from ..conftest import Receiver, make_table
+from ..conftest import Receiver, make_table, use
 
 # Messages are the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -74,9 +72,7 @@ def test_a_decision_is_told_with_its_reason_and_what_production_is(
 ) -> None:
     best, worst = ("1", "0") if settings.problem_type == "classification" else ("0", "1e9")
     floors = {"promoted": (worst, worst), "staging": (best, worst), "rejected": (best, best)}[verdict]
-    for name, floor in zip(("FLOOR", "STAGING_FLOOR"), floors, strict=True):
-        monkeypatch.setenv(f"{ENV_PREFIX}GATE__{name}", floor)
-    get_settings.cache_clear()
+    use(monkeypatch, GATE__FLOOR=floors[0], GATE__STAGING_FLOOR=floors[1])
 
     recorded = flows.retrain()
 
@@ -99,8 +95,7 @@ def test_keeping_the_champion_is_only_told_when_asked_for(
     flows.retrain()
     assert receiver.payloads == []
 
-    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__KEPT", "true")
-    get_settings.cache_clear()
+    use(monkeypatch, NOTIFICATIONS__KEPT="true")
     kept = flows.retrain()
 
     assert [payload["title"] for payload in receiver.payloads] == [
@@ -180,8 +175,7 @@ def test_a_message_that_nobody_takes_is_a_warning_and_the_runs_own_outcome_stand
 ) -> None:
     monkeypatch.setattr(_messages, "SECONDS", 1)
     if trouble == "block missing":
-        monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/nobody")
-        get_settings.cache_clear()
+        use(monkeypatch, NOTIFICATIONS__BLOCK="slack-webhook/nobody")
     elif trouble == "receiver broken":
         receiver.status = 500
     elif trouble == "receiver hanging":
@@ -251,9 +245,7 @@ def test_the_password_of_a_database_is_told_to_nobody(
     engine = create_engine(f"sqlite:///{database}")
     make_table(settings.problem_type).to_sql("customers", engine, index=False)
     engine.dispose()
-    monkeypatch.setenv(f"{ENV_PREFIX}DATA__SOURCE", f"sqlite:///{database}?password={PASSWORD}")
-    monkeypatch.setenv(f"{ENV_PREFIX}DATA__QUERY", "customers")
-    get_settings.cache_clear()
+    use(monkeypatch, DATA__SOURCE=f"sqlite:///{database}?password={PASSWORD}", DATA__QUERY="customers")
 
     flows.retrain()
     database.unlink()

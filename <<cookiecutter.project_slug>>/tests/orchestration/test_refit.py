@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from << cookiecutter.package_name >>.data import are_known
 from << cookiecutter.package_name >>.flows import monitor, retrain, score
 from << cookiecutter.package_name >>.registry import Version, open_registry
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, PACKAGE, Settings, get_settings
+from << cookiecutter.package_name >>.settings import PACKAGE, Settings
 from << cookiecutter.package_name >>.training import (
     Production,
     load_model,
@@ -23,7 +23,7 @@ from << cookiecutter.package_name >>.training import (
     load_twin_rows,
 )
 
-from ..conftest import Receiver
+from ..conftest import Receiver, use
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api"),
@@ -39,12 +39,6 @@ def drifting(noise: float = 1.0, seed: int = 0) -> pd.DataFrame:
     y = X[:, 0] * np.linspace(1, 3, ROWS) + X[:, 1] + noise * rng.normal(size=ROWS)
     table = pd.DataFrame(X, columns=["a", "b", "c"]).assign(target=y)
     return table.assign(when=pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(ROWS), unit="h"))
-
-
-def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
-    for name, value in values.items():
-        monkeypatch.setenv(ENV_PREFIX + name, value)
-    get_settings.cache_clear()
 
 
 @pytest.fixture
