@@ -95,18 +95,29 @@ def test_the_commit_hooks_pass_on_a_fresh_project(own_copy: Bake, environment: P
     run(environment / "pre-commit", "run", "--all-files", cwd=project.path, environment=AUTHOR)
 
 
-def test_cruft_brings_the_templates_change_and_keeps_the_users_edit(
-    template: Path, cookiecutter_config: Path, tmp_path: Path, environment: Path, server: Server
-) -> None:
-    source = tmp_path / "template"
+def repository(template: Path, source: Path) -> Path:
+    """Copy the template into a git repository of its own."""
     shutil.copytree(template, source, symlinks=True)
     git(source, "init", "--quiet", "--initial-branch", "main")
     commit_all(source, "Begin")
+    return source
+
+
+def create(source: Path, cookiecutter_config: Path) -> Project:
+    """Create a project beside a template with cruft, and commit it."""
     quiet = ("--no-input", "--config-file", cookiecutter_config)
-    run("cruft", "create", source, *quiet, cwd=tmp_path, environment=AUTHOR)
-    project = Project(tmp_path / "ml-retraining", "ml-retraining", "ml_retraining")
+    run("cruft", "create", source, *quiet, cwd=source.parent, environment=AUTHOR)
+    project = Project(source.with_name("ml-retraining"), "ml-retraining", "ml_retraining")
     git(project.path, "init", "--quiet", "--initial-branch", "main")
     commit_all(project.path, "Begin")
+    return project
+
+
+def test_cruft_brings_the_templates_change_and_keeps_the_users_edit(
+    template: Path, cookiecutter_config: Path, tmp_path: Path, environment: Path, server: Server
+) -> None:
+    source = repository(template, tmp_path / "template")
+    project = create(source, cookiecutter_config)
     run("cruft", "check", cwd=project.path, environment=AUTHOR)
 
     models = project.source / "models.py"

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import CHOICES, Bake, Project, Runner, run
 from .test_hooks import GOOD, post
-from .test_life import AUTHOR, commit_all, git
+from .test_life import AUTHOR, commit_all, create, repository
 
 WORDS = re.compile("mlflow|dask", re.IGNORECASE)
 NAMES_THEM = "template.py"  # the error that says how to add them
@@ -75,17 +75,10 @@ def test_a_setting_whose_library_is_not_installed_is_refused_before_any_work(
 def test_the_error_names_the_command_that_adds_the_part(
     template: Path, cookiecutter_config: Path, tmp_path: Path, runner: Runner, bake: Bake
 ) -> None:
-    source = tmp_path / "template"
-    shutil.copytree(template, source, symlinks=True)
-    git(source, "init", "--quiet", "--initial-branch", "main")
-    commit_all(source, "Begin")
-    quiet = ("--no-input", "--config-file", cookiecutter_config)
-    run("cruft", "create", source, *quiet, cwd=tmp_path, environment=AUTHOR)
-    project = Project(tmp_path / "ml-retraining", "ml-retraining", "ml_retraining")
-    git(project.path, "init", "--quiet", "--initial-branch", "main")
+    project = create(repository(template, tmp_path / "template"), cookiecutter_config)
     features = project.source / "features.py"
     features.write_text(features.read_text() + "\n# An edit of the user.\n")
-    commit_all(project.path, "Begin")
+    commit_all(project.path, "Edit")
 
     for prompt, (setting, value) in SETTINGS.items():
         said = runner.command(project, "registry", "list", code=2, **{setting: value})

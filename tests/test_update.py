@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import TEMPLATE, Bake, Project, Runner, run
-from .test_life import AUTHOR, commit_all, git
+from .test_life import AUTHOR, commit_all, create, git
 
 # Earlier states of the template, each as one commit without locks and tests: a clone may be shallow.
 # Made with `git bundle create NAME.bundle main`.
@@ -157,11 +157,7 @@ def test_an_edited_project_updates_and_retrains(
     past = PAST[name]
     git(tmp_path, "clone", "--quiet", "--branch", "main", str(RELEASES / past.bundle), "template")
     source = tmp_path / "template"
-    quiet = ("--no-input", "--config-file", cookiecutter_config)
-    run("cruft", "create", source, *quiet, cwd=tmp_path, environment=AUTHOR)
-    project = Project(tmp_path / "ml-retraining", "ml-retraining", "ml_retraining")
-    git(project.path, "init", "--quiet", "--initial-branch", "main")
-    commit_all(project.path, "Begin")
+    project = create(source, cookiecutter_config)
     edit(project, edits_of(past.forest))
     commit_all(project.path, "Make it ours")
     runner.command(project, "retrain")
