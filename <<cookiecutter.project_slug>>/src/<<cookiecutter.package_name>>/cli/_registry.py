@@ -34,6 +34,11 @@ def list_versions(*, as_json: AsJson = False) -> None:
     champion, staging, held = registry.champion(), registry.staging(), registry.held()
     decisions, by_people = registry.decisions(), ("rolled_back", "held", "released")
     verdicts = {record.version: record for record in decisions if record.verdict not in by_people}
+    places = {
+        "champion": [champion and champion.id],
+        "staging": [staging and staging.id],
+        "on hold": held,
+    }
     facts: list[dict[str, Any]] = [
         {
             "version": version.id,
@@ -41,15 +46,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
             "metric": version.metric,
             "score": version.metrics.get(version.metric),
             "verdict": verdicts[version.id].verdict if version.id in verdicts else "undecided",
-            "now": [
-                place
-                for place, ids in (
-                    ("champion", [champion and champion.id]),
-                    ("staging", [staging and staging.id]),
-                    ("on hold", held),
-                )
-                if version.id in ids
-            ],
+            "now": [place for place, ids in places.items() if version.id in ids],
         }
         for version in reversed(registry.versions())
     ]

@@ -22,9 +22,7 @@ from ..files import replacing
 from ..locations import Location
 from ..settings import Settings
 from . import _sources, _tables
-from ._sources import SourceError, SourceUnavailable
-
-__all__ = ["Snapshot", "SourceError", "SourceUnavailable", "fetch", "fingerprint", "load", "resolve"]
+from ._sources import SourceError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -209,11 +209,9 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             read = file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False)
             for table in _cut(read, rows, skip=partition.start - skipped, take=left):
                 yield _to_pandas(table)
+    elif kind == "json" and not _has_lines(path):
+        yield _read_json(path)
     elif kind == "json":
-        with open_decompressed(path) as stream:
-            if stream.read(64).lstrip()[:1] != b"{":
-                yield _read_json(path)
-                return
         with (
             open_decompressed(path) as stream,
             pd.read_json(stream, lines=True, chunksize=rows, **_JSON_OPTIONS) as parts,
@@ -221,9 +219,6 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             yield from parts
     else:
         dialect = detect_dialect(path)
-        _column_names(
-            [name for name in dialect.columns if name], path
-        )  # pandas renames duplicates: look before
         with (
             open_decompressed(path) as stream,
             pd.read_csv(
@@ -331,6 +326,10 @@ def detect_dialect(path: Path) -> Dialect:
 
     The separator is the one that gives most records as many fields as the header, two at least. A decimal
     comma is only looked for where the separator is another character, column by column.
+
+    Raises:
+        TableError: it is no CSV, or has fewer names than fields.
+        DuplicateColumnsError: two columns have the same name.
     """
     with open_decompressed(path) as stream:
         sample = stream.read(_SAMPLE_BYTES)
@@ -366,6 +365,7 @@ def detect_dialect(path: Path) -> Dialect:
         if separator != ","
         and _has_decimal_commas([record[position] for record in rest if position < len(record)])
     )
+    _column_names([name for name in header if name.strip()], path)  # pandas renames duplicates: look before
     return Dialect(separator, commas, encoding, tuple(header))
 
 
@@ -417,12 +417,15 @@ def _count_csv(path: Path, dialect: Dialect) -> int:
 
 
 def _count_json(path: Path) -> int:
+    lines = _has_lines(path)
     with open_decompressed(path) as stream:
-        if stream.read(64).lstrip()[:1] == b"[":
-            with open_decompressed(path) as whole:
-                return len(json.load(whole))
+        return sum(not line.isspace() for line in stream) if lines else len(json.load(stream))
+
+
+def _has_lines(path: Path) -> bool:
+    """Return whether each line of a JSON file is a record; else the whole is one array."""
     with open_decompressed(path) as stream:
-        return sum(not line.isspace() for line in stream)
+        return stream.read(64).lstrip()[:1] == b"{"
 
 
 def _read_one(path: Path, kind: Format, texts: Collection[str]) -> "pd.DataFrame":
@@ -438,7 +441,6 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     import pandas as pd
 
     dialect = detect_dialect(path)
-    _column_names([name for name in dialect.columns if name], path)  # pandas renames duplicates: look before
     encoding = _encoding(path)
     with open_decompressed(path) as stream:
         frame: pd.DataFrame = pd.read_csv(stream, encoding=encoding, **_csv_options(dialect, texts))
@@ -507,9 +509,7 @@ def _read_json(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     with open_decompressed(path) as stream:
-        lines = stream.read(64).lstrip()[:1] == b"{"
-    with open_decompressed(path) as stream:
-        return pd.read_json(stream, lines=lines, **_JSON_OPTIONS)
+        return pd.read_json(stream, lines=_has_lines(path), **_JSON_OPTIONS)
 
 
 def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":

@@ -1,6 +1,7 @@
 """The model history on one page: its score over time, what was decided, and how much it learned from."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -25,14 +26,12 @@ def history(versions: Sequence[Version], decisions: Sequence[Record], *, project
     known = {version.id: version for version in versions}
     told = [record for record in decisions if record.version in known]
     champion = known.get(str(decisions[-1].champion)) if decisions else None
-    count = {
-        verdict: sum(record.verdict == verdict for record in told) for verdict in (*VERDICTS, "rolled_back")
-    }
+    count = Counter(record.verdict for record in told)
     tiles = [Tile("versions trained", str(len(versions)))]
     tiles += [
-        Tile(verdict.replace("_", " "), str(number))
-        for verdict, number in count.items()
-        if number or verdict == "promoted"
+        Tile(verdict.replace("_", " "), str(count[verdict]))
+        for verdict in (*VERDICTS, "rolled_back")
+        if count[verdict] or verdict == "promoted"
     ]
     if champion is None:
         reason = "Nothing is in production yet."
@@ -47,11 +46,16 @@ def history(versions: Sequence[Version], decisions: Sequence[Record], *, project
         headline="Model history",
         reason=reason,
         tiles=tiles,
-        sections=list(_life(known, told, metric=champion.metric if champion else None)),
+        sections=[
+            *_over_time(known, told, metric=champion.metric if champion else None),
+            _decisions(known, told),
+        ],
     )
 
 
-def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str | None) -> Iterator[Section]:
+def _over_time(
+    known: Mapping[str, Version], told: Sequence[Record], *, metric: str | None
+) -> Iterator[Section]:
     scored = [
         record
         for record in told
@@ -94,6 +98,9 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
             pictures=drawn,
             wide=True,
         )
+
+
+def _decisions(known: Mapping[str, Version], told: Sequence[Record]) -> Section:
     rows: list[list[str | Cell]] = []
     for record in reversed(told):
         version = known[str(record.version)]
@@ -110,7 +117,9 @@ def _life(known: Mapping[str, Version], told: Sequence[Record], *, metric: str |
             ]
         )
     columns = ("number", "when", "decision", "version", Number("score"), Number("training rows"), "why")
-    yield Section("decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)])
+    return Section(
+        "decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)]
+    )
 
 
 def _rows_of(version: Version) -> int:
