@@ -79,11 +79,14 @@ def _criteria(facts: Facts) -> Section:
     )
 
 
-def _gain_style(gain: float) -> str:
-    """Return how a difference is shown: good, bad, or neither."""
+def _better_by(metric: Metric, own: float, other: float) -> Cell:
+    gain = metric.improvement(own, other)
+    style = "number"
     if gain > 0:
-        return "number good"
-    return "number bad" if gain < 0 else "number"
+        style = "number good"
+    elif gain < 0:
+        style = "number bad"
+    return Cell(difference(metric, gain), style)
 
 
 def scores(facts: Facts) -> Section:
@@ -115,17 +118,13 @@ def scores(facts: Facts) -> Section:
         if simple:
             row.append(metric.format(number(simple.get(name))))
         if facts.compared:
-            gain = metric.improvement(value, other)
-            style = _gain_style(gain)
-            row.append(Cell(difference(metric, gain), style))
+            row.append(_better_by(metric, value, other))
         if recorded:
             row.append(metric.format(number(recorded.get(name))))
         rows.append(row)
-    notes = (
-        ["Scores differ in points, errors and losses in per cent of the champion's."]
-        if facts.compared
-        else []
-    )
+    notes = []
+    if facts.compared:
+        notes.append("Scores differ in points, errors and losses in per cent of the champion's.")
     if recorded:
         notes.append(
             "The champion's recorded scores are from the holdout of its own day: shown, never compared."
@@ -255,11 +254,8 @@ def _by_class(coded: EncodedLabels) -> list[Table]:
     if len(classes) > 2 * CLASSES_SHOWN:
         return []
     rows = [[name, *(f"{value:.4f}" for value in values), f"{count:,}"] for name, *values, count in classes]
-    return [
-        Table(
-            "By class", ("class", Number("precision"), Number("recall"), Number("F1"), Number("rows")), rows
-        )
-    ]
+    columns = ("class", *map(Number, ("precision", "recall", "F1", "rows")))
+    return [Table("By class", columns, rows)]
 
 
 def _decided_at(facts: Facts) -> list[str]:
@@ -376,18 +372,8 @@ def _importance_section(facts: Facts) -> Section:
     ]
     if len(found) > IMPORTANCE_SHOWN:
         notes.append(f"{len(found) - IMPORTANCE_SHOWN} columns that matter less are left out.")
-    return Section(
-        name,
-        title,
-        tables=[
-            Table(
-                what[:1].upper() + what[1:],
-                ("column", Number("worse by"), Number("spread"), "of the largest"),
-                rows,
-            )
-        ],
-        notes=notes,
-    )
+    columns = ("column", Number("worse by"), Number("spread"), "of the largest")
+    return Section(name, title, tables=[Table(what[:1].upper() + what[1:], columns, rows)], notes=notes)
 
 
 def _slices(facts: Facts) -> Section | None:
@@ -410,24 +396,12 @@ def _slices(facts: Facts) -> Section | None:
             row: list[str | Cell] = [label, f"{counts[position]:,}", facts.metric.format(own)]
             if facts.compared:
                 other = scores["champion"][facts.metric.name]
-                gain = facts.metric.improvement(own, other)
-                row += [
-                    facts.metric.format(other),
-                    Cell(
-                        difference(facts.metric, gain),
-                        _gain_style(gain),
-                    ),
-                ]
+                row += [facts.metric.format(other), _better_by(facts.metric, own, other)]
             rows.append(row)
         if rows:
             compared = (Number("champion"), Number("better by")) if facts.compared else ()
-            tables.append(
-                Table(
-                    f"{facts.metric.label} by {column}",
-                    ("value", Number("rows"), Number("challenger"), *compared),
-                    rows,
-                )
-            )
+            columns = ("value", Number("rows"), Number("challenger"), *compared)
+            tables.append(Table(f"{facts.metric.label} by {column}", columns, rows))
     if not tables:
         return None
     note = f"Values with at least {SLICE_ROWS} rows, at most {SLICE_VALUES} of a column. Small slices differ by chance."
@@ -511,15 +485,16 @@ def _typical(learned: Mapping[str, Any], rows: int) -> str:
 
 def _lineage(facts: Facts) -> Section:
     version = facts.version
-    known: dict[str, Any] = {"version": version.id, "trained": moment(version.created_at)}
-    known |= {"run": facts.run} if facts.run else {}
-    known |= {"run's page": facts.run_url} if facts.run_url else {}
-    known |= {"champion before": facts.champion.id} if facts.champion else {}
-    known |= dict(_flat(version.lineage))
+    known = {
+        "version": version.id,
+        "trained": moment(version.created_at),
+        "run": facts.run,
+        "run's page": facts.run_url,
+        "champion before": facts.champion.id if facts.champion else "",
+    } | dict(_flat(version.lineage))
     rows: list[list[str | Cell]] = [[name, Cell(value, "long")] for name, value in known.items() if value]
-    return Section(
-        "lineage", "Lineage", tables=[Table("Where this model comes from", ("what", "value"), rows)]
-    )
+    table = Table("Where this model comes from", ("what", "value"), rows)
+    return Section("lineage", "Lineage", tables=[table])
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -533,20 +508,15 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 
 def _rollback(facts: Facts) -> Section:
-    command = f"{facts.project} registry rollback"
-    name, title = "rollback", "How to roll back"
-    if facts.decision.verdict != "promoted":
-        where = f"{facts.champion.id} stays in production" if facts.champion else "nothing is in production"
-        text = f"There is nothing to roll back: {where}. This would put the one before it back:"
-        return Section(
-            name,
-            title,
-            [text] if facts.champion else [f"There is nothing to roll back: {where}."],
-            code=command if facts.champion else "",
-        )
-    if facts.champion is None:
-        return Section(
-            name, title, ["This is the first model in production: there is none to go back to yet."]
-        )
-    text = f"This puts {facts.champion.id} back into production, at once:"
-    return Section(name, title, [text], code=f"{command} --to {facts.champion.id}")
+    champion, code = facts.champion, f"{facts.project} registry rollback"
+    if facts.decision.verdict == "promoted" and champion:
+        text = f"This puts {champion.id} back into production, at once:"
+        code += f" --to {champion.id}"
+    elif facts.decision.verdict == "promoted":
+        text, code = "This is the first model in production: there is none to go back to yet.", ""
+    elif champion:
+        text = f"There is nothing to roll back: {champion.id} stays in production."
+        text += " This would put the one before it back:"
+    else:
+        text, code = "There is nothing to roll back: nothing is in production.", ""
+    return Section("rollback", "How to roll back", [text], code=code)
