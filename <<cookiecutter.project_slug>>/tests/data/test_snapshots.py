@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from << cookiecutter.package_name >>.data import _snapshots, _tables
+from << cookiecutter.package_name >>.data import SourceUnavailable, _snapshots, _tables
 from << cookiecutter.package_name >>.data._sources import SourceError
 from << cookiecutter.package_name >>.errors import ConfigurationError
 from << cookiecutter.package_name >>.settings import Settings, load_settings
@@ -544,7 +544,7 @@ def test_what_changes_during_the_download_is_not_kept(
     project: Callable[..., Settings], store: _Store
 ) -> None:
     store.changing = True
-    with pytest.raises(_snapshots.SourceUnavailable, match="changed while it was being fetched"):
+    with pytest.raises(SourceUnavailable, match="changed while it was being fetched"):
         _snapshots.fetch(store.source, settings=project(store.source))
 
     assert not list((project().root / "data" / "snapshots").rglob("*table*"))
@@ -552,7 +552,7 @@ def test_what_changes_during_the_download_is_not_kept(
 
 def test_half_a_download_is_never_read(project: Callable[..., Settings], store: _Store) -> None:
     store.cut = 10
-    with pytest.raises(_snapshots.SourceUnavailable) as caught:
+    with pytest.raises(SourceUnavailable) as caught:
         _snapshots.fetch(store.source, settings=project(store.source))
 
     assert "hunter2" not in str(caught.value)
@@ -564,5 +564,5 @@ def test_what_a_server_refuses_is_not_tried_again(project: Callable[..., Setting
         source = store.source.replace("table.csv", path)
         with pytest.raises(SourceError, match=message) as caught:
             _snapshots.fetch(source, settings=project(source))
-        assert not isinstance(caught.value, _snapshots.SourceUnavailable)
+        assert not isinstance(caught.value, SourceUnavailable)
         assert "hunter2" not in str(caught.value)
