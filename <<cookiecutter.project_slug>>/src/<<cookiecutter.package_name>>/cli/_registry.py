@@ -193,7 +193,7 @@ def verify(*, as_json: AsJson = False) -> None:
 def rollback(
     *,
     to: Annotated[str | None, Parameter(help="The version to put back.")] = None,
-    reason: Annotated[str, Parameter(help="Why: recorded, and sent to the team.")] = "",
+    reason: Reason = "",
 ) -> None:
     """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
     registry = _registry()

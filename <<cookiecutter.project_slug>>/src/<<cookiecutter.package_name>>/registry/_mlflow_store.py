@@ -14,14 +14,14 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..errors import ConfigurationError, first_line
 from ..locations import Location
 from ._records import Damaged
-from ._store import StorageError
+from ._store import StorageError, Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +46,7 @@ class TrackingError(StorageError):
     """The tracking server did not do what was asked of it; what was there before is untouched."""
 
 
-class MlflowStore:
+class MlflowStore(Store):
     """Files in the artifacts of MLflow runs, decisions in the parameters of one; a `Store`."""
 
     def __init__(self, tracking_uri: Location | str | None, *, project: str) -> None:
@@ -86,10 +86,6 @@ class MlflowStore:
         if folder == LOG:
             return f"{page} {key}"
         return f"{page}/artifacts/{_path(name)}" if name else page
-
-    def locate(self, key: str) -> str:
-        """Return the address of `key`: it is good from anywhere."""
-        return self.where(key)
 
     def read(self, key: str) -> bytes:
         """Return the content of `key`; FileNotFoundError when there is none."""
@@ -179,13 +175,6 @@ class MlflowStore:
             if not rest:
                 self.client.set_tag(run, "discarded", "true")
                 self.client.set_terminated(run, "FAILED")
-
-    def sweep(self, *, older_than: float) -> None:
-        """Do nothing: an upload that was cut off has no tag, and its version is removed as a whole."""
-
-    def lock(self) -> AbstractContextManager[None]:
-        """Keep nobody waiting: MLflow has no lock, and the registry is right without."""
-        return nullcontext()
 
     def runs(self) -> Iterator["Run"]:
         """Return the run of every version that was not discarded."""

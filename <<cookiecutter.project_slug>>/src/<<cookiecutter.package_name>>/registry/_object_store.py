@@ -6,7 +6,7 @@ Google's and Azure's): the two promises that `storage` asks for. There is no loc
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -14,13 +14,13 @@ from typing import BinaryIO, cast
 from ..errors import first_line
 from ..locations import Location
 from ..template import LOCK
-from ._store import StorageError
+from ._store import FileStore, StorageError
 
 IN_MEMORY = 64 * 1024 * 1024  # bytes of a file; what is bigger is kept on disk meanwhile
 PATIENCE = timedelta(seconds=20)
 
 
-class ObjectStore:
+class ObjectStore(FileStore):
     """Objects under a URL; credentials, region and endpoint come from the environment, as the provider names them."""
 
     def __init__(self, url: Location | str) -> None:
@@ -49,10 +49,6 @@ class ObjectStore:
     def where(self, key: str) -> str:
         """Return the URL of `key`."""
         return f"{self.url}/{key}".rstrip("/")
-
-    def locate(self, key: str) -> str:
-        """Return the URL of `key`."""
-        return self.where(key)
 
     def read(self, key: str) -> bytes:
         """Return the content of `key`; FileNotFoundError when there is none."""
@@ -117,13 +113,6 @@ class ObjectStore:
         keys = self.list(prefix) or [prefix]
         with self._explained(prefix), suppress(FileNotFoundError):  # another process may be faster
             obstore.delete(self._store, keys)
-
-    def sweep(self, *, older_than: float) -> None:
-        """Do nothing: an upload that was broken off leaves no object."""
-
-    def lock(self) -> AbstractContextManager[None]:
-        """Let everyone in: machines share no lock."""
-        return nullcontext()
 
     def _create(self, key: str, content: bytes | BinaryIO) -> None:
         import obstore
