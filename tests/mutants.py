@@ -2,7 +2,7 @@
 
 A mutation is a comparison turned round, a sign, a constant, an argument left out. mutmut makes them and runs the tests
 that reach each; this draws a sample for each room with a fixed seed, and leaves out mutations of texts for people.
-pytest loads this file too, as the plugin that runs the quickest tests first: most mutations are noticed by one of them.
+pytest loads this file too, as the plugin that runs the quickest tests first and leaves out what needs a server.
 """
 
 import argparse
@@ -31,6 +31,7 @@ PRELOADED = (
     *("sklearn.ensemble", "sklearn.linear_model", "sklearn.metrics", "sklearn.pipeline", "sklearn.compose"),
     *("sklearn.model_selection", "sklearn.preprocessing", "sklearn.svm", "sklearn.dummy", "sklearn.impute"),
     *("scipy.stats", "jinja2", "pydantic_settings", "cronsim", "http.server", "urllib.request", "tomllib"),
+    *("prefect.main", "rich.progress", "markdown_it"),
 )
 
 # Room: what is mutated, and the tests that have to notice.
@@ -55,8 +56,8 @@ ROOMS = {
     "monitoring": (["monitoring/*"], ["monitoring"]),
     "reporting": (["reporting/*"], ["reporting"]),
     "orchestration": (
-        [f"orchestration/_{name}.py" for name in ("progress", "cancellation")],
-        [f"orchestration/test_{name}.py" for name in ("progress", "cancellation")],
+        [f"orchestration/_{name}.py" for name in ("cancellation", "messages", "progress")],
+        [f"orchestration/test_{name}.py" for name in ("cancellation", "messages", "progress")],
     ),
 }
 SETTINGS = """[mutmut]
@@ -122,7 +123,8 @@ def _difference(original: ast.FunctionDef, mutant: ast.FunctionDef) -> str:
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Put the quickest tests first, once it is known which these are."""
+    """Leave out what needs a server, and put the quickest tests first, once it is known which these are."""
+    items[:] = [item for item in items if "server" not in item.fixturenames]
     if Path(STATS).exists():
         seconds = json.loads(Path(STATS).read_text(encoding="utf-8"))["duration_by_test"]
         items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))

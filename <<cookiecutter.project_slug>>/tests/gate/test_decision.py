@@ -271,6 +271,38 @@ def test_a_slice_is_guarded_from_so_many_rows_on(rows: int) -> None:
         assert "the worst of 1 values, region = north (1,951 rows) is better" in criterion.detail
 
 
+def test_a_slice_on_which_the_metric_is_not_defined_hides_no_other() -> None:
+    y = np.array(["no"] * 100 + ["no", "yes"] * 200)
+    region = pd.DataFrame({"region": np.repeat(["south", "north", "east"], [100, 200, 200])})
+    chance = np.random.default_rng(0).random(500)
+
+    def sure(weights: Any) -> Predictions:
+        yes = np.clip(0.5 + weights * ((y == "yes") - 0.5) + 0.3 * (chance - 0.5), 0, 1)
+        return Predictions(np.where(yes > 0.5, "yes", "no"), np.column_stack([1 - yes, yes]), CLASSES)
+
+    in_east = np.arange(500) >= 300
+    decision = judge(
+        y,
+        sure(np.where(in_east, 0.0, 0.5)),
+        sure(np.where(in_east, 0.5, 0.0)),
+        metric="roc_auc",
+        gate={"guard_slices": {"region": 0.05}, "slice_rows": 50},
+        rows=region,
+    )
+    (criterion,) = [one for one in decision.criteria if one.name == "slice region"]
+    assert not criterion.passed
+    assert "region = east (200 rows) is worse by" in criterion.detail
+    assert "south" not in criterion.detail
+
+
+def test_a_champion_without_probabilities_is_not_comparable_where_they_are_needed() -> None:
+    y = make_truth()
+    bare = replace(model(y, wrong=slice(0, 300)), probabilities=None)
+    decision = judge(y, model(y, wrong=slice(0, 200)), bare, metric="roc_auc")
+    assert decision.kind == "not_comparable"
+    assert "the champion has no finite roc_auc" in decision.reason
+
+
 def test_of_no_slice_large_enough_nothing_is_said() -> None:
     y = make_truth()
     region = pd.DataFrame({"region": np.arange(2000)})

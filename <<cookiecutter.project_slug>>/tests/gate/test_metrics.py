@@ -349,7 +349,7 @@ def test_predict_prepares_the_rows_once_and_labels_are_those_of_predict() -> Non
 def test_labels_of_tied_probabilities_are_those_of_predict_row_by_row(classes: int) -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.integers(0, 3, 300), "b": rng.integers(0, 2, 300)})
-    y = rng.integers(0, classes, 300)
+    y = rng.permutation(np.arange(300) % classes)  # as many of each, so that boosting starts at a tie
     for model in (
         HistGradientBoostingClassifier(max_iter=1, learning_rate=1e-17),
         RandomForestClassifier(n_estimators=2, random_state=0),
@@ -360,6 +360,10 @@ def test_labels_of_tied_probabilities_are_those_of_predict_row_by_row(classes: i
         if classes == 3 and isinstance(model, FixedThresholdClassifier):
             continue
         model.fit(X, y)
+        if isinstance(model, HistGradientBoostingClassifier):
+            probabilities = model.predict_proba(X)
+            assert ((probabilities == probabilities.max(axis=1, keepdims=True)).sum(axis=1) > 1).any()
+            assert (probabilities.argmax(axis=1) != model.predict(X)).any()
         whole = predict(model, X, problem_type="classification").labels
         np.testing.assert_array_equal(whole, model.predict(X))
         alone = [
@@ -367,6 +371,15 @@ def test_labels_of_tied_probabilities_are_those_of_predict_row_by_row(classes: i
             for row in range(0, 300, 30)
         ]
         np.testing.assert_array_equal(whole[::30], alone)
+
+
+def test_values_are_those_of_predict() -> None:
+    X, _ = make_rows()
+    model = Ridge().fit(X, X["a"].astype("float32"))
+    found = predict(model, X, problem_type="regression")
+    np.testing.assert_array_equal(found.labels, model.predict(X))
+    assert found.labels.dtype == np.float64
+    assert found.probabilities is found.classes is None
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.49, 0.9])

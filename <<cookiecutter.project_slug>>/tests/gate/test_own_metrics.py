@@ -133,6 +133,25 @@ def test_the_line_of_the_metric_that_failed_is_named(monkeypatch: pytest.MonkeyP
         evaluate(champion, y, metrics={"cost": metric}, rows=rows)
 
 
+@pytest.mark.parametrize("comparable", [None, np.arange(ROWS) % 2 == 0], ids=["all", "half"])
+def test_each_slice_is_judged_by_the_columns_of_its_own_rows(
+    comparable: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = enter(monkeypatch, "cost", cost, columns=("monthly",))
+    y, rows, champion, challenger = make_case()
+    rows["region"] = np.where(np.arange(ROWS) < 200, "north", "south")
+    rows.loc[:199, "monthly"] = 1_000.0
+    worse = Predictions(np.where(np.arange(ROWS) < 200, challenger.labels, champion.labels), None, CLASSES)
+    gate = GateSettings(guard_slices={"region": 0.5}, slice_rows=50)
+
+    decision = decide(y, worse, Champion(champion, comparable), metric=metric, gate=gate, rows=rows)
+
+    (criterion,) = [one for one in decision.criteria if one.name == "slice region"]
+    assert criterion.passed
+    assert criterion.value == 0  # in the south both cost the same
+    assert decision.promoted
+
+
 def test_nan_is_rejected_and_never_promotes(monkeypatch: pytest.MonkeyPatch) -> None:
     metric = enter(monkeypatch, "cost", lambda truth, predictions, rows: math.nan)
     y, rows, champion, challenger = make_case()

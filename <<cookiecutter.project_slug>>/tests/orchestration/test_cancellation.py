@@ -46,6 +46,32 @@ def test_a_run_that_goes_on_may_record(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_if_cancelled(RUN)
 
 
+def test_the_reason_of_a_cancellation_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, Cancelled(message="Stopped in the UI."))
+    with pytest.raises(RunCancelled, match=r"nothing is recorded\. Stopped in the UI\.$"):
+        refuse_if_cancelled(RUN)
+    answers(monkeypatch, Cancelled())
+    with pytest.raises(RunCancelled, match=r"nothing is recorded\.$"):
+        refuse_if_cancelled(RUN)
+
+
+def test_a_server_is_waited_for_as_long_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waited = 100.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        waited.append(seconds)
+
+    monkeypatch.setattr(_cancellation.time, "monotonic", lambda: now)
+    monkeypatch.setattr(_cancellation.time, "sleep", sleep)
+    answers(monkeypatch, *[httpx.ConnectError("away")] * 100)
+    monkeypatch.setattr(_cancellation, "BETWEEN", 5.0)
+    with pytest.raises(RunCancelled, match=r"did not say for 300 seconds .*\(ConnectError\)"):
+        refuse_if_cancelled(RUN)
+    assert waited == [5.0] * 60
+
+
 def test_a_server_that_stays_away_lets_nothing_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cancellation, "PATIENCE", -1.0)
     answers(monkeypatch, httpx.ConnectError("away"))

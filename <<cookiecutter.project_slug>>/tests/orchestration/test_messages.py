@@ -1,7 +1,9 @@
 """The messages to the team, as they arrive over HTTP; and what happens to a message that cannot be delivered."""
 
 import logging
+import threading
 import time
+from typing import Any
 
 import pytest
 from prefect.blocks.notifications import SlackWebhook
@@ -143,6 +145,127 @@ def test_what_a_person_decides_has_a_message(settings: Settings, verdict: str, s
 
     assert message.subject == f"churn: {subject}"
     assert message.body.startswith("Why: v2 was too slow.\nIn production: v1\nTo do: ")
+
+
+def test_a_failure_says_what_happened_and_that_production_is_as_it_was(settings: Settings) -> None:
+    facts = {"project": "churn", "flow": "retrain", "run": "quiet-otter", "state": "Crashed"}
+    message = _messages.failure_message(**facts, reason="The disk is full.", link="", champion="v1")
+
+    assert str(message).splitlines() == [
+        "churn: retrain crashed",
+        "Run: quiet-otter",
+        "Why: The disk is full.",
+        "In production: v1 (untouched by this run)",
+        "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
+    ]
+
+
+DECISION: dict[str, Any] = {
+    "version": "v2",
+    "verdict": "staging",
+    "reason": "Staging: below the floor.",
+    "alarms": ["A class is hardly seen.", "The champion changed."],
+    "champion": "v1",
+    "held": {"v0": "a leak", "v3": "slow"},
+    "refit": {"rows": 400},
+    "report": "report.html",
+    "report_error": None,
+}
+
+
+def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
+    def lines(**changes: Any) -> list[str]:
+        facts = {"project": "churn", "run": "quiet-otter", "link": "http://ui"}
+        return str(_messages.decision_message(**facts, decision=DECISION | changes)).splitlines()
+
+    assert lines() == [
+        "churn: v2 staging",
+        "Run: quiet-otter http://ui",
+        "Why: Staging: below the floor.",
+        "To look at: A class is hardly seen.",
+        "To look at: The champion changed.",
+        "In production: v1",
+        "On hold: v0, v3",
+        "Report: report.html",
+        "To do: look at `registry explain`; `registry promote staging --reason …` puts it into production.",
+    ]
+    few = {"alarms": [], "held": {}, "champion": None, "verdict": "rejected"}
+    assert lines(**few, refit=None, report=None, report_error="no font") == [
+        "churn: v2 rejected",
+        "Run: quiet-otter http://ui",
+        "Why: Staging: below the floor.",
+        "In production: no model yet",
+        "Report: missing, it could not be drawn (no font)",
+        "To do: look at the data: `registry explain` has the numbers.",
+    ]
+    failed = "Refit: fitting it once more on all rows failed (no memory); the model that was compared serves"
+    assert failed in lines(refit={"failed": "no memory"})
+
+
+def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
+    run = "Run: {{ flow_run.name }} {{ flow_run | ui_url }}"
+    why = "Why: {{ flow_run.state.message }}"
+    for build, subject, lines in (
+        (_messages.unreported_message, "{{ flow.name }} {{ flow_run.state.name | lower }}", [run, why]),
+        (_messages.collision_message, "{{ flow.name }} cancelled, another run is at work", [run, why]),
+        (_messages.late_message, "{{ flow.name }} is late", [run]),
+    ):
+        message = build(project="churn")
+        assert message.subject == f"churn: {subject}"
+        assert message.body.splitlines()[: len(lines)] == lines
+        assert message.body.splitlines()[-1].startswith("To do: ")
+    trial = _messages.trial_message(project="churn")
+    assert str(trial) == "churn: a test message\nRetraining messages will arrive here."
+
+
+def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Settings) -> None:
+    def body(**options: Any) -> str:
+        return _messages.by_hand_message(
+            project="churn", record=record_of("rolled_back", version="v1", **options)
+        ).body
+
+    assert "On hold: v2" in body(held={"v2": "slow"})
+    assert "v2 is on hold" in body(held={"v2": "slow"})
+    assert body().splitlines()[1:] == [
+        "In production: v1",
+        "To do: find out what was wrong with the model before.",
+    ]
+    held = _messages.by_hand_message(project="churn", record=record_of("held", version="v1"))
+    assert held.body.endswith("until `registry release v1`.")
+
+
+def test_without_a_block_the_message_is_in_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        sent = _messages.send(Message("subject", "body"), block=None, logger=logging.getLogger("tests"))
+
+    assert sent is False
+    assert caplog.messages == ["No notification block is set. The message was: subject\nbody"]
+
+
+def test_the_recipient_is_known_also_where_other_settings_are_broken(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/team")
+    get_settings.cache_clear()
+    assert _messages.recipient() == (settings.project, "slack-webhook/team")
+
+    monkeypatch.setenv(f"{ENV_PREFIX}SPLIT__HOLDOUT", "many")
+    get_settings.cache_clear()
+    assert _messages.recipient() == (settings.project, "slack-webhook/team")
+
+
+def test_a_call_is_given_up_on_after_its_time(settings: Settings) -> None:
+    waits = threading.Event()
+
+    assert _messages.within(5, lambda: 7) == 7
+    assert _messages.within(5, lambda: None) is None
+    with pytest.raises(ZeroDivisionError):
+        _messages.within(5, lambda: 1 // 0)
+    with pytest.raises(TimeoutError):
+        _messages.within(0.01, lambda: waits.wait(5))
+    waits.set()
 
 
 def record_of(verdict: str, *, version: str, held: dict[str, str] | None = None) -> Record:

@@ -98,3 +98,53 @@ def test_an_estimator_without_callbacks_is_fitted_without_a_warning() -> None:
         _progress.fit(pipeline, X, (X["x"] > 30).astype(int))
 
     assert pipeline.predict(X).sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "iterations", "seconds", "shown"),
+    [
+        (0, 0, 0, "train, 0:00 min"),
+        (1_234, 0, 59, "train, 1,234 rows, 0:59 min"),
+        (0, 1_000, 60, "train, 1,000 iterations, 1:00 min"),
+        (7, 8, 3_725, "train, 7 rows, 8 iterations, 62:05 min"),
+    ],
+)
+def test_work_is_described_by_what_is_known_of_it(
+    rows: int, iterations: int, seconds: int, shown: str
+) -> None:
+    work = _progress._Work("train", rows, iterations, started=time.monotonic() - seconds - 0.2)
+
+    assert str(work) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [(SimpleNamespace(rows=7), 7), (TABLE, 12_345), (None, 0), (SimpleNamespace(rows=None), 0)],
+)
+def test_rows_are_a_number_or_a_table(value: object, rows: int) -> None:
+    assert _progress._rows(value) == rows
+
+
+def test_only_iterations_count() -> None:
+    work = _progress._Work("train", 0)
+    counter = _progress._Iterations(work)
+
+    going_on = [
+        counter.on_fit_task_end(None, SimpleNamespace(task_name=name))
+        for name in ("iter 1", "fold", "iteration", None)
+    ]
+
+    assert going_on == [False] * 4
+    assert work.iterations == 2
+
+
+def test_the_largest_input_says_how_many_rows_and_the_block_before_goes_on() -> None:
+    with _progress.sign_of_life("outer", inputs=[SimpleNamespace(rows=3), TABLE, SimpleNamespace(rows=9)]):
+        outer = _progress._current.get()
+        with _progress.sign_of_life("inner"):
+            inner = _progress._current.get()
+        assert _progress._current.get() is outer
+    assert _progress._current.get() is None
+    assert outer is not None
+    assert inner is not None
+    assert (outer.what, outer.rows, inner.what, inner.rows) == ("outer", 12_345, "inner", 0)
