@@ -16,9 +16,7 @@ from << cookiecutter.package_name >>.errors import DataError
 from << cookiecutter.package_name >>.orchestration import _common, _messages
 from << cookiecutter.package_name >>.orchestration._messages import Message
 from << cookiecutter.package_name >>.registry import Record
-from << cookiecutter.package_name >>.settings import (
-    Settings,
-)
+from << cookiecutter.package_name >>.settings import Settings
 
 from ..conftest import Receiver, make_table, use
 
@@ -247,12 +245,10 @@ def test_without_a_block_the_message_is_in_the_log(
 def test_the_recipient_is_known_also_where_other_settings_are_broken(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "slack-webhook/team")
-    get_settings.cache_clear()
+    use(monkeypatch, NOTIFICATIONS__BLOCK="slack-webhook/team")
     assert _messages.recipient() == (settings.project, "slack-webhook/team")
 
-    monkeypatch.setenv(f"{ENV_PREFIX}SPLIT__HOLDOUT", "many")
-    get_settings.cache_clear()
+    use(monkeypatch, SPLIT__HOLDOUT="many")
     assert _messages.recipient() == (settings.project, "slack-webhook/team")
 
 
