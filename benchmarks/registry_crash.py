@@ -19,6 +19,7 @@ import os
 import pickle
 import random
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -97,8 +98,9 @@ def stage(registry: Any) -> Any:
 
 def kill(place: str, kills: int, rng: random.Random) -> str:
     """Kill a working process `kills` times, each time at a random moment of its first few promotions."""
-    # An object store takes longer for each step, and for reading a long registry after each kill.
-    kills_a_registry, moment = (5, 0.25) if is_object_store(place) else (100, 0.06)
+    # An object store takes longer for reading a long registry after each kill.
+    kills_a_registry = 5 if is_object_store(place) else 100
+    moment = 2.5 * seconds_to_promote(place)
     started, decisions, acknowledged, unfinished, behind = time.perf_counter(), 0, 0, 0, 0
     for number in range(kills):
         home = f"{place}/killed{number // kills_a_registry}"
@@ -122,6 +124,20 @@ def kill(place: str, kills: int, rng: random.Random) -> str:
         f" {acknowledged} of them acknowledged and 0 lost; {unfinished} versions left unfinished, {behind}"
         " descriptions of the champion written by the next process; verify found no error"
     )
+
+
+def seconds_to_promote(place: str) -> float:
+    """Return how long a new process takes here and now until its first decision is recorded, the median of three."""
+    taken = []
+    for number in range(3):
+        started = time.perf_counter()
+        child, pipe = fork(lambda send, number=number: work(f"{place}/timed{number}", send))
+        os.read(pipe, 1)
+        taken.append(time.perf_counter() - started)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(pipe)
+    return statistics.median(taken)
 
 
 def check(place: str, acknowledged: dict[int, str]) -> dict[str, int]:
