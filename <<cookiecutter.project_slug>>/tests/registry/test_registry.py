@@ -413,6 +413,17 @@ def test_a_damaged_decision_is_named(registry: Registry, damage: str, number: in
             assert registry.champion() == versions[1]
 
 
+def test_with_a_damaged_decision_only_a_named_version_is_rolled_back_to(registry: Registry) -> None:
+    versions = [decide(registry) for _ in range(3)]
+    path = registry.store.root / "decisions/000001.json"
+    path.write_bytes(path.read_bytes()[:-40])
+
+    with pytest.raises(RegistryError, match=r"000001\.json"):
+        registry.rollback()
+    assert registry.champion() == versions[2]
+    assert registry.rollback(to=versions[1]).champion == versions[1].id
+
+
 def test_the_only_decision_is_damaged_and_the_champion_is_named_again(registry: Registry) -> None:
     version = decide(registry)
     path = registry.store.root / "decisions/000001.json"
@@ -602,7 +613,8 @@ def test_a_hold_is_recorded_and_lifted(registry: Registry) -> None:
     for _ in range(3):
         decide(registry, "kept")
     assert kept.id not in registry.prune(0)
-    assert registry.release(kept.id[:20], reason="the leak is closed").held == {}
+    lifted = registry.release(kept.id[:20], reason="the leak is closed")
+    assert (lifted.verdict, lifted.reason, lifted.held) == ("released", "the leak is closed", {})
     with pytest.raises(RegistryError, match="is not on hold; on hold is no version"):
         registry.release(kept, reason="twice")
     assert kept.id in registry.prune(0)
