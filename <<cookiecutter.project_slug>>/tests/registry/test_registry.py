@@ -486,6 +486,7 @@ def test_a_registry_that_was_moved_is_undamaged(registry: Registry, tmp_path: Pa
 
     (found,) = moved.verify()
     assert (found.severity, "before it was moved" in found.what) == ("info", True)
+    assert "the next command writes it anew" in found.fix
     (elsewhere / "production_metrics.json").unlink()
     moved.catch_up()
     assert moved.verify() == []
@@ -661,6 +662,18 @@ def test_pruning_keeps_what_is_needed_and_every_description(registry: Registry) 
     assert registry.verify() == []
     assert registry.champion() == champion
     assert registry.rollback().champion == target.id
+
+
+def test_what_is_left_of_a_pruned_version_is_worth_knowing_and_no_error(registry: Registry) -> None:
+    kept = [decide(registry, "kept") for _ in range(2)]
+    assert kept[0].id in registry.prune(1)
+    file_of(registry, kept[0]).write_bytes(b"left")
+
+    (found,) = registry.verify()
+
+    assert (found.severity, found.what) == ("info", "is pruned and still has files")
+    assert registry.prune(1) == []
+    assert registry.verify() == []
 
 
 def test_a_pruned_champion_is_refused_by_rollback(registry: Registry) -> None:
