@@ -232,3 +232,46 @@ def test_two_of_the_last_five_windows_and_the_latest(windows: list[bool | None],
 def test_a_rule_that_can_never_fire_is_refused() -> None:
     with pytest.raises(ValueError, match="can never be"):
         MonitorSettings(needed=6)
+
+
+def test_a_profile_says_what_each_column_was() -> None:
+    days = pd.to_datetime(["2026-01-01", "2026-03-01", None])
+    profile = learn_profile(pd.DataFrame({"day": days, "plan": ["a", "b", "b"]}))
+    assert profile["columns"] == {
+        "day": {"kind": "datetime", "nulls": 1, "range": ("2026-01-01T00:00:00", "2026-03-01T00:00:00")},
+        "plan": {"kind": "category", "nulls": 0, "distinct": 2, "counts": {"b": 2, "a": 1}, "other": 0},
+    }
+
+
+@pytest.mark.parametrize(("distinct", "kept"), [(200, 200), (201, 0)])
+def test_two_hundred_values_are_kept_by_name(distinct: int, kept: int) -> None:
+    towns = pd.DataFrame({"town": [f"town {number}" for number in range(distinct)]})
+    town = learn_profile(towns)["columns"]["town"]
+    assert (len(town["counts"]), town["other"], town["distinct"]) == (kept, distinct - kept, distinct)
+
+
+def test_the_profile_of_many_rows_is_the_same_each_time() -> None:
+    numbers = pd.DataFrame({"x": np.random.default_rng(0).normal(size=150_000)})
+    assert learn_profile(numbers) == learn_profile(numbers)
+
+
+def test_values_that_are_written_alike_are_one() -> None:
+    mixed = pd.DataFrame({"x": pd.Series([1, "1", "a"] * 100, dtype=object)})
+    assert learn_profile(mixed)["columns"]["x"]["counts"] == {"1": 200, "a": 100}
+
+
+def test_few_training_rows_are_named_as_such() -> None:
+    found = drift(make_inputs(50), make_inputs(400))
+    assert found.reason == "Too few rows to judge: 50 in the training data, and 100 are needed."
+
+
+def test_the_commonest_of_the_unseen_values_are_the_examples() -> None:
+    before, after = make_inputs(), make_inputs(seed=1)
+    for value, rows in (("a", 1), ("b", 300), ("c", 100), ("d", 200)):
+        after.loc[after.index[-rows:], "plan"] = value
+        after = after.sample(frac=1, random_state=0).reset_index(drop=True)
+    plan = next(column for column in drift(before, after).columns if column.name == "plan")
+    counts = after["plan"].value_counts()[["a", "b", "c", "d"]].sort_values(ascending=False, kind="stable")
+    assert plan.examples == tuple(counts.index[:3])
+    seen = next(column for column in drift(before, after).columns if column.name == "seen")
+    assert seen.nulls == (0.0, 0.0)
