@@ -8,11 +8,11 @@ import numpy as np
 from << cookiecutter.package_name >> import data, gate, models
 from << cookiecutter.package_name >>.registry import open_registry
 from << cookiecutter.package_name >>.settings import get_settings
-from << cookiecutter.package_name >>.training import load_model
+from << cookiecutter.package_name >>.training import load_twin
 
 settings = get_settings()
 registry = open_registry(settings)
-champion = load_model(registry, registry.version("champion"))
+champion = load_twin(registry, registry.version("champion"))  # what was compared: it never saw the holdout
 frame = data.load(data.fetch(data.resolve(settings.data.source, as_of=None), settings=settings))
 table = data.prepare(frame, settings=settings, code=data.current_code(), prior=champion.contract)
 sides = data.split(table, settings=settings.split, problem_type=settings.problem_type)
@@ -34,14 +34,19 @@ else:
 print(wrong.head(20))
 
 
-# %% Try a feature: what stands here goes into features() of features.py once it helps
+# %% Try a feature, with the same estimator with and without it: what stands here goes into features() once it helps
+def as_now(rows):
+    return data.inputs(rows, contract=table.contract, code=table.code)
+
+
 def tried(rows):
-    X = data.inputs(rows, contract=table.contract, code=table.code)
-    return X.assign(missing=rows.isna().sum(axis=1))
+    return as_now(rows).assign(missing=rows.isna().sum(axis=1))
 
 
-pipeline = models.make_pipeline(
-    settings.estimators[0], problem_type=settings.problem_type, seed=settings.seed
-).fit(tried(training), training[target])
-again = gate.predict(pipeline, tried(holdout), problem_type=settings.problem_type)
-print(gate.evaluate(again, holdout[target], metrics=metrics, rows=holdout))
+for features in (as_now, tried):
+    pipeline = models.make_pipeline(
+        settings.estimators[0], problem_type=settings.problem_type, seed=settings.seed
+    ).fit(features(training), training[target])
+    again = gate.predict(pipeline, features(holdout), problem_type=settings.problem_type)
+    scores = gate.evaluate(again, holdout[target], metrics=metrics, rows=holdout)
+    print(f"{settings.estimators[0]}, {features.__name__}: {scores}")

@@ -215,6 +215,24 @@ def test_key_columns_were_text_one_month_and_numbers_the_next(project: Project) 
     assert_all_unseen(project.retrain())
 
 
+def test_a_key_that_is_set_later_tells_what_the_champion_knows(project: Project) -> None:
+    table = learnable(600)
+    table.insert(0, "customer", [f"c{row // 5}" for row in range(len(table))])
+    project.write(table)
+    project.set(SPLIT__SEED="1")
+    project.retrain()
+    project.set(SPLIT__KEY_COLUMNS='["customer"]')
+
+    decision = project.retrain()
+
+    assert (decision["verdict"], decision["kind"]) == ("kept", "not_comparable")
+    assert "0 of the" in decision["reason"], "four rows in five of each customer were learned from"
+    assert project.retrain(accept_not_comparable=True)["verdict"] == "promoted"
+    assert "entities" in next(
+        one["detail"] for one in project.retrain()["criteria"] if one["name"] == "confidence"
+    )
+
+
 def test_a_column_that_ticks_beside_an_identifier(project: Project) -> None:
     project.memorise()
     table = people()

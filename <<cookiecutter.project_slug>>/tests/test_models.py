@@ -18,4 +18,8 @@ def test_an_estimator_learns_and_is_the_same_after_it_was_saved(name: str, team_
 
     again = pickle.loads(pickle.dumps(pipeline))
     assert len(pipeline.predict(X)) == len(X)
-    np.testing.assert_array_equal(again.predict(X), pipeline.predict(X))
+    predicted, before = again.predict(X), pipeline.predict(X)
+    if contract.problem_type == "regression":  # the threads of a forest add in any order
+        np.testing.assert_allclose(predicted, before, rtol=1e-9)
+    else:
+        np.testing.assert_array_equal(predicted, before)

@@ -121,7 +121,9 @@ class SplitSettings(Section):
         " their labels had not arrived yet (time).",
     )
     seed: int = Field(
-        default=1, description="Another seed is another split: a champion of the old one is not comparable."
+        default=1,
+        description="Another seed is another split: a champion of the old one is compared on the rows that it was not"
+        " trained on.",
     )
 
     @model_validator(mode="after")

@@ -201,3 +201,44 @@ def test_one_row_of_a_class_proves_nothing(name: str) -> None:
             resamples=99,
         )
         assert found.p_value > 0.05
+
+
+@pytest.mark.parametrize("groups", [500, 40])
+def test_rows_about_the_same_are_one_piece_of_evidence(groups: int) -> None:
+    rng, metric = np.random.default_rng(0), METRICS["rmse"]
+    promoted = {"alone": 0, "together": 0}
+    for retrain in range(200):
+        entities = np.repeat(np.arange(60), 10)
+        y = rng.normal(size=600)
+        models = [
+            Predictions(y + rng.normal(size=60)[entities]) for _ in range(2)
+        ]  # an entity's errors are alike
+        for name, given in (("alone", None), ("together", entities)):
+            found = compare(
+                metric,
+                y,
+                champion=models[0],
+                challenger=models[1],
+                confidence=0.95,
+                seed=retrain,
+                entities=given,
+                resamples=199,
+                groups=groups,
+            )
+            promoted[name] += found.p_value <= 0.05 and found.lower > 0
+
+    assert promoted["together"] <= 20  # 10 are allowed by chance; more than 20 come once in 1,000 times
+    assert promoted["alone"] > 40
+    assert (
+        found.method
+        == f"199 exchanges and bootstraps of 60 entities{' in 40 groups' if groups == 40 else ''}"
+    )
+
+
+def test_without_entities_each_row_is_one() -> None:
+    y, champion, challenger = make_case("rmse", 2)
+    options = {"champion": champion, "challenger": challenger, "confidence": 0.95, "seed": 0}
+
+    assert compare(METRICS["rmse"], y, **options) == compare(
+        METRICS["rmse"], y, **options, entities=np.arange(ROWS)
+    )

@@ -136,9 +136,10 @@ def doctor(
         from rich.table import Column, Table
         from rich.text import Text
 
+        widest = max(len(check.name) for check in checks)
         for check in checks:
             colour = {"ok": "green", "warning": "yellow", "error": "red"}[check.severity]
-            line = Table.grid(Column(width=7), Column(width=12), Column(), padding=(0, 1))
+            line = Table.grid(Column(width=7), Column(width=widest), Column(), padding=(0, 1))
             line.add_row(Text(check.severity, style=colour), check.name, check.found)
             if check.severity != "ok":
                 line.add_row("", "Fix:", check.fix + (":" if check.command else ""))

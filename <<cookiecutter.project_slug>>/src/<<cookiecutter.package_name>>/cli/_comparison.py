@@ -37,7 +37,12 @@ def compare_versions(challenger: str, champion: str, *, settings: Settings) -> r
     model = load_twin(registry, new)
     sides = _split(model, settings)
     y, rows = sides.holdout[settings.data.target], sides.holdout
-    ours, theirs = (opponent_of(registry, version, rows, metric=settings.metric) for version in (new, old))
+    entities = data.group_codes(rows, keys=settings.split.key_columns)
+    kept_together = entities if settings.split.method == "hash" else None
+    ours, theirs = (
+        opponent_of(registry, version, rows, metric=settings.metric, entities=kept_together)
+        for version in (new, old)
+    )
     for version, opponent in ((new, ours), (old, theirs)):
         if opponent.obstacle:
             raise RegistryError(f"{version.id} cannot be compared on today's table: {opponent.obstacle}.")
@@ -63,6 +68,7 @@ def compare_versions(challenger: str, champion: str, *, settings: Settings) -> r
         metric=metric,
         gate=settings.gate.model_copy(update={"floor": None, "staging_floor": None}),
         rows=rows,
+        entities=entities,
         seed=settings.seed,
     )
     if decision.kind == "not_comparable":
@@ -70,7 +76,12 @@ def compare_versions(challenger: str, champion: str, *, settings: Settings) -> r
     return reporting.Facts(
         project=settings.project,
         problem_type=settings.problem_type,
-        decision=replace(decision, reason=_reason(decision, new, old), baseline_name=simple.name),
+        decision=replace(
+            decision,
+            reason=_reason(decision, new, old),
+            criteria=decision.criteria[1:],  # the first is about all rows, some of which either may know
+            baseline_name=simple.name,
+        ),
         version=new,
         pipeline=model.pipeline,
         X=model.inputs(rows),

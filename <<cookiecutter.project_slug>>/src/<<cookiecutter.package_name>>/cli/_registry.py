@@ -24,7 +24,7 @@ WHAT_PEOPLE_DID = {
 registry_app = App(name="registry", help="What was trained, what was decided, and why.")
 
 Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.")]
-VersionName = Annotated[str, Parameter(help="A version or the beginning of one, `champion` or `staging`.")]
+VersionName = Annotated[str, Parameter(help="A version, its beginning or its end, `champion` or `staging`.")]
 
 
 @registry_app.command(name="list")

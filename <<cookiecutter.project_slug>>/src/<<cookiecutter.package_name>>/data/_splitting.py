@@ -170,7 +170,7 @@ def _warn_of_rare_classes(rare: dict[Any, int], target: str) -> None:
 
 
 def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | None:
-    """Give rows of the same keys the same number, for folds that keep a group together.
+    """Give rows of the same keys the same number, for whatever keeps a group together.
 
     Returns:
         Shape (n,), a row without any key being a group of its own content; None when `keys` is empty.

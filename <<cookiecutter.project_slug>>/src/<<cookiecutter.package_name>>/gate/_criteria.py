@@ -47,17 +47,20 @@ class Pair:
         champion: Predictions of the m rows.
         challenger: Predictions of the m rows.
         rows: The m rows with the columns that a metric reads; None if none does.
+        entities: Shape (m,), what each row is about; None if no two rows are about the same.
     """
 
     y: Array
     champion: Predictions
     challenger: Predictions
     rows: pd.DataFrame | None = None
+    entities: Array | None = None
 
     def take(self, rows: Array) -> "Pair":
         """Return the pair on some of the rows, given as a mask or as positions."""
         columns = None if self.rows is None else self.rows.iloc[rows]
-        return Pair(self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns)
+        entities = None if self.entities is None else self.entities[rows]
+        return Pair(self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns, entities)
 
 
 def check_finite(criteria: Criteria, score: float, rows: str) -> bool:
@@ -200,6 +203,7 @@ def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | No
         confidence=criteria.gate.confidence,
         seed=seed,
         rows=part.rows,
+        entities=part.entities,
         resamples=_SLICE_RESAMPLES,
         groups=_SLICE_GROUPS,
     )

@@ -11,7 +11,7 @@ from ..settings import GateSettings
 from ._comparability import Champion
 from ._decision import Criterion, Decision, Kind
 from ._metrics import Metric
-from ._predictions import Predictions
+from ._predictions import Array, Predictions
 from ._verdict import decide
 
 
@@ -40,6 +40,7 @@ def confirm(
     metric: Metric,
     gate: GateSettings,
     rows: pd.DataFrame | None = None,
+    entities: Array | None = None,
     seed: int = 0,
     accept_not_comparable: bool = False,
 ) -> Decision:
@@ -57,6 +58,7 @@ def confirm(
         metric: What to compare.
         gate: The settings.
         rows: The holdout's rows, for a metric that reads columns.
+        entities: Shape (n,), what each row is about; None if no two rows are about the same.
         seed: Of the resampling.
         accept_not_comparable: Pass a version on hold that cannot be compared.
     """
@@ -72,6 +74,7 @@ def confirm(
             metric=metric,
             gate=bare,
             rows=rows,
+            entities=entities,
             seed=seed,
             accept_not_comparable=accept_not_comparable,
         )

@@ -10,7 +10,8 @@ row of a class, half of the exchanges are as good as the truth, and nothing is p
 The interval, for people, is from resampling rows (a paired bootstrap, Efron and Tibshirani 1993, "An Introduction
 to the Bootstrap", chapter 8). Many rows are first dealt at random into 500 groups, which change sides and are
 drawn as a whole: the test stays exact, and the interval's width is known to 3 % (Wolter 2007, "Introduction to
-Variance Estimation", chapter 2).
+Variance Estimation", chapter 2). Rows of one entity, which are alike, change sides and are drawn together (a cluster
+bootstrap, Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 3.8).
 """
 
 import math
@@ -65,6 +66,7 @@ def compare(
     confidence: float,
     seed: int,
     rows: pd.DataFrame | None = None,
+    entities: Array | None = None,
     resamples: int = RESAMPLES,
     groups: int = GROUPS,
 ) -> Comparison:
@@ -78,14 +80,17 @@ def compare(
         confidence: Of each of the two bounds.
         seed: The same seed gives the same figures.
         rows: The n rows as the source has them, for a metric that reads columns.
+        entities: Shape (n,), what each row is about, where several rows are about the same; None if none are.
         resamples: How many times the rows change sides, and are drawn again.
         groups: The most units that change sides or are drawn.
     """
     old, new = make_samples(y, champion, challenger, problem_type=metric.problem_type, rows=rows)
     count = len(old.y)
     rng = np.random.default_rng(seed)
-    units = min(count, groups)
-    unit = rng.permutation(count) % units if units < count else np.arange(count)
+    entity = np.arange(count) if entities is None else pd.factorize(entities)[0]
+    independent = int(entity.max()) + 1
+    units = min(independent, groups)
+    unit = (rng.permutation(independent) % units)[entity] if units < independent else entity
     resampler = metric.measure.resampler(old, new, metric.positive, unit, units)
     times = _times(metric.measure, count, resamples)
 
@@ -109,7 +114,7 @@ def compare(
         probability=float(np.mean(drawn > TINY)) if len(drawn) else 0.5,
         standard_error=float(np.std(drawn)) if len(drawn) else np.inf,
         p_value=float((as_good + 1) / (times + 1)),
-        method=f"{times:,} exchanges and bootstraps of {'rows' if units == count else 'row groups'}",
+        method=f"{times:,} exchanges and bootstraps of {_named(count, independent, units)}",
     )
 
 
@@ -140,6 +145,13 @@ def standard_error(
     scores, _ = resampler.redrawn(_uniform_counts(rng, units, _times(metric.measure, count, _MOST)))
     scores = scores[np.isfinite(scores)]
     return float(np.std(scores)) if len(scores) else math.nan
+
+
+def _named(rows: int, independent: int, units: int) -> str:
+    """Return what was exchanged and drawn."""
+    if independent < rows:
+        return f"{independent:,} entities" + (f" in {units} groups" if units < independent else "")
+    return "rows" if units == rows else "row groups"
 
 
 def _times(measure: Measure, rows: int, resamples: int) -> int:

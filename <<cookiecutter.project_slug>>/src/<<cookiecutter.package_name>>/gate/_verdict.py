@@ -28,6 +28,7 @@ def decide(
     metric: Metric,
     gate: GateSettings,
     rows: pd.DataFrame | None = None,
+    entities: Array | None = None,
     seed: int = 0,
     accept_not_comparable: bool = False,
 ) -> Decision:
@@ -55,6 +56,7 @@ def decide(
         metric: What to compare.
         gate: The settings.
         rows: The holdout's rows, with the columns of `guard_slices`.
+        entities: Shape (n,), what each row is about: rows about the same count as one piece of evidence.
         seed: Of the resampling; the same seed gives the same decision.
         accept_not_comparable: Promote a challenger that cannot be compared.
 
@@ -89,7 +91,7 @@ def decide(
     obstacle = find_obstacle(champion, challenger, truth)
     if obstacle is None and champion.predictions is not None:
         mask = champion.comparable_rows(len(truth))
-        pair = Pair(truth, champion.predictions, challenger, read)
+        pair = Pair(truth, champion.predictions, challenger, read, entities)
         pair = pair if mask.all() else pair.take(mask)
         draft, obstacle = _score_both(draft, pair, metrics)
         obstacle = obstacle or too_few_of_a_class(pair.y, metric, gate.confidence)
@@ -106,6 +108,7 @@ def decide(
         confidence=gate.confidence,
         seed=seed,
         rows=pair.rows,
+        entities=pair.entities,
     )
     return _check_together(
         draft, criteria, found, pair, metrics, {name: column[mask] for name, column in columns.items()}
@@ -255,9 +258,12 @@ def _weigh(
     if not enough:
         return keep("marginal", f"a marginal improvement, {difference}, {margin}")
     if not sure:
-        chance = f"equally good models show this in {found.p_value:.0%} of cases by chance"
-        needed = f"certainty takes about {_rows_needed(draft, found)} rows"
-        return keep("uncertain", f"an uncertain improvement, {difference}, but {chance} ({needed})")
+        if found.p_value > 1 - criteria.gate.confidence + TINY:
+            doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
+            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)"
+        else:
+            doubt = f"{confidence} it is only known to be above {lower}"
+        return keep("uncertain", f"an uncertain improvement, {difference}, but {doubt}")
     if failed_guards:
         return keep("guarded", f"{difference}, but a guard failed: {'; '.join(failed_guards)}")
     reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"

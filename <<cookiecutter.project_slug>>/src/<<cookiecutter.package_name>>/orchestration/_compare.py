@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.logging import get_run_logger
 
-from .. import gate
+from .. import data, gate
 from ..registry import Version, open_registry
 from ..settings import Settings
 from ..training import Baseline, Model, baseline, given_away, opponent_of, shared_entities
@@ -75,19 +75,31 @@ def compare_with_production(
     """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
     registry = open_registry(settings)
     champion, held = registry.champion(), registry.held()
-    opponent = opponent_of(registry, champion, holdout.rows, metric=settings.metric) if champion else None
+    entities = data.group_codes(holdout.rows, keys=settings.split.key_columns)
+
+    def opponent(version: Version) -> gate.Champion:
+        return opponent_of(
+            registry,
+            version,
+            holdout.rows,
+            metric=settings.metric,
+            entities=entities if settings.split.method == "hash" else None,  # it holds out all rows of one
+        )
+
+    in_production = opponent(champion) if champion else None
     options: dict[str, Any] = {
         "metric": gate.deciding_metric(settings),
         "gate": settings.gate,
         "rows": holdout.rows,
+        "entities": entities,
         "seed": settings.seed,
         "accept_not_comparable": accept_not_comparable,
     }
-    decision = gate.decide(holdout.y, scores.predictions, opponent, **options)
+    decision = gate.decide(holdout.y, scores.predictions, in_production, **options)
     rivals = [
         gate.Rival(
             f"{name}, which is on hold",
-            opponent_of(registry, registry.version(name), holdout.rows, metric=settings.metric),
+            opponent(registry.version(name)),
             advice=f"`registry release {name}` lifts the hold",
         )
         for name in (held if decision.promoted else ())
@@ -102,7 +114,7 @@ def compare_with_production(
             decision,
             holdout.y,
             scores.predictions,
-            opponent,
+            in_production,
             metric=gate.deciding_metric(settings),
             rows=holdout.rows,
             seed=settings.seed,
@@ -110,5 +122,11 @@ def compare_with_production(
     )
     for alarm in decision.alarms:
         get_run_logger().warning(alarm)
-    predictions, comparable = (opponent.predictions, opponent.comparable) if opponent else (None, None)
-    return GateResult(decision, champion, predictions, comparable, held, scores.baseline_metrics)
+    return GateResult(
+        decision,
+        champion,
+        in_production.predictions if in_production else None,
+        in_production.comparable if in_production else None,
+        held,
+        scores.baseline_metrics,
+    )

@@ -75,7 +75,7 @@ class Registry:
         return last.held if last else {}
 
     def version(self, name: str) -> Version:
-        """Return the version that is `champion` or `staging`, or the one whose id begins with `name`."""
+        """Return the version that is `champion` or `staging`, or the one whose id begins or ends with `name`."""
         if name in ("champion", "staging"):
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
@@ -83,7 +83,9 @@ class Registry:
                 raise RegistryError(f"There is {what} in {self.store.where('')} yet: run retrain first.")
             return found
         known = [version for version, files in self._files().items() if MANIFEST in files]
-        matching = [version for version in known if name and version.startswith(name)]
+        matching = [
+            version for version in known if name and (version.startswith(name) or version.endswith(name))
+        ]
         if len(matching) != 1:
             what = "more than one version" if matching else "no version"
             listed = ", ".join((matching or known)[-5:]) or "there is none"

@@ -87,7 +87,14 @@ def _rows_of(registry: Registry, version: Version, name: str) -> Identities:
     return rows
 
 
-def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, metric: str) -> Champion:
+def opponent_of(
+    registry: Registry,
+    champion: Version,
+    rows: pd.DataFrame,
+    *,
+    metric: str,
+    entities: data.Identities | None = None,
+) -> Champion:
     """Let the champion predict rows through its own contract, and look up which of them it was trained on.
 
     Where the champion was fitted again on all rows, its twin, which never saw the holdout, predicts for it.
@@ -99,6 +106,8 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
         champion: The version in production.
         rows: As the challenger's contract read them, n of them.
         metric: The name of the score that is shown of it.
+        entities: Shape (n,), what each row is about, where all rows about the same are among the n: if the champion was
+            trained on one of them, none is new to it. None if that is not asked.
 
     Raises:
         StorageError: the registry cannot be read now.
@@ -118,6 +127,8 @@ def opponent_of(registry: Registry, champion: Version, rows: pd.DataFrame, *, me
         X = data.inputs(read, contract=model.contract, code=model.code)
         predictions = predict(model.pipeline, X, problem_type=model.contract.problem_type)
         unseen = ~data.are_known(model.contract.identities(read), load_twin_rows(registry, champion))
+        if entities is not None:
+            unseen &= ~np.isin(entities, entities[~unseen])
     except StorageError:
         raise
     except NoContractError:
