@@ -96,7 +96,7 @@ def _tell_changes(
         ("gets in addition", [name for name in inputs if name not in prior.inputs]),
     ):
         if names:
-            logger.warning("Other than the champion, features() %s: %s.", which, ", ".join(map(repr, names)))
+            logger.warning("Unlike for the champion, features() %s: %s.", which, ", ".join(map(repr, names)))
 
 
 def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str]) -> None:

@@ -247,6 +247,7 @@ def _weigh(
     margin = f"and over {metric.format_difference(criteria.gate.min_improvement)} is asked"
     confidence = f"with {criteria.gate.confidence:.0%} confidence"
     lower = metric.format_difference(found.lower)
+    guard = f"a guard failed: {'; '.join(failed_guards)}"
 
     def keep(kind: Kind, reason: str) -> Decision:
         return _close(draft, criteria, "kept", kind, reason)
@@ -263,9 +264,10 @@ def _weigh(
             doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)"
         else:
             doubt = f"{confidence} it is only known to be above {lower}"
+        doubt += f"; and {guard}" if failed_guards else ""
         return keep("uncertain", f"an uncertain improvement, {difference}, but {doubt}")
     if failed_guards:
-        return keep("guarded", f"{difference}, but a guard failed: {'; '.join(failed_guards)}")
+        return keep("guarded", f"{difference}, but {guard}")
     reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"
     return _close(draft, criteria, "promoted", "improvement", reason)
 
