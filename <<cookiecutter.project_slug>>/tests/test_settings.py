@@ -142,10 +142,16 @@ def test_the_page_of_settings_is_up_to_date() -> None:
             "@daily",
             "score.schedule.corn: there is no such setting; did you mean cron?",
         ),
-        ("TRAIN__THRESHOLD", "1.2", "train.threshold: give a number between 0 and 1, `tuned`"),
+        (
+            "TRAIN__THRESHOLD",
+            "1.2",
+            "between 0 and 1, `tuned`, or nothing; it is '1.2' (the variable",
+        ),
         ("TRAIN__THRESHOLD", "auto", "train.threshold: give a number between 0 and 1, `tuned`"),
         ("TRAIN__REFIT", "maybe", "train.refit"),
         ("GATE__MIN_IMPROVEMENT", "inf", "gate.min_improvement"),
+        ("GATE__MIN_IMPROVEMENT", "0,5 %", "unable to parse string as a number; it is '0,5 %' (the variable"),
+        ("SPLIT__METHOD", "hsah", "'hash', 'time' or 'source'; it is 'hsah' (the variable"),
         ("ESTIMATORS", "linear", "variable of the environment"),
     ],
 )

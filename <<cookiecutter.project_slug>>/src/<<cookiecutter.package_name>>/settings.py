@@ -36,7 +36,7 @@ from pydantic_settings import (
 )
 
 from . import template
-from .errors import ConfigurationError
+from .errors import ConfigurationError, shortened
 from .locations import Location
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ CONFIG_FILE = Path(__file__).with_name("config.toml")
 ENV_PREFIX = f"{PACKAGE.upper()}_"
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+# The errors of numbers, choices and lists, which name the value: of other text it may be a secret, or hold one.
+_SHOWN = ("int_", "float_", "bool_", "finite", "literal_", "greater_than", "less_than", "tuple_")
 _GAP = re.compile(r"([1-9]\d{0,6}) ?(hour|day|week|row)s?")
 ProblemType = Literal["classification", "regression"]
 
@@ -182,7 +184,7 @@ class TrainSettings(Section):
         except ValidationError:
             threshold = math.nan
         if isinstance(threshold, float) and not 0 < threshold < 1:
-            raise ValueError("give a number between 0 and 1, `tuned`, or nothing")
+            raise ValueError(f"give a number between 0 and 1, `tuned`, or nothing; it is {value!r}")
         return threshold
 
 
@@ -527,7 +529,8 @@ def _trouble(item: "ErrorDetails") -> str:
         return "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
     if item["input"] is None and item["type"] != "value_error":
         return "it cannot be empty; leave it out for its default"
-    return item["msg"].removeprefix("Value error, ")
+    given = f"; it is {shortened(repr(item['input']))}" if item["type"].startswith(_SHOWN) else ""
+    return item["msg"].removeprefix("Value error, ") + given
 
 
 def _origin(item: "ErrorDetails") -> str:

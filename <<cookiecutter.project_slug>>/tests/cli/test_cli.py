@@ -82,6 +82,9 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     assert run("registry", "hold", first, "--reason", "no")[0] == 1
     assert run("registry", "promote", second, "--reason", "it is what was agreed")[0] == 0
     assert registry.champion().id == second
+    assert "\nThe gate had kept it: a tie" in receiver.payloads[-1]["message"]
+    assert "kept, then promoted by hand" in run("registry", "list")[1]
+    assert [one["verdict"] for one in json.loads(run("registry", "list", "--json")[1])] == ["promoted"] * 2
     assert run("registry", "rollback", "--reason", "it answers slowly")[0] == 0
     listed = json.loads(run("registry", "list", "--json")[1])
     assert {entry["version"]: entry["now"] for entry in listed} == {second: ["on hold"], first: ["champion"]}
@@ -245,13 +248,14 @@ def test_a_missing_source_ends_with_1_and_is_named(settings: Settings, run: Run)
 
 def test_a_failure_is_said_once_on_the_console(settings: Settings) -> None:
     said = "Finished in state Failed('no table')", "Encountered exception during execution: no table"
+    message = "The message was: churn: retrain failed"
     kept = "Finished in state Completed()", "no table"
 
     def shown(text: str, error: Exception | None = None) -> bool:
         trace = (type(error), error, None) if error else None
         return _run._not_said_by_the_command(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
 
-    assert [shown(text) for text in (*said, *kept)] == [False, False, True, True]
+    assert [shown(text) for text in (*said, message, *kept)] == [False, False, False, True, True]
     assert shown(said[1], ZeroDivisionError("a bug, whose traceback is needed"))
 
 

@@ -139,6 +139,8 @@ def test_whatever_broke_there_is_one_message_and_a_dead_receiver_changes_nothing
         assert payload["title"] == f"{settings.project}: {flow} failed"
     assert "In production: " in payload["message"]
     assert part in payload["message"]
+    if part == "could not be determined":
+        assert part + ", for the same reason (" in payload["message"]
 
     monkeypatch.setattr(_messages, "SECONDS", 0.2)
     receiver.status = 500

@@ -1,5 +1,6 @@
 """The messages to the team, as they arrive over HTTP; and what happens to a message that cannot be delivered."""
 
+import dataclasses
 import logging
 import threading
 import time
@@ -51,6 +52,16 @@ def test_a_run_that_did_not_end_well_is_told_of(
     assert why == f"Why: {state.message}"
     assert production == "In production: no model yet (untouched by this run)"
     assert todo.startswith("To do: ")
+
+
+def test_nobody_is_notified_of_a_dry_run_that_failed(settings: Settings, receiver: Receiver) -> None:
+    run = FlowRun(
+        flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter", parameters={"dry_run": True}
+    )
+
+    _common.notify_outcome(flow=flows.retrain, flow_run=run, state=Failed(message="No such column."))
+
+    assert receiver.payloads == []
 
 
 def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
@@ -164,6 +175,7 @@ DECISION: dict[str, Any] = {
     "reason": "Staging: below the floor.",
     "alarms": ["A class is hardly seen.", "The champion changed."],
     "champion": "v1",
+    "champion_before": "v1",
     "held": {"v0": "a leak", "v3": "slow"},
     "refit": {"rows": 400},
     "report": "report.html",
@@ -198,6 +210,45 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
     ]
     failed = "Refit: fitting it once more on all rows failed (no memory); the model that was compared serves"
     assert failed in lines(refit={"failed": "no memory"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "to_do"),
+    [
+        ({"verdict": "kept"}, "nothing."),
+        ({"verdict": "kept", "alarms": ["A leak."]}, "look at what is named above."),
+        ({"verdict": "promoted", "champion_before": None}, "nothing."),
+        (
+            {"verdict": "promoted", "champion_before": None, "alarms": ["A leak."]},
+            "look at what is named above.",
+        ),
+        ({"verdict": "promoted"}, "nothing; `registry rollback` puts the former model back."),
+        (
+            {"verdict": "promoted", "alarms": ["A leak."]},
+            "look at what is named above; `registry rollback` puts the former model back.",
+        ),
+    ],
+)
+def test_what_to_do_follows_from_the_alarms_and_from_whether_there_is_a_model_to_go_back_to(
+    settings: Settings, changes: dict[str, Any], to_do: str
+) -> None:
+    decision = DECISION | {"alarms": []} | changes
+    message = _messages.decision_message(project="churn", run="otter", link="", decision=decision)
+    assert message.body.splitlines()[-1] == f"To do: {to_do}"
+
+
+def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) -> None:
+    promoted, gate = (record_of(verdict, version="v1") for verdict in ("promoted", "kept"))
+    gate.decision["reason"] = "Kept: a tie."
+
+    def body(record: Record, gate: Record) -> list[str]:
+        return _messages.by_hand_message(project="churn", record=record, gate=gate).body.splitlines()
+
+    assert body(promoted, gate)[1] == "The gate had kept it: a tie."
+    assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback` puts the former model back."
+    assert body(promoted, promoted)[1] == "In production: v1"
+    first = dataclasses.replace(promoted, champion_before=None)
+    assert body(first, gate)[-1] == "To do: nothing."
 
 
 def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
@@ -239,7 +290,7 @@ def test_without_a_block_the_message_is_in_the_log(
         sent = _messages.send(Message("subject", "body"), block=None, logger=logging.getLogger("tests"))
 
     assert sent is False
-    assert caplog.messages == ["No notification block is set. The message was: subject\nbody"]
+    assert caplog.messages == ["No notification block is set.", "The message was: subject\nbody"]
 
 
 def test_the_recipient_is_known_also_where_other_settings_are_broken(
@@ -311,6 +362,9 @@ def test_a_message_that_nobody_takes_is_a_warning_and_the_runs_own_outcome_stand
     warnings = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
     assert any(recorded["reason"] in warning for warning in warnings)
     assert any("retrain failed" in warning and "table.csv" in warning for warning in warnings)
+    if trouble == "block missing":
+        missing = "The notification block slack-webhook/nobody does not exist: `setup slack` saves it, or set"
+        assert any(warning.startswith(f"No message was sent. {missing}") for warning in warnings)
     assert "hidden-token" not in caplog.text
 
 

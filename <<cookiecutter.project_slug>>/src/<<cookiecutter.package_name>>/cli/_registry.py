@@ -1,6 +1,5 @@
 """The commands about the registry: what was trained, what was decided, and decisions by hand."""
 
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +33,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
     champion, staging, held = registry.champion(), registry.staging(), registry.held()
     decisions, by_people = registry.decisions(), ("rolled_back", "held", "released")
     verdicts = {record.version: record for record in decisions if record.verdict not in by_people}
+    of_gate = {record.version: record.verdict for record in decisions if "criteria" in record.decision}
     places = {
         "champion": [champion and champion.id],
         "staging": [staging and staging.id],
@@ -74,7 +74,10 @@ def list_versions(*, as_json: AsJson = False) -> None:
         if before.get("metric") == fact["metric"]:
             score += change(before["score"], fact["score"])
         label = known_metric(fact["metric"]).label
-        table.add_row(fact["version"], label, score, fact["verdict"], ", ".join(fact["now"]))
+        verdict, gate = fact["verdict"], of_gate.get(fact["version"])
+        if verdict == "promoted" and gate not in (None, "promoted"):
+            verdict = f"{gate}, then promoted by hand"
+        table.add_row(fact["version"], label, score, verdict, ", ".join(fact["now"]))
     write(table)
     metric = facts[0]["metric"]
     scores = [
@@ -204,7 +207,8 @@ def rollback(
 def promote(version: VersionName = "staging", *, reason: Reason = BY_HAND) -> None:
     """Put a version into production by hand, whatever the gate decided."""
     registry = _registry()
-    _tell(registry.promote(version, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
+    record = registry.promote(version, reason=reason, check=lambda chosen: _check_usable(registry, chosen))
+    _tell(record, gate=next(iter(_gate_decisions(registry, about=record.version)), None))
 
 
 @registry_app.command
@@ -226,15 +230,19 @@ def _registry() -> "Registry":
     return open_registry(get_settings())
 
 
-def _tell(record: "Record") -> None:
-    """Print and send what a person decided."""
-    from ..orchestration import by_hand_message, send
+def _tell(record: "Record", *, gate: "Record | None" = None) -> None:
+    """Print and send what a person decided; that it cannot be sent is one line, since it is printed."""
+    from ..orchestration import NotSent, by_hand_message, deliver
     from ..settings import get_settings
 
     settings = get_settings()
-    message = by_hand_message(project=settings.project, record=record)
+    message = by_hand_message(project=settings.project, record=record, gate=gate)
     write(str(message))
-    send(message, block=settings.notifications.block, logger=logging.getLogger(__name__))
+    if block := settings.notifications.block:
+        try:
+            deliver(message, block=block)
+        except NotSent as error:
+            print(f"No message was sent. {error}", file=sys.stderr)
 
 
 def _check_usable(registry: "Registry", version: "Version") -> None:
@@ -262,10 +270,13 @@ def _by_hand(record: "Record", *, about: str | None) -> str:
 
 
 def _decision(registry: "Registry", version: str | None) -> "Record":
-    records = [record for record in registry.decisions() if record.version and "criteria" in record.decision]
-    if version:
-        name = registry.version(version).id
-        records = [record for record in records if record.version == name]
+    records = _gate_decisions(registry, about=registry.version(version).id if version else None)
     if not records:
         raise ProjectError(f"Nothing was decided about {version or 'any version'} yet: run retrain first.")
-    return records[-1]
+    return records[0]
+
+
+def _gate_decisions(registry: "Registry", *, about: str | None) -> list["Record"]:
+    """Return what the gate decided about a version, or about all, the latest first."""
+    records = [record for record in registry.decisions() if record.version and "criteria" in record.decision]
+    return [record for record in reversed(records) if about in (None, record.version)]

@@ -79,10 +79,12 @@ def _start_server() -> None:
 
 
 def _not_said_by_the_command(record: logging.LogRecord) -> bool:
-    """Leave a failure to the command's last line, which says it once; the server's log keeps every line."""
+    """Leave the outcome to the command's last lines, which say it once; the server's log keeps every line."""
+    from ..orchestration import UNSENT
+
     text = record.getMessage()
     repeated = text.startswith("Encountered exception") and not record.exc_info
-    return not (repeated or text.startswith(("Finished in state Failed", "Running hook", "Hook ")))
+    return not (repeated or text.startswith(("Finished in state Failed", "Running hook", "Hook ", UNSENT)))
 
 
 def _project() -> str:

@@ -16,7 +16,7 @@ from ._common import (
 )
 from ._compare import compare_with_production, evaluate
 from ._deployment import prepare_deployment, schedules
-from ._messages import NotSent, by_hand_message, deliver, recipient, send, trial_message
+from ._messages import UNSENT, NotSent, by_hand_message, deliver, recipient, trial_message
 from ._monitor import DRIFT_EVENT, check_drift, trigger_retrain
 from ._parts import preprocess, separate_holdout, split
 from ._record import notify, publish, record, save, show
@@ -27,6 +27,7 @@ from ._train import choose_recipe, refit, train
 
 __all__ = [
     "DRIFT_EVENT",
+    "UNSENT",
     "ChosenRunner",
     "NotSent",
     "by_hand_message",
@@ -49,7 +50,6 @@ __all__ = [
     "save",
     "schedules",
     "score_batches",
-    "send",
     "separate_holdout",
     "set_up_slack",
     "settings_of_run",

@@ -181,18 +181,22 @@ def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
     """Notify the team that a run failed, crashed or was cancelled; called by Prefect, maybe in the runner, by name.
 
     Nothing here depends on what broke: the block is found in settings that are broken elsewhere, and what is in
-    production is looked up with a time limit.
+    production is looked up with a time limit. Of a dry run nobody is notified.
     """
     logger = flow_run_logger(flow_run, flow)
     project, block = _messages.recipient()
+    if flow_run.parameters.get("dry_run"):
+        _automations.confirm_notified(flow_run, project=project)
+        return
+    reason = _reason(flow_run, state)
     message = _messages.failure_message(
         project=project,
         flow=flow.name,
         run=flow_run.name,
         state="cancelled" if state.is_cancelling() else state.name or "failed",
-        reason=_reason(flow_run, state),
+        reason=reason,
         link=url_for(flow_run) or "",
-        champion=_in_production(),
+        champion=_in_production(reason),
     )
     if _messages.send(message, block=block, logger=logger):
         _automations.confirm_notified(flow_run, project=project)
@@ -204,8 +208,12 @@ def _reason(flow_run: FlowRun, state: State[Any]) -> str:
     return (asked and asked.is_cancelling() and asked.message) or state.message or "no reason was given"
 
 
-def _in_production() -> str:
-    """Describe the model in production; whatever goes wrong is part of the answer."""
+def _in_production(reason: str) -> str:
+    """Describe the model in production; whatever goes wrong is part of the answer, once.
+
+    Args:
+        reason: Why the run ended, which the message says already.
+    """
 
     def look_up() -> str:
         champion = open_registry(get_settings()).champion()
@@ -214,7 +222,8 @@ def _in_production() -> str:
     try:
         return _messages.within(REGISTRY_SECONDS, look_up)
     except ProjectError as error:
-        return f"could not be determined: {error}"
+        same = str(error) in reason
+        return f"could not be determined{', for the same reason' if same else f': {error}'}"
     except TimeoutError:
         return f"could not be determined: the registry did not answer within {REGISTRY_SECONDS:g} seconds"
     except Exception as error:  # its words may hold a secret

@@ -1,7 +1,7 @@
 """The messages to the team: pure functions that build them, and one function that sends.
 
 Any Prefect notification block will do (Slack, Teams, Discord, PagerDuty, e-mail): the setting names it as
-`<block type>/<block name>`. A missing block or a dead webhook is a warning with the message in it, never an
+`<block type>/<block name>`. A missing block or a dead webhook is a warning, and the message another one, never an
 error: the run's own outcome stands.
 """
 
@@ -53,11 +53,12 @@ def failure_message(
 
 
 TODO = {
-    "kept": "nothing.",
-    "promoted": "nothing; `registry rollback` puts the former model back.",
     "staging": "look at `registry explain`; `registry promote staging --reason …` puts it into production.",
     "rejected": "look at the data: `registry explain` has the numbers.",
 }
+ROLLBACK = "; `registry rollback` puts the former model back"
+OVERRULED = {"kept": "kept it", "staging": "put it into staging", "rejected": "rejected it"}
+UNSENT = "The message was: "  # begins the line of the log with a message that nobody took
 
 
 def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any]) -> Message:
@@ -74,7 +75,15 @@ def decision_message(*, project: str, run: str, link: str, decision: dict[str, A
         f"{project}: {decision['version']} {decision['verdict']}",
         *lines,
         _report(decision),
-        f"To do: {TODO[decision['verdict']]}",
+        f"To do: {TODO.get(decision['verdict']) or _to_do(decision)}",
+    )
+
+
+def _to_do(decision: dict[str, Any]) -> str:
+    """Return what to do about a champion that is kept or new."""
+    rollback = decision["verdict"] == "promoted" and decision["champion_before"]
+    return (
+        f"{'look at what is named above' if decision['alarms'] else 'nothing'}{ROLLBACK if rollback else ''}."
     )
 
 
@@ -89,7 +98,7 @@ def _report(result: dict[str, Any]) -> str:
 
 BY_HAND = {
     "rolled_back": ("rolled back to {version}", "find out what was wrong with the model before."),
-    "promoted": ("{version} promoted by hand", TODO["promoted"]),
+    "promoted": ("{version} promoted by hand", "nothing{rollback}."),
     "held": (
         "{version} is on hold",
         "nothing; a challenger must be better than it too, until `registry release {version}`.",
@@ -98,14 +107,27 @@ BY_HAND = {
 }
 
 
-def by_hand_message(*, project: str, record: Record) -> Message:
-    """Tell what a person decided: a rollback, a promotion by hand, a hold, or its end."""
-    subject, to_do = (text.format(version=record.version) for text in BY_HAND[record.verdict])
+def by_hand_message(*, project: str, record: Record, gate: Record | None = None) -> Message:
+    """Tell what a person decided: a rollback, a promotion by hand, a hold, or its end.
+
+    Args:
+        project: The project's name.
+        record: The decision.
+        gate: What the gate decided about the same version, which a promotion may overrule.
+    """
+    rollback = ROLLBACK if record.champion_before else ""
+    subject, to_do = (
+        text.format(version=record.version, rollback=rollback) for text in BY_HAND[record.verdict]
+    )
+    why = [f"Why: {record.reason}"]
+    if record.verdict == "promoted" and gate and gate.verdict in OVERRULED:
+        reason = gate.reason.removeprefix(f"{gate.verdict.capitalize()}: ")
+        why.append(f"The gate had {OVERRULED[gate.verdict]}: {reason}")
     if record.verdict == "rolled_back" and record.champion_before in record.held:
         before = record.champion_before
         to_do += f" {before} is on hold: a challenger must be better than it too, until `registry release {before}`."
     in_production = _in_production(record.champion, record.held)
-    return _message(f"{project}: {subject}", f"Why: {record.reason}", *in_production, f"To do: {to_do}")
+    return _message(f"{project}: {subject}", *why, *in_production, f"To do: {to_do}")
 
 
 def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) -> Message:
@@ -182,15 +204,17 @@ def recipient() -> tuple[str, str | None]:
 def send(message: Message, *, block: str | None, logger: Any) -> bool:
     """Send `message` through the notification block `<type>/<name>`; return whether it was taken.
 
-    Whatever goes wrong is a warning that holds the message.
+    Whatever goes wrong is a warning, and one more holds the message.
     """
     if not block:
-        logger.info("No notification block is set. The message was: %s", message)
+        logger.info("No notification block is set.")
+        logger.info("%s%s", UNSENT, message)
         return False
     try:
         deliver(message, block=block)
     except NotSent as error:
-        logger.warning("%s The message was: %s", error, message)
+        logger.warning("No message was sent. %s", error)
+        logger.warning("%s%s", UNSENT, message)
         return False
     return True
 
@@ -205,6 +229,7 @@ def deliver(message: Message, *, block: str) -> None:
     from prefect.blocks.notifications import (
         NotificationBlock,  # with all it imports: the time limits are for others
     )
+    from prefect.exceptions import ObjectNotFound
 
     try:
         loaded = within(LOAD_SECONDS, lambda: Block.load(block))
@@ -213,9 +238,11 @@ def deliver(message: Message, *, block: str) -> None:
             f"The notification block {block} was not loaded within {LOAD_SECONDS:g} seconds."
         ) from None
     except Exception as error:
+        missing = isinstance(error.__cause__, ObjectNotFound)
+        trouble = "does not exist" if missing else f"cannot be loaded ({type(error).__name__})"
+        slack = "`setup slack` saves it, or " if block.startswith("slack-webhook/") else ""
         raise NotSent(
-            f"The notification block {block} cannot be loaded ({type(error).__name__}): save it with"
-            " `setup slack`, or set notifications.block to one you have."
+            f"The notification block {block} {trouble}: {slack}set notifications.block to one you have."
         ) from None
     if not isinstance(loaded, NotificationBlock):
         raise NotSent(f"{block} is not a notification block: set notifications.block to one.")

@@ -229,6 +229,7 @@ def _facts(
         "baseline": {"name": decision.baseline_name, "metrics": comparison.baseline_metrics},
         "held": registry.held(),
         "champion": champion and champion.id,
+        "champion_before": comparison.champion and comparison.champion.id,
         "registry": registry.store.locate("").rstrip("/"),
         "report": report,
         "report_error": saved.report_error,

@@ -146,13 +146,20 @@ def render(name: str, **content: Any) -> str:
 def _templates() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("pages")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["with_code"] = _with_code
+    return environment
+
+
+def _with_code(html: str) -> str:
+    """Return text, escaped already, with what stands between backticks, such as a command, as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", str(html))
 
 
 def markdown_table(table: Table) -> str:

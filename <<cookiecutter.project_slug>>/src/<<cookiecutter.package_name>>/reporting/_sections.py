@@ -516,7 +516,7 @@ def _rollback(facts: Facts) -> Section:
         text, code = "This is the first model in production: there is none to go back to yet.", ""
     elif champion:
         text = f"There is nothing to roll back: {champion.id} stays in production."
-        text += " This would put the one before it back:"
+        text += " This puts the one before it back, if there is one:"
     else:
         text, code = "There is nothing to roll back: nothing is in production.", ""
     return Section("rollback", "How to roll back", [text], code=code)
