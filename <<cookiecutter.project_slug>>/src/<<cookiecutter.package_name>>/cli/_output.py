@@ -45,13 +45,6 @@ def write_json(facts: Any) -> None:
     print(json.dumps(facts, indent=2, default=str))
 
 
-def change(before: float | None, now: float | None) -> str:
-    """Return which way a score went, to be written after it; empty where that is not known."""
-    if before is None or now is None or before == now:
-        return ""
-    return ", higher" if now > before else ", lower"
-
-
 def sparkline(values: Sequence[float]) -> str:
     """Return a chart of one line."""
     low, high = min(values), max(values)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from ..errors import ProjectError, RegistryError, files_explained
-from ._output import AsJson, change, sparkline, write, write_json, write_table
+from ._output import AsJson, sparkline, write, write_json, write_table
 
 if TYPE_CHECKING:
     from ..registry import Record, Registry, Version
@@ -69,10 +69,8 @@ def list_versions(*, as_json: AsJson = False) -> None:
         box=None,
         padding=(0, 1, 0, 0),
     )
-    for fact, before in zip(facts, [*facts[1:], {}], strict=True):
+    for fact in facts:
         score = "" if fact["score"] is None else f"{fact['score']:.4f}"
-        if before.get("metric") == fact["metric"]:
-            score += change(before["score"], fact["score"])
         label = known_metric(fact["metric"]).label
         verdict, gate = fact["verdict"], of_gate.get(fact["version"])
         if verdict == "promoted" and gate not in (None, "promoted"):
