@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from prefect import flow, runtime, tags
+from prefect.context import TagsContext
 
 from << cookiecutter.package_name >> import cli
 from << cookiecutter.package_name >>.cli import _run
@@ -315,3 +317,12 @@ def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(
     assert states == [("COMPLETED",)]
     assert {"fetch", "train", "record"} <= steps
     assert logs > 10
+
+
+def test_a_run_has_the_projects_tag_and_its_tasks_none(settings: Settings) -> None:
+    @flow
+    def tagged() -> tuple[list[str], set[str]]:
+        return runtime.flow_run.tags, TagsContext.get().current_tags
+
+    with tags("this-project"):
+        assert _run._untagged_inside(tagged)() == (["this-project"], set())

@@ -1,5 +1,7 @@
 """A run of a flow in this process, with a Prefect server of its own where none is set."""
 
+import copy
+import functools
 import gc
 import logging
 import os
@@ -51,13 +53,31 @@ def run(flow: str, **parameters: Any) -> Any:
     try:
         _start_server()
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
-            return getattr(flows, flow)(**parameters)
+            return _untagged_inside(getattr(flows, flow))(**parameters)
     except RuntimeError as error:
         if not str(error).startswith("Failed to reach API"):
             raise
         raise ProjectError(
             f"{error} Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
         ) from None
+
+
+def _untagged_inside(flow: Any) -> Any:
+    """Return a flow whose run has the tags of the moment, and its tasks none.
+
+    For a task with tags Prefect asks the server for slots each time, and after a step of some seconds, when its
+    connection was closed, that takes two seconds more.
+    """
+    from prefect.context import TagsContext
+
+    @functools.wraps(flow.fn)
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        with TagsContext(current_tags=set()):
+            return flow.fn(*args, **kwargs)
+
+    untagged = copy.copy(flow)
+    untagged.fn = inside
+    return untagged
 
 
 def _start_server() -> None:
