@@ -28,6 +28,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, *said: State | Exception) -> None:
 
     monkeypatch.setattr(_cancellation, "_state_of", state_of)
     monkeypatch.setattr(_cancellation, "BETWEEN", 0.0)
+    monkeypatch.setattr(_cancellation, "END_BY_RUNNER", 0.0)
 
 
 @pytest.mark.parametrize("state", [Cancelling(), Cancelled()], ids=["cancelling", "cancelled"])
@@ -53,6 +54,18 @@ def test_the_reason_of_a_cancellation_is_repeated(monkeypatch: pytest.MonkeyPatc
     answers(monkeypatch, Cancelled())
     with pytest.raises(RunCancelled, match=r"nothing is recorded\.$"):
         refuse_if_cancelled(RUN)
+
+
+def test_the_runner_has_time_to_end_a_cancelled_run_as_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    answers(monkeypatch, Cancelling())
+    monkeypatch.setattr(_cancellation, "END_BY_RUNNER", 30.0)
+    monkeypatch.setattr(_cancellation.time, "sleep", waited.append)
+
+    with pytest.raises(RunCancelled):
+        refuse_if_cancelled(RUN)
+
+    assert waited == [30.0]
 
 
 def test_a_server_is_waited_for_as_long_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,9 @@ from ..errors import ProjectError
 
 PATIENCE = 300.0  # seconds to wait for a server that is away
 BETWEEN = 5.0
+END_BY_RUNNER = (
+    30.0  # seconds in which Prefect's runner, which looks every ten, ends a run that was cancelled
+)
 
 
 class RunCancelled(ProjectError):
@@ -21,7 +24,8 @@ def refuse_if_cancelled(flow_run_id: str) -> None:
     """Ask the server, right before a decision is recorded, whether the run may still record it.
 
     A server that is away is waited for. Where it stays away nothing is recorded: the next retrain sees the same data,
-    while a decision that somebody cancelled could not be taken back.
+    while a decision that somebody cancelled could not be taken back. A run that was cancelled is left to Prefect's
+    runner, which ends its process as cancelled; one that no runner started fails.
 
     Raises:
         RunCancelled: the run was cancelled, or the server did not say for five minutes.
@@ -39,6 +43,7 @@ def refuse_if_cancelled(flow_run_id: str) -> None:
             time.sleep(BETWEEN)
             continue
         if state is not None and (state.is_cancelling() or state.is_cancelled()):
+            time.sleep(END_BY_RUNNER)
             why = f" {state.message}" if state.message else ""
             raise RunCancelled(f"The run was cancelled: nothing is recorded.{why}")
         return

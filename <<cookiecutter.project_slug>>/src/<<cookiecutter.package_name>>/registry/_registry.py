@@ -376,7 +376,7 @@ class Registry:
     def prune(self, keep: int) -> list[str]:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
 
-        The newest `keep` stay whole, and beside them the champion, staging, what is on hold, and the version
+        The `keep` decided on last stay whole, and beside them the champion, staging, what is on hold, and the version
         that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
         """
         with self.store.lock():
@@ -385,7 +385,8 @@ class Registry:
             if log:
                 last = log[-1]
                 needed = {last.champion, last.staging, *last.held, *_earlier(log)[-1:], *pruned}
-                spare = [name for name in files if name in decided and name not in needed]
+                # By decision, since ids of the same second have no order.
+                spare = [name for name in decided if name in files and name not in needed]
                 victims = spare[: max(len(spare) - keep, 0)]
             if victims:
                 content = {"verdict": "pruned", "reason": f"Older than the newest {keep}."}
