@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 FORMAT = 2  # another number, and the identities of a version no longer say which rows it was trained on
+BLOCK = 32_768  # numbers hashed at once: what fits the processor's cache takes half the time
 
 Identities = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
@@ -102,7 +103,10 @@ def _number(text: str) -> float:
 
 
 def _hash_numbers(numbers: "np.ndarray[Any, np.dtype[np.float64]]", salt: np.uint64) -> Identities:
-    hashes = _salted(_bits(numbers), salt)
+    hashes = np.empty(len(numbers), dtype=np.uint64)
+    for start in range(0, len(numbers), BLOCK):
+        block = slice(start, start + BLOCK)
+        hashes[block] = _salted(_bits(numbers[block]), salt)
     hashes[np.isnan(numbers)] = 0
     return hashes
 
