@@ -32,7 +32,7 @@ def given_away(X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed
         problem_type: Whether the target is a class or a number.
         seed: Draws the sample.
     """
-    chosen = np.random.default_rng(seed).permutation(len(X))[:ROWS]
+    chosen = np.random.default_rng(seed).choice(len(X), min(len(X), ROWS), replace=False)
     targets = _targets(y.iloc[chosen], problem_type)
     half = len(chosen) // 2
     alarms = []
