@@ -36,7 +36,7 @@ def learned(frame: pd.DataFrame | None = None, **changes: Any) -> Contract:
     """Return the contract of a table."""
     columns, _, _ = learn_columns(table() if frame is None else frame, tolerance=0.05)
     facts = {"inputs": INPUTS, "target": "target", "problem_type": "classification", "tolerance": 0.05}
-    return Contract(columns=columns, **facts | changes)
+    return Contract(**{"columns": columns} | facts | changes)
 
 
 def later(rows: int = ROWS) -> pd.DataFrame:
@@ -76,6 +76,35 @@ def test_what_is_noticed_is_counted() -> None:
     learned().read(later(), report=report)
 
     assert report == EXPECTED
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "Float64", "int64", "object"])
+@pytest.mark.parametrize("rows", [1, 7, 1001])
+def test_numbers_at_once_are_read_as_one_column_after_the_other(kind: str, rows: int) -> None:
+    numbers = pd.DataFrame(np.arange(3.0 * rows).reshape(-1, 3) / 10, columns=["a", "b", "c"])
+    contract = learned(numbers, inputs=("a", "b", "c"))
+    frame = numbers.assign(a=(numbers["a"] * (10 if kind == "int64" else 1)).astype(kind))
+    frame.loc[0, "c"] = math.nan
+    frame.index += 3
+    at_once, in_turn = ReadReport(), ReadReport()
+
+    read = contract.read(frame, report=at_once)
+
+    pd.testing.assert_frame_equal(
+        read, contract.read(frame[["c", "b", "a"]], report=in_turn), check_exact=True
+    )
+    assert at_once == in_turn
+    assert at_once.missing == {"a": 0, "b": 0, "c": 1}
+
+
+def test_numbers_in_a_column_of_codes_are_codes() -> None:
+    numbers = pd.DataFrame({"a": [7.0, math.nan], "b": [1.5, 2.5]})
+    columns = {"a": Column("text"), "b": Column("number")}
+
+    read = learned(numbers, inputs=("a", "b"), columns=columns).read(numbers)
+
+    assert [str(dtype) for dtype in read.dtypes] == ["str", "float64"]
+    assert read["a"][0] == "7"
 
 
 @pytest.mark.parametrize("size", [1, 6, 20, 36])

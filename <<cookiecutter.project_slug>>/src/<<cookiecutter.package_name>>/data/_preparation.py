@@ -179,8 +179,8 @@ def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.D
         FeaturesError: `features()` failed, changed the number of rows, made the target, or returned no columns.
         InfiniteValuesError: a column holds infinite values.
     """
-    names = list(contract.inputs)
-    X = code.features(rows.copy(deep=False) if list(rows.columns) == names else rows[names])
+    names = contract.input_index
+    X = code.features(rows.copy(deep=False) if rows.columns.equals(names) else rows[names])
     if contract.target in X.columns:
         raise FeaturesError(f"features() in {code.origin} returned the target column {contract.target!r}.")
     _checks.check_duplicates(X)

@@ -60,12 +60,13 @@ def read_rows(
         raise RefusedError(415, [{"reason": f"the body is {content_type!r}, not one of {known}"}])
     if not len(frame):
         raise RefusedError(422, [{"reason": "there are no rows"}])
+    names = dict.fromkeys(frame.columns.tolist())
     unknown = [
         {"column": str(name), "reason": "not known to the model"}
-        for name in frame.columns
+        for name in names
         if name not in contract.columns
     ]
-    missing = [{"column": name, "reason": "missing"} for name in contract.inputs if name not in frame.columns]
+    missing = [{"column": name, "reason": "missing"} for name in contract.inputs if name not in names]
     if unknown or missing:
         raise RefusedError(422, [*missing, *unknown][:_EXAMPLES])
     return frame
@@ -120,10 +121,16 @@ def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame
         columns[name] = values
     if problems:
         raise RefusedError(422, problems[:_EXAMPLES])
-    return pd.DataFrame({name: _series(values, contract, name) for name, values in columns.items()})
+    parts = {name: _cells(values, contract, name) for name, values in columns.items()}
+    if parts.keys() == set(contract.inputs) and all(
+        isinstance(cells, np.ndarray) for cells in parts.values()
+    ):
+        block = np.stack([parts[name] for name in contract.inputs], axis=1)  # a frame of columns takes longer
+        return pd.DataFrame(block, columns=contract.input_index)
+    return pd.DataFrame(parts)
 
 
-def _series(values: list[Any], contract: data.Contract, name: str) -> Any:
+def _cells(values: list[Any], contract: data.Contract, name: str) -> Any:
     kind = contract.columns[name].kind if name in contract.columns else "other"
     if kind == "number" and all(value is None or type(value) in (int, float) for value in values):
         return np.array([math.nan if value is None else value for value in values], dtype=np.float64)

@@ -82,12 +82,14 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         kept = {name: feature for name, feature in self.columns_.items() if feature.use != "left out"}
-        if gone := [str(name) for name in kept if name not in X.columns]:
+        names = X.columns.tolist()
+        there = set(names)
+        if gone := [str(name) for name in kept if name not in there]:
             raise MissingColumnsError(
                 f"The model was trained with columns that are missing: {', '.join(map(repr, gone))}."
             )
         if all(feature.use == "number" for feature in kept.values()):
-            numbers = X if list(X.columns) == list(kept) else X[list(kept)]
+            numbers = X if names == list(kept) else X[list(kept)]
             if all(map(_is_plain, numbers.dtypes)):
                 return numbers
         parts: dict[Any, Any] = {}
