@@ -352,6 +352,7 @@ def test_labels_of_tied_probabilities_are_those_of_predict_row_by_row(classes: i
     y = rng.permutation(np.arange(300) % classes)  # as many of each, so that boosting starts at a tie
     for model in (
         HistGradientBoostingClassifier(max_iter=1, learning_rate=1e-17),
+        LogisticRegression(),
         RandomForestClassifier(n_estimators=2, random_state=0),
         FixedThresholdClassifier(
             DummyClassifier(strategy="prior"), threshold=0.5, pos_label=0, response_method="predict_proba"
@@ -360,7 +361,10 @@ def test_labels_of_tied_probabilities_are_those_of_predict_row_by_row(classes: i
         if classes == 3 and isinstance(model, FixedThresholdClassifier):
             continue
         model.fit(X, y)
-        if isinstance(model, HistGradientBoostingClassifier):
+        if isinstance(model, LogisticRegression):
+            model.coef_ = np.resize([1e-18, -1e-18, -1e-18, 1e-18], model.coef_.shape)
+            model.intercept_ = np.zeros_like(model.intercept_)
+        if isinstance(model, HistGradientBoostingClassifier | LogisticRegression):
             probabilities = model.predict_proba(X)
             assert ((probabilities == probabilities.max(axis=1, keepdims=True)).sum(axis=1) > 1).any()
             assert (probabilities.argmax(axis=1) != model.predict(X)).any()

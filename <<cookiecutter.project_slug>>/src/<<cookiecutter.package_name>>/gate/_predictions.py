@@ -84,10 +84,11 @@ def _last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
 def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
     """Return what `predict` does; from the probabilities, where the model's very type says that they decide.
 
-    Of two probabilities that are equal to the last bit, boosting may still know the larger score: it is asked
-    about those rows.
+    Of two probabilities that are equal to the last bit, all but a forest may still know the larger score: they are
+    asked about those rows, and about rows without a largest probability.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import FixedThresholdClassifier
 
     classes = np.asarray(model.classes_)
@@ -95,12 +96,12 @@ def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
         positive = np.flatnonzero(classes == model.pos_label)[0]
         codes = np.where(probabilities[:, positive] >= model.threshold, positive, 1 - positive)
         return np.asarray(classes[codes])
-    if type(model) not in (HistGradientBoostingClassifier, RandomForestClassifier):
+    if type(model) not in (HistGradientBoostingClassifier, LogisticRegression, RandomForestClassifier):
         return np.asarray(model.predict(inputs))
     labels = np.asarray(classes[probabilities.argmax(axis=1)])
     largest = probabilities.max(axis=1, keepdims=True)
-    tied = np.flatnonzero((probabilities == largest).sum(axis=1) > 1)
-    if len(tied) and type(model) is HistGradientBoostingClassifier:
+    tied = np.flatnonzero((probabilities == largest).sum(axis=1) != 1)
+    if len(tied) and type(model) is not RandomForestClassifier:
         labels[tied] = model.predict(inputs.iloc[tied] if hasattr(inputs, "iloc") else inputs[tied])
     return labels
 
