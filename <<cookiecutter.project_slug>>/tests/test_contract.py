@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +203,58 @@ def test_csv_became_parquet(project: Project) -> None:
     assert_all_unseen(project.retrain())
 
 
+@pytest.mark.parametrize("keys", [[], ["usage"]], ids=["no key", "as key"])
+def test_a_csv_file_became_a_parquet_file_with_decimals(project: Project, keys: list[str]) -> None:
+    project.memorise()
+    project.set(SPLIT__KEY_COLUMNS=json.dumps(keys))
+    table = people(2_000).drop_duplicates("usage")
+    project.write(table)
+    project.retrain()
+
+    exact = [Decimal(f"{value:.2f}") for value in table["usage"]]
+    project.write(table.assign(usage=pd.Series(exact, index=table.index, dtype=object)), "table.parquet")
+    project.set(DATA__SOURCE="table.parquet", SPLIT__SEED="9")
+
+    assert_all_unseen(project.retrain(), least=30)
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "id", "line"])
+def test_rows_are_numbered_anew_in_each_file(project: Project, name: str) -> None:
+    project.memorise()
+
+    def numbered(table: pd.DataFrame) -> pd.DataFrame:
+        table = table.reset_index(drop=True)
+        table.insert(0, name, table.index)
+        return table
+
+    project.write(numbered(people(2_000)))
+    project.retrain()
+    project.write(numbered(people(2_000).drop(range(100)).sample(frac=1, random_state=0)))
+    project.set(SPLIT__SEED="9")
+
+    assert_all_unseen(project.retrain(), least=30)
+
+
+def test_letters_come_composed_or_in_parts(project: Project) -> None:
+    project.memorise()
+    table = people(2_000).rename(columns={"plan": "café"})
+    table["café"] = table["café"].replace({"plus": "Müller"})
+    project.write(table)
+    project.retrain()
+
+    columns = [unicodedata.normalize("NFD", name) for name in table]
+    project.write(
+        table.assign(café=table["café"].map(lambda text: unicodedata.normalize("NFD", text))).set_axis(
+            columns, axis=1
+        )
+    )
+    project.set(SPLIT__SEED="9")
+    decision = project.retrain()
+
+    assert_all_unseen(decision, least=30)
+    assert "unknown from training" not in project.said()
+
+
 def test_key_columns_were_text_one_month_and_numbers_the_next(project: Project) -> None:
     project.memorise()
     project.set(SPLIT__KEY_COLUMNS='["customer"]')
@@ -295,7 +349,7 @@ def test_monitor_measures_on_rows_that_the_champion_was_not_trained_on(project: 
     project.memorise()
     project.write(people())
     project.retrain()
-    project.write(people(600))
+    project.write(people(2_000))
 
     assert monitor()["metric"] == 1.0
 
@@ -487,6 +541,7 @@ def test_a_column_that_is_gone(project: Project, change: Callable[[pd.DataFrame]
     project.write(change(learnable()))
 
     assert_not_comparable(project, cause="usage")
+    assert "\n" not in open_registry(get_settings()).decisions()[-1].decision["reason"]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from prefect.context import TagsContext
 
 from << cookiecutter.package_name >> import cli
 from << cookiecutter.package_name >>.cli import _run
+from << cookiecutter.package_name >>.errors import ProjectError
 from << cookiecutter.package_name >>.flows import retrain, score
 from << cookiecutter.package_name >>.registry import Registry, open_registry
 from << cookiecutter.package_name >>.settings import (
@@ -326,3 +327,15 @@ def test_a_run_has_the_projects_tag_and_its_tasks_none(settings: Settings) -> No
 
     with tags("this-project"):
         assert _run._untagged_inside(tagged)() == (["this-project"], set())
+
+
+def test_a_server_of_the_run_that_does_not_start_in_time_is_an_error_in_a_sentence(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late() -> None:
+        raise RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")
+
+    monkeypatch.setattr(_run, "_start_server", late)
+
+    with pytest.raises(ProjectError, match=r"server\. The machine may be busy: run this again"):
+        _run.run("retrain")

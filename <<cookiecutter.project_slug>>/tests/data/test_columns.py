@@ -13,6 +13,7 @@ from << cookiecutter.package_name >>.data._columns import (
     distinct_texts,
     is_identifier,
     is_identifier_name,
+    is_row_counter,
     kind_of,
     learn_column,
     read_column,
@@ -464,3 +465,45 @@ def test_half_of_the_texts_look_like_dates_before_any_format_is_tried(dates: int
     others = [f"some day {'abcdefghijklmnopqrstuvwxyzABCDEFGHIJK'[row]}" for row in range(ROWS - dates)]
 
     assert learn([*days, *others], tolerance=0.6)[0].kind == kind
+
+
+def test_a_float_does_not_say_which_long_code_it_was() -> None:
+    column, _ = learn([2**60 + row for row in range(ROWS)])
+    assert column.kind == "text"
+
+    cells = read_column(pd.Series([2.0**60, 7.0, None]), column)
+
+    assert (cells.bad, cells.missing, cells.bad_example) == (1, 1, (str(2.0**60), 0))
+    assert cells.values.tolist()[1] == "7"
+    assert cells.values.isna().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("form", ["int64", "float64", "Int64"])
+def test_a_number_does_not_say_how_many_zeros_its_code_began_with(form: str) -> None:
+    column, _ = learn(repeated("007", "042", "142", None))
+
+    cells = read_column(pd.Series([7, 142, 42], dtype=form), column)
+    again = read_column(pd.Series(["007", "142", "42"]), column)
+
+    assert (cells.bad, cells.bad_example) == (2, (str(pd.Series([7], dtype=form)[0]), 0))
+    assert cells.values.isna().tolist() == [True, False, True]
+    assert (again.bad, again.new_categories) == (0, {"42": 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (range(ROWS), True),
+        (range(ROWS, 0, -1), True),
+        (range(2, ROWS + 2), False),
+        ([*range(ROWS - 1), 1], False),
+        ([0, *range(2, ROWS + 1)], False),
+        ([0.5, *range(1, ROWS - 1), ROWS - 1], False),
+        (range(10), False),
+        ([None, *range(1, ROWS)], False),
+    ],
+)
+def test_a_column_counts_the_rows(values: Any, expected: bool) -> None:
+    column, read = learn(list(values))
+
+    assert is_row_counter(read, column) is expected

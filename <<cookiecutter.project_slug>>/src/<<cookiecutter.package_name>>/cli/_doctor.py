@@ -116,6 +116,7 @@ def _check_registry(settings: Settings) -> Iterator[Check]:
 def _check_champion(registry: "Registry", champion: "Version", *, project: str) -> Check:
     """Load the model in production as `score` does; it is trained, so it takes the libraries it was trained with."""
     from ..data import changed_imports
+    from ..registry import Damaged
     from ..training import NoContractError, OtherPackagesError, load_model
 
     other = "train one that takes its place"
@@ -124,6 +125,9 @@ def _check_champion(registry: "Registry", champion: "Version", *, project: str) 
         model = load_model(registry, champion)
     except (NoContractError, OtherPackagesError) as error:
         return Check("champion", "error", str(error), other, command)
+    except Damaged as error:
+        found = f"{champion.id} cannot be loaded: {error.problem.path} {error.problem.what}"
+        return Check("champion", "error", found, f"{error.problem.fix.rstrip('.')}, or {other}", command)
     except ProjectError as error:
         fix = f"bring back the code or packages it needs, or {other}"
         return Check("champion", "error", f"{champion.id} cannot be loaded: {error}", fix, command)

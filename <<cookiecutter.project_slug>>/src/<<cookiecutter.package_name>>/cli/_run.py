@@ -55,11 +55,19 @@ def run(flow: str, **parameters: Any) -> Any:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
             return _untagged_inside(getattr(flows, flow))(**parameters)
     except RuntimeError as error:
-        if not str(error).startswith("Failed to reach API"):
+        said = str(error)
+        if said.startswith("Failed to reach API"):
+            fix = (
+                "Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
+            )
+        elif said.startswith("Timed out while attempting to connect to ephemeral"):
+            fix = (
+                "The machine may be busy: run this again, or start a server that stays (make server), and set "
+                "PREFECT_API_URL to its address."
+            )
+        else:
             raise
-        raise ProjectError(
-            f"{error} Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
-        ) from None
+        raise ProjectError(f"{said} {fix}") from None
 
 
 def _untagged_inside(flow: Any) -> Any:

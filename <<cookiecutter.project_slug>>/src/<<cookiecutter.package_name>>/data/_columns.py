@@ -5,12 +5,16 @@ timestamp. A column is learned once, and read the same way from then on, whateve
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # What stands for a missing value, in every kind of file: what pandas takes for one, and two signs of old statistics
 # files. Words such as "none" are values: a missing fence is a kind of fence.
@@ -75,6 +79,7 @@ class Column:
         maximum: Likewise.
         categories: Every value of a text column, sorted, if at most 100.
         example: A value, as text.
+        leading_zeros: Whether the numbers of a text column are codes such as 007.
     """
 
     kind: Kind
@@ -85,6 +90,7 @@ class Column:
     maximum: float | str | None = None
     categories: tuple[str, ...] | None = None
     example: str | None = None
+    leading_zeros: bool = False
 
     @property
     def as_written(self) -> bool:
@@ -245,10 +251,24 @@ def is_identifier_name(name: str) -> bool:
     return _ID_NAME.fullmatch(name) is not None
 
 
+def is_row_counter(values: pd.Series, column: Column) -> bool:
+    """Return whether a column only counts the rows: the next file may count them anew.
+
+    Args:
+        values: As `learn_column` read them, n of them.
+        column: What it learned.
+    """
+    if column.kind != "number" or column.missing or len(values) < FEWEST_FOR_A_SLIP:
+        return False
+    return _counts_rows(values.to_numpy(dtype=np.float64))
+
+
 def _counts_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
     """Return whether the numbers are the rows' positions, which say nothing about the same row in another file."""
-    ordered = np.sort(numbers)
-    return bool(ordered[0] in (0, 1) and ordered[-1] - ordered[0] == len(ordered) - 1)
+    first = numbers.min()
+    if first not in (0, 1) or numbers.max() - first != len(numbers) - 1:
+        return False
+    return bool((np.sort(numbers) == np.arange(len(numbers)) + first).all())
 
 
 def distinct_texts(values: pd.Series) -> tuple[Codes, list[str | None]]:
@@ -257,8 +277,23 @@ def distinct_texts(values: pd.Series) -> tuple[Codes, list[str | None]]:
     Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
     """
     codes, uniques = pd.factorize(values)
-    texts = [_text_of(value).strip() for value in uniques]
+    texts = [cleaned(_text_of(value)) for value in uniques]
     return codes, [None if text in MISSING_VALUES else text for text in texts]
+
+
+def cleaned(text: str) -> str:
+    """Return a text without spaces around it, in Unicode's composed form: the ü of some systems is two characters."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def nearest_floats(column: Any) -> "pa.Array | pa.ChunkedArray":
+    """Return the float64 nearest to each number of an Arrow column as it would be written, as a text file gives it.
+
+    Arrow's own cast misses the last bit of some decimals, and keeps what a float32 adds to 0.1.
+    """
+    import pyarrow as pa
+
+    return column.cast(pa.string()).cast(pa.float64())
 
 
 def _text_of(value: Any) -> str:
@@ -291,7 +326,7 @@ def _classify(values: pd.Series, tolerance: float, comma: bool) -> Column:
     if {text.lower() for text in known} <= {"true", "false"}:
         return Column("boolean")
     if any(map(_LEADING_ZERO.fullmatch, known)):
-        return Column("text")
+        return Column("text", leading_zeros=True)
     if not np.isnan(_parse_any_numbers(distinct[:1000], _PLAIN)).all():
         form, numbers = _number_format(distinct, weights, first=_CONTINENTAL if comma else _PLAIN)
         if fits(~np.isnan(numbers)):
@@ -371,7 +406,7 @@ def _numbers(values: pd.Series) -> pd.Series:
     if dtype.name == "float32":  # 0.1 is the same number in a float32 column and in a text file
         import pyarrow as pa
 
-        exact = pa.array(values.to_numpy(), from_pandas=True).cast(pa.string()).cast(pa.float64())
+        exact = nearest_floats(pa.array(values.to_numpy(), from_pandas=True))
         return pd.Series(exact.to_numpy(zero_copy_only=False), index=values.index, name=values.name)
     if dtype.kind == "O":
         return values.where(values.notna(), np.nan).astype("float64")
@@ -421,7 +456,23 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
                 new[str(text)] = new.get(str(text), 0) + count
     distinct = pd.array([*texts, None], dtype="str")
     read = pd.Series(distinct.take(codes), index=values.index, name=values.name)
-    return Cells(read, missing, new_categories=new)
+    bad = _lost_codes(values, read, column)
+    if not bad.any():
+        return Cells(read, missing, new_categories=new)
+    position = int(np.argmax(bad))
+    return Cells(read.mask(bad), missing, int(bad.sum()), (str(values.iloc[position]), position))
+
+
+def _lost_codes(values: pd.Series, read: pd.Series, column: Column) -> Mask:
+    """Return which cells are codes no longer, stored as numbers: 7 for 007, or more digits than float64 has."""
+    lost = np.zeros(len(values), dtype=bool)
+    if kind_of(values) != "number":
+        return lost
+    if pd.api.types.is_float_dtype(values.dtype):
+        lost |= (values.abs() > LARGEST_EXACT).fillna(False).to_numpy(dtype=bool)
+    if column.leading_zeros:
+        lost |= (read.notna() & ~read.isin(column.categories or ())).to_numpy()
+    return lost
 
 
 def _parse_any_numbers(texts: pd.Series, preferred: NumberFormat) -> np.ndarray[Any, np.dtype[np.float64]]:

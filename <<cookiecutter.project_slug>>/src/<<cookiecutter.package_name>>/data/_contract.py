@@ -26,6 +26,7 @@ from ._columns import (
     NumberFormat,
     as_floats,
     is_identifier,
+    is_row_counter,
     learn_column,
     read_column,
     tolerated,
@@ -110,7 +111,8 @@ class Contract:
         target: The column that is predicted.
         problem_type: What is predicted.
         classes: The classes of the target, in order; None for a regression.
-        identity: The columns whose values tell a row from others; empty where all inputs do.
+        identity: The columns whose values tell a row from others; empty where all inputs do. A column that counts the
+            rows does not.
         identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
         tolerance: The share of a column's cells that may be unreadable.
         features_sha256: Of the features.py the model was trained with.
@@ -216,10 +218,10 @@ class Contract:
         problems = []
         for name, unread in report.unread.items():
             if not tolerated(unread.cells, unread.known + rest, tolerance=self.tolerance):
+                known = f"the first {unread.known:,}" if rest else f"{unread.known:,}"
                 problems.append(
-                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of "
-                    f"{unread.known:,} cells cannot be read as that, such as {unread.example!r} "
-                    f"({counted} {unread.row:,})"
+                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of {known} "
+                    f"cells cannot be read as that, such as {unread.example!r} ({counted} {unread.row:,})"
                 )
         for name, missing in report.missing.items() if not rest else ():
             share, before = missing / max(1, report.rows), self.columns[name].missing
@@ -290,7 +292,8 @@ class Contract:
         new = [str(name) for name in frame.columns if name not in self.columns]
         lines = []
         for name in gone:
-            near = difflib.get_close_matches(name, new, n=1)
+            near = [other for other in new if other.casefold() == name.casefold()]
+            near = near or difflib.get_close_matches(name, new, n=1)
             hint = f" (is {near[0]!r} its new name?)" if near else ""
             lines.append(
                 f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}"
@@ -351,14 +354,18 @@ def identity_of(
         prior: The contract of the model in production.
 
     Returns:
-        The columns, empty for the whole row, and where they come from.
+        The columns, empty for the whole row, and where they come from. A column that counts the rows tells nothing: the
+        next file may count them anew.
     """
     if keys := tuple(keys):
         return (*keys, *([time_column] if time_column and time_column not in keys else [])), "keys"
     if prior and prior.identity_from == "identifier" and set(prior.identity) <= set(inputs):
         return prior.identity, "identifier"
     found = [name for name in inputs if is_identifier(name, frame[name], columns[name])]
-    return ((found[0],), "identifier") if len(found) == 1 else ((), "content")
+    if len(found) == 1:
+        return (found[0],), "identifier"
+    telling = tuple(name for name in inputs if not is_row_counter(frame[name], columns[name]))
+    return (telling if len(telling) < len(inputs) else ()), "content"
 
 
 def describe_unread(name: str, unread: Unread, column: Column) -> str:

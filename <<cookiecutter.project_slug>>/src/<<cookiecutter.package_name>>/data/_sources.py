@@ -20,6 +20,7 @@ from ..errors import ConfigurationError, DataError, first_line
 from ..locations import Location
 from ..settings import Settings
 from ..template import LOCK
+from ._columns import nearest_floats
 from ._tables import DuplicateColumnsError, EmptyTableError
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def _column(values: tuple[Any, ...]) -> "pa.Array":
         column = pa.array(values, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         return pa.array([None if value is None else str(value) for value in values])
-    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
+    return nearest_floats(column) if pa.types.is_decimal(column.type) else column
 
 
 def _statement(wanted: str | None, connection: "Connection", source: Location) -> "Executable":

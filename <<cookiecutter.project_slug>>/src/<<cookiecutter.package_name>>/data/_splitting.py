@@ -147,7 +147,7 @@ def split(
 
 
 def _without_keys(table: Table) -> int:
-    identity = list(table.contract.identity)
+    identity = list(table.contract.identifiers)
     return int(table.rows[identity].isna().all(axis=1).sum()) if identity else 0
 
 

@@ -137,7 +137,8 @@ def opponent_of(
     except OtherPackagesError as error:
         return Champion(None, obstacle=error.obstacle, **stored)
     except ProjectError as error:
-        return Champion(None, obstacle=str(error).rstrip("."), **stored)
+        first, *more = (line.strip() for line in str(error).rstrip(".").splitlines())
+        return Champion(None, obstacle=" ".join([first, "; ".join(more)]).strip(), **stored)
     except Exception as error:  # a pickled estimator may fail in any way
         failed = f"it cannot predict these rows ({type(error).__name__}: {error})"
         return Champion(None, obstacle=failed, **stored)
