@@ -40,7 +40,8 @@ FEW_ROWS = 1000
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
 LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
 
-_TRUE, _FALSE = frozenset({"true", "1", "yes", "y", "t"}), frozenset({"false", "0", "no", "n", "f"})
+_TRUTH = dict.fromkeys(("true", "1", "yes", "y", "t"), True)
+_TRUTH |= dict.fromkeys(("false", "0", "no", "n", "f"), False)
 _DATE_LIKE = re.compile(r"\d.*[-/.: ].*\d")
 _LEADING_ZERO = re.compile(r"0\d+")
 _TYPOGRAPHY = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
@@ -510,11 +511,7 @@ def _parse_numbers(texts: pd.Series, form: NumberFormat) -> np.ndarray[Any, np.d
 
 
 def _parse_booleans(texts: pd.Series) -> pd.Series:
-    lower = texts.str.lower()
-    truth = pd.Series(pd.NA, index=texts.index, dtype="boolean")
-    truth[lower.isin(_TRUE)] = True
-    truth[lower.isin(_FALSE)] = False
-    return truth
+    return pd.Series([_TRUTH.get(str(text).lower()) for text in texts], dtype="boolean")
 
 
 def _parse_dates(texts: pd.Series, date_format: str) -> pd.Series:
