@@ -112,15 +112,11 @@ def asked(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(path, project.slug, project.package)
 
 
-@pytest.mark.parametrize(
-    "tests", ["tests/registry/test_mlflow.py", "tests/orchestration/test_dask.py", "tests/serving"]
-)
-def test_the_parts_pass_their_own_tests(asked: Project, extras: Path, tests: str) -> None:
-    path = {"PYTHONPATH": str(asked.path / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+def test_the_parts_pass_their_own_tests(asked: Project, extras: Path) -> None:
+    path = {"PYTHONPATH": str(asked.path / "src")}
+    tests = ("tests/registry/test_mlflow.py", "tests/orchestration/test_dask.py", "tests/serving")
 
-    run(
-        extras, "-m", "pytest", "-p", "no:cacheprovider", tests, cwd=asked.path, environment=path, timeout=600
-    )
+    run(extras, "-m", "pytest", *tests, cwd=asked.path, environment=path, timeout=900)
 
 
 def test_every_part_is_a_choice_of_its_prompt() -> None:

@@ -185,11 +185,12 @@ def _send_what_is_left() -> None:
 
 @pytest.fixture
 def prefect_api(server: str, tmp_path: Path) -> Iterator[str]:
-    """Point Prefect in this process at the session's server, with result storage of its own."""
+    """Point Prefect in this process at the session's server, with result storage of its own, without its logs."""
     from prefect.settings import (
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_LOCAL_STORAGE_PATH,
+        PREFECT_LOGGING_TO_API_ENABLED,
         temporary_settings,
     )
 
@@ -197,6 +198,7 @@ def prefect_api(server: str, tmp_path: Path) -> Iterator[str]:
         PREFECT_API_URL: server,
         PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results",
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # each flow would wait for the end of its second
+        PREFECT_LOGGING_TO_API_ENABLED: False,  # a sixth of a run's time; test_secrets.py reads them there
     }
     with temporary_settings(values):
         yield server

@@ -1,4 +1,4 @@
-"""Estimators for the tests of the machinery, whatever the team makes of those in models.py."""
+"""Small estimators for the tests of the machinery, whatever the team makes of those in models.py."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,10 @@ def hist_gradient_boosting(problem_type: ProblemType, seed: int) -> Pipeline:
         [
             ("clean", TableCleaner()),
             ("encode", TreeEncoder(native_categories=255, problem_type=problem_type, random_state=seed)),
-            ("model", kind(max_leaf_nodes=48, categorical_features="from_dtype", random_state=seed)),
+            (
+                "model",
+                kind(max_leaf_nodes=48, categorical_features="from_dtype", random_state=seed),
+            ),
         ]
     )
 
@@ -40,7 +43,7 @@ def gradient_boosting(problem_type: ProblemType, seed: int) -> Pipeline:
             ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
             (
                 "model",
-                kind(n_estimators=200, max_depth=5, learning_rate=0.1, subsample=0.8, random_state=seed),
+                kind(n_estimators=40, max_depth=5, learning_rate=0.2, subsample=0.8, random_state=seed),
             ),
         ]
     )
@@ -52,7 +55,7 @@ def random_forest(problem_type: ProblemType, seed: int) -> Pipeline:
         [
             ("clean", TableCleaner()),
             ("encode", TreeEncoder(problem_type=problem_type, random_state=seed)),
-            ("model", kind(n_estimators=200, min_samples_leaf=2, n_jobs=-1, random_state=seed)),
+            ("model", kind(n_estimators=40, min_samples_leaf=2, n_jobs=-1, random_state=seed)),
         ]
     )
 

@@ -2,11 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from << cookiecutter.package_name >> import cli
 from << cookiecutter.package_name >>.cli import _doctor as doctor
@@ -31,7 +32,7 @@ def hits(
     server_home: Path,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
-) -> Search:
+) -> Iterator[Search]:
     """Return a function that names what holds the secret, of all that anybody can read."""
 
     def search() -> list[str]:
@@ -49,7 +50,8 @@ def hits(
         files = [path for path in settings.root.rglob("*") if path.is_file()]
         return found + [str(path) for path in files if SECRET.encode() in path.read_bytes()]
 
-    return search
+    with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}):
+        yield search
 
 
 @pytest.fixture
@@ -64,7 +66,12 @@ def database(settings: Settings) -> Path:
 
 @pytest.mark.parametrize("given", ["setting", "variable", "Prefect Secret block"])
 def test_a_password_in_a_source_is_nowhere_to_be_read(
-    settings: Settings, hits: Search, database: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    settings: Settings,
+    hits: Search,
+    database: Path,
+    prefect_api: str,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
 ) -> None:
     monkeypatch.setenv("DB_PASSWORD", SECRET)
     password = {"setting": SECRET, "variable": "${DB_PASSWORD}"}.get(given, "${prefect.secret:planted}")
@@ -88,6 +95,7 @@ def test_a_password_in_a_source_is_nowhere_to_be_read(
     print(json.dumps([vars(check) for check in doctor.examine()]), get_settings())
 
     assert hits() == []
+    assert httpx.post(f"{prefect_api}/logs/filter", json={}, timeout=30).json(), "there was nothing to search"
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,7 @@ def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(
     assert logs > 10
 
 
+@pytest.mark.usefixtures("prefect_api")
 def test_a_run_has_the_projects_tag_and_its_tasks_none(settings: Settings) -> None:
     @flow
     def tagged() -> tuple[list[str], set[str]]:

@@ -324,12 +324,12 @@ def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch
 def test_a_block_that_is_not_there(
     settings: Settings, healthy: httpx.Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, cure: Cure
 ) -> None:
-    use(monkeypatch, NOTIFICATIONS__BLOCK="slack-webhook/nobody")
+    use(monkeypatch, NOTIFICATIONS__BLOCK="slack-webhook/saved-later")
     monkeypatch.setenv("SLACK_WEBHOOK_URL", f"json://127.0.0.1:{receiver.server_port}")
 
     missing = found("notifications")
 
-    assert "nobody" in missing.found
+    assert "saved-later" in missing.found
     cure(missing)
 
 
