@@ -1,5 +1,6 @@
 """Where a model comes from, as far as it can be read cheaply: the commit and the installed packages."""
 
+import functools
 import platform
 import subprocess
 import sys
@@ -67,6 +68,7 @@ def described(changed: Mapping[str, tuple[str, str]]) -> str:
     return ", ".join(f"{name} {saved} (here {here})" for name, (saved, here) in changed.items())
 
 
+@functools.cache  # a package's description takes 6 ms to read; what is imported stays what it is
 def _installed(name: str) -> str | None:
     try:
         return version(name)
