@@ -54,7 +54,7 @@ ROOMS = {
     "data": (["data/_[sft]*.py", "data/_checks.py", "data/_preparation.py"], ["data"]),
     "training": (["training/*"], ["training"]),
     "monitoring": (["monitoring/*"], ["monitoring"]),
-    "reporting": (["reporting/*"], ["reporting"]),
+    "reporting": (["reporting/*.py"], ["reporting"]),
     "orchestration": (
         [f"orchestration/_{name}.py" for name in ("cancellation", "messages", "progress")],
         [f"orchestration/test_{name}.py" for name in ("cancellation", "messages", "progress")],
