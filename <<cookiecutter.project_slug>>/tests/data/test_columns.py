@@ -507,3 +507,21 @@ def test_a_column_counts_the_rows(values: Any, expected: bool) -> None:
     column, read = learn(list(values))
 
     assert is_row_counter(read, column) is expected
+
+
+@pytest.mark.parametrize("word", ["now", "today", "Today"])
+def test_the_time_of_reading_is_no_date(word: str) -> None:
+    column, _ = learn([f"2026-01-{day:02}" for day in range(1, 29)])
+
+    cells = read_column(pd.Series(["2026-02-01", word]), column)
+
+    assert (cells.bad, cells.bad_example) == (1, (word, 1))
+
+
+def test_truth_values_are_not_yes_and_no() -> None:
+    column, _ = learn(repeated("yes", "no", "perhaps"))
+
+    cells = read_column(pd.Series([True, None, False], dtype="boolean"), column)
+
+    assert (cells.bad, cells.missing, cells.bad_example) == (2, 1, ("True", 0))
+    assert cells.values.isna().all()

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from << cookiecutter.package_name >> import data, models, monitoring
 from << cookiecutter.package_name >>.locations import Location
 from << cookiecutter.package_name >>.registry import Registry, Version, open_registry
 from << cookiecutter.package_name >>.serving import _app, create_app
+from << cookiecutter.package_name >>.serving._log import RequestLog
 from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings, load_settings
 from << cookiecutter.package_name >>.training import Model, load_model
 
@@ -132,6 +134,8 @@ REFUSED = {
     "an object": (ROW | {"plan": {"a": 1}}, 422, "plan", "expected text"),
     "too large a number": (b'{"usage": 1e999, "age": 1, "plan": "pro"}', 422, "usage", "expected number"),
     "far too large": (b'{"usage": 1' + b"0" * 999 + b', "age": 1, "plan": "a"}', 422, "usage", "expected"),
+    "rows that are none": ({"rows": 5}, 422, None, "expected an object"),
+    "infinite text": (ROW | {"usage": "-inf"}, 422, "usage", "expected a finite number"),
     "other columns": ([ROW, {"usage": 1}], 422, "age", "in some rows only"),
 }
 
@@ -165,6 +169,11 @@ def test_files_that_do_not_fit_are_refused(client: TestClient) -> None:
         "row": 0,
         "reason": "expected number, not 'old'",
     }
+    status, said = post(b"usage,age,plan\n0.5,3,pro\n1e400,3,pro\n", CSV)
+    assert (status, json.loads(said)["detail"]) == (
+        422,
+        [{"column": "usage", "row": 1, "reason": "expected a finite number"}],
+    )
     assert post(b"", CSV)[0] == 422
     assert post(b"\x00\x01\x02", PARQUET)[0] == 422
     assert post(b"\x1f\x8b\x08", CSV)[0] == 415
@@ -396,6 +405,39 @@ def test_with_a_token_only_who_sends_it_is_answered(
         assert client.get("/health").status_code == client.get("/ready").status_code == 200
         allowed = {"authorization": "Bearer a-secret-of-clients"}
         assert client.post("/predict", json=ROW, headers=allowed).status_code == 200
+
+
+@classification
+def test_names_of_columns_are_as_a_file_may_have_them(client: TestClient) -> None:
+    padded = {f" {name} ": value for name, value in ROW.items()}
+
+    answer = client.post("/predict", json=[padded, padded])
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"] == client.post("/predict", json=[ROW, ROW]).json()["predictions"]
+
+
+@classification
+def test_rows_that_come_while_a_file_is_written_wait_for_the_next(
+    settings: Settings, tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RequestLog(Location(str(tmp_path / "log")), settings=settings, rows=40)
+    going_on, sizes, save = threading.Event(), [], log._save
+
+    def slow(table: pd.DataFrame) -> None:
+        assert going_on.wait(30)
+        sizes.append(len(table))
+        save(table)
+
+    monkeypatch.setattr(log, "_save", slow)
+    for _ in range(5):
+        log.add(rows.head(20), pd.Series(["no"] * 20), version="v")
+    until(lambda: not log._parts or len(log._parts) < 5)
+    going_on.set()
+    log.close()
+
+    assert sum(sizes) == 100
+    assert len(sizes) == 2, "one file when there are enough rows, and one at the end"
 
 
 @classification

@@ -67,6 +67,22 @@ def test_the_champion_predicts_rows_as_the_table_has_them(settings: Settings, ro
             model.predict_proba(rows)
 
 
+def test_what_are_no_rows_of_the_table_is_refused_in_a_sentence(
+    settings: Settings, rows: pd.DataFrame
+) -> None:
+    promote(open_registry(settings), settings, seed=1)
+    model = champion()
+
+    with pytest.raises(DataError, match="no rows to predict"):
+        model.predict(rows.head(0))
+    with pytest.raises(DataError, match="DataFrame as the table is, not a dict"):
+        model.predict(rows.iloc[0].to_dict())
+    with pytest.raises(DataError, match="'usage' more than once"):
+        model.predict(pd.concat([rows, rows[["usage"]]], axis=1))
+    padded = rows.rename(columns=lambda name: f"{name} ")
+    pd.testing.assert_series_equal(model.predict(padded), model.predict(rows))
+
+
 def test_promotion_and_rollback_are_followed_and_a_held_model_stays_what_it_is(
     settings: Settings, rows: pd.DataFrame
 ) -> None:

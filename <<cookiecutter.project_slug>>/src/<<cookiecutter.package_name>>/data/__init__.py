@@ -6,8 +6,8 @@ Out:   a snapshot (files and their digest), its table, the contract that says wh
 Never: trains, scores or writes to a source; knows which model is in production.
 """
 
-from ._checks import SplitError, TargetError
-from ._columns import is_identifier_name, kind_of
+from ._checks import InfiniteValuesError, SplitError, TargetError
+from ._columns import clean_text, is_identifier_name, kind_of
 from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
@@ -24,6 +24,7 @@ __all__ = [
     "FeatureCode",
     "FeaturesError",
     "Identities",
+    "InfiniteValuesError",
     "MissingClassError",
     "Partition",
     "ReadReport",
@@ -40,6 +41,7 @@ __all__ = [
     "are_known",
     "batches",
     "changed_imports",
+    "clean_text",
     "current_code",
     "describe_unread",
     "fetch",

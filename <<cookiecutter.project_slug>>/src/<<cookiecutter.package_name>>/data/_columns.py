@@ -278,11 +278,11 @@ def distinct_texts(values: pd.Series) -> tuple[Codes, list[str | None]]:
     Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
     """
     codes, uniques = pd.factorize(values)
-    texts = [cleaned(_text_of(value)) for value in uniques]
+    texts = [clean_text(_text_of(value)) for value in uniques]
     return codes, [None if text in MISSING_VALUES else text for text in texts]
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """Return a text without spaces around it, in Unicode's composed form: the ü of some systems is two characters."""
     return unicodedata.normalize("NFC", text.strip())
 
@@ -465,9 +465,14 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
 
 
 def _lost_codes(values: pd.Series, read: pd.Series, column: Column) -> Mask:
-    """Return which cells are codes no longer, stored as numbers: 7 for 007, or more digits than float64 has."""
-    lost = np.zeros(len(values), dtype=bool)
-    if kind_of(values) != "number":
+    """Return which cells are not the texts they were, stored as another type.
+
+    7 is none of 007 and 012, a float does not hold more than 15 digits of a code, and true is neither "yes" nor "no".
+    """
+    lost, kind = np.zeros(len(values), dtype=bool), kind_of(values)
+    if kind == "boolean" and column.categories is not None:
+        return (read.notna() & ~read.isin(column.categories)).to_numpy()
+    if kind != "number":
         return lost
     if pd.api.types.is_float_dtype(values.dtype):
         lost |= (values.abs() > LARGEST_EXACT).fillna(False).to_numpy(dtype=bool)
@@ -524,4 +529,5 @@ def _parse_dates(texts: pd.Series, date_format: str) -> pd.Series:
 
 
 def _dates(texts: pd.Series, date_format: str) -> pd.Series:
-    return pd.to_datetime(texts, format=date_format, errors="coerce", utc=True)
+    words = texts.str.lower().isin(["now", "today"])  # which pandas takes for the time of reading
+    return pd.to_datetime(texts.mask(words), format=date_format, errors="coerce", utc=True)

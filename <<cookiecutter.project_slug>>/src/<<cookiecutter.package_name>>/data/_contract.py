@@ -19,12 +19,14 @@ import pandas as pd
 
 from ..errors import DataError
 from ..settings import ProblemType
+from ._checks import check_duplicates
 from ._columns import (
     FEW_ROWS,
     Cells,
     Column,
     NumberFormat,
     as_floats,
+    clean_text,
     is_identifier,
     is_row_counter,
     learn_column,
@@ -164,6 +166,7 @@ class Contract:
 
         Raises:
             SchemaError: columns are missing; every one is named.
+            DuplicateColumnsError: two columns have the same name.
         """
         part = ReadReport(len(frame))
         if (floats := self._read_already(frame)) is not None:
@@ -171,6 +174,9 @@ class Contract:
             if report is not None:
                 report.add(part)
             return pd.DataFrame(floats, index=frame.index, columns=self.input_index)
+        names = [clean_text(str(name)) for name in frame.columns]
+        frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
+        check_duplicates(frame)
         self._require(frame)
         commas = frame.attrs.get("commas", ())
         names = [

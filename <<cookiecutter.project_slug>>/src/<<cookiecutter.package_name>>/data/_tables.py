@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from ..errors import DataError, first_line
-from ._columns import LARGEST_EXACT, MISSING_VALUES, cleaned, nearest_floats
+from ._columns import LARGEST_EXACT, MISSING_VALUES, clean_text, nearest_floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class Dialect:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names without the spaces around them."""
-        return tuple(cleaned(name) for name in self.header)
+        return tuple(clean_text(name) for name in self.header)
 
 
 def count_rows(path: Path) -> int:
@@ -360,7 +360,7 @@ def detect_dialect(path: Path) -> Dialect:
             f"{path} has {width} column names and {len(rest[0])} fields in each row: name every column in the header."
         )
     commas = frozenset(
-        cleaned(name)
+        clean_text(name)
         for position, name in enumerate(header)
         if separator != ","
         and _has_decimal_commas([record[position] for record in rest if position < len(record)])
@@ -497,7 +497,7 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     return {
         "sep": dialect.separator,
         "decimal": "," if dialect.commas else ".",
-        "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if cleaned(name) in texts},
+        "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if clean_text(name) in texts},
         "na_values": sorted(MISSING_VALUES),
         "skipinitialspace": True,
         "index_col": False,  # else a separator at the end of each row makes the first column the index
@@ -568,7 +568,7 @@ def _concatenate(tables: "list[pa.Table]", paths: Sequence[Path]) -> "pa.Table":
 
 def _column_names(names: Any, path: Path) -> list[str]:
     """Return the names as text without spaces around them, none of them twice."""
-    clean = [cleaned(str(name)) for name in names]
+    clean = [clean_text(str(name)) for name in names]
     if twice := sorted({name for name in clean if clean.count(name) > 1}):
         raise DuplicateColumnsError(
             f"{path} has {len(twice)} column name(s) more than once: {', '.join(map(repr, twice[:5]))}. "

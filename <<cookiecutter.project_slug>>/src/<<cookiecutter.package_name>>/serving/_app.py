@@ -24,9 +24,12 @@ from ..registry import Registry, open_registry
 from ..settings import ENV_PREFIX, Settings
 from ..training import Production, ProductionModel
 from ._log import RequestLog
-from ._rows import FILES, JSON, RefusedError, read_rows, unread_cells
+from ._rows import FILES, JSON, RefusedError, infinite_cells, read_rows, unread_cells
 
 REFRESH_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = (
+    75  # longer than load balancers and proxies keep an idle connection: they close it, not the server
+)
 OPEN = {"/health", "/ready"}  # for whoever watches the process, without the token
 
 logger = logging.getLogger(__name__)
@@ -112,7 +115,8 @@ class Server:
         try:
             predictions = model.model.predict(rows, report=report)
         except DataError as error:
-            raise RefusedError(422, [{"reason": str(error)}]) from None
+            found = infinite_cells(rows) if isinstance(error, data.InfiniteValuesError) else []
+            raise RefusedError(422, found or [{"reason": str(error)}]) from None
         if problems := unread_cells(report, contract):
             raise RefusedError(422, problems)
         answer: dict[str, Any] = {"version": model.version, "predictions": predictions.labels.tolist()}
@@ -339,4 +343,11 @@ def run(settings: Settings) -> None:
             limits.host,
             ENV_PREFIX,
         )
-    uvicorn.run(create_app(settings), host=limits.host, port=limits.port, log_level="info", access_log=False)
+    uvicorn.run(
+        create_app(settings),
+        host=limits.host,
+        port=limits.port,
+        log_level="info",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )

@@ -33,6 +33,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
         self._left_out = 0
+        self._due = False
 
     def add(self, rows: pd.DataFrame, labels: "pd.Series", *, version: str) -> None:
         """Keep rows and what was predicted for them; a file that is due is written in the background."""
@@ -44,9 +45,10 @@ class RequestLog:
                 return
             self._parts.append(part)
             self._count += len(part)
-            due = self._count >= self._rows
-        if due:
-            self._writer.submit(self._write)
+            if self._due or self._count < self._rows:
+                return
+            self._due = True
+        self._writer.submit(self._write)
 
     def close(self) -> None:
         """Write the rest, after what is being written."""
@@ -70,9 +72,11 @@ class RequestLog:
             logger.warning("The log of requests cannot be written: %s", error)
             with self._lock:
                 self._parts = parts + self._parts
+                self._due = False
             return
         with self._lock:
             self._count -= sum(map(len, parts))
+            self._due = False
 
     def _save(self, table: pd.DataFrame) -> None:
         name = f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}.parquet"

@@ -84,17 +84,31 @@ def unread_cells(report: data.ReadReport, contract: data.Contract) -> list[dict[
     ]
 
 
+def infinite_cells(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the first cell of each column that is infinite."""
+    problems = []
+    for name, cells in rows.items():
+        infinite = np.isinf(pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
+        if infinite.any():
+            problems.append(
+                {"column": str(name), "row": int(np.argmax(infinite)), "reason": "expected a finite number"}
+            )
+    return problems[:_EXAMPLES]
+
+
 def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame:
     try:
         content = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RefusedError(400, [{"reason": f"the body is not JSON: {error}"}]) from None
-    if isinstance(content, dict) and isinstance(content.get("rows"), list) and "rows" not in contract.columns:
+    if isinstance(content, dict) and "rows" in content and "rows" not in contract.columns:
         content = content["rows"]
     rows = [content] if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise RefusedError(422, [{"reason": 'expected an object, a list of objects, or {"rows": [...]}'}])
     _limited(len(rows), limit)
+    if rows and not rows[0].keys() <= contract.columns.keys():  # as they are read from a file
+        rows = [{data.clean_text(name): value for name, value in row.items()} for row in rows]
     problems: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
         if row.keys() != rows[0].keys():

@@ -42,7 +42,7 @@ class ProductionModel:
             rows: n rows as the table has them, before features(); with or without the target.
 
         Raises:
-            DataError: the rows do not fit the contract of the model.
+            DataError: the rows do not fit the contract of the model, or there are none.
         """
         return pd.Series(self.predictions(rows).labels, index=rows.index, name="prediction")
 
@@ -61,7 +61,13 @@ class ProductionModel:
         return pd.DataFrame(predictions.probabilities, index=rows.index, columns=predictions.classes)
 
     def predictions(self, rows: pd.DataFrame) -> Predictions:
-        """Return classes and probabilities together, computed once."""
+        """Return classes and probabilities together, computed once; see `predict`."""
+        if not isinstance(rows, pd.DataFrame):
+            raise DataError(
+                f"The rows are to be a pandas DataFrame as the table is, not a {type(rows).__name__}."
+            )
+        if not len(rows):
+            raise DataError("There are no rows to predict.")
         return self.model.predict(rows)
 
 
