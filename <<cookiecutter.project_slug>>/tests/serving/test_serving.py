@@ -3,9 +3,9 @@
 import io
 import json
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -417,27 +417,33 @@ def test_names_of_columns_are_as_a_file_may_have_them(client: TestClient) -> Non
     assert answer.json()["predictions"] == client.post("/predict", json=[ROW, ROW]).json()["predictions"]
 
 
+class Later(ThreadPoolExecutor):
+    """Runs nothing before it is told to."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def submit(self, function: Any) -> Any:  # type: ignore[override]
+        self.due.append(function)
+
+
 @classification
 def test_rows_that_come_while_a_file_is_written_wait_for_the_next(
-    settings: Settings, tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, rows: pd.DataFrame
 ) -> None:
-    log = RequestLog(Location(str(tmp_path / "log")), settings=settings, rows=40)
-    going_on, sizes, save = threading.Event(), [], log._save
-
-    def slow(table: pd.DataFrame) -> None:
-        assert going_on.wait(30)
-        sizes.append(len(table))
-        save(table)
-
-    monkeypatch.setattr(log, "_save", slow)
-    for _ in range(5):
+    folder = tmp_path / "log"
+    log = RequestLog(Location(str(folder)), settings=settings, rows=40)
+    log._writer = later = Later()
+    due = []
+    for number in range(8):
         log.add(rows.head(20), pd.Series(["no"] * 20), version="v")
-    until(lambda: not log._parts or len(log._parts) < 5)
-    going_on.set()
-    log.close()
+        due.append(len(later.due))
+        if number == 4:
+            later.due[0]()
 
-    assert sum(sizes) == 100
-    assert len(sizes) == 2, "one file when there are enough rows, and one at the end"
+    assert due == [0, 1, 1, 1, 1, 1, 2, 2]
+    (file,) = folder.glob("*.parquet")
+    assert pq.read_metadata(file).num_rows == 100
 
 
 @classification

@@ -27,9 +27,8 @@ from ._log import RequestLog
 from ._rows import FILES, JSON, RefusedError, infinite_cells, read_rows, unread_cells
 
 REFRESH_SECONDS = 1.0
-KEEP_ALIVE_SECONDS = (
-    75  # longer than load balancers and proxies keep an idle connection: they close it, not the server
-)
+# Longer than load balancers and proxies keep an idle connection: they close it, not the server.
+KEEP_ALIVE_SECONDS = 75
 OPEN = {"/health", "/ready"}  # for whoever watches the process, without the token
 
 logger = logging.getLogger(__name__)
