@@ -1,15 +1,30 @@
 """A model that retrains itself; `champion()` gives the one in production to any Python code."""
 
-import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .retrainer import OwnMetric, Project
 
 if TYPE_CHECKING:
-    from .training import ProductionModel
+    from .retrainer.training import ProductionModel
 
-__all__ = ["champion"]
+__all__ = ["champion", "project"]
 
-# Before anything loads Arrow: its own pool keeps the memory it once had, the system's shares it with scikit-learn.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+def _estimators() -> Mapping[str, Any]:
+    from .models import ESTIMATORS  # imports scikit-learn, which not every command needs
+
+    return ESTIMATORS
+
+
+def _metrics() -> Mapping[str, OwnMetric]:
+    from .metrics import METRICS
+
+    return METRICS
+
+
+project = Project(package=__name__, folder=Path(__file__).parent, estimators=_estimators, metrics=_metrics)
 
 
 def champion() -> "ProductionModel":
@@ -22,6 +37,6 @@ def champion() -> "ProductionModel":
         RegistryError: there is no model in production yet, or it is damaged.
         ConfigurationError: the settings do not say where the registry is.
     """
-    from .training import production_model
+    from .retrainer.training import production_model
 
-    return production_model()
+    return production_model(project)

@@ -1,4 +1,4 @@
-"""The flows: wiring only. What a step does is in `orchestration/`, and the logic in the rooms below it."""
+"""The flows: which step follows which."""
 
 import datetime
 from typing import Annotated, Any
@@ -6,7 +6,9 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from . import orchestration as steps
+from . import project as this_project
+from . import tasks
+from .retrainer.prefect import begin, resolve_source, task_runner
 
 Source = Annotated[str | None, Field(description="Another source than the one of the settings.")]
 AsOf = Annotated[
@@ -22,83 +24,79 @@ DryRun = Annotated[
 
 @flow(
     name="retrain",
-    task_runner=steps.ChosenRunner(),
-    on_failure=[steps.notify_outcome],
-    on_crashed=[steps.notify_outcome],
-    on_cancellation=[steps.notify_outcome],
+    task_runner=task_runner(this_project),
+    on_failure=[tasks.notify_outcome],
+    on_crashed=[tasks.notify_outcome],
+    on_cancellation=[tasks.notify_outcome],
 )
 def retrain(
     source: Source = None, as_of: AsOf = None, accept_not_comparable: Accept = False, dry_run: DryRun = False
 ) -> dict[str, Any]:
     """Train on fresh data, compare with the model in production, promote only what is really better."""
-    settings = steps.settings_of_run(source=steps.parameter(source))
-    snapshot = steps.fetch(
-        steps.source_of_run(settings.data.source, as_of, settings=settings), settings=settings
-    )
-    table = steps.preprocess(snapshot, settings=settings, accept_not_comparable=accept_not_comparable)
-    separate = steps.separate_holdout(table, as_of=as_of, settings=settings)
-    training, gap, holdout = steps.split(table, holdout=separate, settings=settings)
-    del table, separate  # the parts hold their rows
+    project = begin(this_project, source=source)
+    snapshot = tasks.fetch(resolve_source(source, as_of=as_of, project=project), project=project)
+    table = tasks.preprocess(snapshot, project=project, accept_not_comparable=accept_not_comparable)
+    separate = tasks.separate_holdout(table, as_of=as_of, project=project)
+    training, gap, holdout = tasks.split(table, holdout=separate, project=project)
+    del table, separate  # the sides hold their rows
 
-    recipe = steps.choose_recipe(training, settings=settings)
-    challenger = steps.train(training, recipe=recipe, settings=settings)
-    scores = steps.evaluate(challenger, training, holdout, settings=settings)
+    recipe = tasks.choose_recipe(training, project=project)
+    challenger = tasks.train(training, recipe=recipe, project=project)
+    scores = tasks.evaluate(challenger, training, holdout, project=project)
 
-    # Another retrain may decide between comparison and record: then there is a new champion to beat.
+    # Another retrain may decide between comparison and promotion: then there is a new champion to beat.
     recorded = None
     while recorded is None:
-        comparison = steps.compare_with_production(
-            scores, holdout, settings=settings, accept_not_comparable=accept_not_comparable
+        comparison = tasks.compare_with_production(
+            scores, holdout, project=project, accept_not_comparable=accept_not_comparable
         )
         refitted = None
         if not dry_run:
-            refitted = steps.refit(comparison, training, gap, holdout, recipe=recipe, settings=settings)
-        saved = steps.save(
+            refitted = tasks.refit(comparison, training, gap, holdout, recipe=recipe, project=project)
+        saved = tasks.save(
             challenger,
             comparison,
-            scores,
+            project=project,
+            scores=scores,
             training=training,
             holdout=holdout,
             refitted=refitted,
             snapshot=snapshot,
             recipe=recipe,
-            settings=settings,
         )
         if dry_run:
-            return steps.show(saved, comparison, settings=settings)
-        recorded = steps.record(saved, comparison, settings=settings)
-    steps.publish(recorded, settings=settings)
-    steps.notify(recorded, settings=settings)
+            return tasks.export_dry_run(saved, comparison, project=project)
+        recorded = tasks.promote(saved, comparison, project=project)
+    tasks.publish(recorded, project=project)
+    tasks.notify(recorded, project=project)
     return recorded
 
 
 @flow(
     name="score",
-    task_runner=steps.ChosenRunner(),
-    on_failure=[steps.notify_outcome],
-    on_crashed=[steps.notify_outcome],
-    on_cancellation=[steps.notify_outcome],
+    task_runner=task_runner(this_project),
+    on_failure=[tasks.notify_outcome],
+    on_crashed=[tasks.notify_outcome],
+    on_cancellation=[tasks.notify_outcome],
 )
 def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     """Let the model in production predict a table; the same table gives the same file."""
-    settings = steps.settings_of_run()
-    wanted = steps.parameter(source) or settings.score.source or settings.data.source
-    snapshot = steps.fetch(steps.source_of_run(wanted, as_of, settings=settings), settings=settings)
-    return steps.score_batches(snapshot, settings=settings)
+    project = begin(this_project)
+    wanted = resolve_source(source, project.settings.score.source, as_of=as_of, project=project)
+    return tasks.score_batches(tasks.fetch(wanted, project=project), project=project)
 
 
 @flow(
     name="monitor",
-    on_failure=[steps.notify_outcome],
-    on_crashed=[steps.notify_outcome],
-    on_cancellation=[steps.notify_outcome],
+    on_failure=[tasks.notify_outcome],
+    on_crashed=[tasks.notify_outcome],
+    on_cancellation=[tasks.notify_outcome],
 )
 def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     """Compare new data with the training data; trigger a retrain when drift is sustained."""
-    settings = steps.settings_of_run()
-    wanted = steps.parameter(source) or settings.monitor.source or settings.data.source
-    snapshot = steps.fetch(steps.source_of_run(wanted, as_of, settings=settings), settings=settings)
-    window = steps.check_drift(snapshot, settings=settings)
+    project = begin(this_project)
+    wanted = resolve_source(source, project.settings.monitor.source, as_of=as_of, project=project)
+    window = tasks.check_drift(tasks.fetch(wanted, project=project), project=project)
     if window["retrain"]:
-        steps.trigger_retrain(window, settings=settings)
+        tasks.trigger_retrain(window, project=project)
     return window

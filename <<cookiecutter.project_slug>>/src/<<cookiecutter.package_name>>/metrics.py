@@ -12,32 +12,6 @@ number for each row, whose mean is compared then. Enter it in METRICS, and name 
     METRICS = {"cost": OwnMetric(cost, greater_is_better=False, columns=("monthly_charges",))}
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-
-@dataclass(frozen=True)
-class OwnMetric:
-    """A metric of yours.
-
-    Attributes:
-        function: Gets `truth`, shape (n,); `predictions` with `labels` (n,), `probabilities` (n, k) and
-            `classes` (k,); and `rows`, a DataFrame of the n rows with `columns`, as the source has them.
-            Returns a number, or an array of shape (n,), and looks at each row by itself or at all alike.
-        greater_is_better: False for a cost or an error.
-        columns: Those it reads.
-        relative: Whether an improvement is a share of the champion's value, or a difference (the default).
-        needs_probabilities: Whether predicted classes are not enough.
-        label: For people; the metric's name if empty.
-    """
-
-    function: Callable[..., Any]
-    greater_is_better: bool
-    columns: tuple[str, ...] = ()
-    relative: bool = False
-    needs_probabilities: bool = False
-    label: str = ""
-
+from .retrainer import OwnMetric
 
 METRICS: dict[str, OwnMetric] = {}

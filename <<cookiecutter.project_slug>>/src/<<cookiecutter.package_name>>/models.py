@@ -4,7 +4,6 @@ Each is one scikit-learn pipeline from the table as it comes to the prediction, 
 nothing else. To add one, write a function like those below and enter it in ESTIMATORS.
 """
 
-import difflib
 from collections.abc import Callable
 
 from sklearn.ensemble import (
@@ -19,9 +18,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
-from .errors import ConfigurationError
-from .settings import ProblemType
-from .training import TableCleaner, TreeEncoder, linear_encoder
+from .retrainer.settings import ProblemType
+from .retrainer.training import TableCleaner, TreeEncoder, linear_encoder
 
 
 def hist_gradient_boosting(problem_type: ProblemType, seed: int) -> Pipeline:
@@ -99,28 +97,3 @@ ESTIMATORS: dict[str, Callable[[ProblemType, int], Pipeline]] = {
     "random_forest": random_forest,
     "linear": linear,
 }
-
-
-def make_pipeline(name: str, *, problem_type: ProblemType, seed: int, keep: tuple[str, ...] = ()) -> Pipeline:
-    """Return the unfitted pipeline of this name.
-
-    Args:
-        name: A key of ESTIMATORS.
-        problem_type: Whether it is to predict classes or numbers.
-        seed: The same seed on the same rows gives the same model.
-        keep: Columns that are not left out as identifiers.
-
-    Raises:
-        ConfigurationError: there is no such name; the message has the nearest.
-    """
-    if name not in ESTIMATORS:
-        near = difflib.get_close_matches(name, ESTIMATORS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(
-            f"There is no estimator {name!r} (estimators).{hint} Those in models.py: {', '.join(ESTIMATORS)}."
-        )
-    pipeline = ESTIMATORS[name](problem_type, seed)
-    for step in pipeline.named_steps.values():
-        if keep and isinstance(step, TableCleaner):
-            step.set_params(keep=keep)
-    return pipeline

@@ -1,5 +1,0 @@
-"""The console command without an installation: `python -m <package>.cli`."""
-
-from . import main
-
-main()

@@ -1,0 +1,202 @@
+"""The steps of the flows as Prefect tasks: what is retried, cached and logged.
+
+What a step does is in the library, `retrainer/`. Tables are handed on in memory and are never results: hashing and
+pickling them would cost more than the training, so only `fetch` is cached, whose result is a small record.
+"""
+
+import datetime
+from typing import Any
+
+from prefect import Flow, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun
+from prefect.logging import get_run_logger
+from prefect.states import State
+from prefect.tasks import exponential_backoff
+
+from . import project as this_project
+from .retrainer import Project, data, pipeline, training
+from .retrainer import prefect as orchestration
+from .retrainer.locations import Location
+from .retrainer.prefect import is_transient, reports_progress, this_run
+
+
+@task(
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=is_transient,
+    cache_key_fn=orchestration.fingerprint_of_source,
+    persist_result=True,
+    result_serializer="json",
+)
+@reports_progress
+def fetch(source: Location, *, project: Project) -> data.Snapshot:
+    """Fetch the table; an unchanged source is not fetched again, a changed one never served stale."""
+    snapshot = data.fetch(source, settings=project.settings)
+    get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
+    return snapshot
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def preprocess(snapshot: data.Snapshot, *, project: Project, accept_not_comparable: bool) -> data.Table:
+    """Read the table as the model in production does, where it still fits; derive the label, and check the table."""
+    return pipeline.preprocess(snapshot, project=project, accept_not_comparable=accept_not_comparable)
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, project: Project) -> data.Table:
+    """Read the holdout's own source as the training table was read."""
+    return pipeline.preprocess_holdout(snapshot, table, project=project)
+
+
+def separate_holdout(
+    table: data.Table, *, as_of: datetime.datetime | None, project: Project
+) -> data.Table | None:
+    """Fetch and preprocess the holdout's own source, where the settings name one."""
+    if project.settings.split.method != "source":
+        return None
+    source = orchestration.resolve_source(project.settings.split.source, as_of=as_of, project=project)
+    return preprocess_holdout(fetch(source, project=project), table, project=project)
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def split(
+    table: data.Table, *, holdout: data.Table | None, project: Project
+) -> tuple[pipeline.SplitSide, pipeline.SplitSide | None, pipeline.SplitSide]:
+    """Hold rows out that the challenger is not trained on; return the training side, the gap, and the holdout."""
+    return pipeline.split(table, holdout=holdout, project=project)
+
+
+def choose_recipe(side: pipeline.SplitSide, *, project: Project) -> training.Recipe:
+    """Compare the candidate estimators by cross-validation on the training side, a task for each, side by side."""
+    return orchestration.choose_recipe(side, project=project)
+
+
+@task(cache_policy=NO_CACHE, retries=2, retry_condition_fn=is_transient)
+@reports_progress
+def train(side: pipeline.SplitSide, *, recipe: training.Recipe, project: Project) -> training.Model:
+    """Fit the recipe's estimator with its preprocessing on the training side."""
+    model = pipeline.train(side, recipe=recipe, project=project)
+    get_run_logger().info("%s is trained on %s rows", recipe.estimator, f"{len(side.rows):,}")
+    return model
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def evaluate(
+    challenger: training.Model, side: pipeline.SplitSide, holdout: pipeline.SplitSide, *, project: Project
+) -> pipeline.Scores:
+    """Score the challenger on the holdout, beside the answer that looks at nothing but the target."""
+    scores = pipeline.evaluate(challenger, side, holdout, project=project)
+    shown = ", ".join(f"{name} {score:.4f}" for name, score in scores.metrics.items())
+    get_run_logger().info("challenger on %s rows: %s", f"{len(holdout.rows):,}", shown)
+    return scores
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def compare_with_production(
+    scores: pipeline.Scores,
+    holdout: pipeline.SplitSide,
+    *,
+    project: Project,
+    accept_not_comparable: bool,
+) -> pipeline.GateResult:
+    """Let the champion, what is on hold, and no model at all predict the same holdout, and ask the gate."""
+    result = pipeline.compare_with_production(
+        scores, holdout, project=project, accept_not_comparable=accept_not_comparable
+    )
+    get_run_logger().info(result.decision.reason)
+    return result
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def refit(
+    comparison: pipeline.GateResult, *sides: Any, recipe: training.Recipe, project: Project
+) -> pipeline.Refit | None:
+    """Fit the recipe on all labelled rows, for a model that may go to production; None where it does not."""
+    return pipeline.refit(comparison, *sides, recipe=recipe, project=project)
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def save(
+    challenger: training.Model, comparison: pipeline.GateResult, *, project: Project, **facts: Any
+) -> pipeline.Saved:
+    """Save the version with its report and all that it was made from; not in use until it is promoted."""
+    return pipeline.save(challenger, comparison, project=project, run=this_run(), **facts)
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def promote(
+    saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
+) -> dict[str, Any] | None:
+    """Record the decision, which takes effect here or not at all; None if there is another champion by now."""
+    permit = orchestration.refuse_if_cancelled
+    return pipeline.record(saved, comparison, project=project, run=this_run(), permit=permit)
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def export_dry_run(
+    saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
+) -> dict[str, Any]:
+    """Take the report of a dry run out of the registry, and the version too: nothing was decided."""
+    return pipeline.export_dry_run(saved, comparison, project=project)
+
+
+@task(cache_policy=NO_CACHE)
+def publish(recorded: dict[str, Any], *, project: Project) -> None:
+    """Show in Prefect what happened: the model card as an artifact, and the run's name."""
+    try:
+        card = pipeline.read_card(recorded, project=project)
+        create_markdown_artifact(card, key="retrain", description=recorded["reason"])
+        orchestration.rename_run(recorded)
+    except Exception as error:  # the decision stands, whatever the server says
+        get_run_logger().warning("The result is not shown in Prefect: %s", error)
+
+
+@task(cache_policy=NO_CACHE)
+def notify(recorded: dict[str, Any], *, project: Project) -> None:
+    """Notify the team of the decision; a webhook that is down is a warning."""
+    orchestration.notify_decision(recorded, project=project, run=this_run(), logger=get_run_logger())
+
+
+@task(cache_policy=NO_CACHE)
+def score_batches(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
+    """Let the champion, verified, predict the table batch by batch."""
+    with orchestration.scoring_progress(snapshot.rows) as progress:
+        scorer = orchestration.scorer(project)
+        facts = pipeline.score_table(snapshot, project=project, progress=progress, scorer=scorer)
+    rows = [{"what": name, "value": str(value)} for name, value in facts.items()]
+    description = f"{facts['rows']:,} rows scored by {facts['version']}"
+    create_table_artifact(rows, key="scored", description=description)
+    return facts
+
+
+@task(cache_policy=NO_CACHE)
+@reports_progress
+def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
+    """Compare new data with the champion's training data, and its predictions with labels that have come."""
+    window = pipeline.check_drift(snapshot, project=project)
+    get_run_logger().info("%s Report: %s", window["reason"], window["report"] or "missing")
+    create_table_artifact(window["columns"], key="drift", description=window["reason"])
+    return window
+
+
+@task(cache_policy=NO_CACHE)
+def trigger_retrain(window: dict[str, Any], *, project: Project) -> None:
+    """Emit the event that triggers the retrain deployment, and notify the team."""
+    orchestration.trigger_retrain(window, project=project, run=this_run(), logger=get_run_logger())
+
+
+def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Notify the team that a run failed, crashed or was cancelled: a hook of each flow."""
+    orchestration.report_outcome(this_project, flow, flow_run, state)

@@ -1,0 +1,57 @@
+"""The optional parts: what each answer of the template adds to the library's copy in a project, and needs installed."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+
+LOCK = "requirements-extras.lock"
+
+
+@dataclass(frozen=True)
+class OptionalPart:
+    """What one answer adds.
+
+    Attributes:
+        module: A module of the library that is there only with this answer.
+        prompt: The question of the template.
+        requires: The package that it imports.
+    """
+
+    module: str
+    prompt: str
+    requires: str
+
+
+PARTS = {
+    ("serving", "http"): OptionalPart(".serving", prompt="serving", requires="uvicorn"),
+    ("registry.kind", "mlflow"): OptionalPart(
+        ".registry._mlflow_registry", prompt="tracking", requires="mlflow"
+    ),
+    ("scale_out.runner", "dask"): OptionalPart(".prefect._dask", prompt="scale_out", requires="prefect_dask"),
+}
+
+
+def has_part(setting: str, value: str) -> bool:
+    """Return whether the library's copy in this project has the part of an answer."""
+    module = PARTS[setting, value].module
+    return importlib.util.find_spec(module, __package__) is not None
+
+
+def check_part(setting: str, value: str) -> str:
+    """Return `value`, if this project can have the setting so.
+
+    Raises:
+        ValueError: it cannot; the message names the command that helps.
+    """
+    part = PARTS.get((setting, value))
+    if part is None:
+        return value
+    if not has_part(setting, value):
+        answer = json.dumps({part.prompt: value})
+        command = f"cruft update --skip-apply-ask --variables-to-update '{answer}'"
+        raise ValueError(f"{value!r} was not asked for when this project was made. Add it with {command}")
+    if importlib.util.find_spec(part.requires) is None:
+        raise ValueError(
+            f"{value!r} needs the package {part.requires}. Install it with make setup LOCK={LOCK}"
+        )
+    return value

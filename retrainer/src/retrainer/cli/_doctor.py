@@ -1,0 +1,191 @@
+"""What is wrong with this project now: each check with its fix."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ProjectError
+from ..locations import PREFECT_SECRET
+from ..project import Project
+from ..settings import Settings
+from ..version import VERSION, patched_files
+from ._check import Check, new_block
+from ._server import check_server
+
+if TYPE_CHECKING:
+    from ..registry import Registry, Version
+
+HEAD_ROWS = 1000
+LEAST_FREE_BYTES = 2**30
+
+
+def examine(project: Project, *, send: bool = False) -> list[Check]:
+    """Run every check; one that cannot be made because an earlier one failed is left out.
+
+    Args:
+        project: What to examine.
+        send: Also send a test message, the way that failures are reported.
+    """
+    test_message = [_send_test_message(project)] if send else []
+    try:
+        settings = project.with_settings().settings
+    except ProjectError as error:
+        fix = "correct config.toml or the environment variable"
+        return [Check("settings", "error", str(error), fix), *test_message]
+    checks = [_guarded("settings", lambda: _check_settings(project))]
+    checks.append(_check_library())
+    checks.append(_guarded("data source", lambda: _check_source(project)))
+    if settings.scale_out.runner == "dask":
+        checks.append(_guarded("scale-out", lambda: _check_workers(settings)))
+    checks += _check_registry(project)
+    checks.append(_guarded("disk space", lambda: _check_disk(settings)))
+    checks.append(_guarded("lock", lambda: _check_lock(settings.root / "requirements.lock")))
+    checks += check_server(settings)
+    return checks + test_message
+
+
+def _check_settings(project: Project) -> Check:
+    from ..pipeline import check
+
+    check(project)
+    settings = project.settings
+    return Check("settings", "ok", f"{settings.problem_type}, target {settings.data.target!r}")
+
+
+def _send_test_message(project: Project) -> Check:
+    """Send a message exactly as a failed run does: its block is found even where settings are broken."""
+    from ..prefect import NotSent, deliver, recipient, trial_message
+
+    name, block = recipient(project)
+    if not block:
+        return Check(
+            "test message", "error", "no block is set: nobody is notified", "set notifications.block"
+        )
+    try:
+        deliver(trial_message(project=name), block=block)
+    except NotSent as error:
+        return Check("test message", "error", str(error), *new_block(name, block))
+    return Check("test message", "ok", f"{block} took it: see that it arrived")
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except ProjectError as error:
+        return Check(name, "error", str(error), "do what the message says", error.command)
+    except OSError as error:
+        return Check(name, "error", f"{type(error).__name__}: {error}", "make it readable and writable")
+
+
+def _check_library() -> Check:
+    """Say which release of the library this is, and which of its files were patched here."""
+    try:
+        patched = patched_files()
+    except FileNotFoundError:
+        return Check("library", "ok", f"retrainer {VERSION}, not a project's copy")
+    if not patched:
+        return Check("library", "ok", f"retrainer {VERSION}, unchanged")
+    more = f" and {len(patched) - 10} more" if len(patched) > 10 else ""
+    return Check("library", "ok", f"retrainer {VERSION}, patched here: {', '.join(patched[:10])}{more}")
+
+
+def _check_workers(settings: Settings) -> Check:
+    from ..prefect import check_workers
+
+    return Check("scale-out", "ok", check_workers(settings))
+
+
+def _check_source(project: Project) -> Check:
+    from .. import data
+
+    settings = project.settings
+    source = data.resolve(settings.data.source, as_of=None)
+    if any(name.startswith(PREFECT_SECRET) for name in source.placeholders):
+        from ..prefect import with_prefect_secrets
+
+        source = with_prefect_secrets(source)
+    state = data.fingerprint(source, settings=settings)
+    if (head := data.head(source, settings=settings, rows=HEAD_ROWS)) is not None:
+        data.require_target(head, settings=settings, code=data.current_code(project))
+    seen = "a change in it is seen" if state else "fetched anew by every run"
+    return Check("data source", "ok", f"{settings.data.source}, {seen}")
+
+
+def _check_registry(project: Project) -> Iterator[Check]:
+    from ..registry import open_registry
+
+    settings = project.settings
+    try:
+        registry = open_registry(settings)
+        champion = registry.champion()
+        errors = [problem for problem in registry.verify() if problem.severity == "error"]
+    except (ProjectError, OSError) as error:
+        yield Check("registry", "error", str(error), "see `registry verify`")
+        return
+    for problem in errors:
+        yield Check("registry", "error", f"{problem.path} {problem.what}", problem.fix)
+    if not errors:
+        found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
+        retrain = ("train the first one", f"{settings.project} retrain")
+        yield Check("registry", "ok", found) if champion else Check("registry", "warning", found, *retrain)
+    if champion:
+        yield _check_champion(registry, champion, project=project)
+
+
+def _check_champion(registry: "Registry", champion: "Version", *, project: Project) -> Check:
+    """Load the model in production as `score` does; it is trained, so it takes the libraries it was trained with."""
+    from ..data import changed_imports
+    from ..registry import Damaged
+    from ..training import NoContractError, OtherPackagesError, load_model
+
+    other = "train one that takes its place"
+    command = f"{project.settings.project} retrain --accept-not-comparable"
+    try:
+        model = load_model(registry, champion, project=project)
+    except (NoContractError, OtherPackagesError) as error:
+        return Check("champion", "error", str(error), other, command)
+    except Damaged as error:
+        found = f"{champion.id} cannot be loaded: {error.problem.path} {error.problem.what}"
+        return Check("champion", "error", found, f"{error.problem.fix.rstrip('.')}, or {other}", command)
+    except ProjectError as error:
+        fix = f"bring back the code or packages it needs, or {other}"
+        return Check("champion", "error", f"{champion.id} cannot be loaded: {error}", fix, command)
+    if changed := changed_imports(model.contract.imports, project):
+        found = f"{champion.id} was trained with {', '.join(changed)}, which changed since"
+        return Check("champion", "warning", found, f"bring it back, or {other}", command)
+    return Check("champion", "ok", f"{champion.id} can be loaded")
+
+
+def _check_disk(settings: Settings) -> Check:
+    free = shutil.disk_usage(settings.root).free
+    found = f"{free / 1e9:.1f} GB free at {settings.root}"
+    if free < LEAST_FREE_BYTES:
+        return Check("disk space", "error", found, "free some, or lower registry.keep")
+    return Check("disk space", "ok", found)
+
+
+def _check_lock(lock: Path) -> Check:
+    """Compare what is installed with the lock, which pip and uv only do on request."""
+    from packaging.requirements import Requirement
+
+    if not lock.exists():
+        return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
+    differing = []
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if "==" not in line or line.startswith(("#", " ")):
+            continue
+        pinned = Requirement(line.rstrip("\\ "))
+        if pinned.marker and not pinned.marker.evaluate():
+            continue
+        try:
+            installed = version(pinned.name)
+        except PackageNotFoundError:
+            installed = "not installed"
+        if not pinned.specifier.contains(installed, prereleases=True) if installed[0].isdigit() else True:
+            differing.append(f"{pinned.name} {installed} (lock: {pinned.specifier})")
+    if differing:
+        found, command = "; ".join(differing[:5]), f"touch {lock.name} && make setup"
+        return Check("lock", "error", found, "install what the lock says", command)
+    return Check("lock", "ok", "in step with what is installed")

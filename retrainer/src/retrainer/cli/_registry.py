@@ -1,0 +1,284 @@
+"""The commands about the registry: what was trained, what was decided, and decisions by hand."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from ..errors import ProjectError, RegistryError, files_explained
+from ._context import current_project
+from ._output import AsJson, sparkline, write, write_json, write_table
+
+if TYPE_CHECKING:
+    from ..registry import Record, Registry, Version
+
+BY_HAND = "by hand"
+WHAT_PEOPLE_DID = {
+    "promoted": "promoted by hand",
+    "rolled_back": "put back into production",
+    "held": "put on hold",
+    "released": "released from its hold",
+}
+
+registry_app = App(name="registry", help="What was trained, what was decided, and why.")
+
+Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.")]
+VersionName = Annotated[str, Parameter(help="A version, its beginning or its end, `champion` or `staging`.")]
+
+
+@registry_app.command(name="list")
+def list_versions(*, as_json: AsJson = False) -> None:
+    """List the versions, newest first: their score and what was decided."""
+    registry = _registry()
+    champion, staging, held = registry.champion(), registry.staging(), registry.held()
+    decisions, by_people = registry.decisions(), ("rolled_back", "held", "released")
+    verdicts = {record.version: record for record in decisions if record.verdict not in by_people}
+    of_gate = {record.version: record.verdict for record in decisions if "criteria" in record.decision}
+    places = {
+        "champion": [champion and champion.id],
+        "staging": [staging and staging.id],
+        "on hold": held,
+    }
+    facts: list[dict[str, Any]] = [
+        {
+            "version": version.id,
+            "created_at": version.created_at,
+            "metric": version.metric,
+            "score": version.metrics.get(version.metric),
+            "verdict": verdicts[version.id].verdict if version.id in verdicts else "undecided",
+            "now": [place for place, ids in places.items() if version.id in ids],
+        }
+        for version in reversed(registry.versions())
+    ]
+    if as_json:
+        write_json(facts)
+        return
+    if not facts:
+        write("There is no version yet: `retrain` trains the first one.")
+        return
+    from rich.table import Column, Table
+
+    from ..gate import known_metric
+
+    own = current_project().metrics()
+    wide = {"verdict": 10, "now": 8}  # so that no word is cut in a terminal of 60 columns
+    table = Table(
+        Column("version", no_wrap=True),
+        "metric",
+        "score",
+        *(Column(name, min_width=width) for name, width in wide.items()),
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for fact in facts:
+        score = "" if fact["score"] is None else f"{fact['score']:.4f}"
+        label = known_metric(fact["metric"], own_metrics=own).label
+        verdict, gate = fact["verdict"], of_gate.get(fact["version"])
+        if verdict == "promoted" and gate not in (None, "promoted"):
+            verdict = f"{gate}, then promoted by hand"
+        table.add_row(fact["version"], label, score, verdict, ", ".join(fact["now"]))
+    write(table)
+    metric = facts[0]["metric"]
+    scores = [
+        fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None
+    ]
+    if len(scores) > 1:
+        label = known_metric(metric, own_metrics=own).label
+        write(f"{sparkline(scores[-60:])}  {label}, oldest first; each on the holdout of its time")
+    for name, reason in held.items():
+        write(f"on hold: {name} ({reason}); `registry release {name}` lifts it")
+    if decisions and len(decisions) < decisions[-1].sequence:
+        write("Some decisions cannot be read: `registry verify` names them.")
+
+
+@registry_app.command
+def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
+    """Show a version: its metrics and where it comes from."""
+    shown = _registry().version(version)
+    if as_json:
+        write_json(vars(shown))
+        return
+    write(f"{shown.id}, trained {shown.created_at}")
+    for name, value in shown.metrics.items():
+        write(f"  {name:<18} {value:.4f}")
+    write_json(shown.lineage)
+
+
+@registry_app.command
+def explain(
+    version: Annotated[str | None, Parameter(help="A version; the one decided last if left out.")] = None,
+    *,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, Parameter(negative="", help="Print it as Markdown.")] = False,
+) -> None:
+    """Explain why a version was promoted or not: the verdict, the reason, each criterion with its numbers."""
+    registry = _registry()
+    record = _decision(registry, version)
+    if as_json:
+        write_json(vars(record))
+        return
+    from ..gate import Decision
+
+    text = Decision.from_dict(record.decision).explain(current_project().metrics())
+    later = [decision for decision in registry.decisions() if decision.sequence > record.sequence]
+    sentences = (_by_hand(decision, about=record.version) for decision in reversed(later))
+    if by_hand := [sentence for sentence in sentences if sentence]:
+        text = "\n".join([*by_hand, f"  The gate, decision {record.sequence}: {text}"])
+    if record.version in registry.held():
+        text += f"\n  On hold: a challenger must be better than it too; `registry release {record.version}` lifts it."
+    if markdown:
+        from ..reporting import escaped
+
+        reason, *lines = map(escaped, text.splitlines())
+        print("\n".join([f"### {record.version}\n\n{reason}\n", *(f"- {line}" for line in lines)]))
+    else:
+        write(f"{record.version} {text}")
+
+
+@registry_app.command
+def compare(
+    version: VersionName,
+    other: VersionName = "champion",
+    *,
+    output: Annotated[Path | None, Parameter(help="Where to write the comparison as a page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a version with another one on today's holdout, on rows neither was trained on; nothing is recorded."""
+    from .. import reporting
+    from ._comparison import compare_versions
+
+    facts = compare_versions(version, other, project=current_project())
+    if as_json:
+        write_json(facts.decision.to_dict() | {"version": facts.version.id, "scores": facts.scores})
+    else:
+        write(facts.decision.explain(current_project().metrics()))
+        for table in reporting.scores(facts).tables:
+            write_table(table)
+    if output:
+        with files_explained(output):
+            output.write_text(reporting.page(facts, reporting.sections(facts)), encoding="utf-8")
+        if not as_json:
+            write(f"Written: {output.resolve()}")
+
+
+@registry_app.command
+def report(
+    *, output: Annotated[Path, Parameter(help="Where to write the page.")] = Path("history.html")
+) -> None:
+    """Write the model history as one page: its score over time, promotions, rejections, rollbacks, data sizes."""
+    from ..reporting import history
+
+    registry = _registry()
+    project = current_project()
+    page = history(
+        registry.versions(),
+        registry.decisions(),
+        project=project.settings.project,
+        own_metrics=project.metrics(),
+    )
+    with files_explained(output):
+        output.write_text(page, encoding="utf-8")
+    write(f"Written: {output.resolve()}")
+
+
+@registry_app.command
+def verify(*, as_json: AsJson = False) -> None:
+    """Check every file, digest and pointer of the registry; ends with 1 if a promise is broken."""
+    problems = _registry().verify()
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if as_json:
+        write_json([vars(problem) for problem in problems])
+    else:
+        for problem in problems:
+            write(f"{problem.severity}: {problem}")
+        write(f"{len(errors)} errors" if errors else "The registry is complete and undamaged.")
+    sys.exit(1 if errors else 0)
+
+
+@registry_app.command
+def rollback(
+    *,
+    to: Annotated[str | None, Parameter(help="The version to put back.")] = None,
+    reason: Reason = "",
+) -> None:
+    """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
+    registry = _registry()
+    _tell(registry.rollback(to, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
+
+
+@registry_app.command
+def promote(version: VersionName = "staging", *, reason: Reason = BY_HAND) -> None:
+    """Put a version into production by hand, whatever the gate decided."""
+    registry = _registry()
+    record = registry.promote(version, reason=reason, check=lambda chosen: _check_usable(registry, chosen))
+    _tell(record, gate=next(iter(_gate_decisions(registry, about=record.version)), None))
+
+
+@registry_app.command
+def hold(version: VersionName, *, reason: Reason = BY_HAND) -> None:
+    """Put a version on hold: from now on a challenger must be better than it too, beside the champion."""
+    _tell(_registry().hold(version, reason=reason))
+
+
+@registry_app.command
+def release(version: VersionName, *, reason: Reason = BY_HAND) -> None:
+    """Lift the hold of a version."""
+    _tell(_registry().release(version, reason=reason))
+
+
+def _registry() -> "Registry":
+    from ..registry import open_registry
+
+    return open_registry(current_project().settings)
+
+
+def _tell(record: "Record", *, gate: "Record | None" = None) -> None:
+    """Print and send what a person decided; that it cannot be sent is one line, since it is printed."""
+    from ..prefect import NotSent, by_hand_message, deliver
+
+    settings = current_project().settings
+    message = by_hand_message(project=settings.project, record=record, gate=gate)
+    write(str(message))
+    if block := settings.notifications.block:
+        try:
+            deliver(message, block=block)
+        except NotSent as error:
+            print(f"No message was sent. {error}", file=sys.stderr)
+
+
+def _check_usable(registry: "Registry", version: "Version") -> None:
+    """Refuse to put a version into production that cannot predict here and now."""
+    from ..training import NoContractError, load_model
+
+    try:
+        load_model(registry, version, project=current_project())
+    except NoContractError:
+        raise RegistryError(
+            f"{version.id} was saved before models carried a contract, so score and monitor cannot use it. Nothing"
+            " was changed: name a later version."
+        ) from None
+    except ProjectError as error:
+        raise RegistryError(f"Nothing was changed, since {version.id} cannot be used: {error}") from None
+
+
+def _by_hand(record: "Record", *, about: str | None) -> str:
+    """Return what a person decided about a version, as a sentence; empty if the decision is about another one."""
+    what = WHAT_PEOPLE_DID.get(record.verdict, "") if record.version == about else ""
+    if record.verdict == "rolled_back" and record.champion_before == about:
+        what = "rolled back"
+    reason = "" if record.reason == BY_HAND else f" ({record.reason.rstrip('.')})"
+    return what and f"{what}, decision {record.sequence} of {record.time[:10]}{reason}."
+
+
+def _decision(registry: "Registry", version: str | None) -> "Record":
+    records = _gate_decisions(registry, about=registry.version(version).id if version else None)
+    if not records:
+        raise ProjectError(f"Nothing was decided about {version or 'any version'} yet: run retrain first.")
+    return records[0]
+
+
+def _gate_decisions(registry: "Registry", *, about: str | None) -> list["Record"]:
+    """Return what the gate decided about a version, or about all, the latest first."""
+    records = [record for record in registry.decisions() if record.version and "criteria" in record.decision]
+    return [record for record in reversed(records) if about in (None, record.version)]

@@ -1,0 +1,209 @@
+"""The code of features.py as a part of the model: each version predicts with its own, several in one process."""
+
+import ast
+import hashlib
+import linecache
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from ..errors import DataError
+from ..project import Project
+
+LIBRARY = __package__.rpartition(".")[0]
+
+
+class FeaturesError(DataError):
+    """features.py cannot be run, or returned something that cannot be used."""
+
+
+class FeatureCode:
+    """One state of features.py.
+
+    Attributes:
+        source: Its text.
+        sha256: Of the text.
+        imports: Modules of the project that it uses, directly or through others, to the SHA-256 of each: what a version
+            does not hold.
+    """
+
+    def __init__(self, source: str, *, project: Project, origin: str = "features.py") -> None:
+        """Run the text as a module of the project's package.
+
+        Args:
+            source: The text of a features.py.
+            project: Whose package it may import from.
+            origin: Named in errors.
+
+        Raises:
+            FeaturesError: it cannot be run.
+        """
+        self.source = source
+        self.origin = origin
+        self.project = project
+        self.sha256 = hashlib.sha256(source.encode()).hexdigest()
+        self._filename = f"<{origin} {self.sha256[:12]}>"
+        self._module = ModuleType(f"{project.package}.features_{self.sha256[:12]}")
+        self._module.__package__ = project.package
+        self._module.__file__ = str(project.features_file)
+        linecache.cache[self._filename] = (
+            len(source),
+            None,
+            source.splitlines(keepends=True),
+            self._filename,
+        )
+        sys.modules[self._module.__name__] = (
+            self._module
+        )  # for dataclasses and the like, which look themselves up
+        try:
+            exec(compile(source, self._filename, "exec"), self._module.__dict__)
+            self.imports = _local_imports(source, project)
+        except Exception as error:
+            raise FeaturesError(self._explained("", error)) from None
+        for name in ("label", "features"):
+            if not callable(getattr(self._module, name, None)):
+                raise FeaturesError(f"{origin} has no function {name}(frame).")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as text."""
+        return _code, (self.source, self.origin, self.project)
+
+    def label(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return what `label()` makes of the table.
+
+        Raises:
+            FeaturesError: it failed, or returned no frame.
+        """
+        return self._call("label", frame)
+
+    def features(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return what `features()` makes of the rows, one row for each.
+
+        Raises:
+            FeaturesError: it failed, changed the number of rows, or returned no columns.
+        """
+        X = self._call("features", frame)
+        if len(X) != len(frame):
+            raise FeaturesError(
+                f"features() in {self.origin} made {len(X)} rows of {len(frame)}: it must return each row. "
+                "Rows are dropped in label()."
+            )
+        if not len(X.columns):
+            raise FeaturesError(f"features() in {self.origin} returned no columns.")
+        return X
+
+    def _call(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        try:
+            result = getattr(self._module, name)(frame)
+        except Exception as error:
+            columns = ""
+            if isinstance(error, KeyError):  # most often a column
+                columns = f"\n{name}() gets the columns {', '.join(map(str, frame.columns))}"
+                columns += ", without those of data.drop." if name == "features" else "."
+            raise FeaturesError(self._explained(f"{name}() in ", error) + columns) from error
+        if not isinstance(result, pd.DataFrame):
+            raise FeaturesError(
+                f"{name}() in {self.origin} must return a DataFrame, not {type(result).__name__}."
+            )
+        return result
+
+    def _explained(self, where: str, error: Exception) -> str:
+        """Say where in features.py an error arose, without the frames around it."""
+        steps = [
+            step for step in traceback.extract_tb(error.__traceback__) if step.filename == self._filename
+        ]
+        line = steps[-1].lineno if steps else getattr(error, "lineno", None)
+        at = f", line {line}" if line else ""
+        code = f"\n    {steps[-1].line}" if steps else ""
+        return f"{where}{self.origin}{at} failed: {type(error).__name__}: {error}{code}"
+
+
+def current_code(project: Project) -> FeatureCode:
+    """Return the features.py of a project as it stands now.
+
+    Raises:
+        FeaturesError: it is not there, or cannot be run.
+    """
+    try:
+        source = project.features_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise FeaturesError(f"{project.features_file} cannot be read: {error}.") from None
+    return _code(source, "features.py", project)
+
+
+_codes: dict[tuple[str, str, str, Path], FeatureCode] = {}
+
+
+def _code(source: str, origin: str, project: Project) -> FeatureCode:
+    """Run each state of features.py once in a process."""
+    key = source, origin, project.package, project.folder
+    if key not in _codes:
+        _codes[key] = FeatureCode(source, project=project, origin=origin)
+    return _codes[key]
+
+
+def changed_imports(recorded: dict[str, str], project: Project) -> list[str]:
+    """Return the modules that a version uses and does not hold, and that are not what they were."""
+    return [name for name, sha256 in recorded.items() if _module_digest(name, project) != sha256]
+
+
+def local_modules(names: Iterable[str], project: Project) -> dict[str, str]:
+    """Return those of the modules that are the team's own, in its package, to their SHA-256."""
+    found = {}
+    for name in names:
+        inner = name.removeprefix(f"{project.package}.")
+        # The library changes with its releases, without a change in what a model predicts.
+        own = name != inner and not f"{name}.".startswith(f"{LIBRARY}.")
+        if own and (sha256 := _module_digest(inner, project)):
+            found[inner] = sha256
+    return found
+
+
+def _local_imports(source: str, project: Project) -> dict[str, str]:
+    found: dict[str, str] = {}
+    pending = [source]
+    while pending:
+        for name in _imported_names(pending.pop(), project.package):
+            digests = local_modules([f"{project.package}.{name}"], project)
+            if digests.keys() - found.keys():
+                found |= digests
+                path = _module_path(name, project)
+                pending += [path.read_text(encoding="utf-8")] if path and path.suffix == ".py" else []
+    return found
+
+
+def _imported_names(source: str, package: str) -> Iterable[str]:
+    """Return the modules of this package that a source names in its imports, without the package's name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = node.module or ""
+            elif node.module and (node.module + ".").startswith(package + "."):
+                base = node.module[len(package) + 1 :]
+            else:
+                continue
+            yield base or "__init__"
+            for alias in node.names:
+                yield f"{base}.{alias.name}".strip(".")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith(package + "."):
+                    yield alias.name[len(package) + 1 :]
+
+
+def _module_path(name: str, project: Project) -> Path | None:
+    path = project.folder.joinpath(*name.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file() and candidate != project.folder / "__init__.py":
+            return candidate
+    return None
+
+
+def _module_digest(name: str, project: Project) -> str | None:
+    path = _module_path(name, project)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else None

@@ -1,0 +1,145 @@
+"""What the gate decided, as it is recorded: a verdict, the reason for it, and the numbers behind it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ..files import plain
+from ..project import OwnMetric
+from ._metrics import known_metric
+
+Verdict = Literal["promoted", "kept", "staging", "rejected"]
+Kind = Literal[
+    "first",
+    "improvement",
+    "accepted",
+    "marginal",
+    "uncertain",
+    "tie",
+    "regression",
+    "guarded",
+    "not_comparable",
+    "below_floor",
+    "not_finite",
+    "baseline",
+    "held",
+    "approval",
+]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One condition of the gate, and how it came out.
+
+    Attributes:
+        name: `finite`, `floor`, `comparable`, `improvement`, `confidence`, `guard <metric>` or `slice
+            <column>`.
+        passed: Whether it is met.
+        value: What was measured; None where nothing could be.
+        threshold: What it was compared with; None where there is no number.
+        detail: The same in words.
+    """
+
+    name: str
+    passed: bool
+    value: float | None
+    threshold: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate decided, with everything it decided by.
+
+    Attributes:
+        verdict: `promoted`: the challenger goes to production. `kept`: the champion stays. `staging`: not
+            good enough for production, good enough to look at. `rejected`: not even that.
+        kind: Why, as one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
+            said yes); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
+            chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (no
+            better than no model), `held` (no better than a version on hold), `approval` (a person promotes).
+        reason: One sentence with the numbers.
+        criteria: Each condition that was looked at, in order.
+        metric: The name of the metric compared.
+        challenger: The compared and guarded metrics of the challenger, on the rows compared.
+        champion: The same of the champion on the same rows; None without a comparison.
+        baseline: The compared metric of what can be predicted without a model, on the same rows; None in records
+            of earlier releases.
+        baseline_name: What the baseline does, such as `always answering 'no'`.
+        stored_champion: The champion's score when it was recorded: to be shown, never compared.
+        improvement: In points of a score, or as a share of the champion's error.
+        interval: Bounds of the true improvement, each with the confidence of the settings.
+        probability: Of the challenger being better at all.
+        method: How interval and probability were found.
+        confidence: Of each bound of the interval.
+        holdout_rows: The rows of the holdout.
+        compared_rows: Those that neither model was trained on, on which they were compared.
+        seed: Of the resampling.
+        p_value: How often equally good models would show such an improvement, or a larger one, by chance.
+        positive: The positive class of the settings.
+        alarms: What a person should look at, a sentence each; no reason for the verdict.
+    """
+
+    verdict: Verdict
+    kind: Kind
+    reason: str
+    criteria: tuple[Criterion, ...]
+    metric: str
+    challenger: dict[str, float]
+    champion: dict[str, float] | None = None
+    baseline: dict[str, float] | None = None
+    baseline_name: str = ""
+    stored_champion: float | None = None
+    improvement: float | None = None
+    interval: tuple[float, float] | None = None
+    probability: float | None = None
+    method: str | None = None
+    confidence: float = 0.95
+    holdout_rows: int = 0
+    compared_rows: int = 0
+    seed: int = 0
+    p_value: float | None = None
+    positive: str | int | float | bool | None = None
+    alarms: tuple[str, ...] = ()
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the challenger goes to production."""
+        return self.verdict == "promoted"
+
+    def explain(self, own_metrics: Mapping[str, OwnMetric] | None = None) -> str:
+        """Return the reason and every criterion, one a line; a metric of the team's own is shown as it says."""
+        lines = [self.reason]
+        for criterion in self.criteria:
+            lines.append(
+                f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}"
+            )
+        metric = known_metric(self.metric, positive=self.positive, own_metrics=own_metrics)
+        if self.baseline is not None:
+            score = metric.format(self.baseline[self.metric])
+            lines.append(f"  Without a model, {self.baseline_name}: {metric.label} {score}")
+        if self.stored_champion is not None:
+            stored = f"{metric.label} {self.stored_champion:.4g}"
+            lines.append(f"  The champion's score when it was recorded, which is not compared: {stored}")
+        lines += [f"  To look at: {alarm}" for alarm in self.alarms]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form; numbers that are not finite become None."""
+        return dict(plain(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "Decision":
+        """Restore a decision from `to_dict`; keys it does not know are left out."""
+        known = {name: record[name] for name in cls.__dataclass_fields__ if name in record}
+        known["criteria"] = tuple(Criterion(**criterion) for criterion in known["criteria"])
+        for name in ("challenger", "champion", "baseline"):
+            if known.get(name) is not None:
+                known[name] = {
+                    key: math.nan if value is None else value for key, value in known[name].items()
+                }
+        known["alarms"] = tuple(known.get("alarms", ()))
+        if known.get("interval") is not None:
+            known["interval"] = tuple(known["interval"])
+        return cls(**known)

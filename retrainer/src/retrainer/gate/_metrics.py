@@ -1,0 +1,317 @@
+"""The metrics by name, and figures from predictions."""
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigurationError
+from ..project import OwnMetric, Project
+from ..settings import ProblemType
+from . import _builtin
+from ._measures import Measure, Whole
+from ._own import Own, missing_column
+from ._predictions import Array, Predictions
+from ._samples import find_positive, make_samples
+
+_PINBALL = re.compile(r"neg_mean_pinball_loss_(0?\.\d+)")
+
+
+class UnknownMetricError(ConfigurationError):
+    """No metric has this name, or it does not fit the problem type."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How good predictions are, as one number.
+
+    Attributes:
+        name: The key in records.
+        label: For people.
+        greater_is_better: False for errors and losses.
+        relative: True where an improvement is a share of the champion's value (errors and losses), False
+            where it is a difference (scores, in points).
+        problem_type: What it measures.
+        needs_probabilities: Whether predicted classes are not enough.
+        measure: How it is computed and resampled.
+        positive: The positive class, for metrics about one class; None for the one that the classes name.
+        columns: Columns of the rows that it reads.
+    """
+
+    name: str
+    label: str
+    greater_is_better: bool
+    relative: bool
+    problem_type: ProblemType
+    needs_probabilities: bool
+    measure: Measure
+    positive: Any = None
+    columns: tuple[str, ...] = ()
+
+    def improvement(self, challenger: float, champion: float) -> float:
+        """Return how much better the challenger is: in points, or as a share of the champion's error.
+
+        Against a champion without any error no share is defined: an equal challenger is 0 better, any other
+        -1.
+        """
+        gain = challenger - champion if self.greater_is_better else champion - challenger
+        if not self.relative:
+            return gain
+        if champion == 0:
+            return 0.0 if challenger == 0 else -1.0
+        return gain / champion
+
+    def reaches(self, value: float, floor: float) -> bool:
+        """Return whether `value` is at least as good as `floor`."""
+        return value >= floor if self.greater_is_better else value <= floor
+
+    @property
+    def below(self) -> str:
+        """The word for being worse than a floor."""
+        return "below" if self.greater_is_better else "above"
+
+    @property
+    def one_class(self) -> bool:
+        """Whether it is about the positive class alone."""
+        return bool(getattr(self.measure, "one_class", False))
+
+    @property
+    def looks_at_classes(self) -> bool:
+        """Whether the predicted classes can matter, not the probabilities alone."""
+        of_classes = self.problem_type == "classification" and not self.needs_probabilities
+        return of_classes or isinstance(self.measure, Own)
+
+    def format(self, value: float) -> str:
+        """Return the value for people: four decimals for a score, four digits for an error."""
+        return f"{value:.4f}" if not self.relative or self.name == "log_loss" else f"{value:.4g}"
+
+    def format_difference(self, value: float) -> str:
+        """Return an improvement for people: points, or per cent of the champion's error."""
+        return f"{value * 100:.2f} %" if self.relative else f"{value:.4f}"
+
+
+def _built_in() -> dict[str, Metric]:
+    groups: list[tuple[Mapping[str, tuple[str, Measure]], bool, ProblemType, bool]] = [
+        (_builtin.CLASSES, True, "classification", False),
+        (_builtin.PROBABILITIES, True, "classification", True),
+        (_builtin.PROBABILITY_LOSSES, False, "classification", True),
+        (_builtin.VALUES, True, "regression", False),
+        (_builtin.VALUE_LOSSES, False, "regression", False),
+    ]
+    metrics = {
+        name: Metric(name, label, greater, not greater, problem_type, probabilities, measure)
+        for group, greater, problem_type, probabilities in groups
+        for name, (label, measure) in group.items()
+    }
+    return metrics | {name: replace(metrics[same], name=name) for name, same in _builtin.ALIASES.items()}
+
+
+METRICS = _built_in()
+_GONE = Whole(lambda sample, positive: math.nan)
+RECORDED = ("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss", "rmse", "mae", "r2")
+
+
+def get_metric(
+    name: str,
+    *,
+    problem_type: ProblemType,
+    positive: Any = None,
+    own_metrics: Mapping[str, OwnMetric] | None = None,
+) -> Metric:
+    """Return the metric of this name: one of the team's own, or one built in.
+
+    Args:
+        name: As the settings have it; also the name in records.
+        problem_type: What it must measure.
+        positive: The positive class (data.positive).
+        own_metrics: The team's own by name, those of metrics.py.
+
+    Raises:
+        UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
+    """
+    own = _own(name, problem_type, own_metrics)
+    if own is not None and (name in METRICS or _pinball(name)):
+        raise UnknownMetricError(
+            f"Metric {name!r} of metrics.py has the name of a built-in one, which records and reports would show: "
+            "give it another."
+        )
+    metric = own or METRICS.get(name) or _pinball(name)
+    if metric is None:
+        possible = _names(problem_type, own_metrics)
+        near = difflib.get_close_matches(name, possible, n=3)
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UnknownMetricError(
+            f"There is no metric {name!r} (gate.metric, gate.guard_metrics).{hint} Possible for a {problem_type}: "
+            f"{', '.join(possible)}; or one of your own in metrics.py."
+        )
+    if metric.problem_type != problem_type:
+        raise UnknownMetricError(
+            f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type}. Possible for a "
+            f"{problem_type} (gate.metric, gate.guard_metrics): {', '.join(_names(problem_type, own_metrics))}."
+        )
+    return _about(metric, positive)
+
+
+def known_metric(
+    name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None
+) -> Metric:
+    """Return the metric of a recorded name, for showing; one that is no longer there has its name as its label."""
+    metric = _own(name, "classification", own_metrics) or METRICS.get(name) or _pinball(name)
+    gone = Metric(name, name, True, False, "classification", False, _GONE)
+    return _about(metric or gone, positive)
+
+
+def _about(metric: Metric, positive: Any) -> Metric:
+    label = metric.label if positive is None or not metric.one_class else f"{metric.label} of {positive}"
+    return replace(metric, positive=positive, label=label)
+
+
+def _names(problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> list[str]:
+    built_in = [name for name, metric in METRICS.items() if metric.problem_type == problem_type]
+    pinball = ["neg_mean_pinball_loss_0.9"] if problem_type == "regression" else []
+    return [*(own_metrics or {}), *built_in, *pinball]
+
+
+def _own(name: str, problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> Metric | None:
+    own = (own_metrics or {}).get(name)
+    if own is None:
+        return None
+    return Metric(
+        name,
+        own.label or name.replace("_", " "),
+        own.greater_is_better,
+        own.relative,
+        problem_type,
+        own.needs_probabilities,
+        Own(name, own),
+        columns=own.columns,
+    )
+
+
+def _pinball(name: str) -> Metric | None:
+    found = _PINBALL.fullmatch(name)
+    if found is None:
+        return None
+    quantile = float(found[1])
+    label = f"pinball loss at {quantile:g}"
+    return Metric(name, label, False, True, "regression", False, _builtin.pinball(quantile))
+
+
+def gate_metrics(project: Project) -> dict[str, Metric]:
+    """Return the metric that the gate compares, first, and those it guards, by name.
+
+    Raises:
+        UnknownMetricError: there is no such metric, or it measures the other problem type.
+    """
+    settings, own_metrics = project.settings, project.metrics()
+    return {
+        name: get_metric(
+            name,
+            problem_type=settings.problem_type,
+            positive=settings.data.positive,
+            own_metrics=own_metrics,
+        )
+        for name in (settings.metric, *settings.gate.guard_metrics)
+    }
+
+
+def deciding_metric(project: Project) -> Metric:
+    """Return the metric that the gate compares."""
+    return gate_metrics(project)[project.settings.metric]
+
+
+def recorded_metrics(project: Project) -> dict[str, Metric]:
+    """Return the metrics that are recorded with a version: those of the gate, and the usual ones."""
+    settings = project.settings
+    names = (name for name in RECORDED if METRICS[name].problem_type == settings.problem_type)
+    return {name: _about(METRICS[name], settings.data.positive) for name in names} | gate_metrics(project)
+
+
+def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metric]) -> None:
+    """Check, before anything is trained, that the table has what each metric needs.
+
+    Args:
+        table: The rows with the target.
+        target: Its column.
+        metrics: Those to be computed.
+
+    Raises:
+        PositiveClassError: the positive class is not in the data, or has to be set.
+        OwnMetricError: a metric of metrics.py reads a column that is not there, fails, or has no value.
+    """
+    for name, metric in metrics.items():
+        if missing := [column for column in metric.columns if column not in table.columns]:
+            raise missing_column(name, missing[0], table.columns)
+        if isinstance(metric.measure, Own):
+            metric.measure.check(table, target, metric.problem_type)
+        about_one = metric.positive is not None or metric.one_class
+        if metric.problem_type == "classification" and about_one:
+            find_positive(metric.positive, sorted(pd.unique(table[target].dropna()), key=str))
+
+
+def evaluate(
+    predictions: Predictions, y: Any, *, metrics: Mapping[str, Metric], rows: pd.DataFrame | None = None
+) -> dict[str, float]:
+    """Return the metrics by name.
+
+    Metrics that need probabilities are left out for a classifier without them. A metric that is not defined
+    on these rows (one class only), or predictions that are not finite numbers, give nan.
+
+    Args:
+        predictions: Of n rows.
+        y: Shape (n,), the truth.
+        metrics: Those to compute, all for the same problem type.
+        rows: The n rows as the source has them, for metrics that read columns.
+
+    Raises:
+        OwnMetricError: a metric of metrics.py cannot be computed.
+    """
+    problem_type = next(iter(metrics.values())).problem_type
+    (sample,) = make_samples(y, predictions, problem_type=problem_type, rows=rows)
+    usable = sample.usable
+    return {
+        name: metric.measure.value(sample, metric.positive) if usable else math.nan
+        for name, metric in metrics.items()
+        if not (metric.needs_probabilities and sample.probabilities is None)
+    }
+
+
+def evaluate_thresholds(
+    predictions: Predictions,
+    y: Any,
+    *,
+    metric: Metric,
+    thresholds: Sequence[float],
+    rows: pd.DataFrame | None = None,
+) -> Array:
+    """Return what a metric is where the positive one of two classes is predicted from each probability on.
+
+    Args:
+        predictions: Of n rows, with probabilities.
+        y: Shape (n,), the truth.
+        metric: What to compute; it names the positive class.
+        thresholds: The t probabilities.
+        rows: The n rows as the source has them, for a metric that reads columns.
+
+    Returns:
+        Shape (t,).
+
+    Raises:
+        OwnMetricError: a metric of metrics.py cannot be computed.
+    """
+    (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
+    if not sample.usable:
+        return np.full(len(thresholds), np.nan)
+    assert sample.probabilities is not None
+    positive = find_positive(metric.positive, sample.classes)
+    chance = sample.probabilities[:, positive]
+    decided = (
+        replace(sample, labels=np.where(chance >= threshold, positive, 1 - positive))
+        for threshold in thresholds
+    )
+    return np.array([metric.measure.value(one, metric.positive) for one in decided])

@@ -1,0 +1,295 @@
+"""From champion and challenger on the same rows to a decision, and the sentence that gives its reason."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigurationError
+from ..project import OwnMetric
+from ..settings import GateSettings
+from . import _criteria as criteria_of
+from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion, find_obstacle, too_few_of_a_class
+from ._criteria import Criteria, Pair, signed
+from ._decision import Decision, Kind, Verdict
+from ._metrics import Metric, evaluate, get_metric
+from ._predictions import Array, Predictions
+from ._resampling import TINY, Comparison, compare
+
+
+def decide(
+    y: Any,
+    challenger: Predictions,
+    champion: Champion | None,
+    *,
+    metric: Metric,
+    gate: GateSettings,
+    rows: pd.DataFrame | None = None,
+    entities: Array | None = None,
+    seed: int = 0,
+    accept_not_comparable: bool = False,
+    own_metrics: Mapping[str, OwnMetric] | None = None,
+) -> Decision:
+    """Decide whether a challenger takes the champion's place.
+
+    In this order: a score that is not a finite number is rejected. Below the floor the challenger is rejected,
+    or goes to staging where it reaches the staging floor. Without a champion it is promoted. With one, both
+    are compared on the rows neither was trained on, and the challenger is promoted when it is better by more
+    than `min_improvement`, is better at all with the confidence required, and fails no guard; otherwise the
+    champion is kept, a tie included.
+
+    The champion is not comparable when it cannot predict the holdout (`Champion.obstacle`), when its classes
+    are others, when fewer than 30 rows are new to both (or fewer than all of a smaller holdout), when a class
+    of the holdout has none among them, or when it has no finite score on them. It is kept then, unless
+    `accept_not_comparable`.
+
+    A guard metric fails when it is worse by more than its bound. A guard slice fails when a value of the
+    column with at least `slice_rows` rows is worse by more than the bound and that is not chance: worse at all
+    with the confidence required, shared among all slices (Bonferroni).
+
+    Args:
+        y: Shape (n,), the truth on the holdout.
+        challenger: Predictions of the holdout's rows.
+        champion: The model in production; None where there is none.
+        metric: What to compare.
+        gate: The settings.
+        rows: The holdout's rows, with the columns of `guard_slices`.
+        entities: Shape (n,), what each row is about: rows about the same count as one piece of evidence.
+        seed: Of the resampling; the same seed gives the same decision.
+        accept_not_comparable: Promote a challenger that cannot be compared.
+        own_metrics: The team's own, which `gate.guard_metrics` may name.
+
+    Raises:
+        UnknownMetricError: a guard metric does not exist or fit.
+        ConfigurationError: a metric needs probabilities, and the challenger has none.
+        SliceColumnError: a column of `guard_slices` is not in `rows`.
+    """
+    truth = np.asarray(y)
+    metrics = _metrics(metric, gate, own_metrics)
+    columns = criteria_of.guarded_columns(gate, rows)
+    read = _columns(metrics, rows)
+    scores = _evaluate(challenger, truth, metrics, read)
+    criteria = Criteria(gate, metric)
+    draft = Decision(
+        "rejected",
+        "not_finite",
+        "",
+        (),
+        metric.name,
+        scores,
+        stored_champion=champion.stored_score if champion else None,
+        confidence=gate.confidence,
+        holdout_rows=len(truth),
+        seed=seed,
+        positive=metric.positive,
+    )
+    if stopped := _check_alone(draft, criteria, first=champion is None):
+        return stopped
+    assert champion is not None
+
+    obstacle = find_obstacle(champion, challenger, truth)
+    if obstacle is None and champion.predictions is not None:
+        mask = champion.comparable_rows(len(truth))
+        pair = Pair(truth, champion.predictions, challenger, read, entities)
+        pair = pair if mask.all() else pair.take(mask)
+        draft, obstacle = _score_both(draft, pair, metrics)
+        obstacle = obstacle or too_few_of_a_class(pair.y, metric, gate.confidence)
+    if obstacle is not None:
+        return _not_comparable(draft, criteria, champion, obstacle, accepted=accept_not_comparable)
+
+    new = f"{len(pair.y):,} of {_rows(draft)} are new to both models"
+    criteria.require("comparable", True, len(pair.y), MINIMUM_COMPARABLE_ROWS, new)
+    found = compare(
+        metric,
+        pair.y,
+        champion=pair.champion,
+        challenger=pair.challenger,
+        confidence=gate.confidence,
+        seed=seed,
+        rows=pair.rows,
+        entities=pair.entities,
+    )
+    return _check_together(
+        draft, criteria, found, pair, metrics, {name: column[mask] for name, column in columns.items()}
+    )
+
+
+def _metrics(
+    metric: Metric, gate: GateSettings, own_metrics: Mapping[str, OwnMetric] | None
+) -> dict[str, Metric]:
+    return {metric.name: metric} | {
+        name: get_metric(
+            name, problem_type=metric.problem_type, positive=metric.positive, own_metrics=own_metrics
+        )
+        for name in gate.guard_metrics
+    }
+
+
+def _columns(metrics: Mapping[str, Metric], rows: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the columns that the metrics read, as far as they are there; None if they read none."""
+    names = {column for metric in metrics.values() for column in metric.columns}
+    return (
+        rows[[column for column in rows.columns if column in names]] if rows is not None and names else None
+    )
+
+
+def _evaluate(
+    challenger: Predictions, y: Array, metrics: Mapping[str, Metric], rows: pd.DataFrame | None
+) -> dict[str, float]:
+    scores = evaluate(challenger, y, metrics=metrics, rows=rows)
+    for name in metrics:
+        if name not in scores:
+            raise ConfigurationError(
+                f"Metric {name!r} (gate.metric or gate.guard_metrics) needs probabilities, and the "
+                "challenger has no predict_proba. Choose f1_score or accuracy, or another estimator."
+            )
+    return scores
+
+
+def _check_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decision | None:
+    """Decide about the challenger by itself; None where it has to be compared."""
+    gate, metric = criteria.gate, criteria.metric
+    score, rows = draft.challenger[metric.name], _rows(draft)
+    if not criteria_of.check_finite(criteria, score, rows):
+        reason = f"{metric.label} of the challenger is {score} on {rows}"
+        return _close(draft, criteria, "rejected", "not_finite", reason)
+    reaches_floor = criteria_of.check_floor(criteria, "floor", gate.floor, score, rows)
+    reaches_staging = criteria_of.check_floor(criteria, "staging floor", gate.staging_floor, score, rows)
+    shown = f"{metric.label} {metric.format(score)} on {rows}"
+    if reaches_floor and reaches_staging:
+        reason = f"{shown}, and there is no champion yet"
+        return _close(draft, criteria, "promoted", "first", reason) if first else None
+    if reaches_staging and gate.staging_floor is not None and gate.floor is not None:
+        reason = (
+            f"{shown} is {metric.below} the floor of {metric.format(gate.floor)} for production, and reaches "
+            f"the staging floor of {metric.format(gate.staging_floor)}"
+        )
+        return _close(draft, criteria, "staging", "below_floor", reason)
+    name, missed = ("floor", gate.floor) if reaches_staging else ("staging floor", gate.staging_floor)
+    assert missed is not None
+    reason = f"{shown} is {metric.below} the {name} of {metric.format(missed)}"
+    return _close(draft, criteria, "rejected", "below_floor", reason)
+
+
+def _score_both(draft: Decision, pair: Pair, metrics: Mapping[str, Metric]) -> tuple[Decision, str | None]:
+    """Return the decision with both models' scores on the rows compared, and what has no finite score there."""
+    challenger, champion = (
+        evaluate(predictions, pair.y, metrics=metrics, rows=pair.rows)
+        for predictions in (pair.challenger, pair.champion)
+    )
+    draft = replace(draft, compared_rows=len(pair.y), challenger=challenger, champion=champion)
+    for whose, scores in (("champion", champion), ("challenger", challenger)):
+        for name in metrics:
+            if not math.isfinite(scores.get(name, math.nan)):
+                return draft, f"the {whose} has no finite {name} on the rows new to both"
+    return draft, None
+
+
+def _not_comparable(
+    draft: Decision, criteria: Criteria, champion: Champion, obstacle: str, *, accepted: bool
+) -> Decision:
+    """The one way out for whatever makes a comparison impossible."""
+    metric = criteria.metric
+    count = int(champion.comparable_rows(draft.holdout_rows).sum())
+    said = f"not comparable: {obstacle}"
+    if accepted:
+        criteria.require("comparable", True, count, MINIMUM_COMPARABLE_ROWS, f"{said}; accepted by request")
+        score = f"{metric.label} {metric.format(draft.challenger[metric.name])} on {_rows(draft)}"
+        reason = f"{score}; the champion is {said}, and accept_not_comparable was given"
+        return _close(draft, criteria, "promoted", "accepted", reason)
+    criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
+    advice = "`retrain --accept-not-comparable` lets the challenger take over"
+    return _close(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
+
+
+def _check_together(
+    draft: Decision,
+    criteria: Criteria,
+    found: Comparison,
+    pair: Pair,
+    metrics: Mapping[str, Metric],
+    columns: Mapping[str, pd.Series],
+) -> Decision:
+    """Check every criterion of a comparison, and decide."""
+    draft = replace(
+        draft,
+        improvement=found.improvement,
+        interval=(found.lower, found.upper),
+        probability=found.probability,
+        p_value=found.p_value,
+        method=found.method,
+    )
+    enough = criteria_of.check_improvement(criteria, found)
+    sure = criteria_of.check_confidence(criteria, found)
+    assert draft.champion is not None
+    failed = criteria_of.check_guard_metrics(
+        criteria, metrics, challenger=draft.challenger, champion=draft.champion
+    )
+    if criteria.gate.guard_slices:
+        failed += criteria_of.check_guard_slices(criteria, pair, columns, seed=draft.seed)
+
+    return _weigh(draft, criteria, found, enough=enough, sure=sure, failed_guards=failed)
+
+
+def _weigh(
+    draft: Decision,
+    criteria: Criteria,
+    found: Comparison,
+    *,
+    enough: bool,
+    sure: bool,
+    failed_guards: list[str],
+) -> Decision:
+    """Turn the criteria of a comparison into the verdict, the reason being the first that failed."""
+    metric = criteria.metric
+    assert draft.champion is not None
+    challenger, champion = draft.challenger[metric.name], draft.champion[metric.name]
+    values = f"{metric.format(challenger)} against the champion's {metric.format(champion)}"
+    compared = f"{metric.label} {values} on the same {draft.compared_rows:,} rows"
+    difference = f"{compared}, {signed(metric, found.improvement)}"
+    margin = f"and over {metric.format_difference(criteria.gate.min_improvement)} is asked"
+    confidence = f"with {criteria.gate.confidence:.0%} confidence"
+    lower = metric.format_difference(found.lower)
+    guard = f"a guard failed: {'; '.join(failed_guards)}"
+
+    def keep(kind: Kind, reason: str) -> Decision:
+        return _close(draft, criteria, "kept", kind, reason)
+
+    if abs(found.improvement) < TINY:
+        return keep("tie", f"a tie, {compared}")
+    if found.improvement < 0:
+        return keep("regression", f"a regression, {difference}")
+    if not enough:
+        return keep("marginal", f"a marginal improvement, {difference}, {margin}")
+    if not sure:
+        if found.p_value > 1 - criteria.gate.confidence + TINY:
+            doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
+            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)"
+        else:
+            doubt = f"{confidence} it is only known to be above {lower}"
+        doubt += f"; and {guard}" if failed_guards else ""
+        return keep("uncertain", f"an uncertain improvement, {difference}, but {doubt}")
+    if failed_guards:
+        return keep("guarded", f"{difference}, but {guard}")
+    reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"
+    return _close(draft, criteria, "promoted", "improvement", reason)
+
+
+def _close(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:
+    sentence = f"{verdict.capitalize()}: {reason}."
+    return replace(draft, verdict=verdict, kind=kind, reason=sentence, criteria=tuple(criteria.checked))
+
+
+def _rows(draft: Decision) -> str:
+    return f"{draft.holdout_rows:,} holdout rows"
+
+
+def _rows_needed(draft: Decision, found: Comparison) -> str:
+    ratio = NormalDist().inv_cdf(draft.confidence) * found.standard_error / found.improvement
+    number = draft.compared_rows * ratio**2
+    digits = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
+    return f"{math.ceil(number / digits) * digits:,}"

@@ -1,0 +1,60 @@
+"""The steps of a retrain, a batch of predictions and a look at new data, as plain functions over the other rooms.
+
+In:    a project, and what the step before made: a snapshot, a table, the sides of the split, a challenger, scores.
+Out:   the next one; in the end what was decided and recorded, scored, or found to have drifted.
+Never: imports Prefect; holds what one room alone could hold.
+"""
+
+from ._checks import check
+from ._comparison import GateResult, Scores, compare_with_production, evaluate
+from ._monitoring import check_drift
+from ._record import Run, Saved, export_dry_run, read_card, record, save
+from ._scoring import Scorer, loaded_model, score_table, scored_batches
+from ._sides import SplitSide, preprocess, preprocess_holdout, split
+from ._training import (
+    FoldInputs,
+    Refit,
+    best_recipe,
+    candidates,
+    cross_validate,
+    fold_inputs,
+    left_out,
+    only_recipe,
+    refit,
+    selection_metric,
+    train,
+)
+
+__all__ = [
+    "FoldInputs",
+    "GateResult",
+    "Refit",
+    "Run",
+    "Saved",
+    "Scorer",
+    "Scores",
+    "SplitSide",
+    "best_recipe",
+    "candidates",
+    "check",
+    "check_drift",
+    "compare_with_production",
+    "cross_validate",
+    "evaluate",
+    "export_dry_run",
+    "fold_inputs",
+    "left_out",
+    "loaded_model",
+    "only_recipe",
+    "preprocess",
+    "preprocess_holdout",
+    "read_card",
+    "record",
+    "refit",
+    "save",
+    "score_table",
+    "scored_batches",
+    "selection_metric",
+    "split",
+    "train",
+]

@@ -1,0 +1,170 @@
+"""Comparing new data with what the model in production was trained on, and its predictions with labels that have come."""
+
+import dataclasses
+import datetime
+import logging
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from .. import data, gate, monitoring, reporting
+from ..errors import DataError, ProjectError
+from ..project import Project
+from ..registry import Version, open_registry, open_store
+from ..training import Model, load_model, load_trained_rows
+from ._record import PROFILE, profile_of
+
+PAGE = "drift.html"
+LEAST_LABELS = 30  # fewer say little about a score
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Live:
+    """The champion's score on rows that came with labels, and that it was not trained on; or why there is none.
+
+    Attributes:
+        score: Of so many rows.
+        rows: Those rows.
+        reason: Why there is no score.
+        change: How the score differs from the one at training.
+    """
+
+    score: float | None = None
+    rows: int = 0
+    reason: str = ""
+    change: gate.Change | None = None
+
+
+def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
+    """Compare new data with the champion's training data, and its predictions with labels that have come."""
+    settings = project.settings
+    registry = open_registry(settings)
+    champion = registry.version("champion")
+    if PROFILE not in champion.files:
+        raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
+    model = load_model(registry, champion, project=project)
+    report = data.ReadReport()
+    try:
+        rows = model.contract.read(
+            data.load(snapshot, texts=model.contract.texts), report=report, others=True
+        )
+        model.contract.check(report)
+    except data.SchemaError as error:
+        found, live = (
+            monitoring.Drift(True, str(error), (0, snapshot.rows)),
+            Live(reason="the columns do not fit"),
+        )
+    else:
+        found = monitoring.compare_with_profile(
+            profile_of(champion, settings),
+            data.inputs(rows, contract=model.contract, code=model.code),
+            settings=settings.monitor,
+        )
+        live = _live_score(model, rows, load_trained_rows(registry, champion), champion, project=project)
+    promised, worse = (
+        champion.metrics.get(settings.metric),
+        monitoring.is_worse(live.change, settings=settings.monitor),
+    )
+    entry = monitoring.Window(
+        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        source=snapshot.source,
+        digest=snapshot.digest,
+        version=champion.id,
+        drifted=found.drifted,
+        reason=f"{found.reason} {_said(live, promised, project)}" if worse else found.reason,
+        metric=live.score,
+        promised=promised,
+        worse=worse,
+        live_reason=live.reason,
+        live_rows=live.rows,
+        live_p_value=live.change.p_value if live.change else None,
+    )
+    store = open_store(settings.monitor.folder, settings=settings)
+    windows = monitoring.History(store).add(entry)
+    retrain = monitoring.needs_retrain(windows, settings=settings)
+    page, report_error = store.locate(PAGE), None
+    try:
+        text = reporting.drift_page(found, windows, project=settings.project, retrain=retrain)
+        store.write(PAGE, text.encode())
+    except Exception as error:
+        report_error = f"{type(error).__name__}: {error}"
+        logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)
+    logger.info("%s Report: %s", entry.reason, "missing" if report_error else page)
+    return dataclasses.asdict(entry) | {
+        "retrain": retrain,
+        "report": None if report_error else page,
+        "report_error": report_error,
+        "columns": [dict(row) for row in monitoring.summary(found)],
+    }
+
+
+def _said(live: Live, promised: float | None, project: Project) -> str:
+    """Say that the score is worse, with the numbers."""
+    assert live.score is not None
+    assert live.change is not None
+    assert promised is not None
+    metric = gate.deciding_metric(project)
+    return (
+        f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(live.score)} on {live.rows:,} rows with"
+        f" labels, and was {metric.format(promised)} at training: worse by"
+        f" {metric.format_difference(live.change.worse)}, as chance makes {live.change.p_value:.2%} of such windows."
+    )
+
+
+def _live_score(
+    model: Model, rows: pd.DataFrame, trained: data.Identities, champion: Version, *, project: Project
+) -> Live:
+    settings = project.settings
+    try:
+        labelled = data.label(rows, settings=settings, code=data.current_code(project))
+    except ProjectError as error:
+        return Live(reason=str(error))
+    unseen = ~data.are_known(model.contract.identities(labelled), trained)
+    labelled = labelled[unseen]
+    if len(labelled) < LEAST_LABELS:
+        return Live(
+            rows=len(labelled),
+            reason=f"{len(labelled)} rows with a label that the model was not trained on are too few: "
+            f"{LEAST_LABELS} at least.",
+        )
+    y = labelled[model.contract.target]
+    if settings.problem_type == "classification" and y.nunique() < 2:
+        return Live(rows=len(labelled), reason=f"All {len(labelled)} rows with a label are of one class.")
+    X = data.inputs(labelled, contract=model.contract, code=model.code)
+    predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
+    try:
+        scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(project), rows=labelled)
+    except (
+        ProjectError
+    ) as error:  # a cost needs a column that is not here, say: drift is reported all the same
+        return Live(rows=len(labelled), reason=str(error))
+    score = scores.get(settings.metric)
+    return Live(score, len(labelled), change=_change(score, predictions, labelled, y, champion, project))
+
+
+def _change(
+    score: float | None,
+    predictions: gate.Predictions,
+    rows: pd.DataFrame,
+    y: pd.Series,
+    champion: Version,
+    project: Project,
+) -> gate.Change | None:
+    """Compare a live score with the one at training, as far as there is one."""
+    settings = project.settings
+    promised = champion.metrics.get(settings.metric)
+    if score is None or promised is None or not math.isfinite(score):
+        return None
+    metric = gate.deciding_metric(project)
+    return gate.change(
+        metric,
+        now=score,
+        recorded=promised,
+        error=gate.standard_error(metric, y, predictions, seed=settings.seed, rows=rows),
+        rows=len(rows),
+        recorded_rows=champion.lineage["rows"]["holdout"],
+    )

@@ -1,0 +1,110 @@
+"""Letting the model in production predict a table, batch by batch."""
+
+import datetime
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .. import data, monitoring
+from ..project import Project
+from ..registry import Version, open_registry, open_store
+from ..training import Model, load_model
+from ._training import left_out
+
+logger = logging.getLogger(__name__)
+
+# Scores the table at paths, and writes the predictions to a file: paths, output, champion, rows in all, progress.
+Scorer = Callable[[Sequence[Path], Path, Version, int | None, Callable[[int], None]], monitoring.Scored]
+
+
+def score_table(
+    snapshot: data.Snapshot,
+    *,
+    project: Project,
+    progress: Callable[[int], None] = lambda rows: None,
+    scorer: Scorer | None = None,
+) -> dict[str, Any]:
+    """Let the champion, verified, predict a table; the same table gives the same file.
+
+    Args:
+        snapshot: The table.
+        project: Whose champion predicts it.
+        progress: Called with the number of rows done so far.
+        scorer: Predicts and writes; None: this process does.
+
+    Raises:
+        RegistryError: there is no champion, or it is damaged.
+        DataError: the table does not fit its contract.
+    """
+    settings = project.settings
+    champion = open_registry(settings).version("champion")
+    store = open_store(settings.score.folder, settings=settings)
+    name = monitoring.output_name(
+        source=snapshot.source,
+        digest=snapshot.digest,
+        version=champion.id,
+        day=datetime.datetime.now(ZoneInfo(settings.schedule.timezone)).date(),
+        format=settings.score.format,
+    )
+    with store.file(name) as output:
+        paths = [Path(path) for path in snapshot.paths]
+        score = scorer or _scorer_here(project)
+        scored = score(paths, output, champion, snapshot.rows, progress)
+    return {
+        "version": champion.id,
+        "rows": scored.rows,
+        "source": snapshot.source,
+        "training_table": snapshot.source == champion.lineage.get("data", {}).get("source"),
+        "path": store.locate(name),
+        "predictions": dict(scored.predictions),
+        "mean": scored.total / scored.rows if scored.total else None,
+        "unseen": dict(scored.unseen),
+    }
+
+
+def _scorer_here(project: Project) -> Scorer:
+    def score(
+        paths: Sequence[Path],
+        output: Path,
+        champion: Version,
+        total: int | None,
+        progress: Callable[[int], None],
+    ) -> monitoring.Scored:
+        model = loaded_model(champion, project)
+        batches = scored_batches(model, champion, paths, project)
+        return monitoring.write(
+            monitoring.checked(batches, model.contract, rows=total), output, progress=progress
+        )
+
+    return score
+
+
+def scored_batches(
+    model: Model, version: Version, paths: Sequence[Path | data.Partition], project: Project
+) -> Iterator[Any]:
+    """Let a model predict the table at `paths`, batch by batch."""
+    settings = project.settings
+    identifiers = settings.score.identifiers or _identifiers(model)
+    texts = model.contract.texts | set(identifiers)
+    for batch in data.batches(paths, rows=settings.score.batch_rows, texts=texts):
+        yield monitoring.score_batch(model, batch, version=version.id, identifiers=identifiers)
+
+
+def _identifiers(model: Model) -> list[str]:
+    """Return the columns that name a row: those the contract goes by, and those that training left out as such."""
+    found = [name for name, reason in left_out(model.pipeline).items() if reason.startswith("identifier")]
+    return list(dict.fromkeys([*model.contract.identifiers, *found]))
+
+
+def loaded_model(version: Version, project: Project) -> Model:
+    """Return the model of a version, and warn if it depends on code that changed since."""
+    model = load_model(open_registry(project.settings), version, project=project)
+    if changed := data.changed_imports(model.contract.imports, project):
+        logger.warning(
+            "%s was trained with %s, which changed since: its predictions may not be what they were",
+            version.id,
+            ", ".join(changed),
+        )
+    return model

@@ -1,0 +1,113 @@
+"""From a snapshot to the parts of the table: to learn from, held out, and what lies between them.
+
+Tables stay in memory and are never results: hashing and pickling them would cost more than the training.
+"""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from .. import data, gate
+from ..errors import ConfigurationError, ProjectError
+from ..project import Project
+from ..registry import open_registry
+from ..training import check_classes, load_contract
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SplitSide:
+    """One side of the split, or what lies between the two.
+
+    Attributes:
+        rows: The rows as labelled, n of them.
+        X: What the pipeline gets of them, shape (n, features).
+        y: The target, shape (n,).
+        identities: Of the rows, shape (n,).
+        contract: What the rows are.
+        code: The features.py that made X.
+        definition: The split, as the lineage records it.
+        unread: What of the table could not be read, in sentences.
+    """
+
+    rows: pd.DataFrame
+    X: pd.DataFrame
+    y: pd.Series
+    identities: data.Identities
+    contract: data.Contract
+    code: data.FeatureCode
+    definition: dict[str, Any]
+    unread: tuple[str, ...] = ()
+
+
+def preprocess(
+    snapshot: data.Snapshot, *, project: Project, accept_not_comparable: bool = False
+) -> data.Table:
+    """Read the snapshot as the model in production does, where it still fits; derive the label, and check the table."""
+    prior = None if accept_not_comparable else _contract_in_production(project)
+    frame = data.load(snapshot, texts=prior.texts if prior else ())
+    table = data.prepare(frame, settings=project.settings, code=data.current_code(project), prior=prior)
+    gate.check_table(table.rows, target=table.contract.target, metrics=gate.recorded_metrics(project))
+    return table
+
+
+def _contract_in_production(project: Project) -> data.Contract | None:
+    registry = open_registry(project.settings)
+    champion = registry.champion()
+    try:
+        return load_contract(registry, champion) if champion else None
+    except ProjectError as error:  # the comparison will say so, and record it
+        logger.info("The table is read anew: %s", error)
+        return None
+
+
+def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, project: Project) -> data.Table:
+    """Read the holdout's own source as the training table was read."""
+    frame = data.load(snapshot, texts=table.contract.texts)
+    return data.prepare_like(frame, table, settings=project.settings)
+
+
+def split(
+    table: data.Table, *, project: Project, holdout: data.Table | None = None
+) -> tuple[SplitSide, SplitSide | None, SplitSide]:
+    """Hold rows out that the challenger is not trained on; return the training part, the gap, and the holdout."""
+    settings = project.settings
+    sides = data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=holdout)
+    logger.info("%s rows to learn from, %s held out", f"{len(sides.train):,}", f"{len(sides.holdout):,}")
+    if missing := [column for column in settings.gate.guard_slices if column not in sides.holdout]:
+        raise ConfigurationError(
+            f"Column {', '.join(map(repr, missing))} (gate.guard_slices) is not in the table, which has:"
+            f" {', '.join(map(str, sides.holdout.columns))}."
+        )
+    contract = table.contract
+    if settings.problem_type == "classification":
+        classes = sorted(
+            sides.train[contract.target].unique().tolist(), key=lambda name: (str(type(name)), name)
+        )
+        contract = dataclasses.replace(contract, classes=tuple(classes))
+        if settings.data.positive is not None:  # it may be too rare to be learned
+            gate.find_positive(settings.data.positive, classes)
+        if settings.train.threshold is not None:
+            check_classes(classes, positive=settings.data.positive)
+    unread = tuple(
+        data.describe_unread(name, cells, contract.columns[name])
+        for name, cells in table.report.unread.items()
+    )
+
+    def part(rows: pd.DataFrame, identities: data.Identities) -> SplitSide:
+        X = data.inputs(rows, contract=contract, code=table.code)
+        y = rows[contract.target]
+        return SplitSide(rows, X, y, identities, contract, table.code, sides.definition, unread)
+
+    gap = None
+    if sides.gap is not None and sides.gap_identities is not None:
+        gap = part(sides.gap, sides.gap_identities)
+    return (
+        part(sides.train, sides.train_identities),
+        gap,
+        part(sides.holdout, sides.holdout_identities),
+    )

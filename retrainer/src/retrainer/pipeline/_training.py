@@ -1,0 +1,225 @@
+"""From the training part to a fitted model: the recipe that cross-validation chooses, and the fits of it."""
+
+import dataclasses
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from .. import data, gate
+from ..errors import ProjectError
+from ..project import Project
+from ..training import (
+    Model,
+    Recipe,
+    best,
+    code_of_steps,
+    cross_validate_scores,
+    make_pipeline,
+    possible_thresholds,
+    with_jobs,
+    with_threshold,
+)
+from ._comparison import GateResult
+from ._sides import SplitSide
+
+logger = logging.getLogger(__name__)
+
+
+class RefitError(ProjectError):
+    """A model that was fitted once more on all rows cannot be used."""
+
+
+@dataclass(frozen=True)
+class FoldInputs:
+    """What cross-validation needs of the training part.
+
+    Attributes:
+        X: The inputs, n rows.
+        y: Shape (n,), the truth.
+        groups: Shape (n,), see data.group_codes.
+        times: Shape (n,), see data.times.
+        rows: The n rows with the columns that the metric reads; None if it reads none.
+    """
+
+    X: pd.DataFrame
+    y: gate.Array
+    groups: gate.Array | None
+    times: gate.Array | None
+    rows: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The recipe, fitted once more on all labelled rows: what predicts in production.
+
+    Attributes:
+        part: The rows.
+        model: Fitted on them; None if that failed.
+        error: Why it failed.
+    """
+
+    part: SplitSide | None = None
+    model: Model | None = None
+    error: str | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the lineage and whoever reads the result of a run is told."""
+        return {"failed": self.error} if self.part is None else {"rows": len(self.part.rows)}
+
+
+def cross_validate(
+    training: SplitSide, *, estimator: str, project: Project, threads: int | None
+) -> gate.Array:
+    """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
+    part, settings = fold_inputs(training, project=project), project.settings
+    return cross_validate_scores(
+        make_pipeline(estimator, project=project),
+        part.X,
+        part.y,
+        metric=selection_metric(project),
+        thresholds=possible_thresholds(settings.train.threshold),
+        seed=settings.seed,
+        groups=part.groups,
+        times=part.times,
+        rows=part.rows,
+        threads=threads,
+    )
+
+
+def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
+    """Return what cross-validation needs of the training part."""
+    split = project.settings.split
+    times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
+    groups = data.group_codes(training.rows, keys=split.key_columns)
+    columns = list(selection_metric(project).columns)
+    rows = training.rows[columns] if columns else None
+    return FoldInputs(training.X, np.asarray(training.y), groups, times, rows)
+
+
+def selection_metric(project: Project) -> gate.Metric:
+    """Return what candidates are compared by: the gate's metric if it or a threshold is set, else log loss or RMSE.
+
+    On few rows log loss tells candidates apart that F1 does not: it sees how sure they are, not only hits.
+    """
+    settings = project.settings
+    chosen = settings.gate.metric is not None or settings.train.threshold is not None
+    if (
+        chosen
+        or settings.problem_type == "regression"
+        or not all(
+            hasattr(make_pipeline(name, project=project), "predict_proba") for name in settings.estimators
+        )
+    ):
+        return gate.deciding_metric(project)
+    return gate.get_metric("log_loss", problem_type=settings.problem_type)
+
+
+def candidates(training: SplitSide, *, project: Project) -> tuple[str, ...]:
+    """Return the estimators to compare: with more training rows than `compared_rows` the first alone."""
+    settings = project.settings
+    return settings.estimators[:1] if len(training.rows) > settings.compared_rows else settings.estimators
+
+
+def only_recipe(names: Sequence[str], *, project: Project) -> Recipe | None:
+    """Return the recipe where one estimator and one threshold leave nothing to choose; None where there is a choice."""
+    thresholds = possible_thresholds(project.settings.train.threshold)
+    return Recipe(names[0], thresholds[0]) if len(names) == len(thresholds) == 1 else None
+
+
+def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: Project) -> Recipe:
+    """Return the candidate with the best cross-validation score, and the threshold it has it at.
+
+    Args:
+        names: Of the candidates, n of them.
+        scores: Of each, shape (t,) for the t possible thresholds; see `cross_validate`.
+        project: Whose they are.
+    """
+    metric, thresholds = selection_metric(project), possible_thresholds(project.settings.train.threshold)
+    recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)
+    if len(thresholds) > 1:
+        logger.info("%s is tuned to the threshold %g", recipe.estimator, recipe.threshold)
+    else:
+        shown = ", ".join(f"{name} {score[0]:.4f}" for name, score in zip(names, scores, strict=True))
+        logger.info("%s is the best by %s in cross-validation: %s", recipe.estimator, metric.label, shown)
+    return recipe
+
+
+def left_out(pipeline: Pipeline) -> dict[str, str]:
+    """Return the columns that the steps of a pipeline left out, each with the reason."""
+    return {name: why for stage in pipeline for name, why in getattr(stage, "left_out_", {}).items()}
+
+
+def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
+    """Fit the recipe's estimator with its preprocessing on the training rows."""
+    model = _fit(training, recipe, project)
+    for column, reason in left_out(model.pipeline).items():
+        logger.info("Column %r is left out: %s", column, reason)
+    return model
+
+
+def _fit(part: SplitSide, recipe: Recipe, project: Project) -> Model:
+    pipeline = make_pipeline(recipe.estimator, project=project)
+    pipeline.fit(part.X, part.y)
+    # A forest adds up its trees in the order in which threads end: the last bit would differ.
+    with_jobs(pipeline, 1)
+    imports = part.contract.imports | code_of_steps(pipeline, project)
+    if recipe.threshold is not None:
+        pipeline = with_threshold(pipeline, recipe.threshold, positive=project.settings.data.positive)
+    return Model(pipeline, dataclasses.replace(part.contract, imports=imports), part.code)
+
+
+def refit(
+    comparison: GateResult,
+    training: SplitSide,
+    gap: SplitSide | None,
+    holdout: SplitSide,
+    *,
+    recipe: Recipe,
+    project: Project,
+) -> Refit | None:
+    """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
+
+    Before the version is saved, so that what is recorded is complete, and a run that dies here leaves nothing behind.
+    A failure costs the newest rows and nothing else: the model that was compared serves then.
+    """
+    settings = project.settings
+    if not settings.refits or comparison.decision.verdict not in ("promoted", "staging"):
+        return None
+    try:
+        part = _joined([side for side in (training, gap, holdout) if side is not None])
+        model = _fit(part, recipe, project)
+        predictions = gate.predict(model.pipeline, holdout.X, problem_type=settings.problem_type)
+        metric = {settings.metric: gate.deciding_metric(project)}
+        score = gate.evaluate(predictions, holdout.y, metrics=metric, rows=holdout.rows)[settings.metric]
+        if not math.isfinite(score):
+            raise RefitError(f"{settings.metric} of its predictions is {score}.")
+    except Exception as error:  # an estimator may fail in any way
+        reason = f"{type(error).__name__}: {error}"
+        logger.warning(
+            "The refit on all rows failed (%s). The model that was compared serves without it.",
+            reason,
+            exc_info=True,
+        )
+        return Refit(error=reason)
+    logger.info("Fitted once more, on all %s labelled rows", f"{len(part.rows):,}")
+    return Refit(part, model)
+
+
+def _joined(sides: Sequence[SplitSide]) -> SplitSide:
+    """Return one part with the rows of all."""
+    rows = pd.concat([side.rows for side in sides], ignore_index=True)
+    first = sides[0]
+    return dataclasses.replace(
+        first,
+        rows=rows,
+        X=data.inputs(rows, contract=first.contract, code=first.code),
+        y=rows[first.contract.target],
+        identities=np.concatenate([side.identities for side in sides]),
+    )

@@ -1,0 +1,165 @@
+"""What only the server can do: end a run whose process is gone, and report what no run can report itself.
+
+A run that fails, crashes or is stopped says so itself, or its runner does, and confirms it with an event. The rest is
+the server's:
+
+- Where process and runner were both killed (a power cut, the kernel short of memory, `kill -9`) the run would stay
+  `Running` for ever and, since retrains never overlap, keep every later one from starting: its heartbeats stop.
+- Where the project's own code cannot even be imported, its disk is full, or its machine cannot reach the webhook,
+  the confirmation does not come: the server sends the message.
+- A run that was cancelled because another is at work, or that nobody starts, never had a process.
+- A run that hangs may hang where nothing in its own process can end it: the server cancels it, and its runner kills it.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.events import (
+    AutomationCore,
+    ChangeFlowRunState,
+    EventTrigger,
+    Posture,
+    ResourceSpecification,
+    SendNotification,
+    emit_event,
+)
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+
+from ..project import Project
+from ..settings import Settings
+from ._messages import Message, collision_message, late_message, unreported_message
+
+HEARTBEATS_MISSED = 3
+HEARTBEAT = "prefect.flow-run.heartbeat"
+ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled")}
+NOTIFIED_EVENT = "retraining.notified"
+DRIFT_EVENT = "retraining.drift"  # triggers the retrain deployment
+CONFIRMED_WITHIN = timedelta(seconds=60)  # a run's own message takes seconds
+COLLISION = "Deployment concurrency limit reached."  # as the server (3.8) says it in the state's message
+
+
+def automations(
+    settings: Settings, *, silence: timedelta | None, block_id: Any | None
+) -> Iterator[AutomationCore]:
+    """Describe what the server watches for this project's deployments.
+
+    Args:
+        settings: Those of the project.
+        silence: A run without heartbeats for so long is dead; None where there are no heartbeats.
+        block_id: The notification block's; None where there is none, and nobody can be notified.
+    """
+    project = settings.project
+
+    def trigger(*related: dict[str, str], **options: Any) -> EventTrigger:
+        any_run = {"prefect.resource.id": "prefect.flow-run.*"} | options.pop("match", {})
+        tag = {"prefect.resource.id": f"prefect.tag.{project}", "prefect.resource.role": "tag"}
+        return EventTrigger(
+            match=ResourceSpecification(any_run),
+            match_related=[ResourceSpecification(resource) for resource in (tag, *related)],
+            for_each={"prefect.resource.id"},
+            threshold=1,
+            **options,
+        )
+
+    def notification(message: Message) -> list[SendNotification]:
+        return [SendNotification(block_document_id=block_id, subject=message.subject, body=message.body)]
+
+    if silence is not None:
+        minutes = silence.total_seconds() / 60
+        why = f"No heartbeat for {minutes:g} minutes: its process was killed, or its machine is gone."
+        yield AutomationCore(
+            name=f"{project}: crash detection",
+            description="Ends a run whose heartbeats stopped.",
+            trigger=trigger(
+                posture=Posture.Proactive, after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, within=silence
+            ),
+            actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=why)],
+        )
+    for flow, schedule in settings.schedules.items():
+        limit = timedelta(seconds=schedule.time_limit)
+        setting = "schedule.time_limit" if flow == "retrain" else f"{flow}.schedule.time_limit"
+        why = f"It ran for longer than {limit} ({setting})."
+        yield AutomationCore(
+            name=f"{project}: time limit of {flow}",
+            description="Cancels a run that takes too long.",
+            trigger=trigger(
+                {"prefect.resource.role": "flow", "prefect.resource.name": flow},
+                {"prefect.resource.role": "deployment", "prefect.resource.name": project},  # not by hand
+                posture=Posture.Proactive,
+                after={"prefect.flow-run.Running"},
+                expect=ENDED,
+                within=limit,
+            ),
+            actions=[ChangeFlowRunState(state=StateType.CANCELLING, name="Cancelling", message=why)],
+        )
+    if block_id is None:
+        return
+    yield AutomationCore(
+        name=f"{project}: unreported failures",
+        description="Notifies the team of a run that ended badly and could not say so itself.",
+        trigger=trigger(
+            posture=Posture.Proactive,
+            after={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling")},
+            expect={NOTIFIED_EVENT},
+            within=CONFIRMED_WITHIN,
+        ),
+        actions=notification(unreported_message(project=project)),
+    )
+    yield AutomationCore(
+        name=f"{project}: collisions",
+        description="Notifies the team of a run that was cancelled because another is running.",
+        trigger=trigger(
+            posture=Posture.Reactive,
+            expect={"prefect.flow-run.Cancelled"},
+            match={"prefect.state-message": COLLISION},
+            within=timedelta(0),
+        ),
+        actions=notification(collision_message(project=project)),
+    )
+    yield AutomationCore(
+        name=f"{project}: late runs",
+        description="Notifies the team of a run that nobody started on time.",
+        trigger=trigger(posture=Posture.Reactive, expect={"prefect.flow-run.Late"}, within=timedelta(0)),
+        actions=notification(late_message(project=project)),
+    )
+
+
+def register_automations(project: Project) -> None:
+    """Let the server watch the runs of this project's deployments, as deploy.py and prefect.yaml both do."""
+    settings, frequency = project.settings, PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()
+    silence = None if frequency is None else HEARTBEATS_MISSED * timedelta(seconds=frequency)
+    if silence is None:
+        print("PREFECT_FLOWS_HEARTBEAT_FREQUENCY is off: a run that is killed stays Running for ever.")
+    with get_client(sync_client=True) as client:
+        block_id = _block_id(client, settings.notifications.block)
+        for automation in automations(settings, silence=silence, block_id=block_id):
+            if known := client.read_automations_by_name(automation.name):
+                client.update_automation(known[0].id, automation)
+            else:
+                client.create_automation(automation)
+
+
+def _block_id(client: SyncPrefectClient, block: str | None) -> Any | None:
+    kind, _, name = (block or "").partition("/")
+    if not name:
+        return None
+    try:
+        return client.read_block_document_by_name(name, kind).id
+    except ObjectNotFound:
+        print(f"There is no notification block {block}: save it and deploy again, or nobody is notified.")
+        return None
+
+
+def confirm_notified(flow_run: FlowRun, *, project: str) -> None:
+    """Let the server know that the team was notified how a run ended, so that it does not send it again."""
+    if flow_run.deployment_id is None:  # started by hand: the server watches deployments only
+        return
+    emit_event(
+        event=NOTIFIED_EVENT,
+        resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"},
+        related=[{"prefect.resource.id": f"prefect.tag.{project}", "prefect.resource.role": "tag"}],
+    )

@@ -1,0 +1,95 @@
+"""What the team learns of a run: a decision, drift, or that it ended badly, where nothing depends on what broke."""
+
+from typing import Any
+
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.events import emit_event
+from prefect.logging.loggers import flow_run_logger
+from prefect.states import State
+from prefect.utilities.urls import url_for
+
+from ..errors import ProjectError
+from ..pipeline import Run
+from ..project import Project
+from ..registry import open_registry
+from . import _automations, _messages
+
+REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
+
+
+def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Notify the team that a run failed, crashed or was cancelled; a state hook of Prefect calls it, maybe in a runner.
+
+    The block is found in settings that are broken elsewhere, and what is in production is looked up with a time limit.
+    Of a dry run nobody is notified.
+    """
+    logger = flow_run_logger(flow_run, flow)
+    name, block = _messages.recipient(project)
+    if flow_run.parameters.get("dry_run"):
+        _automations.confirm_notified(flow_run, project=name)
+        return
+    reason = _reason(flow_run, state)
+    message = _messages.failure_message(
+        project=name,
+        flow=flow.name,
+        run=flow_run.name,
+        state="cancelled" if state.is_cancelling() else state.name or "failed",
+        reason=reason,
+        link=url_for(flow_run) or "",
+        champion=_in_production(reason, project),
+    )
+    if _messages.send(message, block=block, logger=logger):
+        _automations.confirm_notified(flow_run, project=name)
+
+
+def _reason(flow_run: FlowRun, state: State[Any]) -> str:
+    """Return why a run ended; of a cancelled one, whoever cancelled it said so, and not the runner that ended it."""
+    asked = flow_run.state if state.is_cancelling() else None
+    return (asked and asked.is_cancelling() and asked.message) or state.message or "no reason was given"
+
+
+def _in_production(reason: str, project: Project) -> str:
+    """Describe the model in production; whatever goes wrong is part of the answer, once.
+
+    Args:
+        reason: Why the run ended, which the message says already.
+        project: Whose production it is.
+    """
+
+    def look_up() -> str:
+        champion = open_registry(project.settings).champion()
+        return champion.id if champion else "no model yet"
+
+    try:
+        return _messages.within(REGISTRY_SECONDS, look_up)
+    except ProjectError as error:
+        same = str(error) in reason
+        return f"could not be determined{', for the same reason' if same else f': {error}'}"
+    except TimeoutError:
+        return f"could not be determined: the registry did not answer within {REGISTRY_SECONDS:g} seconds"
+    except Exception as error:  # its words may hold a secret
+        return f"could not be determined ({type(error).__name__})"
+
+
+def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
+    """Notify the team of a decision; that the champion is kept is news only when the report is missing."""
+    notifications = project.settings.notifications
+    if recorded["verdict"] == "kept" and not (notifications.kept or recorded["report_error"]):
+        return
+    message = _messages.decision_message(
+        project=project.settings.project, run=run.name, link=run.url, decision=recorded
+    )
+    _messages.send(message, block=notifications.block, logger=logger)
+
+
+def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
+    """Emit the event that triggers the retrain deployment, and notify the team."""
+    settings = project.settings
+    emit_event(
+        event=_automations.DRIFT_EVENT,
+        resource={"prefect.resource.id": f"retraining.{settings.project}"},
+        payload={name: window[name] for name in ("source", "version", "reason")},
+    )
+    message = _messages.drift_message(project=settings.project, run=run.name, link=run.url, window=window)
+    _messages.send(message, block=settings.notifications.block, logger=logger)

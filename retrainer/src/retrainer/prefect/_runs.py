@@ -1,0 +1,179 @@
+"""What a run of any flow needs of Prefect: its settings and source, when to fetch and retry, and what the team learns."""
+
+import datetime
+import functools
+import hashlib
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import TaskRun
+from prefect.context import TaskRunContext
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import State
+from prefect.tasks import Task
+from prefect.utilities.urls import url_for
+
+from .. import data
+from ..data import SourceUnavailable
+from ..errors import ConfigurationError, ProjectError, files_explained
+from ..locations import PREFECT_SECRET, Location
+from ..pipeline import Run, check
+from ..project import Project
+from ..settings import refuse_secret
+from ._progress import sign_of_life
+
+
+class _PlainErrors(logging.Filter):
+    """Drop the traceback of an error that is meant for a person: its message says all there is to do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], ProjectError):
+            record.exc_info = None
+        return True
+
+
+class _ToRun(logging.Handler):
+    """Write what the library logs into the log of the run that it works for."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            get_run_logger().log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        except MissingContextError:
+            logging.getLogger().handle(record)
+
+
+for logger_name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(logger_name).addFilter(_PlainErrors())
+_library = logging.getLogger(__package__.rpartition(".")[0])
+_library.addHandler(_ToRun())
+_library.setLevel(logging.INFO)
+_library.propagate = False  # the handler passes on what no run logs
+
+
+def this_run() -> Run:
+    """Return what records say of the flow run at work."""
+    return Run(flow_run.id, str(flow_run.name or ""), url_for("flow-run", flow_run.id) or "")
+
+
+def is_transient(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
+    """Retry what may pass by itself (a network, a disk), not what a person has to fix."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
+
+
+def reports_progress(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a step that takes long give a sign of life, and errors of the operating system name their file.
+
+    Put it below `@task`.
+    """
+    name = function.__name__.replace("_", " ")
+
+    @functools.wraps(function)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        with files_explained(), sign_of_life(name, inputs=[*args, *kwargs.values()]):
+            return function(*args, **kwargs)
+
+    return step
+
+
+def fingerprint_of_source(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+    """Return the key under which a fetch is cached: an unchanged source is not fetched again.
+
+    None, so that it is fetched, where the source has no fingerprint that changes with its content.
+    """
+    project: Project = parameters["project"]
+    try:
+        fingerprint = data.fingerprint(parameters["source"], settings=project.settings)
+    except ProjectError:
+        return None  # the fetch itself will say so
+    if not fingerprint:
+        return None
+    key = f"{project.package} {project.settings.root.resolve()} {fingerprint}"
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def begin(project: Project, *, source: str | None = None) -> Project:
+    """Return the project with the settings of this run, checked before any work is done.
+
+    Args:
+        project: The project.
+        source: The run's parameter, which stands in for `data.source`.
+
+    Raises:
+        ConfigurationError: they cannot work, as far as that can be known.
+    """
+    given = reject_inline_secret(source)
+    configured = project.with_settings(**({} if given is None else {"data": {"source": given}}))
+    check(configured)
+    return configured
+
+
+def reject_inline_secret(source: str | None) -> Location | None:
+    """Return the source this run was given; one that carries a secret is refused, and taken out of Prefect's record.
+
+    Raises:
+        ConfigurationError: it may carry a secret.
+    """
+    try:
+        return refuse_secret(source)
+    except ConfigurationError:
+        hidden = dict(flow_run.parameters) | {"source": str(Location(str(source)))}
+        with suppress(Exception), get_client(sync_client=True) as client:
+            client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), parameters=hidden)
+        raise
+
+
+def resolve_source(
+    source: str | Location | None,
+    *defaults: Location | None,
+    as_of: datetime.datetime | None = None,
+    project: Project,
+) -> Location:
+    """Return the source of this run with its dates and secrets filled in.
+
+    Args:
+        source: The run's parameter; empty: the first of the defaults that is set, else `data.source`.
+        defaults: Locations of the settings.
+        as_of: The moment that dates stand for; empty: when the run was due, in the time zone of its schedule.
+        project: For the settings.
+
+    Raises:
+        ConfigurationError: a date cannot be computed, a Prefect Secret block is not there, or the parameter carries a
+            secret.
+    """
+    settings = project.settings
+    given = source if isinstance(source, Location) else reject_inline_secret(source)
+    found = next((each for each in (given, *defaults) if each is not None), settings.data.source)
+    due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+    dated = data.resolve(found, as_of=as_of or due.astimezone(ZoneInfo(settings.schedule.timezone)))
+    return with_prefect_secrets(dated)
+
+
+def with_prefect_secrets(source: Location) -> Location:
+    """Fill in `${prefect.secret:NAME}` from the Prefect Secret blocks of these names.
+
+    Raises:
+        ConfigurationError: there is no such block, or the server does not give it.
+    """
+
+    def value(placeholder: str) -> str | None:
+        if not placeholder.startswith(PREFECT_SECRET):
+            return None
+        name = placeholder.removeprefix(PREFECT_SECRET)
+        try:
+            return str(Secret.load(name).get())
+        except Exception as error:
+            raise ConfigurationError(
+                f"{source} needs the Prefect Secret block {name!r}, which cannot be loaded ({type(error).__name__}):"
+                " create it in the Prefect UI under Blocks."
+            ) from None
+
+    return source.filled(value)

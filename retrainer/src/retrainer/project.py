@@ -1,0 +1,117 @@
+"""The team's project, as the library sees it: handed in by the project's own package, never looked for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+    Estimator = Callable[[Any, int], Pipeline]
+
+
+@dataclass(frozen=True)
+class OwnMetric:
+    """A metric of the team's own.
+
+    Attributes:
+        function: Gets `truth`, shape (n,); `predictions` with `labels` (n,), `probabilities` (n, k) and
+            `classes` (k,); and `rows`, a DataFrame of the n rows with `columns`, as the source has them.
+            Returns a number, or an array of shape (n,), and looks at each row by itself or at all alike.
+        greater_is_better: False for a cost or an error.
+        columns: Those it reads.
+        relative: Whether an improvement is a share of the champion's value, or a difference (the default).
+        needs_probabilities: Whether predicted classes are not enough.
+        label: For people; the metric's name if empty.
+    """
+
+    function: Callable[..., Any]
+    greater_is_better: bool
+    columns: tuple[str, ...] = ()
+    relative: bool = False
+    needs_probabilities: bool = False
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Project:
+    """What is the team's, in one place: each function of the library that needs some of it gets this.
+
+    Estimators and metrics are functions, so that importing the project does not import scikit-learn.
+
+    Attributes:
+        package: The name of the project's package; processes that a run starts import the project by it, so the package
+            keeps this object as `project`.
+        folder: The package's folder, with config.toml and features.py.
+        estimators: Returns the candidate estimators by name; each is a function of the problem type and a seed that
+            returns an unfitted pipeline.
+        metrics: Returns the team's own metrics by name.
+        overrides: Settings that win over the environment and config.toml, such as those of one run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> churn = Project("churn", Path("src/churn"), estimators=dict, metrics=dict)
+        >>> churn.env_prefix
+        'CHURN_'
+    """
+
+    package: str
+    folder: Path
+    estimators: Callable[[], "Mapping[str, Estimator]"] = field(repr=False)
+    metrics: Callable[[], Mapping[str, OwnMetric]] = field(repr=False)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def config_file(self) -> Path:
+        """The file with the settings."""
+        return self.folder / "config.toml"
+
+    @property
+    def features_file(self) -> Path:
+        """The file with `label()` and `features()`."""
+        return self.folder / "features.py"
+
+    @property
+    def env_prefix(self) -> str:
+        """What the environment variables of the settings begin with."""
+        return f"{self.package.upper()}_"
+
+    @property
+    def checkout(self) -> Path | None:
+        """The folder with pyproject.toml, while the package still lies in its `src`; None of an installed wheel."""
+        source, folder = self.folder.resolve().parents[:2]
+        return folder if source.name == "src" and (folder / "pyproject.toml").exists() else None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read once.
+
+        Raises:
+            ConfigurationError: a setting is missing, unknown or impossible.
+        """
+        root = {"root": self.checkout} if self.checkout else {}
+        return load_settings(self.config_file, env_prefix=self.env_prefix, defaults=root, **self.overrides)
+
+    def with_settings(self, **overrides: Any) -> "Project":
+        """Return the project with its settings read anew, `overrides` winning.
+
+        Raises:
+            ConfigurationError: a setting is missing, unknown or impossible.
+        """
+        changed = replace(self, overrides=dict(self.overrides) | overrides)
+        changed.settings  # noqa: B018  # an error is better shown here than by the first who needs a setting
+        return changed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes by name: they import the package."""
+        return _imported, (self.package, dict(self.overrides))
+
+
+def _imported(package: str, overrides: Mapping[str, Any]) -> Project:
+    project: Project = import_module(package).project
+    return replace(project, overrides=overrides)

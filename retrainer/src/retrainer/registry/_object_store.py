@@ -1,0 +1,141 @@
+"""The registry's files in an object store: S3 and what speaks its language, Google Cloud Storage, Azure Blob Storage.
+
+An object is seen whole or not at all, and a put may demand that there is none yet (`If-None-Match: *`, and its like at
+Google's and Azure's): the two promises that `storage` asks for. There is no lock between machines, and none is needed.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from .._parts import LOCK
+from ..errors import first_line
+from ..locations import Location
+from ._store import FileStore, StorageError
+
+IN_MEMORY = 64 * 1024 * 1024  # bytes of a file; what is bigger is kept on disk meanwhile
+PATIENCE = timedelta(seconds=20)
+
+
+class ObjectStore(FileStore):
+    """Objects under a URL; credentials, region and endpoint come from the environment, as the provider names them."""
+
+    def __init__(self, url: Location | str) -> None:
+        """Use the objects under `url`, such as `s3://bucket/models`.
+
+        Raises:
+            StorageError: the library is not installed, or the URL is none that it knows.
+        """
+        location = Location(url)
+        self.url = str(location).rstrip("/")
+        try:
+            from obstore.exceptions import BaseError
+            from obstore.store import from_url
+        except ImportError:
+            raise StorageError(f"{self.url} needs the package obstore: make setup LOCK={LOCK}.") from None
+        self._error = BaseError
+        try:
+            self._store = from_url(
+                location.reveal().rstrip("/"),
+                client_options={"allow_http": True},  # the endpoint's own http:// counts
+                retry_config={"max_retries": 3, "retry_timeout": PATIENCE},
+            )
+        except (BaseError, ValueError) as error:
+            raise StorageError(f"{self.url} cannot be used: {location.hide(first_line(error))}.") from None
+
+    def where(self, key: str) -> str:
+        """Return the URL of `key`."""
+        return f"{self.url}/{key}".rstrip("/")
+
+    def read(self, key: str) -> bytes:
+        """Return the content of `key`; FileNotFoundError when there is none."""
+        import obstore
+
+        with self._explained(key, FileNotFoundError):
+            return bytes(obstore.get(self._store, key).bytes())
+
+    def open(self, key: str) -> BinaryIO:
+        """Fetch `key` for reading and seeking; FileNotFoundError when there is none."""
+        import obstore
+
+        file = _scratch()
+        with self._explained(key, FileNotFoundError):
+            for chunk in obstore.get(self._store, key).stream():
+                file.write(chunk)
+        file.seek(0)
+        return file
+
+    def write(self, key: str, data: bytes) -> None:
+        """Put `data` at `key`, in place of what was there."""
+        import obstore
+
+        with self._explained(key):
+            obstore.put(self._store, key, data)
+
+    def create(self, key: str, data: bytes) -> None:
+        """Put `data` at `key` if there is nothing; FileExistsError when another process was first."""
+        self._create(key, data)
+
+    @contextmanager
+    def file(self, key: str) -> Iterator[Path]:
+        """Yield a path in a temporary folder; the file is put at `key` in the end, in place of what was there."""
+        import obstore
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, key)
+            yield path
+            with self._explained(key):
+                obstore.put(self._store, key, path)
+
+    @contextmanager
+    def writer(self, key: str) -> Iterator[BinaryIO]:
+        """Open a scratch file, put at the new `key` when the block ends without an error."""
+        with _scratch() as file:
+            yield file
+            file.seek(0)
+            self._create(key, file)
+
+    def list(self, prefix: str) -> list[str]:
+        """Return every key under the folder `prefix`, sorted."""
+        import obstore
+
+        with self._explained(prefix):
+            found = obstore.list(self._store, f"{prefix}/")
+            return sorted(entry["path"] for chunk in found for entry in chunk)
+
+    def delete(self, prefix: str) -> None:
+        """Remove the object `prefix`, or every one under it."""
+        import obstore
+
+        keys = self.list(prefix) or [prefix]
+        with self._explained(prefix), suppress(FileNotFoundError):  # another process may be faster
+            obstore.delete(self._store, keys)
+
+    def _create(self, key: str, content: bytes | BinaryIO) -> None:
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        with self._explained(key, FileExistsError):
+            try:
+                obstore.put(self._store, key, content, mode="create", use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                raise FileExistsError(self.where(key)) from None
+
+    @contextmanager
+    def _explained(self, key: str, *expected: type[OSError]) -> Iterator[None]:
+        try:
+            yield
+        except expected:
+            raise
+        except (self._error, OSError) as error:
+            raise StorageError(
+                f"{self.where(key)}: {first_line(error)}. Is the address right, is the store there, and may these"
+                " credentials read and write? Then run this again; what was there is untouched."
+            ) from None
+
+
+def _scratch() -> BinaryIO:
+    return cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))

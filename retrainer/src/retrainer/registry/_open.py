@@ -1,0 +1,40 @@
+"""Which registry and store the settings ask for."""
+
+from typing import TYPE_CHECKING
+
+from ..locations import Location
+from ._registry import Registry
+from ._store import FileStore, LocalStore
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+
+def open_registry(settings: "Settings") -> Registry:
+    """Return the registry of the settings, caught up with a process that died.
+
+    Raises:
+        RegistryError: it cannot be reached, or read.
+    """
+    if settings.registry.kind == "mlflow":
+        from ._mlflow_registry import open_registry as open_mlflow
+
+        registry: Registry = open_mlflow(settings)
+    else:
+        registry = open_files(settings)
+    registry.catch_up()
+    return registry
+
+
+def open_files(settings: "Settings") -> Registry:
+    """Return the registry that is files, in a folder or an object store, whichever kind the settings use."""
+    return Registry(open_store(settings.registry.path, settings=settings), metric=settings.metric)
+
+
+def open_store(place: Location, *, settings: "Settings") -> FileStore:
+    """Return the store at a place of the settings: a folder, or an object store where it is a URL."""
+    if place.is_url:
+        from ._object_store import ObjectStore
+
+        return ObjectStore(place)
+    return LocalStore(settings.resolve(place), base=settings.root)

@@ -1,0 +1,147 @@
+"""The model history on one page: its score over time, what was decided, and how much it learned from."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from ..gate import Metric, known_metric
+from ..project import OwnMetric
+from ..registry import Record, Version
+from . import _pictures
+from ._charts import draw
+from ._document import Cell, Number, Section, Table, Tile, moment, render, sentence
+
+VERDICTS = ("promoted", "kept", "staging", "rejected")
+STYLES = {"promoted": "good", "rejected": "bad", "rolled_back": "bad"}
+
+
+def history(
+    versions: Sequence[Version],
+    decisions: Sequence[Record],
+    *,
+    project: str,
+    own_metrics: Mapping[str, OwnMetric] | None = None,
+) -> str:
+    """Return the model history as one HTML page: its score over time, what was decided, and data sizes.
+
+    Args:
+        versions: Of the registry, oldest first.
+        decisions: Likewise.
+        project: The project's name.
+        own_metrics: The team's own by name, which are shown as they say.
+    """
+    metric_of = partial(known_metric, own_metrics=own_metrics)
+    known = {version.id: version for version in versions}
+    told = [record for record in decisions if record.version in known]
+    champion = known.get(str(decisions[-1].champion)) if decisions else None
+    count = Counter(record.verdict for record in told)
+    tiles = [Tile("versions trained", str(len(versions)))]
+    tiles += [
+        Tile(verdict.replace("_", " "), str(count[verdict]))
+        for verdict in (*VERDICTS, "rolled_back")
+        if count[verdict] or verdict == "promoted"
+    ]
+    if champion is None:
+        reason = "Nothing is in production yet."
+    else:
+        metric = metric_of(champion.metric)
+        value = metric.format(champion.metrics.get(champion.metric, math.nan))
+        since = moment(str(decisions[-1].promoted_at))
+        reason = f"In production is {champion.id}, {metric.label} {value}, since {since}."
+    return render(
+        "history.html.j2",
+        project=project,
+        headline="Model history",
+        reason=reason,
+        tiles=tiles,
+        sections=[
+            *_over_time(known, told, metric_of, metric=champion.metric if champion else None),
+            _decisions(known, told, metric_of),
+        ],
+    )
+
+
+def _over_time(
+    known: Mapping[str, Version],
+    told: Sequence[Record],
+    metric_of: Callable[[str], Metric],
+    *,
+    metric: str | None,
+) -> Iterator[Section]:
+    scored = [
+        record
+        for record in told
+        if record.verdict in VERDICTS and known[str(record.version)].metric == metric
+    ]
+    if metric and len(scored) > 1:
+        label = metric_of(metric).label
+        score = {name: _score(version, metric) for name, version in known.items()}
+        changes = [record for record in told if record.champion in known]
+        moments = [datetime.fromisoformat(record.time) for record in scored]
+        rollbacks = [
+            datetime.fromisoformat(record.time) for record in told if record.verdict == "rolled_back"
+        ]
+        held = (
+            [datetime.fromisoformat(record.time) for record in changes],
+            [score[str(record.champion)] for record in changes],
+        )
+        values = [score[str(record.version)] for record in scored]
+        verdicts = [record.verdict for record in scored]
+        drawn = [
+            draw(
+                f"{label} of each version, on its own holdout",
+                _pictures.life(moments, values, verdicts, held, rollbacks, label=label, size=(850, 340)),
+                alt=f"{label} over time, from {values[0]:.4g} to {values[-1]:.4g}; the table has every value.",
+            )
+        ]
+        sizes = [
+            (moment, _rows_of(known[str(record.version)]))
+            for moment, record in zip(moments, scored, strict=True)
+        ]
+        sizes = [(moment, rows) for moment, rows in sizes if rows]
+        if len(sizes) > 1:
+            alt = f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}."
+            chart = _pictures.sizes(*map(list, zip(*sizes, strict=True)), size=(850, 220))
+            drawn.append(draw("Rows learned from", chart, alt=alt))
+        yield Section(
+            "over-time",
+            f"{label} over time",
+            ["Each version was scored on the holdout of its day: only a decision compares two of them."],
+            pictures=drawn,
+            wide=True,
+        )
+
+
+def _decisions(
+    known: Mapping[str, Version], told: Sequence[Record], metric_of: Callable[[str], Metric]
+) -> Section:
+    rows: list[list[str | Cell]] = []
+    for record in reversed(told):
+        version = known[str(record.version)]
+        shown = metric_of(version.metric)
+        rows.append(
+            [
+                str(record.sequence),
+                Cell(moment(record.time), "whole"),
+                Cell(record.verdict.replace("_", " "), STYLES.get(record.verdict, "wait")),
+                Cell(version.id, "whole"),
+                Cell(f"{shown.label} {shown.format(_score(version, version.metric))}", "number"),
+                f"{_rows_of(version):,}" if _rows_of(version) else "",
+                Cell(sentence(record.reason), "long"),
+            ]
+        )
+    columns = ("number", "when", "decision", "version", Number("score"), Number("training rows"), "why")
+    return Section(
+        "decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)]
+    )
+
+
+def _rows_of(version: Version) -> int:
+    return int((version.lineage.get("rows") or {}).get("training") or 0)
+
+
+def _score(version: Version, metric: str) -> float:
+    value = version.metrics.get(metric)
+    return math.nan if value is None else value

@@ -1,0 +1,624 @@
+"""Typed settings: a project's config.toml, overridden by environment variables.
+
+The variable of a setting is the package's name in capitals, then the path to the setting with two underscores
+between its parts: `CHURN_DATA__SOURCE` is `source` under `[data]` of the package `churn`. An empty variable unsets
+what config.toml says: with `CHURN_SCHEDULE__CRON=` there is no cron.
+"""
+
+import datetime
+import difflib
+import functools
+import math
+import os
+import re
+import tomllib
+import zoneinfo
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import EnvSettingsSource, SettingsError
+
+from . import _parts
+from .errors import ConfigurationError, shortened
+from .locations import Location
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+# The errors of numbers, choices and lists, which name the value: of other text it may be a secret, or hold one.
+_SHOWN = ("int_", "float_", "bool_", "finite", "literal_", "greater_than", "less_than", "tuple_")
+_GAP = re.compile(r"([1-9]\d{0,6}) ?(hour|day|week|row)s?")
+ProblemType = Literal["classification", "regression"]
+
+
+class Section(BaseModel):
+    """A part of the settings; an unknown name is an error, so that a typing error is found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class DataSettings(Section):
+    """Where the table comes from."""
+
+    source: Location = Field(
+        description="`sample`, a path, a folder, a glob, a URL or a SQL URL; `${NAME}` in it is filled in from the"
+        " environment, `${prefect.secret:NAME}` from a Prefect Secret block."
+    )
+    target: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
+        min_length=1, description="The column to predict."
+    )
+    positive: str | int | float | None = Field(
+        default=None,
+        description="The class that metrics of one class (f1, recall, precision) and a threshold are about.",
+    )
+    drop: tuple[str, ...] = Field(
+        default=(),
+        description="Columns the model does not get, such as what is known only afterwards; label() gets them.",
+    )
+    keep: tuple[str, ...] = Field(
+        default=(), description="Columns that the model gets though they look like identifiers."
+    )
+    query: str | None = Field(default=None, description="For a SQL URL: the name of a table, or a SELECT.")
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.01,
+        description="Share of a column's cells that may be unreadable as what the column is; they are missing then.",
+    )
+    watermark: str | None = Field(
+        default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
+    )
+
+    @field_validator("drop")
+    @classmethod
+    def _target_stays(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if info.data.get("target") in names:
+            raise ValueError(f"{info.data['target']!r} is data.target, the column to predict")
+        return names
+
+
+class SplitSettings(Section):
+    """Which rows are held out, so that no model is ever trained on them."""
+
+    method: Literal["hash", "time", "source"] = Field(
+        default="hash",
+        description="`hash`: rows at random, the same ones each time; `time`: the newest; `source`: another table.",
+    )
+    holdout: Share = Field(default=0.2, description="The share of the rows held out (hash and time).")
+    key_columns: tuple[str, ...] = Field(
+        default=(), description="Columns whose values decide the side; empty: the whole row."
+    )
+    time_column: str | None = Field(default=None, description="The datetime column of the time method.")
+    source: Location | None = Field(
+        default=None, description="The holdout's own source, for the source method."
+    )
+    gap: str | None = Field(
+        default=None,
+        description="`7 days`, `36 hours` or `500 rows`: the newest rows before the holdout are not learned from, as if"
+        " their labels had not arrived yet (time).",
+    )
+    seed: int = Field(
+        default=1,
+        description="Another seed is another split: a champion of the old one is compared on the rows that it was not"
+        " trained on.",
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SplitSettings":
+        if self.method == "time" and not self.time_column:
+            raise ValueError('method = "time" needs time_column')
+        if self.method == "source" and not self.source:
+            raise ValueError('method = "source" needs source')
+        if self.gap is not None and self.method != "time":
+            raise ValueError('gap needs method = "time"')
+        return self
+
+    @field_validator("gap")
+    @classmethod
+    def _readable(cls, gap: str | None) -> str | None:
+        if gap is not None and not _GAP.fullmatch(gap):
+            raise ValueError(
+                f"{gap!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`"
+            )
+        return gap
+
+    @property
+    def gap_rows(self) -> int:
+        """How many rows the gap has, where it is given in rows; else 0."""
+        found = _GAP.fullmatch(self.gap or "")
+        return int(found[1]) if found and found[2] == "row" else 0
+
+    @property
+    def gap_time(self) -> datetime.timedelta:
+        """How long the gap is, where it is given as a duration; else 0."""
+        found = _GAP.fullmatch(self.gap or "")
+        if not found or found[2] == "row":
+            return datetime.timedelta(0)
+        return datetime.timedelta(**{f"{found[2]}s": int(found[1])})
+
+
+class TrainSettings(Section):
+    """What is made of the chosen estimator."""
+
+    threshold: float | Literal["tuned"] | None = Field(
+        default=None,
+        description="For two classes: the probability from which `data.positive` is predicted, or `tuned`: the best by"
+        " `gate.metric` in cross-validation. Empty: as the estimator predicts.",
+    )
+    refit: bool | None = Field(
+        default=None,
+        description="Whether what is promoted is fitted once more, on all labelled rows, and that serves; the gate goes"
+        " on comparing the model that never saw the holdout. Empty: yes for the time and source methods.",
+    )
+
+    @field_validator("threshold", mode="wrap")
+    @classmethod
+    def _share(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str | None:
+        try:
+            threshold: float | str | None = handler(value)
+        except ValidationError:
+            threshold = math.nan
+        if isinstance(threshold, float) and not 0 < threshold < 1:
+            raise ValueError(f"give a number between 0 and 1, `tuned`, or nothing; it is {value!r}")
+        return threshold
+
+
+class GateSettings(Section):
+    """What a challenger must show before it goes to production."""
+
+    metric: str | None = Field(
+        default=None, description="Empty: f1_score for classification, rmse for regression."
+    )
+    min_improvement: float = Field(
+        default=0.005,
+        ge=0,
+        description="How much better: points of a score (F1 0.90 to 0.91 is 0.01), or the share of an error"
+        " (RMSE 100 to 99 is 0.01).",
+    )
+    confidence: Share = Field(default=0.95, description="How sure the improvement must be.")
+    floor: float | None = Field(default=None, description="A model worse than this never goes to production.")
+    staging_floor: float | None = Field(
+        default=None,
+        description="A model worse than `floor` but no worse than this is staged; worse still, it is rejected.",
+    )
+    guard_metrics: dict[str, float] = Field(
+        default={}, description="Metric to the largest worsening allowed, in the units of min_improvement."
+    )
+    guard_slices: dict[str, float] = Field(
+        default={}, description="Column to the largest worsening allowed within any of its values."
+    )
+    approval: bool = Field(
+        default=False,
+        description="True: a promotion waits in staging until somebody runs `registry promote`.",
+    )
+    slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
+
+
+class ScheduleSettings(Section):
+    """When a deployed flow runs: by cron, at an interval, or by an RFC 5545 rule; one of the three, or none."""
+
+    cron: str | None = Field(
+        default=None, description="A cron expression: `0 6 * * 1` is each Monday at 6:00."
+    )
+    interval: float | None = Field(default=None, gt=0, description="Seconds from one run to the next.")
+    rrule: str | None = Field(default=None, description="An RFC 5545 rule: `FREQ=DAILY;BYHOUR=6`.")
+    timezone: str = Field(default="UTC", description="The time zone of the schedule: `Europe/Berlin`.")
+    active: bool = Field(default=True, description="False: registered, and started by hand only.")
+    time_limit: float = Field(
+        default=86_400,
+        gt=0,
+        description="Seconds after which a deployed run is cancelled: one that hangs keeps later ones from starting.",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> "ScheduleSettings":
+        from cronsim import CronSim, CronSimError
+
+        if sum(rule is not None for rule in (self.cron, self.interval, self.rrule)) > 1:
+            raise ValueError("give one of cron, interval and rrule")
+        if self.cron is not None:
+            try:
+                CronSim(self.cron, datetime.datetime.now())
+            except CronSimError as error:
+                raise ValueError(f"cron is {self.cron!r}: {error}") from None
+        if self.rrule is not None:
+            from dateutil.rrule import rrulestr
+
+            try:
+                rrulestr(self.rrule)
+            except ValueError as error:
+                raise ValueError(f"rrule is {self.rrule!r}: {error}") from None
+        try:
+            zoneinfo.ZoneInfo(self.timezone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"timezone is {self.timezone!r}, which is not a valid IANA time zone") from None
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The kind of schedule and its value, such as `cron 0 6 * * 1`; empty: started by hand only."""
+        if self.cron:
+            return f"cron {self.cron}"
+        if self.interval:
+            return f"interval {self.interval:g}"
+        return f"rrule {self.rrule.removeprefix('RRULE:')}" if self.rrule else ""
+
+
+class MonitorSettings(Section):
+    """When new data differ so much from the training data that the model is trained again."""
+
+    psi: float = Field(
+        default=0.2, gt=0, description="A column drifts beyond this population stability index."
+    )
+    rate_change: Share = Field(
+        default=0.05,
+        description="A column drifts when its share of missing values changes by more, or more are unseen.",
+    )
+    significance: Share = Field(
+        default=0.01,
+        description="How often a window without drift, or with a score no worse, may be taken for one with it.",
+    )
+    minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows has no result.")
+    drifted_columns: int = Field(default=1, ge=1, description="This many columns make a window drifted.")
+    windows: int = Field(default=5, ge=1, description="How many of the latest windows count.")
+    needed: int = Field(
+        default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain."
+    )
+
+    source: Location | None = Field(
+        default=None, description="In the syntax of `data.source`; empty: that source."
+    )
+    folder: Location = Field(
+        default=Location("monitoring"),
+        description="Where the drift report and the history of windows are kept: a folder, or s3://, gs:// or az://.",
+    )
+    worsening: float | None = Field(
+        default=None,
+        description="Where labels have come: how much worse than at training the metric may be, in the units of"
+        " `gate.min_improvement`; worse than that, and beyond chance, is a violation. Empty: never.",
+    )
+    schedule: ScheduleSettings = ScheduleSettings()
+
+    @model_validator(mode="after")
+    def _possible(self) -> "MonitorSettings":
+        if self.needed > self.windows:
+            raise ValueError(f"needed = {self.needed} of windows = {self.windows} can never be")
+        return self
+
+
+class ScoreSettings(Section):
+    """What the score flow predicts, and where it writes."""
+
+    source: Location | None = Field(
+        default=None, description="In the syntax of `data.source`; empty: that source."
+    )
+    folder: Location = Field(
+        default=Location("predictions"),
+        description="A folder, or a place in an object store: s3://, gs:// or az://.",
+    )
+    format: Literal["parquet", "csv"] = Field(
+        default="parquet", description="Of the file with the predictions."
+    )
+    identifiers: tuple[str, ...] = Field(
+        default=(),
+        description="Columns carried over; empty: those that training left out as identifiers, else the row's number.",
+    )
+    batch_rows: int = Field(default=100_000, ge=1, description="Rows in memory at a time.")
+    schedule: ScheduleSettings = ScheduleSettings()
+
+
+class ScaleOutSettings(Section):
+    """Where the parallel steps of a run happen: candidates, folds and parts of a table to score."""
+
+    runner: Literal["threads", "dask"] = Field(
+        default="threads", description="`threads`: in the run's own process; `dask`: on Dask workers."
+    )
+    address: str | None = Field(
+        default=None,
+        description="Of a Dask scheduler, tcp://host:8786; empty: a cluster on this machine, for each run.",
+    )
+    workers: int | None = Field(
+        default=None, ge=1, description="Worker processes the work is cut for; empty: one for each core here."
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Threads a task on a worker computes with; empty: 1 at an address, else cores over workers.",
+    )
+
+    @field_validator("runner")
+    @classmethod
+    def _usable(cls, runner: str) -> str:
+        return _parts.check_part("scale_out.runner", runner)
+
+
+class NotificationSettings(Section):
+    """Who receives messages, and about what."""
+
+    block: str | None = Field(
+        default=None, description="`<block type>/<block name>` of a Prefect notification block."
+    )
+    kept: bool = Field(default=False, description="Whether to send a message when the champion is kept, too.")
+
+
+class RegistrySettings(Section):
+    """Where models are kept."""
+
+    kind: Literal["json", "mlflow"] = Field(
+        default="json", description="`json`: files in `path`; `mlflow`: an MLflow server."
+    )
+    tracking_uri: Location | None = Field(
+        default=None, description="The MLflow server's URL; empty: that of MLFLOW_TRACKING_URI."
+    )
+    path: Location = Field(
+        default=Location("models"),
+        description="A folder, or what several machines share: s3://, gs:// or az:// and a path.",
+    )
+    keep: int = Field(
+        default=10, ge=1, description="Versions kept beside champion, staging and the rollback target."
+    )
+
+    @field_validator("kind")
+    @classmethod
+    def _usable(cls, kind: str) -> str:
+        return _parts.check_part("registry.kind", kind)
+
+
+class ServingSettings(Section):
+    """How predictions are served over HTTP."""
+
+    host: str = Field(
+        default="127.0.0.1", description="The address to listen on; `0.0.0.0`: every one of the machine."
+    )
+    port: int = Field(default=8000, ge=1, le=65535, description="The port to listen on.")
+    token: SecretStr | None = Field(
+        default=None,
+        description="What clients send as `Authorization: Bearer`; from the environment, never from a file.",
+    )
+    max_bytes: int = Field(
+        default=10_000_000,
+        ge=1,
+        description="The largest body of a request, and the largest table in it when it is decompressed; a larger one"
+        " is refused.",
+    )
+    max_rows: int = Field(default=10_000, ge=1, description="The most rows of a request.")
+    log: Location | None = Field(
+        default=None,
+        description="A folder, or a place in an object store, for the rows and predictions of all requests, as Parquet"
+        " that monitor can read; empty: nothing is kept.",
+    )
+    log_rows: int = Field(default=1000, ge=1, description="Rows that are collected for one file of the log.")
+
+
+def _stated_root(root: Any) -> Any:
+    how = "set {prefix}ROOT to the absolute path of the folder that relative paths (models, data) start from"
+    if root is None:
+        raise ValueError(f"the package is installed outside its project folder: {how}")
+    if isinstance(root, str | Path) and not Path(root).expanduser().is_absolute():
+        raise ValueError(f"{str(root)!r} is a relative path, another folder for each command: {how}")
+    return Path(root).expanduser() if isinstance(root, str) else root
+
+
+class Settings(Section):
+    """Every setting of the project.
+
+    Relative paths are meant from `root`, wherever a command is started.
+    """
+
+    root: Annotated[Path, BeforeValidator(_stated_root)] = Field(
+        default=None,
+        validate_default=True,
+        description="Where relative paths start; empty: the folder with pyproject.toml. An installed wheel has none.",
+    )
+    project: str = Field(min_length=1, description="The name in messages, and of the console command.")
+    problem_type: ProblemType = Field(description="Whether to predict classes or numbers.")
+    estimators: tuple[str, ...] = Field(
+        min_length=1,
+        description="Names in models.py; of several the best by cross-validation is taken: by `gate.metric`, or if"
+        " that is empty by log loss or RMSE.",
+    )
+    compared_rows: int = Field(
+        default=5_000,
+        ge=1,
+        description="Several estimators are compared on at most so many training rows; with more the first is taken.",
+    )
+    seed: int = Field(
+        default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model."
+    )
+    data: DataSettings
+    split: SplitSettings = SplitSettings()
+    train: TrainSettings = TrainSettings()
+    gate: GateSettings = GateSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    score: ScoreSettings = ScoreSettings()
+    scale_out: ScaleOutSettings = ScaleOutSettings()
+    notifications: NotificationSettings = NotificationSettings()
+    registry: RegistrySettings = RegistrySettings()
+    serving: ServingSettings = ServingSettings()
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric that the gate compares."""
+        return self.gate.metric or ("f1_score" if self.problem_type == "classification" else "rmse")
+
+    @property
+    def refits(self) -> bool:
+        """Whether what is promoted is fitted once more on all labelled rows."""
+        return self.split.method != "hash" if self.train.refit is None else self.train.refit
+
+    @property
+    def schedules(self) -> dict[str, ScheduleSettings]:
+        """When each flow runs, by its name: what every way of deploying registers."""
+        return {"retrain": self.schedule, "score": self.score.schedule, "monitor": self.monitor.schedule}
+
+    def resolve(self, path: str | Path | Location) -> Path:
+        """Return `path`, a relative one meant from `root`.
+
+        Raises:
+            ConfigurationError: it begins with the home of a user who is not there.
+        """
+        path = path.reveal() if isinstance(path, Location) else path
+        try:
+            return self.root / Path(path).expanduser()
+        except RuntimeError:
+            raise ConfigurationError(f"{path} names the home of a user who does not exist here.") from None
+
+
+def load_settings(
+    config_file: Path, *, env_prefix: str, defaults: Mapping[str, Any] | None = None, **overrides: Any
+) -> Settings:
+    """Read the settings: `overrides` win over the environment, and that over config.toml.
+
+    Args:
+        config_file: The file.
+        env_prefix: What the variables of the environment begin with, such as `CHURN_`.
+        defaults: Values that anything else wins over.
+        overrides: Sections and settings by name, a section as a dictionary.
+
+    Raises:
+        ConfigurationError: a setting is missing, unknown or impossible; the message lists every one.
+    """
+    _check_variables(env_prefix)
+    try:
+        environment = EnvSettingsSource(
+            Settings,  # type: ignore[arg-type]  # of which it reads the fields
+            env_prefix=env_prefix,
+            env_nested_delimiter="__",
+            env_parse_none_str="",
+        )
+        layers = (defaults or {}, _from_file(config_file), environment(), overrides)
+        return Settings.model_validate(functools.reduce(_merged, layers))
+    except ValidationError as error:
+        lines = [
+            f"  {_name(item['loc'])}: {_trouble(item).format(prefix=env_prefix)}{_origin(item, env_prefix)}"
+            for item in error.errors()
+        ]
+        raise ConfigurationError(
+            "The settings cannot be used:\n"
+            + "\n".join(lines)
+            + f"\nThey are read from {config_file} and {env_prefix}* variables."
+        ) from None
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"A variable of the environment, {env_prefix}*, cannot be read: {error}. A list or a table is JSON:"
+            f""" {env_prefix}ESTIMATORS='["linear"]'."""
+        ) from None
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as content:
+            return tomllib.load(content)
+    except (FileNotFoundError, IsADirectoryError):
+        found = "is not a file" if file.exists() else "does not exist"
+        raise ConfigurationError(
+            f"{file} {found}: the settings are read from it. Bring it back, for example with `git restore`."
+        ) from None
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"The settings in {file} cannot be read: {error}") from None
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, section by section; what is in `over` wins."""
+    merged = dict(under)
+    for name, value in over.items():
+        below = merged.get(name)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[name] = _merged(below, value) if both else value
+    return merged
+
+
+def _check_variables(env_prefix: str) -> None:
+    """Refuse a variable of the environment that looks like a setting and is none: it would have no effect."""
+    for variable in os.environ:
+        path = variable.lower().removeprefix(env_prefix.lower()).split("__")
+        if not variable.upper().startswith(env_prefix) or path[0] in Settings.model_fields:
+            continue
+        near = difflib.get_close_matches(path[0], Settings.model_fields, n=1)
+        if near or len(path) > 1:
+            meant = "__".join([*near, *path[1:]]).upper()
+            hint = f" Did you mean {env_prefix}{meant}?" if near else " docs/settings.md lists them all."
+            raise ConfigurationError(f"The variable {variable} of the environment is no setting.{hint}")
+
+
+def _trouble(item: "ErrorDetails") -> str:
+    """Return what is wrong with a setting, where pydantic's words would not help."""
+    *sections, name = item["loc"]
+    if item["type"] == "extra_forbidden":
+        model: Any = Settings
+        for section in sections:
+            model = model.model_fields[str(section)].annotation
+        near = difflib.get_close_matches(str(name), model.model_fields, n=1)
+        return "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    if item["input"] is None and item["type"] != "value_error":
+        return "it cannot be empty; leave it out for its default"
+    given = f"; it is {shortened(repr(item['input']))}" if item["type"].startswith(_SHOWN) else ""
+    return item["msg"].removeprefix("Value error, ") + given
+
+
+def _origin(item: "ErrorDetails", env_prefix: str) -> str:
+    """Return the variables that a setting comes from; of a section, those that the message is about."""
+    names = [str(part) for part in item["loc"]]
+    paths = [names[:count] for count in range(1, len(names) + 1)]
+    if item["type"] == "value_error":
+        paths += [[*names, word] for word in re.findall(r"\w+", item["msg"])]
+    variables = {env_prefix + "__".join(path).upper() for path in paths}
+    found = [variable for variable in os.environ if variable.upper() in variables]
+    return f" (the variable {', '.join(found)})" if found else ""
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "settings"
+
+
+def refuse_secret(source: str | None) -> Location | None:
+    """Return the source that a command or a flow was given in place of the one of the settings.
+
+    Raises:
+        ConfigurationError: it carries what may be a secret, which Prefect would keep with the run's parameters.
+    """
+    if source is None or not (location := Location(source)).has_secret:
+        return None if source is None else location
+    raise ConfigurationError(
+        f"The source {location} carries what may be a secret (shown as ***), and Prefect stores the parameters of a"
+        " run where others can read them. Put the secret into a variable of the environment and write ${NAME} in its"
+        " place; or put the whole source into the settings, as data.source or its variable of the environment."
+    )
+
+
+def read_leniently(name: str, *, config_file: Path, env_prefix: str) -> str | None:
+    """Return one setting that is text, such as `notifications.block`, even where another setting is broken.
+
+    Messages about a failure depend on it: config.toml may be what broke.
+    """
+    variable = env_prefix + name.replace(".", "__").upper()
+    for found, value in os.environ.items():
+        if found.upper() == variable:
+            return value or None
+    try:
+        text = config_file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    section = ""
+    for line in text.splitlines():
+        if heading := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            section = f"{heading[1]}."
+        elif (entry := re.match(r"""\s*([\w.-]+)\s*=\s*(["'])(.*?)\2""", line)) and section + entry[
+            1
+        ] == name:
+            return entry[3] or None
+    return None

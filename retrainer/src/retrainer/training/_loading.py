@@ -1,0 +1,146 @@
+"""Models of the registry, ready to predict: loaded only when they are what was saved."""
+
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import data
+from ..data import Contract, FeatureCode, Identities, ReadReport
+from ..errors import ProjectError, RegistryError
+from ..gate import Champion, predict
+from ..project import Project
+from ..registry import Registry, StorageError, Version, changed_packages
+from ._model import CONTRACT, FEATURES, TRAINED_ROWS, TWIN_ROWS, Model
+from ._trial import OtherPackagesError, try_with_packages_of_here
+
+
+class NoContractError(RegistryError):
+    """A version was saved before versions held contracts."""
+
+
+def load_contract(registry: Registry, version: Version) -> Contract:
+    """Return the contract of a version, its digest verified.
+
+    Raises:
+        NoContractError: it was saved before versions held contracts.
+        RegistryError: it is damaged.
+        ContractError: another release wrote it.
+    """
+    if CONTRACT not in version.files:
+        raise NoContractError(
+            f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
+            "`retrain --accept-not-comparable` trains one that takes its place."
+        )
+    return Contract.from_json(registry.read_file(version, CONTRACT))
+
+
+def load_model(registry: Registry, version: Version, *, project: Project) -> Model:
+    """Return the model of a version, every file's digest verified.
+
+    One that was saved with other packages than are installed here is tried in a process of its own first.
+
+    Raises:
+        NoContractError: it was saved before versions held contracts.
+        OtherPackagesError: it was saved with other packages, and does not predict with these what it did with those.
+        RegistryError: it is damaged, or cannot be unpickled.
+        DataError: its contract or its features.py cannot be used by this release.
+    """
+    return _loaded(registry, version, registry.load_model, project)
+
+
+def load_twin(registry: Registry, version: Version, *, project: Project) -> Model:
+    """Return the model of a version that the gate compared, and compares: its twin, or the only one there is.
+
+    Raises:
+        RegistryError, DataError: see `load_model`; with other packages, its sibling of the same recipe is tried.
+    """
+    return _loaded(registry, version, registry.load_twin, project)
+
+
+def _loaded(registry: Registry, version: Version, load: Callable[[Version], Any], project: Project) -> Model:
+    contract = load_contract(registry, version)
+    source = registry.read_file(version, FEATURES).decode()
+    code = FeatureCode(source, project=project, origin=f"features.py of {version.id}")
+    if not changed_packages(version.lineage):
+        return Model(load(version), contract, code)
+    try_with_packages_of_here(registry, version, project=project)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Trying to unpickle estimator")  # which was just tried
+        return Model(load(version), contract, code)
+
+
+def load_trained_rows(registry: Registry, version: Version) -> Identities:
+    """Return the identities of the rows that the model of a version was trained on, sorted, shape (n,)."""
+    return _rows_of(registry, version, TRAINED_ROWS)
+
+
+def load_twin_rows(registry: Registry, version: Version) -> Identities:
+    """Return the identities of the rows that `load_twin` was trained on, sorted, shape (n,)."""
+    return _rows_of(registry, version, TWIN_ROWS if TWIN_ROWS in version.files else TRAINED_ROWS)
+
+
+def _rows_of(registry: Registry, version: Version, name: str) -> Identities:
+    rows: Identities = np.load(io.BytesIO(registry.read_file(version, name)))
+    return rows
+
+
+def opponent_of(
+    registry: Registry,
+    champion: Version,
+    rows: pd.DataFrame,
+    *,
+    project: Project,
+    entities: data.Identities | None = None,
+) -> Champion:
+    """Let the champion predict rows through its own contract, and look up which of them it was trained on.
+
+    Where the champion was fitted again on all rows, its twin, which never saw the holdout, predicts for it.
+    Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
+    something else, a model that cannot be loaded, features.py code that fails.
+
+    Args:
+        registry: Where the champion is kept.
+        champion: The version in production.
+        rows: As the challenger's contract read them, n of them.
+        project: For the name of the score that is shown of it, and the code it may import.
+        entities: Shape (n,), what each row is about, where all rows about the same are among the n: if the champion was
+            trained on one of them, none is new to it. None if that is not asked.
+
+    Raises:
+        StorageError: the registry cannot be read now.
+    """
+    stored: dict[str, Any] = {
+        "stored_score": champion.metrics.get(project.settings.metric),
+        "stored_rows": champion.lineage.get("rows", {}).get("holdout"),
+    }
+    try:
+        model = load_twin(registry, champion, project=project)
+        if changed := data.changed_imports(model.contract.imports, project):
+            gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
+            return Champion(None, obstacle=gone, **stored)
+        report = ReadReport()
+        read = model.contract.read(rows, report=report, others=True)
+        model.contract.check(report, counted="holdout row")
+        X = data.inputs(read, contract=model.contract, code=model.code)
+        predictions = predict(model.pipeline, X, problem_type=model.contract.problem_type)
+        unseen = ~data.are_known(model.contract.identities(read), load_twin_rows(registry, champion))
+        if entities is not None:
+            unseen &= ~np.isin(entities, entities[~unseen])
+    except StorageError:
+        raise
+    except NoContractError:
+        old = "it was saved before models carried a contract, so how it reads a table is not known"
+        return Champion(None, obstacle=old, **stored)
+    except OtherPackagesError as error:
+        return Champion(None, obstacle=error.obstacle, **stored)
+    except ProjectError as error:
+        first, *more = (line.strip() for line in str(error).rstrip(".").splitlines())
+        return Champion(None, obstacle=" ".join([first, "; ".join(more)]).strip(), **stored)
+    except Exception as error:  # a pickled estimator may fail in any way
+        failed = f"it cannot predict these rows ({type(error).__name__}: {error})"
+        return Champion(None, obstacle=failed, **stored)
+    return Champion(predictions, comparable=unseen, **stored)

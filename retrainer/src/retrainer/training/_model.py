@@ -1,0 +1,100 @@
+"""A fitted pipeline with everything that decides what it predicts: its contract and its own features.py."""
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import data
+from ..data import Contract, FeatureCode, Identities, ReadReport
+from ..gate import Predictions, predict
+from ..project import Project
+from ..registry import package_versions
+
+CONTRACT, FEATURES = "contract.json", "features.py"
+TRAINED_ROWS, TWIN_ROWS = "trained_rows.npy", "twin_rows.npy"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that predicts rows as a file has them.
+
+    Attributes:
+        pipeline: Fitted.
+        contract: What the rows it takes are.
+        code: The features.py it was trained with.
+    """
+
+    pipeline: Any
+    contract: Contract
+    code: FeatureCode
+
+    def inputs(self, rows: pd.DataFrame, *, report: ReadReport | None = None) -> pd.DataFrame:
+        """Return what the pipeline gets of rows, shape (n, features).
+
+        Args:
+            rows: As a file has them, or as another contract read them; n of them.
+            report: Counts what is noticed; without one the rows are checked here.
+
+        Raises:
+            SchemaError: the rows do not fit the contract.
+            FeaturesError: `features()` failed.
+        """
+        whole = ReadReport() if report is None else report
+        read = self.contract.read(rows, report=whole)
+        if report is None:
+            self.contract.check(whole)
+        return data.inputs(read, contract=self.contract, code=self.code)
+
+    def predict(self, rows: pd.DataFrame, *, report: ReadReport | None = None) -> Predictions:
+        """Predict rows, see `inputs`.
+
+        Raises:
+            SchemaError: the rows do not fit the contract.
+            FeaturesError: `features()` failed.
+        """
+        X = self.inputs(rows, report=report)
+        return predict(self.pipeline, X, problem_type=self.contract.problem_type)
+
+    def files(self, trained: Identities, *, twin: Identities | None = None) -> dict[str, bytes]:
+        """Return what a version holds beside the pipeline.
+
+        Args:
+            trained: The identities of the rows it was trained on, shape (n,).
+            twin: Of the rows that its twin was trained on, shape (m,); None if it has none.
+        """
+        files = {
+            CONTRACT: self.contract.to_json().encode(),
+            FEATURES: self.code.source.encode(),
+            TRAINED_ROWS: _saved(trained),
+        }
+        return files if twin is None else files | {TWIN_ROWS: _saved(twin)}
+
+
+def _saved(identities: Identities) -> bytes:
+    rows = io.BytesIO()
+    np.save(rows, data.known_identities(identities).astype("<u8"))
+    return rows.getvalue()
+
+
+def code_of_steps(pipeline: Any, project: Project) -> dict[str, str]:
+    """Return the team's own modules that steps of a pipeline come from, to their SHA-256."""
+    return data.local_modules(_modules(pipeline), project)
+
+
+def packages_of_steps(pipeline: Any) -> dict[str, str]:
+    """Return the packages that a pipeline needs to be loaded, to their versions."""
+    return package_versions(_modules(pipeline))
+
+
+def _modules(pipeline: Any) -> set[str]:
+    from sklearn.frozen import FrozenEstimator
+
+    steps = [pipeline, *pipeline.get_params(deep=True).values()]
+    frozen = [
+        step.estimator for step in steps if isinstance(step, FrozenEstimator)
+    ]  # which hides what is in it
+    steps += [inner for model in frozen for inner in model.get_params(deep=True).values()]
+    return {str(getattr(step if callable(step) else type(step), "__module__", "")) for step in steps}

@@ -1,0 +1,41 @@
+"""Every command that a message or the README names can be typed as it is printed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from cyclopts import CycloptsError
+
+from retrainer import cli
+
+SOURCE, PROJECT = Path(str(cli.__file__)).parents[1], Path(__file__).parents[2]
+SLUG = "<< cookiecutter.project_slug >>"
+NAMES = "|".join(name for name in cli.app if not name.startswith("-"))
+IN_CODE = re.compile(rf"`((?:{NAMES})(?: [^`\n]+)?)`")
+IN_PAGES = re.compile(rf"(?:`|\n    |&& ){SLUG} ((?:{NAMES})(?: [^`\n#]+)?)")
+
+
+def printed() -> list[str]:
+    """Return the commands in the texts of the code, of the README and of docs/, once each."""
+    found: set[str] = set()
+    for path in SOURCE.rglob("*.py"):
+        text = re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))  # one text over several lines
+        found.update(IN_CODE.findall(text))
+    for path in (PROJECT / "README.md", *PROJECT.glob("docs/*.md")):
+        found.update(IN_PAGES.findall(path.read_text(encoding="utf-8")))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("command", printed())
+def test_a_command_that_is_printed_can_be_typed(command: str) -> None:
+    words = shlex.split(re.sub(r"{[\w.]+}|VERSION", "20261121-060000-aaaaaa", command))
+
+    try:
+        cli.app.parse_args(words, print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        pytest.fail(f"`{command}` is printed, and is refused: {error}")
+
+
+def test_the_commands_are_found() -> None:
+    assert {"registry rollback --to VERSION", "retrain --accept-not-comparable", "doctor"} <= set(printed())

@@ -1,0 +1,107 @@
+"""A cancelled run records nothing, whether the server says so at once, later, or never."""
+
+import httpx
+import pytest
+from churn.flows import retrain
+from prefect.states import Cancelled, Cancelling, Running, State
+
+from retrainer.prefect import _cancellation
+from retrainer.prefect._cancellation import (
+    RunCancelled,
+    refuse_if_cancelled,
+)
+from retrainer.registry import open_registry
+from retrainer.settings import Settings
+
+RUN = "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, *said: State | Exception) -> None:
+    """Let the server give these answers, one after the other."""
+    left = iter(said)
+
+    def state_of(flow_run_id: str) -> State:
+        answer = next(left)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(_cancellation, "_state_of", state_of)
+    monkeypatch.setattr(_cancellation, "BETWEEN", 0.0)
+    monkeypatch.setattr(_cancellation, "END_BY_RUNNER", 0.0)
+
+
+@pytest.mark.parametrize("state", [Cancelling(), Cancelled()], ids=["cancelling", "cancelled"])
+def test_a_run_cancelled_while_the_server_was_away_is_refused_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch, state: State
+) -> None:
+    answers(monkeypatch, httpx.ConnectError("away"), httpx.ReadTimeout("away"), state)
+
+    with pytest.raises(RunCancelled, match="nothing is recorded"):
+        refuse_if_cancelled(RUN)
+
+
+def test_a_run_that_goes_on_may_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, httpx.ConnectError("away"), Running())
+
+    refuse_if_cancelled(RUN)
+
+
+def test_the_reason_of_a_cancellation_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, Cancelled(message="Stopped in the UI."))
+    with pytest.raises(RunCancelled, match=r"nothing is recorded\. Stopped in the UI\.$"):
+        refuse_if_cancelled(RUN)
+    answers(monkeypatch, Cancelled())
+    with pytest.raises(RunCancelled, match=r"nothing is recorded\.$"):
+        refuse_if_cancelled(RUN)
+
+
+def test_the_runner_has_time_to_end_a_cancelled_run_as_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    answers(monkeypatch, Cancelling())
+    monkeypatch.setattr(_cancellation, "END_BY_RUNNER", 30.0)
+    monkeypatch.setattr(_cancellation.time, "sleep", waited.append)
+
+    with pytest.raises(RunCancelled):
+        refuse_if_cancelled(RUN)
+
+    assert waited == [30.0]
+
+
+def test_a_server_is_waited_for_as_long_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waited = 100.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        waited.append(seconds)
+
+    monkeypatch.setattr(_cancellation.time, "monotonic", lambda: now)
+    monkeypatch.setattr(_cancellation.time, "sleep", sleep)
+    answers(monkeypatch, *[httpx.ConnectError("away")] * 100)
+    monkeypatch.setattr(_cancellation, "BETWEEN", 5.0)
+    with pytest.raises(RunCancelled, match=r"did not say for 300 seconds .*\(ConnectError\)"):
+        refuse_if_cancelled(RUN)
+    assert waited == [5.0] * 60
+
+
+def test_a_server_that_stays_away_lets_nothing_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cancellation, "PATIENCE", -1.0)
+    answers(monkeypatch, httpx.ConnectError("away"))
+
+    with pytest.raises(RunCancelled, match="did not say"):
+        refuse_if_cancelled(RUN)
+
+
+@pytest.mark.parametrize("settings", ["classification"], indirect=True)
+@pytest.mark.usefixtures("prefect_api")
+def test_a_retrain_that_was_cancelled_leaves_no_version_and_no_decision(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, Cancelling())
+
+    with pytest.raises(RunCancelled):
+        retrain()
+
+    registry = open_registry(settings)
+    assert (registry.decisions(), registry.versions()) == ([], [])

@@ -1,0 +1,245 @@
+"""Scaling out for real: a Dask scheduler and two worker processes, one of which dies; and a cluster for a run."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from churn import models
+from churn.flows import retrain, score
+from prefect import flow
+from retrainer.checks_dask import NoWorkersError
+from retrainer.prefect._train import candidate_scores
+
+from retrainer.cli import _doctor as doctor
+from retrainer.prefect import ChosenRunner, fetch, preprocess, split
+from retrainer.settings import Settings
+
+from ..conftest import ENV_PREFIX, PACKAGE, forget, load_settings
+
+ROWS, BATCH = 400_000, 10_000
+
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Dask scheduler and its workers, by name."""
+
+    address: str
+    workers: dict[str, "subprocess.Popen[bytes]"]
+    log: Path
+
+
+def make_table(rows: int) -> pd.DataFrame:
+    """Return a table with a category, a time with a zone and blanks, which a worker must read as they are."""
+    rng = np.random.default_rng(0)
+    seconds = pd.to_timedelta(rng.integers(0, 10**6, rows), "s")
+    frame = pd.DataFrame(
+        {
+            "usage": rng.normal(size=rows),
+            "age": rng.integers(18, 90, rows).astype(float),
+            "plan": pd.Categorical(rng.choice(["basic", "plus", "pro"], rows)),
+            "seen": pd.Timestamp("2026-01-01", tz="Europe/Berlin") + seconds,
+        }
+    )
+    frame.loc[::50, "age"] = np.nan
+    outcome = 2 * frame["usage"] + (frame["plan"] == "pro") + rng.normal(size=rows)
+    return frame.assign(target=np.where(outcome > 0, "yes", "no"))
+
+
+@pytest.fixture
+def use(settings: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what changes settings, for this process and those that it starts."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    make_table(4_000).to_parquet(settings.root / "train.parquet")
+    make_table(ROWS).to_parquet(settings.root / "new.parquet")
+
+    def use(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(ENV_PREFIX + name, value)
+        forget()
+
+    use(DATA__SOURCE="train.parquet", SCORE__BATCH_ROWS=str(BATCH), NOTIFICATIONS__BLOCK="")
+    return use
+
+
+@pytest.fixture
+def cluster(use: Callable[..., None], tmp_path: Path) -> Iterator[Cluster]:
+    """Run a scheduler and two workers on loopback; without nannies, so that a worker that is killed stays dead."""
+    port = free_port()
+    address, log = f"tcp://127.0.0.1:{port}", tmp_path / "dask.log"
+    dask, common = [sys.executable, "-m", "dask"], ["--host", "127.0.0.1", "--no-dashboard"]
+    commands = {"scheduler": ["scheduler", "--port", str(port)]}
+    commands |= {
+        name: ["worker", address, "--nthreads", "1", "--no-nanny", "--name", name] for name in ("one", "two")
+    }
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    with log.open("wb") as output:
+        for name, words in commands.items():
+            processes[name] = subprocess.Popen(
+                [*dask, *words, *common], cwd=tmp_path, stdout=output, stderr=output
+            )
+            if name == "scheduler":
+                wait_for(lambda: listens(port), log)
+    try:
+        wait_for(lambda: log.read_text().count("Registered to:") == 2, log)
+        yield Cluster(address, {name: processes[name] for name in ("one", "two")}, log)
+    finally:
+        for process in reversed(processes.values()):
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(what: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not what():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited too long\n{log.read_text()}")
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@flow(task_runner=ChosenRunner())
+def candidates() -> list[float]:
+    """Return the score of each candidate, which is compared to the last bit."""
+    settings = load_settings()
+    table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
+    training, *_ = split(table, settings=settings)
+    return [float(scores[0]) for scores in candidate_scores(training, settings=settings)]
+
+
+def taken(path: str) -> bytes:
+    """Return the predictions, and remove them, so that the next run writes them again."""
+    file = Path(path)
+    assert [found.name for found in file.parent.iterdir()] == [file.name]
+    content = file.read_bytes()
+    file.unlink()
+    return content
+
+
+def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
+    settings: Settings, use: Callable[..., None], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = {
+        "SCALE_OUT__RUNNER": "dask",
+        "SCALE_OUT__ADDRESS": cluster.address,
+        "SCALE_OUT__WORKERS": "2",
+        # What each of two candidates has in one process.
+        "SCALE_OUT__THREADS": str(max(1, (os.cpu_count() or 1) // 2)),
+    }
+    names = ("linear", "hist_gradient_boosting")
+    # The workers are other processes, which know the team's estimators and not those of the tests.
+    monkeypatch.setattr(models, "ESTIMATORS", {name: getattr(models, name) for name in names})
+    use(ESTIMATORS=json.dumps(names))
+    alone = candidates()
+    use(**remote)
+    assert candidates() == alone
+    assert not list((settings.root / "data" / "scale_out").iterdir())
+
+    use(ESTIMATORS='["linear"]', SCALE_OUT__RUNNER="threads")
+    assert retrain()["verdict"] == "promoted"
+    expected = score(source="new.parquet")
+    predictions = taken(expected["path"])
+    assert expected["rows"] == ROWS
+
+    use(**remote)
+    output = Path(expected["path"])
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"{PACKAGE}.cli", "score", "--source", "new.parquet", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    shared = settings.root / "data" / "scale_out"
+    wait_for(lambda: process.poll() is not None or any(shared.glob("parts-*/*.parquet")), cluster.log)
+    cluster.workers["one"].send_signal(signal.SIGKILL)
+    assert not output.exists(), "it was too late to kill a worker midway"
+    printed, errors = process.communicate(timeout=120)
+
+    assert process.returncode == 0, errors + cluster.log.read_text()
+    assert "Traceback" not in errors
+    assert json.loads(printed) == expected
+    assert taken(expected["path"]) == predictions
+    assert not list(shared.iterdir())
+    assert cluster.workers["two"].poll() is None
+
+
+def test_a_scheduler_that_is_away_or_has_no_workers_is_named_with_the_command_that_helps(
+    settings: Settings, use: Callable[..., None], cluster: Cluster
+) -> None:
+    def found() -> tuple[str, str]:
+        (check,) = [check for check in doctor.examine() if check.name == "scale-out"]
+        return check.severity, check.command
+
+    use(SCALE_OUT__RUNNER="dask", SCALE_OUT__ADDRESS=cluster.address)
+    assert found() == ("ok", "")
+    retrain()
+    for worker in cluster.workers.values():
+        worker.kill()
+        worker.wait()
+    wait_for(lambda: found()[0] == "error", cluster.log)
+    began = time.monotonic()
+    with pytest.raises(NoWorkersError, match="has no workers"):
+        score()
+    use(ESTIMATORS='["linear", "hist_gradient_boosting"]')
+    with pytest.raises(NoWorkersError, match="has no workers"):
+        retrain()
+    assert time.monotonic() - began < 60
+
+    command = found()[1]
+    assert command == f"dask worker {cluster.address} --nworkers auto --nthreads 1"
+    with printed(command, cluster.log):
+        wait_for(lambda: found()[0] == "ok", cluster.log)
+
+    use(SCALE_OUT__ADDRESS=f"tcp://127.0.0.1:{free_port()}")
+    severity, command = found()
+    assert severity == "error"
+    with printed(command, cluster.log):
+        wait_for(lambda: found()[1].startswith("dask worker"), cluster.log)
+
+
+@contextmanager
+def printed(command: str, log: Path) -> Iterator[None]:
+    """Run a command that doctor printed, on loopback."""
+    words = [sys.executable, "-m", *command.split(), "--host", "127.0.0.1", "--no-dashboard"]
+    with log.open("ab") as output:
+        process = subprocess.Popen(words, stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_cluster_of_the_run_does_the_same(settings: Settings, use: Callable[..., None]) -> None:
+    use(ESTIMATORS='["linear"]')
+    assert retrain()["verdict"] == "promoted"
+    expected = score()
+    predictions = taken(expected["path"])
+
+    use(SCALE_OUT__RUNNER="dask")
+
+    assert score() == expected
+    assert taken(expected["path"]) == predictions

@@ -1,0 +1,1 @@
+../../../../../<<cookiecutter.project_slug>>/src/<<cookiecutter.package_name>>/flows.py
