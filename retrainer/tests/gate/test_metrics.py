@@ -38,7 +38,7 @@ from retrainer.gate._samples import make_samples
 from retrainer.training import _folds
 from retrainer.training._folds import FoldError, cross_validate_scores
 
-from ..conftest import load_settings, now
+from ..conftest import PROJECT
 
 CLASSIFICATION, REGRESSION = (
     {name: metric for name, metric in METRICS.items() if metric.problem_type == problem_type}
@@ -264,13 +264,14 @@ def test_a_threshold_is_judged_as_if_it_decided() -> None:
 
 
 def test_recorded_are_the_gates_metrics_and_the_usual_ones() -> None:
-    settings = load_settings(
+    project = PROJECT.with_settings(
+        root=PROJECT.folder,
         problem_type="classification",
         data={"source": "sample", "target": "target", "positive": "yes"},
         gate={"metric": "recall", "guard_metrics": {"roc_auc": 0.1, "f1_macro": 0.1}},
     )
-    found = recorded_metrics(now())
-    assert list(gate_metrics(now())) == ["recall", "roc_auc", "f1_macro"]
+    found = recorded_metrics(project)
+    assert list(gate_metrics(project)) == ["recall", "roc_auc", "f1_macro"]
     assert set(found) == {
         *("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss"),
         *("recall", "f1_macro"),
