@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test test-render test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
+.PHONY: help setup test test-library test-template test-render test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -24,7 +24,12 @@ setup: .venv/.installed  ## Create .venv from the lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-test: setup  ## Render the template every way and run what it renders; ARGS are pytest's
+test: test-library test-template  ## Test the library, render the template every way, and run what it renders
+
+test-library: setup  ## Test the library alone
+	$(MAKE) -C retrainer test
+
+test-template: setup  ## Render the template every way and run what it renders; ARGS are pytest's
 	$(PYTEST) $(ARGS)
 
 test-render: setup  ## Render the template every way and look at the files: nothing is executed
@@ -67,7 +72,8 @@ demo: setup  ## Render the defaults into demo/, retrain twice, show the decision
 pictures: setup  ## Make the pictures of the README from a real run
 	$(BIN)/python benchmarks/pictures.py
 
-check: setup  ## Lint and format check of the hooks, tests and benchmarks
+check: setup  ## Lint, format check, types and architecture of the library; lint of hooks, tests and benchmarks
+	$(MAKE) -C retrainer check
 	$(BIN)/ruff check hooks tests benchmarks docs/*.py .ci/*.py
 	$(BIN)/ruff format --check hooks tests benchmarks docs/*.py .ci/*.py
 

@@ -50,7 +50,7 @@ def test_the_guide_leads_to_a_project_that_runs(fork: Project, runner: Runner) -
     second = runner.command(fork, "retrain", "--json", GATE__GUARD_SHARE="0.9")
 
     assert (first["verdict"], second["verdict"]) == ("promoted", "kept")
-    assert "repeated rows" in runner.python(fork, "-m", f"{fork.package}.cli", "retrain").stderr
+    assert "repeated rows" in runner.python(fork, "-m", fork.package, "retrain").stderr
     shown = runner.command(fork, "registry", "show", "--json")
     assert shown["lineage"]["estimator"] == "extra_trees"
     assert shown["lineage"]["data"]["source"] == "warehouse://customers"
