@@ -1,35 +1,34 @@
 """Leave out what no answer asked for, and say what comes next."""
 
+import hashlib
 import json
 import shutil
+import sys
 from pathlib import Path
 
 ANSWERS = r"""<< cookiecutter | jsonify >>"""
+
+LIBRARY = "src/{package_name}/retrainer"
 
 # What is there only with this answer: files and folders, below the project.
 ONLY_WITH = {
     ("ci_provider", "github"): [".github"],
     ("tracking", "mlflow"): [
-        "src/{package_name}/cli/_mlflow.py",
-        "src/{package_name}/registry/_mlflow_registry.py",
-        "src/{package_name}/registry/_mlflow_store.py",
-        "src/{package_name}/settings_mlflow.py",
-        "tests/registry/test_mlflow.py",
+        f"{LIBRARY}/registry/_mlflow_registry.py",
+        f"{LIBRARY}/registry/_mlflow_store.py",
     ],
-    ("scale_out", "dask"): [
-        "src/{package_name}/checks_dask.py",
-        "src/{package_name}/orchestration/_dask.py",
-        "src/{package_name}/settings_dask.py",
-        "tests/orchestration/test_dask.py",
-    ],
-    ("serving", "http"): [
-        "docs/serving.md",
-        "src/{package_name}/cli/_http.py",
-        "src/{package_name}/serving",
-        "src/{package_name}/settings_http.py",
-        "tests/serving",
-    ],
+    ("scale_out", "dask"): [f"{LIBRARY}/prefect/_dask.py", f"{LIBRARY}/prefect/_dask_workers.py"],
+    ("serving", "http"): [f"{LIBRARY}/docs/serving.md", f"{LIBRARY}/serving"],
 }
+
+
+def require_library(library: Path) -> None:
+    """End the render where the template's link to the library is no link, as in a copy from a zip file."""
+    if not (library / "__init__.py").is_file():
+        sys.exit(
+            "This copy of the template is incomplete: a zip download keeps no links, and the project's library is one."
+            " Clone the template with git, or give its git address to cookiecutter."
+        )
 
 
 def remove_unasked(answers: dict[str, str], project: Path) -> None:
@@ -51,10 +50,25 @@ def remove_unasked(answers: dict[str, str], project: Path) -> None:
                 path.unlink()
 
 
+def write_manifest(library: Path) -> None:
+    """Write what `doctor` compares the library with: the SHA-256 of each of its files, as `version.py` computes it."""
+    for cache in library.rglob("__pycache__"):
+        shutil.rmtree(cache)
+    digests = {
+        path.relative_to(library).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(library.rglob("*"))
+        if path.is_file()
+    }
+    (library / "manifest.json").write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Finish the project in the current folder."""
     answers = json.loads(ANSWERS)
+    library = Path(LIBRARY.format(**answers))
+    require_library(library)
     remove_unasked(answers, Path.cwd())
+    write_manifest(library)
     print(
         f"\nNext:\n    cd {answers['project_slug']}\n"
         "    make setup retrain    # the first model\n"

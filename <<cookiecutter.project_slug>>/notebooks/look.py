@@ -5,23 +5,23 @@
 # %% The champion and the table as it is now
 import numpy as np
 
-from << cookiecutter.package_name >> import data, gate, models
-from << cookiecutter.package_name >>.registry import open_registry
-from << cookiecutter.package_name >>.settings import get_settings
-from << cookiecutter.package_name >>.training import load_twin
+from << cookiecutter.package_name >> import project
+from << cookiecutter.package_name >>.retrainer import data, gate
+from << cookiecutter.package_name >>.retrainer.registry import open_registry
+from << cookiecutter.package_name >>.retrainer.training import load_twin, make_pipeline
 
-settings = get_settings()
+settings = project.settings
 registry = open_registry(settings)
-champion = load_twin(registry, registry.version("champion"))  # what was compared: it never saw the holdout
+champion = load_twin(registry, registry.version("champion"), project=project)  # what was compared: it never saw the holdout
 frame = data.load(data.fetch(data.resolve(settings.data.source, as_of=None), settings=settings))
-table = data.prepare(frame, settings=settings, code=data.current_code(), prior=champion.contract)
+table = data.prepare(frame, settings=settings, code=data.current_code(project), prior=champion.contract)
 sides = data.split(table, settings=settings.split, problem_type=settings.problem_type)
 training, holdout, target = sides.train, sides.holdout, settings.data.target
 print(f"{len(holdout):,} rows of {len(table.rows):,} are held out")
 
 # %% How good it is there
 predictions = champion.predict(holdout)
-metrics = gate.recorded_metrics(settings)
+metrics = gate.recorded_metrics(project)
 print(gate.evaluate(predictions, holdout[target], metrics=metrics, rows=holdout))
 
 # %% The rows it is most wrong about
@@ -44,9 +44,8 @@ def tried(rows):
 
 
 for features in (as_now, tried):
-    pipeline = models.make_pipeline(
-        settings.estimators[0], problem_type=settings.problem_type, seed=settings.seed
-    ).fit(features(training), training[target])
+    pipeline = make_pipeline(settings.estimators[0], project=project)
+    pipeline.fit(features(training), training[target])
     again = gate.predict(pipeline, features(holdout), problem_type=settings.problem_type)
     scores = gate.evaluate(again, holdout[target], metrics=metrics, rows=holdout)
     print(f"{settings.estimators[0]}, {features.__name__}: {scores}")

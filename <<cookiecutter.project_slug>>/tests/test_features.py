@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from << cookiecutter.package_name >> import data, features
+from << cookiecutter.package_name >> import features
+from << cookiecutter.package_name >>.retrainer import data
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from << cookiecutter.package_name >> import data, features
+from << cookiecutter.package_name >> import features
 from << cookiecutter.package_name >>.models import ESTIMATORS
+from << cookiecutter.package_name >>.retrainer import data
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

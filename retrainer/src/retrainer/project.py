@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .settings import Settings, load_settings
+from .settings import Settings, load_settings, merged
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -103,7 +103,7 @@ class Project:
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.
         """
-        changed = replace(self, overrides=dict(self.overrides) | overrides)
+        changed = replace(self, overrides=merged(self.overrides, overrides))
         changed.settings  # noqa: B018  # an error is better shown here than by the first who needs a setting
         return changed
 

@@ -501,7 +501,7 @@ def load_settings(
             env_parse_none_str="",
         )
         layers = (defaults or {}, _from_file(config_file), environment(), overrides)
-        return Settings.model_validate(functools.reduce(_merged, layers))
+        return Settings.model_validate(functools.reduce(merged, layers))
     except ValidationError as error:
         lines = [
             f"  {_name(item['loc'])}: {_trouble(item).format(prefix=env_prefix)}{_origin(item, env_prefix)}"
@@ -532,14 +532,14 @@ def _from_file(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"The settings in {file} cannot be read: {error}") from None
 
 
-def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Return both, section by section; what is in `over` wins."""
-    merged = dict(under)
+    result = dict(under)
     for name, value in over.items():
-        below = merged.get(name)
+        below = result.get(name)
         both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[name] = _merged(below, value) if both else value
-    return merged
+        result[name] = merged(below, value) if both else value
+    return result
 
 
 def _check_variables(env_prefix: str) -> None:
