@@ -15,7 +15,7 @@ from retrainer.settings import Settings
 
 from .conftest import CONFIG_FILE, ENV_PREFIX, load_settings, now, use
 
-PAGE = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "settings.py"))
+PAGE = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "settings_page.py"))
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> str:
@@ -113,7 +113,7 @@ def test_every_setting_is_described() -> None:
 
 def test_the_page_of_settings_is_up_to_date() -> None:
     assert PAGE["PAGE"].read_text(encoding="utf-8") == PAGE["page"](), (
-        "run `make docs`: settings have changed"
+        "settings have changed: run `make docs`"
     )
 
 
