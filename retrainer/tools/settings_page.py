@@ -17,9 +17,9 @@ ENV_PREFIX = "CHURN_"  # of the package `churn`, the example of all pages
 HEADER = f"""# Settings
 
 Set a setting in `config.toml`, or in an environment variable, which overrides the file. The variables begin with the
-name of your package in capitals; `{ENV_PREFIX}` below stands for that. An empty variable removes what the file says, where
-a setting can be empty. In a variable, a list or a table is JSON: `{ENV_PREFIX}ESTIMATORS='["linear", "random_forest"]'`.
-An unknown name is an error.
+name of your package in capitals, for which `{ENV_PREFIX}` stands below. An empty variable removes what the file says,
+where a setting can be empty. In a variable, a list or a table is JSON: `{ENV_PREFIX}ESTIMATORS='["linear"]'`. An
+unknown name is an error.
 
 This page is generated from the library's `settings.py`.
 """
