@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -98,6 +99,28 @@ def project(settings: Settings) -> Project:
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings of the project under test, as they are now."""
     return PROJECT.with_settings(**overrides).settings
+
+
+def make_pipeline(name: str, *, problem_type: str, seed: int, keep: tuple[str, ...] = ()) -> Any:
+    """Return an unfitted pipeline of the project under test, whatever its settings are."""
+    pipeline = PROJECT.estimators()[name](problem_type, seed)
+    return pipeline.set_params(clean__keep=keep) if keep else pipeline
+
+
+def plain_source(folder: Path) -> Path:
+    """Copy the project under test, for commands in other processes; return what to import it from."""
+    copy = folder / "src" / PACKAGE
+    shutil.copytree(PROJECT.folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy.parent
+
+
+def run_command_line() -> None:
+    """Run the command that `sys.argv` says."""
+    from churn import flows
+
+    from retrainer import cli
+
+    cli.main(PROJECT, flows=lambda: flows)
 
 
 def now() -> Project:

@@ -27,9 +27,7 @@ from retrainer.cli import _doctor as doctor
 from retrainer.errors import ProjectError
 from retrainer.registry import open_registry
 
-from .conftest import ENV_PREFIX, HERE, forget, load_settings, plain_source
-
-PACKAGE = "retrainer"
+from .conftest import ENV_PREFIX, PACKAGE, PROJECT, forget, load_settings, plain_source
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -67,7 +65,7 @@ class Project:
         self.set(
             ROOT=str(root), PROBLEM_TYPE="classification", ESTIMATORS='["linear"]', NOTIFICATIONS__BLOCK=""
         )
-        self.set(DATA__SOURCE="table.csv", DATA__TARGET="target", **HERE)
+        self.set(DATA__SOURCE="table.csv", DATA__TARGET="target")
 
     def set(self, **settings: str) -> None:
         """Change settings, such as `DATA__SOURCE`."""
@@ -79,7 +77,7 @@ class Project:
         """Let every model from now on be a `Memoriser`, compared by its accuracy."""
         self.set(GATE__METRIC="accuracy")
         self.monkeypatch.setattr(
-            models, "make_pipeline", lambda name, **_: Pipeline([("model", Memoriser())])
+            models, "ESTIMATORS", {"linear": lambda *_: Pipeline([("model", Memoriser())])}
         )
 
     def write(self, table: pd.DataFrame | str, name: str = "table.csv", **options: Any) -> None:
@@ -445,11 +443,11 @@ class Copy:
 
     def run(self, *words: str, code: int = 0, **settings: str) -> Any:
         """Run a command, and return the JSON that it prints, or its errors."""
-        values = HERE | {"ROOT": str(self.root), "ESTIMATORS": '["linear"]', "NOTIFICATIONS__BLOCK": ""}
+        values = {"ROOT": str(self.root), "ESTIMATORS": '["linear"]', "NOTIFICATIONS__BLOCK": ""}
         values |= {"DATA__SOURCE": "table.csv", "DATA__TARGET": "target", "PROBLEM_TYPE": "classification"}
         own = {ENV_PREFIX + name: value for name, value in (values | settings).items()}
         done = subprocess.run(
-            [sys.executable, "-m", f"{PACKAGE}.cli", *words, "--json"],
+            [sys.executable, "-m", PACKAGE, *words, "--json"],
             cwd=self.root,
             env={name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
             | {"PREFECT_API_URL": self.api, "PYTHONPATH": str(self.root / "src")}
@@ -544,7 +542,7 @@ def test_a_column_that_is_gone(project: Project, change: Callable[[pd.DataFrame]
 def unreadable(project: Project, monkeypatch: pytest.MonkeyPatch) -> str:
     """Promote a model whose class is gone afterwards, and return its version."""
     with monkeypatch.context() as once:
-        once.setattr(models, "make_pipeline", lambda name, **_: Pipeline([("model", Memoriser())]))
+        once.setattr(models, "ESTIMATORS", {"linear": lambda *_: Pipeline([("model", Memoriser())])})
         project.write(learnable())
         champion = project.retrain()["version"]
     monkeypatch.delattr(sys.modules[__name__], "Memoriser")
@@ -556,7 +554,7 @@ def test_a_champion_that_cannot_be_unpickled_is_not_comparable(project: Project,
 
 
 def test_doctor_names_a_champion_that_cannot_be_unpickled(project: Project, unreadable: str) -> None:
-    faults = str([check for check in doctor.examine() if check.severity != "ok"])
+    faults = str([check for check in doctor.examine(PROJECT) if check.severity != "ok"])
 
     assert unreadable in faults
     assert "Memoriser" in faults

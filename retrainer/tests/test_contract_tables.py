@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from churn import models
 from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from retrainer import data, models
+from retrainer import data
 from retrainer.errors import DataError
 from retrainer.settings import Settings
 from retrainer.training import Model
 
-from .conftest import ENV_PREFIX, HERE, load_settings, now
+from .conftest import ENV_PREFIX, load_settings, now
 
 MINUTE = np.timedelta64(1, "m")
 WORDS = ["basic", "plus", "größer", 'said "no"', "a, b", "x; y", "?", "NA", "N", "F", "1-2", "."]
@@ -100,7 +101,7 @@ FORMS: dict[str, Callable[[pd.DataFrame, Path], str | None]] = {
 def given_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         monkeypatch.delenv(name)
-    values = HERE | {"ROOT": str(tmp_path), "PROBLEM_TYPE": "classification", "DATA__TARGET": "target"}
+    values = {"ROOT": str(tmp_path), "PROBLEM_TYPE": "classification", "DATA__TARGET": "target"}
     for name, value in (values | {"DATA__SOURCE": "table.csv"}).items():
         monkeypatch.setenv(ENV_PREFIX + name, value)
     return load_settings()

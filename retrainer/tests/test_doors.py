@@ -19,7 +19,7 @@ ARCHITECTURE = PACKAGE / "docs" / "architecture.md"
 RENDERED = PROJECT.parent / "<<cookiecutter.project_slug>>"
 SHARED_NAMES = {"Section", "Table"}  # of the settings or the data, and of a report
 # All may import these: not in the picture.
-FOUNDATION = {"_parts", "errors", "files", "locations", "settings", "version"}
+FOUNDATION = {"_parts", "errors", "files", "locations", "project", "settings", "version"}
 
 ROOMS = sorted({module.parent.name for module in PACKAGE.glob("*/*.py")})
 
@@ -124,7 +124,7 @@ def test_every_path_in_the_page_exists() -> None:
 
 
 FORBIDDEN = {
-    "data/_preparation.py": "def late() -> None:\n    from ..orchestration import send",
+    "data/_preparation.py": "def late() -> None:\n    from ..prefect import send",
     "gate/_metrics.py": "if TYPE_CHECKING:\n    from ..reporting import Facts",
     "reporting/_history.py": "from ..registry._store import LocalStore",
 }
@@ -149,7 +149,7 @@ def test_an_import_upward_or_past_a_door_is_found_wherever_it_stands(tmp_path: P
     assert result.returncode == 1, result.stdout + result.stderr
     name = package.__name__
     for importer, imported in (
-        ("data._preparation", "orchestration"),
+        ("data._preparation", "prefect"),
         ("gate._metrics", "reporting"),
         ("reporting._history", "registry._store"),
     ):

@@ -16,6 +16,8 @@ from retrainer.data import SourceError
 from retrainer.errors import ConfigurationError, FileError, ProjectError
 from retrainer.settings import Settings
 
+from .conftest import run_command_line
+
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
 
@@ -91,7 +93,7 @@ def test_a_report_into_a_folder_that_is_not_there_says_so(
     monkeypatch.setattr("sys.argv", ["command", "registry", "report", "--output", "nowhere/history.html"])
 
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        run_command_line()
 
     assert ended.value.code == 1
     assert "nowhere/history.html: No such file or directory. Create the folder" in capsys.readouterr().err

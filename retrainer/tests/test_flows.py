@@ -8,14 +8,15 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from churn import models
 from churn.flows import monitor, retrain, score
-from retrainer.prefect._train import metric_of_choice
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from retrainer import gate, models, reporting
+from retrainer import gate, reporting
 from retrainer.errors import DataError, RegistryError
+from retrainer.pipeline import selection_metric
 from retrainer.registry import open_registry
 from retrainer.settings import Settings
 
@@ -52,14 +53,14 @@ def test_the_champion_can_be_loaded_with_joblib_alone(settings: Settings) -> Non
 def test_a_better_challenger_is_promoted_a_worse_one_is_not(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = models.make_pipeline
+    good = models.ESTIMATORS["linear"]
 
-    def bad(name: str, **options: Any) -> Pipeline:
-        return make_pipeline(FunctionTransformer(only_coarse_usage), good(name, **options))
+    def bad(*options: Any) -> Pipeline:
+        return make_pipeline(FunctionTransformer(only_coarse_usage), good(*options))
 
     verdicts = []
     for make in (bad, good, bad):
-        monkeypatch.setattr(models, "make_pipeline", make)
+        monkeypatch.setitem(models.ESTIMATORS, "linear", make)
         verdicts.append(retrain()["verdict"])
 
     assert verdicts == ["promoted", "promoted", "kept"]
@@ -70,16 +71,16 @@ def test_a_better_challenger_is_promoted_a_worse_one_is_not(
 def test_a_first_model_that_is_no_better_than_no_model_goes_to_staging(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = models.make_pipeline
+    good = models.ESTIMATORS["linear"]
 
-    def bad(name: str, **options: Any) -> Pipeline:
-        return make_pipeline(FunctionTransformer(only_age), good(name, **options))
+    def bad(*options: Any) -> Pipeline:
+        return make_pipeline(FunctionTransformer(only_age), good(*options))
 
     table = make_table(settings.problem_type)
     if settings.problem_type == "classification":  # which age says nothing about, and most have one answer
         table["target"] = np.where(np.arange(len(table)) % 10, "yes", "no")
     table.to_csv(settings.root / "table.csv", index=False)
-    monkeypatch.setattr(models, "make_pipeline", bad)
+    monkeypatch.setitem(models.ESTIMATORS, "linear", bad)
     recorded = retrain()
 
     assert recorded["verdict"] == "staging"
@@ -233,7 +234,7 @@ def test_candidates_are_compared_by_the_metric_that_is_set_or_by_what_few_rows_s
 ) -> None:
     def by(estimators: tuple[str, ...], metric: str | None) -> str:
         gate = settings.gate.model_copy(update={"metric": metric})
-        return metric_of_choice(settings.model_copy(update={"estimators": estimators, "gate": gate})).name
+        return selection_metric(settings.model_copy(update={"estimators": estimators, "gate": gate})).name
 
     with_probabilities = ("linear", "random_forest")
     if settings.problem_type == "regression":

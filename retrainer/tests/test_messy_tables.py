@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from churn.flows import retrain
 
-from .conftest import ENV_PREFIX, HERE, forget
+from .conftest import ENV_PREFIX, forget
 
 ROWS = 400
 
@@ -103,7 +103,7 @@ def test_a_table_promotes_without_touching_code(
 ) -> None:
     text, target, problem_type = look_alike(np.random.default_rng(0))
     (tmp_path / "table.csv").write_bytes(text.encode("latin-1"))
-    values = HERE | {
+    values = {
         "ROOT": str(tmp_path),
         "PROBLEM_TYPE": problem_type,
         "ESTIMATORS": '["hist_gradient_boosting"]',

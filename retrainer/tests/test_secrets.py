@@ -10,12 +10,11 @@ import pytest
 from churn.flows import monitor, retrain, score
 from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-from retrainer import cli
 from retrainer.cli import _doctor as doctor
 from retrainer.errors import ProjectError
 from retrainer.settings import Settings
 
-from .conftest import Receiver, load_settings, make_table, use
+from .conftest import PROJECT, Receiver, load_settings, make_table, run_command_line, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -83,7 +82,7 @@ def test_a_password_in_a_source_is_nowhere_to_be_read(
     use(monkeypatch, DATA__SOURCE=source, DATA__QUERY="customers")
 
     retrain(), score(), monitor()
-    assert [check.found for check in doctor.examine() if check.name == "data source"] == [
+    assert [check.found for check in doctor.examine(PROJECT) if check.name == "data source"] == [
         f"{load_settings().data.source}, fetched anew by every run"
     ]
     use(monkeypatch, DATA__QUERY="nothing")
@@ -92,7 +91,7 @@ def test_a_password_in_a_source_is_nowhere_to_be_read(
     database.unlink()
     with pytest.raises(ProjectError, match=r"table\.db"):
         score()
-    print(json.dumps([vars(check) for check in doctor.examine()]), load_settings())
+    print(json.dumps([vars(check) for check in doctor.examine(PROJECT)]), load_settings())
 
     assert hits() == []
     assert httpx.post(f"{prefect_api}/logs/filter", json={}, timeout=30).json(), "there was nothing to search"
@@ -116,7 +115,7 @@ def test_a_password_in_any_other_place_is_nowhere_to_be_read(
     flow = {"SPLIT__SOURCE": retrain, "REGISTRY__PATH": retrain, "MONITOR__SOURCE": monitor}.get(place, score)
     with pytest.raises(ProjectError):
         flow()
-    print(doctor.examine(), load_settings())
+    print(doctor.examine(PROJECT), load_settings())
 
     assert hits() == []
 
@@ -128,7 +127,7 @@ def test_a_password_in_a_parameter_is_refused_before_prefect_sees_it(
     monkeypatch.setattr("sys.argv", ["command", flow, "--source", f"postgresql://me:{SECRET}@host/db"])
 
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        run_command_line()
 
     assert ended.value.code == 2
     assert hits() == []

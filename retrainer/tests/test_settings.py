@@ -3,17 +3,17 @@ import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from retrainer import settings as settings_module
 from retrainer.cli import _doctor as doctor
 from retrainer.errors import ConfigurationError
 from retrainer.pipeline import check
 from retrainer.settings import Settings
 
-from .conftest import CONFIG_FILE, ENV_PREFIX, load_settings, now, use
+from .conftest import CONFIG_FILE, ENV_PREFIX, PROJECT, load_settings, now, use
 
 PAGE = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "settings_page.py"))
 
@@ -65,13 +65,11 @@ def test_without_its_file_the_settings_say_so(
     file = tmp_path / "src" / "package" / "config.toml"
     if is_folder:
         file.mkdir(parents=True)
-    monkeypatch.setattr(settings_module, "CONFIG_FILE", file)
-    monkeypatch.setitem(Settings.model_config, "toml_file", file)
     for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         monkeypatch.delenv(variable)
 
     with pytest.raises(ConfigurationError, match=f"config.toml {said}"):
-        load_settings()
+        replace(PROJECT, folder=file.parent).settings
 
 
 @pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -88,7 +86,7 @@ def test_an_installed_package_does_not_guess_where_models_are(
         environment = {name: value for name, value in os.environ.items() if name != f"{ENV_PREFIX}ROOT"}
         environment |= {"PYTHONPATH": str(tmp_path / "site-packages"), "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
-            [sys.executable, "-m", f"{package.name}.cli", "registry", "list", "--json"],
+            [sys.executable, "-m", package.name, "registry", "list", "--json"],
             cwd=work,
             env=environment | variables,
             capture_output=True,
@@ -176,5 +174,5 @@ def test_what_cannot_work_is_known_before_any_work_and_by_doctor_alike(
     said = refusal(monkeypatch, name, value)
 
     assert part in said
-    (found,) = [one for one in doctor.examine() if one.name == "settings"]
+    (found,) = [one for one in doctor.examine(PROJECT) if one.name == "settings"]
     assert (found.severity, found.found) == ("error", said)

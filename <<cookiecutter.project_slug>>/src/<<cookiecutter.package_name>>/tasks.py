@@ -5,6 +5,7 @@ pickling them would cost more than the training, so only `fetch` is cached, whos
 """
 
 import datetime
+from functools import partial
 from typing import Any
 
 from prefect import Flow, task
@@ -93,8 +94,9 @@ def evaluate(
 ) -> pipeline.Scores:
     """Score the challenger on the holdout, beside the answer that looks at nothing but the target."""
     scores = pipeline.evaluate(challenger, side, holdout, project=project)
-    shown = ", ".join(f"{name} {score:.4f}" for name, score in scores.metrics.items())
-    get_run_logger().info("challenger on %s rows: %s", f"{len(holdout.rows):,}", shown)
+    for name, metrics in (("challenger", scores.metrics), (scores.baseline.name, scores.baseline_metrics)):
+        shown = ", ".join(f"{metric} {score:.4f}" for metric, score in metrics.items())
+        get_run_logger().info("%s on %s rows: %s", name, f"{len(holdout.rows):,}", shown)
     return scores
 
 
@@ -139,8 +141,9 @@ def promote(
     saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
 ) -> dict[str, Any] | None:
     """Record the decision, which takes effect here or not at all; None if there is another champion by now."""
-    permit = orchestration.refuse_if_cancelled
-    return pipeline.record(saved, comparison, project=project, run=this_run(), permit=permit)
+    run = this_run()
+    permit = partial(orchestration.refuse_if_cancelled, str(run.id))
+    return pipeline.record(saved, comparison, project=project, run=run, permit=permit)
 
 
 @task(cache_policy=NO_CACHE)

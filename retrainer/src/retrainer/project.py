@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .settings import Settings, load_settings, merged
-
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from .settings import Settings
 
     Estimator = Callable[[Any, int], Pipeline]
 
@@ -88,12 +88,16 @@ class Project:
         return folder if source.name == "src" and (folder / "pyproject.toml").exists() else None
 
     @cached_property
-    def settings(self) -> Settings:
+    def settings(self) -> "Settings":
         """The settings, read once.
 
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.
         """
+        from .settings import (
+            load_settings,
+        )  # with pydantic, which `champion` should not import before it is called
+
         root = {"root": self.checkout} if self.checkout else {}
         return load_settings(self.config_file, env_prefix=self.env_prefix, defaults=root, **self.overrides)
 
@@ -103,6 +107,8 @@ class Project:
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.
         """
+        from .settings import merged
+
         changed = replace(self, overrides=merged(self.overrides, overrides))
         changed.settings  # noqa: B018  # an error is better shown here than by the first who needs a setting
         return changed

@@ -21,7 +21,7 @@ from retrainer.errors import ProjectError
 from retrainer.registry import Registry, open_registry
 from retrainer.settings import Settings
 
-from ..conftest import PACKAGE, Receiver, make_table, plain_source, use
+from ..conftest import PACKAGE, Receiver, make_table, plain_source, run_command_line, use
 
 # What is typed and printed is the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -37,7 +37,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pre
         monkeypatch.setattr("sys.argv", ["command", *words])
         capsys.readouterr()
         try:
-            cli.main()
+            run_command_line()
             code = 0
         except SystemExit as end:
             code = int(end.code or 0)
@@ -300,7 +300,7 @@ def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(
 ) -> None:
     home = tmp_path / "prefect"
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    command = [sys.executable, "-m", f"{PACKAGE}.cli", "retrain", "--json"]
+    command = [sys.executable, "-m", PACKAGE, "retrain", "--json"]
     environment = mine | {"PREFECT_HOME": str(home), "PREFECT_LOGGING_SERVER_LEVEL": "INFO"}
     environment |= {"PYTHONPATH": str(plain_source(tmp_path / "plain"))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

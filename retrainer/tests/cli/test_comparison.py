@@ -7,7 +7,7 @@ from retrainer.cli._comparison import compare_versions
 from retrainer.errors import RegistryError
 from retrainer.settings import Settings
 
-from ..conftest import load_settings, make_table, use
+from ..conftest import load_settings, make_table, now, use
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -51,4 +51,4 @@ def test_a_version_is_not_compared_with_itself(settings: Settings) -> None:
     version = retrain()["version"]
 
     with pytest.raises(RegistryError, match=f"champion and {version} are the same version"):
-        compare_versions("champion", version, settings=settings)
+        compare_versions("champion", version, project=now())

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from churn import models
 from churn.flows import retrain
+from churn.models import linear
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from retrainer import cli, models
 from retrainer.cli import _doctor as doctor
 from retrainer.cli import _server
 from retrainer.data import _feature_code
@@ -35,8 +36,7 @@ from retrainer.prefect import (
 )
 from retrainer.settings import ProblemType, Settings
 
-from ..conftest import ENV_PREFIX, Receiver, use
-from ..estimators import linear
+from ..conftest import ENV_PREFIX, PROJECT, Receiver, run_command_line, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -77,7 +77,7 @@ def found(name: str) -> doctor.Check:
 
 def faults(name: str) -> list[doctor.Check]:
     """Return the checks of this name that are not ok."""
-    return [check for check in doctor.examine() if check.name == name and check.severity != "ok"]
+    return [check for check in doctor.examine(PROJECT) if check.name == name and check.severity != "ok"]
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def cure(
             if words[0] == settings.project:  # with this test's settings
                 monkeypatch.setattr("sys.argv", words)
                 with pytest.raises(SystemExit, match="0"):
-                    cli.main()
+                    run_command_line()
                 continue
             assert words[0] == "prefect", check
             words = [sys.executable, "-m", *words]
@@ -107,7 +107,7 @@ Cure = Callable[[doctor.Check], None]
 
 
 def test_a_healthy_project_has_no_fault(settings: Settings, healthy: httpx.Client) -> None:
-    assert [check for check in doctor.examine() if check.severity != "ok"] == []
+    assert [check for check in doctor.examine(PROJECT) if check.severity != "ok"] == []
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_schedule_that_was_changed_and_not_deployed(
 
     prepare_deployment("retrain")
 
-    assert [check.found for check in doctor.examine() if check.name == "schedule"] == ["1 active"]
+    assert [check.found for check in doctor.examine(PROJECT) if check.name == "schedule"] == ["1 active"]
 
 
 def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,11 +340,11 @@ def test_a_webhook_that_is_dead(
     alive = Receiver()
     monkeypatch.setenv("SLACK_WEBHOOK_URL", f"json://127.0.0.1:{alive.server_port}")
 
-    dead = doctor.examine(send=True)[-1]
+    dead = doctor.examine(PROJECT, send=True)[-1]
 
     assert (dead.name, dead.severity) == ("test message", "error")
     cure(dead)
-    assert doctor.examine(send=True)[-1].severity == "ok"
+    assert doctor.examine(PROJECT, send=True)[-1].severity == "ok"
     alive.stop()
     assert len(alive.payloads) == 2  # the one of `setup slack`, and doctor's
 

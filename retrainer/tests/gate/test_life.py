@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from churn import models
 from churn.flows import monitor, retrain, score
-from retrainer.metrics import METRICS, OwnMetric
+from churn.metrics import METRICS
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
-from retrainer import gate, models
+from retrainer import OwnMetric, gate
 from retrainer.errors import ConfigurationError
 from retrainer.registry import open_registry
 from retrainer.settings import Settings

@@ -46,7 +46,7 @@ def wrong(truth: Any, predictions: Any, rows: Any) -> float:
 def enter(monkeypatch: pytest.MonkeyPatch, name: str, function: Callable[..., Any], **options: Any) -> Any:
     options = {"greater_is_better": False, **options}
     monkeypatch.setitem(OWN, name, OwnMetric(function, **options))
-    return get_metric(name, problem_type="classification")
+    return get_metric(name, problem_type="classification", own_metrics=OWN)
 
 
 def make_case() -> tuple[np.ndarray, pd.DataFrame, Predictions, Predictions]:

@@ -7,24 +7,26 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from churn import flows, reporting, training
+from churn import flows, tasks
 from prefect.blocks.notifications import SlackWebhook
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 from pydantic import SecretStr
 
-from retrainer import settings as settings_module
+from retrainer import reporting, training
 from retrainer.cli import _doctor as doctor
 from retrainer.errors import ConfigurationError
-from retrainer.prefect import _common, _messages
+from retrainer.prefect import _messages, _outcome
 from retrainer.prefect._slack import set_up_slack
 from retrainer.settings import Settings, read_leniently
 
-from ..conftest import ENV_PREFIX, Receiver, forget, use
+from ..conftest import ENV_PREFIX, PROJECT, Receiver, now, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -36,13 +38,11 @@ def broken_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def write_config(folder: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    """Put a copy of config.toml with something broken at its end in place of the real one."""
-    copy = folder / "config.toml"
-    source = Path(str(Settings.model_config["toml_file"]))
-    copy.write_text(source.read_text(encoding="utf-8") + broken, encoding="utf-8")
-    monkeypatch.setattr(settings_module, "CONFIG_FILE", copy)
-    monkeypatch.setitem(Settings.model_config, "toml_file", copy)
-    forget()
+    """Let the project have a copy of config.toml with something broken at its end."""
+    text = (PROJECT.folder / "config.toml").read_text(encoding="utf-8")
+    (folder / "config.toml").write_text(text + broken, encoding="utf-8")
+    for module in (flows, tasks):
+        monkeypatch.setattr(module, "this_project", replace(PROJECT, folder=folder))
 
 
 def impossible_setting(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,12 +150,14 @@ def test_a_registry_that_hangs_does_not_keep_the_message_and_a_receiver_that_han
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
-    monkeypatch.setattr(_common, "open_registry", lambda settings: answered.wait())
+    monkeypatch.setattr(_outcome, "open_registry", lambda settings: answered.wait())
     run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter")
     receiver.answers.clear()
     began = time.monotonic()
 
-    _common.notify_outcome(flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full."))
+    _outcome.report_outcome(
+        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full.")
+    )
 
     assert time.monotonic() - began < 5
     answered.set()
@@ -176,27 +178,31 @@ def test_the_block_is_found_in_a_file_that_cannot_be_parsed(
 ) -> None:
     config = tmp_path / "broken.toml"
     config.write_text(line)
-    monkeypatch.setattr(settings_module, "CONFIG_FILE", config)
+    lenient = partial(read_leniently, config_file=config, env_prefix=ENV_PREFIX)
 
-    assert read_leniently("notifications.block") == "slack-webhook/alerts"
-    assert read_leniently("project") is None
+    assert lenient("notifications.block") == "slack-webhook/alerts"
+    assert lenient("project") is None
     monkeypatch.setenv(f"{ENV_PREFIX}NOTIFICATIONS__BLOCK", "email/night")
-    assert read_leniently("notifications.block") == "email/night"
+    assert lenient("notifications.block") == "email/night"
 
 
 def test_a_message_that_was_sent_is_confirmed_to_the_server_one_that_was_not_is_not(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     confirmed: list[Any] = []
-    monkeypatch.setattr(_common._automations, "confirm_notified", lambda run, **_: confirmed.append(run))
+    monkeypatch.setattr(_outcome._automations, "confirm_notified", lambda run, **_: confirmed.append(run))
     run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter")
 
     receiver.status = 500
-    _common.notify_outcome(flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full."))
+    _outcome.report_outcome(
+        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full.")
+    )
     assert confirmed == []
 
     receiver.status = 200
-    _common.notify_outcome(flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full."))
+    _outcome.report_outcome(
+        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full.")
+    )
     assert confirmed == [run]
 
 
@@ -205,12 +211,12 @@ def test_doctor_sends_a_test_message_with_settings_that_are_broken(
 ) -> None:
     impossible_setting(settings, monkeypatch)
 
-    sent = doctor.examine(send=True)[-1]
+    sent = doctor.examine(flows.this_project, send=True)[-1]
 
     assert (sent.name, sent.severity) == ("test message", "ok")
     assert [payload["title"] for payload in receiver.payloads] == [f"{settings.project}: a test message"]
     receiver.status = 500
-    assert doctor.examine(send=True)[-1].severity == "error"
+    assert doctor.examine(flows.this_project, send=True)[-1].severity == "error"
 
 
 UNREADABLE = "https://hooks.slack.com/services/SECRETX"
@@ -222,7 +228,7 @@ def test_a_url_that_is_no_webhook_is_not_saved_and_not_shown(
     monkeypatch.setenv("SLACK_WEBHOOK_URL", UNREADABLE)
 
     with pytest.raises(ConfigurationError, match="not a webhook's URL, so nothing was saved") as refused:
-        set_up_slack()
+        set_up_slack(now())
 
     assert "SECRETX" not in f"{refused.value} {caplog.text} {capfd.readouterr()}"
     _messages.deliver(_messages.trial_message(project="churn"), block=str(settings.notifications.block))

@@ -17,15 +17,16 @@ import pandas as pd
 import pytest
 from churn import models
 from churn.flows import retrain, score
+from churn.tasks import fetch, preprocess, split
 from prefect import flow
-from retrainer.checks_dask import NoWorkersError
-from retrainer.prefect._train import candidate_scores
 
 from retrainer.cli import _doctor as doctor
-from retrainer.prefect import ChosenRunner, fetch, preprocess, split
+from retrainer.prefect import task_runner
+from retrainer.prefect._dask_workers import NoWorkersError
+from retrainer.prefect._parallel import candidate_scores
 from retrainer.settings import Settings
 
-from ..conftest import ENV_PREFIX, PACKAGE, forget, load_settings
+from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, forget, now
 
 ROWS, BATCH = 400_000, 10_000
 
@@ -121,13 +122,19 @@ def listens(port: int) -> bool:
     return False
 
 
-@flow(task_runner=ChosenRunner())
-def candidates() -> list[float]:
+@flow
+def scored_candidates() -> list[float]:
     """Return the score of each candidate, which is compared to the last bit."""
-    settings = load_settings()
-    table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
-    training, *_ = split(table, settings=settings)
-    return [float(scores[0]) for scores in candidate_scores(training, settings=settings)]
+    project = now()
+    snapshot = fetch(project.settings.data.source, project=project)
+    table = preprocess(snapshot, project=project, accept_not_comparable=False)
+    training, *_ = split(table, holdout=None, project=project)
+    scores = candidate_scores(training, project.settings.estimators, project=project)
+    return [float(each[0]) for each in scores]
+
+
+def candidates() -> list[float]:
+    return scored_candidates.with_options(task_runner=task_runner(now()))()
 
 
 def taken(path: str) -> bytes:
@@ -167,7 +174,7 @@ def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     use(**remote)
     output = Path(expected["path"])
     process = subprocess.Popen(
-        [sys.executable, "-m", f"{PACKAGE}.cli", "score", "--source", "new.parquet", "--json"],
+        [sys.executable, "-m", PACKAGE, "score", "--source", "new.parquet", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -190,7 +197,7 @@ def test_a_scheduler_that_is_away_or_has_no_workers_is_named_with_the_command_th
     settings: Settings, use: Callable[..., None], cluster: Cluster
 ) -> None:
     def found() -> tuple[str, str]:
-        (check,) = [check for check in doctor.examine() if check.name == "scale-out"]
+        (check,) = [check for check in doctor.examine(PROJECT) if check.name == "scale-out"]
         return check.severity, check.command
 
     use(SCALE_OUT__RUNNER="dask", SCALE_OUT__ADDRESS=cluster.address)

@@ -14,12 +14,12 @@ from prefect.states import Cancelled, Cancelling, Crashed, Failed, State
 from sqlalchemy import create_engine
 
 from retrainer.errors import DataError
-from retrainer.prefect import _common, _messages
+from retrainer.prefect import _messages, _outcome
 from retrainer.prefect._messages import Message
 from retrainer.registry import Record
 from retrainer.settings import Settings
 
-from ..conftest import Receiver, make_table, use
+from ..conftest import PROJECT, Receiver, make_table, use
 
 # Messages are the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -42,7 +42,7 @@ def test_a_run_that_did_not_end_well_is_told_of(
 ) -> None:
     run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter")
 
-    _common.notify_outcome(flow=flows.retrain, flow_run=run, state=state)
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=state)
 
     (payload,) = receiver.payloads
     assert payload["title"] == f"{settings.project}: {subject}"
@@ -59,7 +59,9 @@ def test_nobody_is_notified_of_a_dry_run_that_failed(settings: Settings, receive
         flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter", parameters={"dry_run": True}
     )
 
-    _common.notify_outcome(flow=flows.retrain, flow_run=run, state=Failed(message="No such column."))
+    _outcome.report_outcome(
+        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="No such column.")
+    )
 
     assert receiver.payloads == []
 
@@ -70,8 +72,8 @@ def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
     asked = Cancelling(message="It ran for longer than 1 day, 0:00:00 (schedule.time_limit).")
     run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter", state=asked)
 
-    _common.notify_outcome(
-        flow=flows.retrain, flow_run=run, state=Cancelling(message="Flow run was cancelled.")
+    _outcome.report_outcome(
+        PROJECT, flow=flows.retrain, flow_run=run, state=Cancelling(message="Flow run was cancelled.")
     )
 
     assert f"Why: {asked.message}" in receiver.payloads[0]["message"]

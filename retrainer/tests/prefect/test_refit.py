@@ -23,7 +23,7 @@ from retrainer.training import (
     load_twin_rows,
 )
 
-from ..conftest import PACKAGE, Receiver, now, use
+from ..conftest import PACKAGE, PROJECT, Receiver, now, use
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api"),
@@ -164,13 +164,9 @@ flows.retrain()
 def test_a_run_that_is_killed_while_it_fits_once_more_leaves_production_as_it_was(
     settings: Settings, table: pd.DataFrame, server: str
 ) -> None:
-    config = settings.model_config["toml_file"]
-    code = f"from {PACKAGE}.settings import Settings; Settings.model_config['toml_file'] = {str(config)!r}\n"
-    code += f"from {PACKAGE}.data import _feature_code; from pathlib import Path\n"
-    code += f"_feature_code.FEATURES_FILE = Path({str(config)!r}).with_name('plain_features.py')\n"
     died = subprocess.run(
-        [sys.executable, "-c", code + KILLED.format(package=PACKAGE, rows=ROWS)],
-        env=os.environ | {"PREFECT_API_URL": server, "PYTHONPATH": os.pathsep.join(sys.path)},
+        [sys.executable, "-c", KILLED.format(package=PACKAGE, rows=ROWS)],
+        env=os.environ | {"PREFECT_API_URL": server, "PYTHONPATH": str(PROJECT.folder.parent)},
         capture_output=True,
         text=True,
     )

@@ -27,8 +27,8 @@ from prefect.settings import (
     temporary_settings,
 )
 from pydantic import SecretStr
-from retrainer.cli._mlflow import copy_to_mlflow
 
+from retrainer.cli._app import _copy_to_mlflow as copy_to_mlflow
 from retrainer.errors import RegistryError
 from retrainer.registry import Damaged, Registry, open_files, open_registry
 from retrainer.registry._mlflow_store import MlflowStore

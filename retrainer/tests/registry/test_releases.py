@@ -12,14 +12,14 @@ import pytest
 from retrainer.registry import LocalStore, Registry, package_versions
 from retrainer.training import load_model
 
-from ..conftest import PACKAGE, now
+from ..conftest import now
 
 RELEASES = sorted(
     path
     for path in Path(__file__).with_name("releases").iterdir()
     if path.is_dir() and path.name[0].isdigit()
 )
-SAVED_AS = "retrainer"  # the package in which the models were saved
+SAVED_AS = "ml_retraining"  # the package in which the models were saved
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
@@ -27,7 +27,7 @@ def test_models_of_earlier_releases_predict_what_they_did(
     release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("", ".training"):
-        monkeypatch.setitem(sys.modules, SAVED_AS + name, importlib.import_module(PACKAGE + name))
+        monkeypatch.setitem(sys.modules, SAVED_AS + name, importlib.import_module("retrainer" + name))
     registry = Registry(LocalStore(release / "models"), metric="f1_score")
     rows = pd.read_csv(release / "rows.csv")
     expected = json.loads((release / "expected.json").read_text(encoding="utf-8"))

@@ -14,9 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from churn import models
 from fastapi.testclient import TestClient
 
-from retrainer import data, models, monitoring
+from retrainer import data, monitoring
 from retrainer.locations import Location
 from retrainer.registry import Registry, Version, open_registry
 from retrainer.serving import _app, create_app

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from retrainer.data import FeatureCode, FeaturesError, prepare
-from retrainer.data._feature_code import PACKAGE_FOLDER
 from retrainer.registry import LocalStore, Registry, Version
 from retrainer.training import Model, NoContractError, load_model, make_pipeline, opponent_of
 
@@ -75,7 +74,7 @@ def test_the_rows_a_model_was_trained_on_are_looked_up(registry: Registry) -> No
     model, identities = train(table)
     version = stage(registry, model, identities[:400])
 
-    champion = opponent_of(registry, version, model.contract.read(table, others=True), metric="f1_score")
+    champion = opponent_of(registry, version, model.contract.read(table, others=True), project=now())
 
     assert champion.obstacle is None
     assert champion.comparable is not None
@@ -99,7 +98,7 @@ def test_a_table_that_does_not_fit_is_an_obstacle(registry: Registry, change: An
     table = make_table("classification")
     version = stage(registry, *train(table))
 
-    champion = opponent_of(registry, version, change(table), metric="f1_score")
+    champion = opponent_of(registry, version, change(table), project=now())
 
     assert champion.predictions is None
     assert champion.obstacle is not None
@@ -114,22 +113,22 @@ def test_features_that_fail_today_are_an_obstacle(registry: Registry) -> None:
     )
     version = stage(registry, broken, identities)
 
-    champion = opponent_of(registry, version, table, metric="f1_score")
+    champion = opponent_of(registry, version, table, project=now())
 
     assert "line 6 failed: KeyError" in str(champion.obstacle)
 
 
 def test_a_module_that_a_version_does_not_hold_is_watched(registry: Registry) -> None:
-    module = PACKAGE_FOLDER / "lookup_of_this_test.py"
+    module = PROJECT.folder / "lookup_of_this_test.py"
     source = FEATURES.format("frame.assign(factor=FACTOR)") + "\n\nfrom .lookup_of_this_test import FACTOR\n"
     try:
         module.write_text("FACTOR = 2\n", encoding="utf-8")
         table = make_table("classification")
         model, identities = train(table, source)
         version = stage(registry, model, identities)
-        assert opponent_of(registry, version, table, metric="f1_score").obstacle is None
+        assert opponent_of(registry, version, table, project=now()).obstacle is None
         module.write_text("FACTOR = 3\n", encoding="utf-8")
-        changed = opponent_of(registry, version, table, metric="f1_score")
+        changed = opponent_of(registry, version, table, project=now())
     finally:
         module.unlink()
 
@@ -146,6 +145,6 @@ def test_a_version_without_a_contract_says_what_to_do(registry: Registry) -> Non
 
 def test_features_py_that_cannot_be_run_is_named() -> None:
     with pytest.raises(FeaturesError, match=r"features\.py, line 2 failed: SyntaxError"):
-        FeatureCode("x = 1\ndef label(")
+        FeatureCode("x = 1\ndef label(", project=PROJECT)
     with pytest.raises(FeaturesError, match=r"features\.py has no function features"):
         FeatureCode("def label(frame): return frame", project=PROJECT)

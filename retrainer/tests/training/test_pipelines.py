@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from churn.models import ESTIMATORS
 from sklearn.pipeline import Pipeline
 
 from retrainer.data._contract import learn_columns
 from retrainer.errors import ConfigurationError
-from retrainer.training import make_pipeline
 from retrainer.training._threads import thread_budget
 
-from ..estimators import ESTIMATORS
+from ..conftest import make_pipeline
 
 
 @pytest.fixture(autouse=True)

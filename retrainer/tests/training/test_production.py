@@ -8,23 +8,24 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
+from churn import champion, models
 
-from retrainer import champion, data, models
+from retrainer import data
 from retrainer.errors import DataError, RegistryError
 from retrainer.registry import Registry, Version, open_registry
 from retrainer.settings import Settings
 from retrainer.training import Model, _production
 
-from ..conftest import PACKAGE, now
+from ..conftest import PACKAGE, PROJECT, now
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget the model of the test before, and ask the registry at every call."""
     monkeypatch.setattr(_production, "CHECK_SECONDS", 0)
-    _production._production.cache_clear()
+    _production._productions.clear()
     yield
-    _production._production.cache_clear()
+    _production._productions.clear()
 
 
 def promote(registry: Registry, settings: Settings, *, seed: int) -> Version:
@@ -134,5 +135,10 @@ def test_without_a_champion_there_is_an_error_that_says_what_to_do(settings: Set
 def test_importing_the_package_loads_nothing_heavy() -> None:
     heavy = "pandas", "sklearn", "prefect", "pydantic"
     code = f"import sys; from {PACKAGE} import champion; print([n for n in {heavy} if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(PROJECT.folder.parent)},
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.strip() == "[]", done.stderr

@@ -109,7 +109,7 @@ def test_a_model_that_predicts_what_it_did_is_used(
 def test_a_model_that_does_not_is_not_comparable(registry: Registry, how: Any, reason: str) -> None:
     _, version = stage(registry, **how)
 
-    champion = opponent_of(registry, version, make_table("classification"), metric="f1_score")
+    champion = opponent_of(registry, version, make_table("classification"), project=now())
 
     assert champion.predictions is None
     assert re.search(f"^it was saved with scikit-learn 0.1 .*, and {reason}", str(champion.obstacle))

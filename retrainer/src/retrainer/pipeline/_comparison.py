@@ -52,8 +52,6 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
         gate.evaluate(each, holdout.y, metrics=gate.recorded_metrics(project), rows=holdout.rows)
         for each in (predictions, simple.predictions)
     )
-    for name, scores in (("challenger", metrics), (simple.name, of_baseline)):
-        logger.info("%s: %s", name, ", ".join(f"{key} {score:.4f}" for key, score in scores.items()))
     return Scores(predictions, metrics, simple, of_baseline, _alarms(training, holdout, project))
 
 
@@ -106,7 +104,6 @@ def compare_with_production(
     ]
     simple = gate.Rival(scores.baseline.name, gate.Champion(scores.baseline.predictions))
     decision = gate.confirm(decision, holdout.y, scores.predictions, baseline=simple, held=rivals, **options)
-    logger.info(decision.reason)
     decision = dataclasses.replace(
         decision,
         alarms=scores.alarms

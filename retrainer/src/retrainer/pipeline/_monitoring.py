@@ -93,7 +93,6 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
     except Exception as error:
         report_error = f"{type(error).__name__}: {error}"
         logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)
-    logger.info("%s Report: %s", entry.reason, "missing" if report_error else page)
     return dataclasses.asdict(entry) | {
         "retrain": retrain,
         "report": None if report_error else page,

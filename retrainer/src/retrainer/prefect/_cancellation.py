@@ -6,7 +6,6 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.runtime import flow_run
 
 from ..errors import ProjectError
 
@@ -21,7 +20,7 @@ class RunCancelled(ProjectError):
     """The run was cancelled, or nobody can say whether it was: production stays what it is."""
 
 
-def refuse_if_cancelled() -> None:
+def refuse_if_cancelled(flow_run_id: str) -> None:
     """Ask the server, right before a decision is recorded, whether the run may still record it.
 
     A server that is away is waited for. Where it stays away nothing is recorded: the next retrain sees the same data,
@@ -31,7 +30,6 @@ def refuse_if_cancelled() -> None:
     Raises:
         RunCancelled: the run was cancelled, or the server did not say for five minutes.
     """
-    flow_run_id = str(flow_run.id)
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -1,6 +1,7 @@
 """What runs side by side, as Prefect tasks: in threads of the run's process, or on Dask workers where the settings say so."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import task, unmapped
@@ -9,6 +10,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from .. import pipeline
 from ..errors import ProjectError
+from ..gate import Array
 from ..pipeline import Scorer, SplitSide
 from ..project import Project
 from ..settings import Settings
@@ -49,24 +51,27 @@ def choose_recipe(training: SplitSide, *, project: Project) -> Recipe:
     names = pipeline.candidates(training, project=project)
     if recipe := pipeline.only_recipe(names, project=project):
         return recipe
+    scores = candidate_scores(training, names, project=project)
+    return pipeline.best_recipe(names, scores, project=project)
+
+
+def candidate_scores(training: SplitSide, names: Sequence[str], *, project: Project) -> list[Array]:
+    """Return the cross-validation scores of each candidate, computed side by side."""
     if project.settings.scale_out.runner == "dask":
         from ._dask import scores_on_workers
 
-        return pipeline.best_recipe(
-            names, scores_on_workers(training, names, project=project), project=project
-        )
+        return scores_on_workers(training, names, project=project)
     threads = max(1, (os.cpu_count() or 1) // len(names))
     # BLAS has one limit for the process: the candidates, which end one by one, must find it there.
     with thread_budget(threads):
-        scores = cross_validate.map(
+        return cross_validate.map(
             unmapped(training), estimator=list(names), project=unmapped(project), threads=unmapped(threads)
         ).result()
-    return pipeline.best_recipe(names, scores, project=project)
 
 
 @task(task_run_name="cross-validate {estimator}", cache_policy=NO_CACHE, persist_result=False)
 @reports_progress
-def cross_validate(training: SplitSide, *, estimator: str, project: Project, threads: int) -> Any:
+def cross_validate(training: SplitSide, *, estimator: str, project: Project, threads: int) -> Array:
     """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
     return pipeline.cross_validate(training, estimator=estimator, project=project, threads=threads)
 
