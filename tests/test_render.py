@@ -23,10 +23,6 @@ ALWAYS = {
     "README.md",
     "compose.yaml",
     "deploy.py",
-    "docs/architecture.md",
-    "docs/containers.md",
-    "docs/settings.md",
-    "docs/settings.py",
     "notebooks/look.py",
     "prefect.yaml",
     "pyproject.toml",
@@ -36,7 +32,7 @@ ALWAYS = {
 }
 BY_ANSWER = {
     ("serving", "none"): set(),
-    ("serving", "http"): {"docs/serving.md"},
+    ("serving", "http"): set(),
     ("ci_provider", "github"): {
         ".github/dependabot.yml",
         ".github/workflows/ci.yml",
@@ -172,23 +168,6 @@ def test_types_are_right(bake: Bake, environment: Path, once: Once, answers: dic
     cache = {"MYPY_CACHE_DIR": str(once("mypy", lambda folder: None))}
 
     run(environment / "mypy", cwd=bake(**answers).path, environment=cache)
-
-
-@pytest.mark.parametrize(
-    "answers",
-    [{}, {"tracking": "mlflow"}, {"scale_out": "dask"}, {"serving": "http"}],
-    ids=["defaults", "mlflow", "dask", "http"],
-)
-def test_the_page_of_settings_is_that_of_the_render(
-    bake: Bake, environment: Path, answers: dict[str, str]
-) -> None:
-    """`make docs` writes it anew."""
-    project = bake(**answers)
-    script = "import runpy; print(runpy.run_path('docs/settings.py')['page'](), end='')"
-    path = {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}  # other tests read this folder
-
-    done = run(environment / "python", "-c", script, cwd=project.path, environment=path)
-    assert (project.path / "docs" / "settings.md").read_text(encoding="utf-8") == done.stdout
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -359,7 +338,7 @@ def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answer
     leases = services["server"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]
     assert leases in (project.path / "Makefile").read_text()
     assert services["server"]["volumes"] == ["server:/project"]
-    assert "tee -a .env > /dev/null" in (project.path / "docs/containers.md").read_text()
+    assert "tee -a .env > /dev/null" in (project.source / "retrainer/docs/containers.md").read_text()
     deployed = load_yaml(project.path / "prefect.yaml")["deployments"]
     assert {one["work_pool"]["job_variables"]["image"] for one in deployed} == {services["worker"]["image"]}
 
