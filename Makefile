@@ -74,18 +74,15 @@ pictures: setup  ## Make the pictures of the README from a real run
 
 check: setup  ## Lint, format check, types and architecture of the library; lint of hooks, tests and benchmarks
 	$(MAKE) -C retrainer check
-	$(BIN)/ruff check hooks tests benchmarks docs/*.py .ci/*.py
-	$(BIN)/ruff format --check hooks tests benchmarks docs/*.py .ci/*.py
+	$(BIN)/ruff check hooks tests benchmarks .ci/*.py
+	$(BIN)/ruff format --check hooks tests benchmarks .ci/*.py
 
-docs: setup  ## Write the render's docs/settings.md anew, after a change of its settings
-	rm -rf demo
-	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
-	$(MAKE) -C demo/$(SLUG) setup
-	$(BIN)/python docs/settings_page.py --python demo/$(SLUG)/$(BIN)/python
+docs:  ## Write the library's page of settings anew, after a change of them
+	$(MAKE) -C retrainer docs
 
 format: setup  ## Format the hooks, tests and benchmarks, and the Python that is rendered
-	$(BIN)/ruff check --fix hooks tests benchmarks docs/*.py .ci/*.py
-	$(BIN)/ruff format hooks tests benchmarks docs/*.py .ci/*.py
+	$(BIN)/ruff check --fix hooks tests benchmarks .ci/*.py
+	$(BIN)/ruff format hooks tests benchmarks .ci/*.py
 	$(BIN)/python -m tests.format_template
 
 lock: setup  ## Refresh the locks, the template's and the render's

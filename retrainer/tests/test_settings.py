@@ -111,7 +111,7 @@ def test_every_setting_is_described() -> None:
 
 def test_the_page_of_settings_is_up_to_date() -> None:
     assert PAGE["PAGE"].read_text(encoding="utf-8") == PAGE["page"](), (
-        "run `make docs`: settings have changed"
+        "settings have changed: run `make docs`"
     )
 
 

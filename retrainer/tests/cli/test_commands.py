@@ -9,8 +9,9 @@ from cyclopts import CycloptsError
 
 from retrainer import cli
 
-SOURCE, PROJECT = Path(str(cli.__file__)).parents[1], Path(__file__).parents[2]
-SLUG = "<< cookiecutter.project_slug >>"
+SOURCE = Path(str(cli.__file__)).parents[1]
+README = Path(__file__).parents[3] / "<<cookiecutter.project_slug>>" / "README.md"
+SLUG = "(?:<< cookiecutter.project_slug >>|churn)"
 NAMES = "|".join(name for name in cli.app if not name.startswith("-"))
 IN_CODE = re.compile(rf"`((?:{NAMES})(?: [^`\n]+)?)`")
 IN_PAGES = re.compile(rf"(?:`|\n    |&& ){SLUG} ((?:{NAMES})(?: [^`\n#]+)?)")
@@ -22,7 +23,7 @@ def printed() -> list[str]:
     for path in SOURCE.rglob("*.py"):
         text = re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))  # one text over several lines
         found.update(IN_CODE.findall(text))
-    for path in (PROJECT / "README.md", *PROJECT.glob("docs/*.md")):
+    for path in (README, *SOURCE.glob("docs/*.md")):
         found.update(IN_PAGES.findall(path.read_text(encoding="utf-8")))
     return sorted(found)
 

@@ -1,4 +1,4 @@
-"""Write settings.md, the list of every setting, from the definitions in the package: `make docs`."""
+"""Write settings.md, the list of every setting, from the definitions in the library: `make docs`."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -9,15 +9,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from << cookiecutter.package_name >>.locations import Location
-from << cookiecutter.package_name >>.settings import ENV_PREFIX, Settings
+from retrainer.locations import Location
+from retrainer.settings import Settings
 
-PAGE = Path(__file__).with_suffix(".md")
+PAGE = Path(__file__).parents[1] / "src" / "retrainer" / "docs" / "settings.md"
+ENV_PREFIX = "CHURN_"  # of the package `churn`, the example of all pages
 HEADER = f"""# Settings
 
-`make docs` writes this page from the definitions in the package. Set a setting in `config.toml`, or in the environment,
-which overrides the file; an empty variable unsets what the file says, where a setting can be empty. In a variable a
-list or a table is JSON: `{ENV_PREFIX}ESTIMATORS='["linear", "random_forest"]'`. An unknown name is an error.
+Set a setting in `config.toml`, or in an environment variable, which overrides the file. The variables begin with the
+name of your package in capitals, for which `{ENV_PREFIX}` stands below. An empty variable removes what the file says,
+where a setting can be empty. In a variable, a list or a table is JSON: `{ENV_PREFIX}ESTIMATORS='["linear"]'`. An
+unknown name is an error.
+
+This page is generated from the library's `settings.py`.
 """
 COLUMNS = "| setting | type | default | meaning | environment variable |\n| --- | --- | --- | --- | --- |"
 TYPES = {
