@@ -378,8 +378,6 @@ def test_importance_leaves_out_what_the_model_does_not_use_and_reads_the_rows_of
     facts = regressed()
     options = {"columns": ("price",), "greater_is_better": False}
     cost = OwnMetric(lambda y, predictions, rows: abs(y - predictions.labels) * rows["price"], **options)
-        greater_is_better=False,
-    )
     metric = get_metric("cost", problem_type="regression", own_metrics={"cost": cost})
     facts = replace(
         facts,
