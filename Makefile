@@ -40,8 +40,8 @@ test-newest:  ## Refresh the locks and run all tests with them; say which upper 
 	$(MAKE) test
 	$(PYTEST) -m newest $(ARGS)
 
-test-lowest: demo/$(SLUG)/pyproject.toml  ## Run the render's tests with the lowest versions that it declares
-	$(MAKE) -C demo/$(SLUG) test-lowest ARGS="$(ARGS)"
+test-lowest: setup  ## Run the library's tests with the lowest versions that it declares
+	$(MAKE) -C retrainer test-lowest ARGS="$(ARGS)"
 
 mutants: demo/$(SLUG)/pyproject.toml  ## Print the share of small mutations that each room's tests notice; ARGS="--rooms gate"
 	$(MAKE) -C demo/$(SLUG) setup
@@ -92,6 +92,7 @@ lock: setup  ## Refresh the locks, the template's and the render's
 	$(MAKE) -C demo/$(SLUG) setup
 	$(MAKE) -C demo/$(SLUG) lock
 	cp demo/$(SLUG)/*.lock '$(RENDER)'
+	$(MAKE) -C retrainer lock
 	$(MAKE) -C demo/$(SLUG) setup LOCK=requirements-extras.lock
 	$(BIN)/python tests/taken_names.py demo/$(SLUG)/$(BIN)/python '$(RENDER)'/*.lock
 
