@@ -220,3 +220,41 @@ def replace_all(folder: Path, template: Path) -> None:
             shutil.copy2(path, folder / path.name, follow_symlinks=False)
         elif path.name != ".git":
             shutil.copytree(path, folder / path.name, symlinks=True, dirs_exist_ok=True)
+
+
+def test_a_project_of_the_second_version_keeps_its_edits_and_its_champion(
+    template: Path, bake: Bake, cookiecutter_config: Path, tmp_path: Path, runner: Runner
+) -> None:
+    """What changes with the library: flows.py may conflict where it was edited, and the champion is compared."""
+    git(tmp_path, "clone", "--quiet", "--branch", "main", str(RELEASES / "second-version.bundle"), "template")
+    source = tmp_path / "template"
+    project = create(source, cookiecutter_config)
+    edits = edits_of(FOREST)
+    edits = {name: edits[name] for name in ("features.py", "models.py", "flows.py")}
+    edits["config.toml"] = [
+        (
+            "min_improvement = 0.005",
+            "min_improvement = 0.01\nguard_metrics = { accuracy = 0.02 }",
+            "min_improvement = 0.01\nguard_metrics = { accuracy = 0.02 }\n",
+        )
+    ]
+    edit(project, edits)
+    commit_all(project.path, "Make it ours")
+    runner.python(project, "-m", f"{project.package}.cli", "retrain")
+
+    replace_all(source, template)
+    commit_all(source, "Change")
+    run("cruft", "update", "--skip-apply-ask", cwd=project.path, environment=AUTHOR)
+
+    assert list(project.path.rglob("*.rej")) == []
+    for name, replacements in edits.items():
+        text = place(project, name).read_text()
+        assert [line for _, _, line in replacements if line not in text] == [], name
+    conflicts = git(project.path, "diff", "--name-only", "--diff-filter=U").split()
+    assert {Path(name).name for name in conflicts} <= {"flows.py", "models.py"}
+    for name in {Path(name).name for name in conflicts}:
+        shutil.copy(place(bake(), name), place(project, name))
+        edit(project, {name: edits[name]})
+    compared = runner.command(project, "retrain", "--json")
+    assert compared["champion_before"], compared["reason"]
+    assert "not comparable" not in compared["reason"]
