@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test test-render test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
+.PHONY: help setup test test-library test-template test-render test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -24,7 +24,12 @@ setup: .venv/.installed  ## Create .venv from the lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
-test: setup  ## Render the template every way and run what it renders; ARGS are pytest's
+test: test-library test-template  ## Test the library, render the template every way, and run what it renders
+
+test-library: setup  ## Test the library alone
+	$(MAKE) -C retrainer test
+
+test-template: setup  ## Render the template every way and run what it renders; ARGS are pytest's
 	$(PYTEST) $(ARGS)
 
 test-render: setup  ## Render the template every way and look at the files: nothing is executed
@@ -35,8 +40,8 @@ test-newest:  ## Refresh the locks and run all tests with them; say which upper 
 	$(MAKE) test
 	$(PYTEST) -m newest $(ARGS)
 
-test-lowest: demo/$(SLUG)/pyproject.toml  ## Run the render's tests with the lowest versions that it declares
-	$(MAKE) -C demo/$(SLUG) test-lowest ARGS="$(ARGS)"
+test-lowest: setup  ## Run the library's tests with the lowest versions that it declares
+	$(MAKE) -C retrainer test-lowest ARGS="$(ARGS)"
 
 mutants: demo/$(SLUG)/pyproject.toml  ## Print the share of small mutations that each room's tests notice; ARGS="--rooms gate"
 	$(MAKE) -C demo/$(SLUG) setup
@@ -67,7 +72,8 @@ demo: setup  ## Render the defaults into demo/, retrain twice, show the decision
 pictures: setup  ## Make the pictures of the README from a real run
 	$(BIN)/python benchmarks/pictures.py
 
-check: setup  ## Lint and format check of the hooks, tests and benchmarks
+check: setup  ## Lint, format check, types and architecture of the library; lint of hooks, tests and benchmarks
+	$(MAKE) -C retrainer check
 	$(BIN)/ruff check hooks tests benchmarks .ci/*.py
 	$(BIN)/ruff format --check hooks tests benchmarks .ci/*.py
 
@@ -86,6 +92,7 @@ lock: setup  ## Refresh the locks, the template's and the render's
 	$(MAKE) -C demo/$(SLUG) setup
 	$(MAKE) -C demo/$(SLUG) lock
 	cp demo/$(SLUG)/*.lock '$(RENDER)'
+	$(MAKE) -C retrainer lock
 	$(MAKE) -C demo/$(SLUG) setup LOCK=requirements-extras.lock
 	$(BIN)/python tests/taken_names.py demo/$(SLUG)/$(BIN)/python '$(RENDER)'/*.lock
 

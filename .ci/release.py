@@ -1,6 +1,6 @@
 """Release the template: `make release VERSION=1.2.0`.
 
-The version is in one place, template.py of the rendered package, so that a project knows which release it comes from.
+The version is in one place, version.py of the library, so that a project knows which release it comes from.
 This checks that the release is what its number says, runs the tests, writes the number and the date, commits, and tags
 the commit with the notes of CHANGELOG.md. Nothing is pushed; the last line says how.
 """
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parents[1]
-PLACE = TEMPLATE / "<<cookiecutter.project_slug>>" / "src" / "<<cookiecutter.package_name>>" / "template.py"
+PLACE = TEMPLATE / "retrainer" / "src" / "retrainer" / "version.py"
 CHANGELOG = TEMPLATE / "CHANGELOG.md"
 UNRELEASED = "## Unreleased\n"
 BREAKING = "### What a project has to change"

@@ -225,7 +225,7 @@ class Workspace:
         environment = self.environment | {"PREFECT_LOCAL_STORAGE_PATH": str(home / "results")}
         command = [str(self.python), str(self.folder / f"{way}.py"), str(table), estimator, str(home)]
         if way == "render":
-            command = [str(self.python), "-m", "ml_retraining.cli", "retrain", "--json"]
+            command = [str(self.python), "-m", "ml_retraining", "retrain", "--json"]
             environment |= {
                 "ML_RETRAINING_ROOT": str(home),
                 "ML_RETRAINING_DATA__SOURCE": str(table),

@@ -61,7 +61,7 @@ def compare(workspace: Workspace, rounds: int) -> str:
     root = workspace.folder / "root"
     root.mkdir()
     environment = workspace.environment | {"ML_RETRAINING_ROOT": str(root)}
-    command = [str(workspace.python), "-m", "ml_retraining.cli"]
+    command = [str(workspace.python), "-m", "ml_retraining"]
 
     def run(*words: str) -> Run:
         found = measure([*words], environment=environment, log=root / "errors.log")

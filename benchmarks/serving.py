@@ -83,7 +83,7 @@ class Ways:
             "PREFECT_HOME": str(folder / "prefect"),
             "PATH": f"{self.workspace.python.parent}{os.pathsep}{os.environ['PATH']}",  # as if activated
         }
-        self.python("-m", "ml_retraining.cli", "retrain", "--json")
+        self.python("-m", "ml_retraining", "retrain", "--json")
         self.row = self.in_process(1, str(folder / "mlflow"))["row"]
 
     def python(self, *words: str) -> str:
@@ -111,7 +111,7 @@ class Ways:
             port = int(probe.getsockname()[1])
         model = str(self.workspace.folder / "mlflow")
         words = {
-            "serve": ["-m", "ml_retraining.cli", "serve"],
+            "serve": ["-m", "ml_retraining", "serve"],
             "mlflow": [
                 "-m",
                 "mlflow",

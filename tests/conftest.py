@@ -391,7 +391,7 @@ class Runner:
 
     def command(self, project: Project, *words: str, code: int = 0, **settings: str) -> Any:
         """Run the console command; return what it prints, parsed if it is asked for JSON."""
-        done = self.python(project, "-m", f"{project.package}.cli", *words, code=code, **settings)
+        done = self.python(project, "-m", project.package, *words, code=code, **settings)
         assert "Traceback" not in done.stdout + done.stderr
         if code:
             return done.stderr

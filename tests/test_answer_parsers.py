@@ -101,7 +101,7 @@ def test_every_time_zone_that_passes_is_one_of_prefects(environment: Path) -> No
 def test_a_source_has_a_password_where_the_project_finds_one(bake: Bake, environment: Path) -> None:
     project = bake()
     show = (
-        f"import sys; from {project.package}.locations import Location;"
+        f"import sys; from {project.package}.retrainer.locations import Location;"
         " print(*(Location(source).has_secret for source in sys.argv[1:]))"
     )
     path = {"PYTHONPATH": str(project.path / "src")}
@@ -138,7 +138,7 @@ def test_a_name_that_passes_is_the_same_text_in_yaml_and_toml(bake: Bake, name: 
         {deployment["name"] for deployment in deployed["deployments"]} == {deployed["name"]} == {project.slug}
     )
     assert config["notifications"]["block"] == f"slack-webhook/{answers['slack_block']}"
-    assert metadata["scripts"] == {answers["project_slug"]: f"{answers['package_name']}.cli:main"}
+    assert metadata["scripts"] == {answers["project_slug"]: f"{answers['package_name']}.__main__:main"}
 
 
 def test_the_names_of_the_locks_are_those_of_the_hook(extras: Path) -> None:

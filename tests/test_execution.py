@@ -218,7 +218,7 @@ def test_setup_slack_refuses_what_is_no_webhook_without_showing_it(
 
 
 COMMANDS = """
-from ml_retraining.cli import app
+from ml_retraining.retrainer.cli import app
 registry_app = app["registry"]
 names = [name for name in app if not name.startswith("-")]
 print(*names, *(f"registry {name}" for name in registry_app if not name.startswith("-")), sep="\\n")

@@ -137,7 +137,7 @@ def test_cruft_brings_the_templates_change_and_keeps_the_users_edit(
     assert (project.source / "extra.py").is_file()
     assert list(project.path.rglob("*.rej")) == []
     run("cruft", "check", cwd=project.path, environment=AUTHOR)
-    command = (environment / "python", "-m", f"{project.package}.cli", "retrain", "--json")
+    command = (environment / "python", "-m", project.package, "retrain", "--json")
     path = {"PYTHONPATH": str(project.path / "src")}
     done = run(*command, cwd=project.path, environment=server.environment | path)
     assert json.loads(done.stdout)["verdict"] == "promoted"

@@ -45,7 +45,7 @@ class Workers:
         places |= {"MONITOR__FOLDER": f"{BUCKET}/monitoring", "ROOT": str(root)}
         machine = Project(root, self.project.slug, self.project.package)
         variables = {"PYTHONPATH": str(self.folder / "installed"), "PREFECT_HOME": str(self.folder / "home")}
-        module = ("-m", f"{self.project.package}.cli") if words[0] != "-c" else ()
+        module = ("-m", self.project.package) if words[0] != "-c" else ()
         try:
             return self.runner.python(
                 machine, *module, *words, code=code, variables=variables, **places | settings
@@ -134,7 +134,7 @@ def test_an_installed_wheel_has_no_folder_of_its_own(machine: Runner, bake: Bake
 def test_a_store_that_is_not_there_is_named(machine: Runner, own_copy: Bake, url: str, said: str) -> None:
     project = own_copy()
     done = machine.python(
-        project, "-m", f"{project.package}.cli", "registry", "list", code=1, REGISTRY__PATH=url
+        project, "-m", project.package, "registry", "list", code=1, REGISTRY__PATH=url
     )
     assert done.stderr.startswith("Error: ")
     assert said in done.stderr
@@ -144,7 +144,7 @@ def test_a_store_that_is_not_there_is_named(machine: Runner, own_copy: Bake, url
 def test_without_the_extra_the_error_says_what_to_install(runner: Runner, own_copy: Bake) -> None:
     project = own_copy()
     done = runner.python(
-        project, "-m", f"{project.package}.cli", "registry", "list", code=1, REGISTRY__PATH=URL
+        project, "-m", project.package, "registry", "list", code=1, REGISTRY__PATH=URL
     )
     assert "requirements-extras.lock" in done.stderr
     assert "Traceback" not in done.stderr

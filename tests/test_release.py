@@ -42,7 +42,7 @@ def test_a_release_is_tagged_with_its_notes_and_known_to_its_renders(
     assert git(clone, "status", "--porcelain") == ""
     git(clone, "checkout", "--quiet", "v1.0.0")
     project = render(clone, tmp_path / "out", cookiecutter_config, {})
-    assert 'VERSION = "1.0.0"' in (project.source / "template.py").read_text()
+    assert 'VERSION = "1.0.0"' in (project.source / "retrainer" / "version.py").read_text()
 
 
 def test_the_number_says_what_an_update_asks(clone: Path) -> None:

@@ -1,8 +1,10 @@
 """What is rendered, before any of it runs: the files, their syntax, their values."""
 
+import hashlib
 import itertools
 import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import yaml
 from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, Project, one_choice_each, run
 from .test_hooks import post
 
+LIBRARY = "retrainer/src/retrainer"
 ALWAYS = {
     ".dockerignore",
     ".env.example",
+    ".gitattributes",
     ".gitignore",
     ".pre-commit-config.yaml",
     "Dockerfile",
@@ -90,12 +94,20 @@ def test_exactly_the_files_of_the_answers(bake: Bake, template: Path, answers: d
         for path in filter(Path.is_file, (template / RENDERED / folder).rglob("*.*")):
             name = str(path.relative_to(template / RENDERED))
             expected.add(name.replace("<<cookiecutter.package_name>>", project.package))
+    expected |= {f"src/{project.package}/retrainer/{name}" for name in library_files(template)}
+    expected.add(f"src/{project.package}/retrainer/manifest.json")
     for (prompt, answer), names in post.ONLY_WITH.items():
         if given[prompt] != answer:
             left_out = [name.format(package_name=project.package) for name in names]
             expected -= {file for file in expected for name in left_out if f"{file}/".startswith(f"{name}/")}
 
     assert project.files() == expected
+
+
+def library_files(template: Path) -> list[str]:
+    """Return the files of the library, as paths from its folder."""
+    folder = template / LIBRARY
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_every_choice_that_selects_files_is_known_here() -> None:
@@ -136,12 +148,59 @@ def test_marks_stand_in_the_template_only_as_marks(template: Path) -> None:
 def test_the_package_is_copied_byte_for_byte(bake: Bake, template: Path, answers: dict[str, str]) -> None:
     project = bake(**answers)
     package = template / RENDERED / "src" / "<<cookiecutter.package_name>>"
-    modules = sorted(path.relative_to(package) for path in package.rglob("*.py"))
+    modules = {path.name: path for path in package.glob("*.py")}
+    modules |= {f"retrainer/{name}": template / LIBRARY / name for name in library_files(template)}
 
-    assert modules
-    for module in modules:
-        if (project.source / module).exists():  # an answer may leave some out
-            assert (project.source / module).read_bytes() == (package / module).read_bytes(), module
+    assert len(modules) > 50
+    for name, path in modules.items():
+        if (project.source / name).exists():  # an answer may leave some out
+            assert (project.source / name).read_bytes() == path.read_bytes(), name
+
+
+def test_the_project_is_small_enough_to_be_read_in_an_hour(bake: Bake) -> None:
+    project = bake()
+    own = [name for name in project.files() if "/retrainer/" not in name and not name.endswith(".lock")]
+    lines = {name: len(text.splitlines()) for name, text in project.texts().items() if name in own}
+    code = sum(
+        lines[name] for name in own if name.endswith(".py") and not name.startswith(("tests/", "notebooks/"))
+    )
+    tests = sum(lines[name] for name in own if name.startswith("tests/"))
+
+    print(f"{len(own)} files, {code} lines of Python, {tests} lines of tests")
+    assert len(own) <= 60
+    assert code <= 1000
+    assert tests <= 500
+
+
+def test_the_manifest_says_whether_the_library_was_patched(own_copy: Bake) -> None:
+    project = own_copy()
+    library = project.source / "retrainer"
+    manifest = json.loads((library / "manifest.json").read_text())
+
+    digests = {
+        str(path.relative_to(library)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in library.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    assert manifest == digests
+
+
+def test_a_template_whose_link_is_no_link_is_refused_in_a_sentence(
+    template: Path, tmp_path: Path, cookiecutter_config: Path
+) -> None:
+    copy = tmp_path / "template"
+    shutil.copytree(template, copy, symlinks=True)
+    link = copy / RENDERED / "src" / "<<cookiecutter.package_name>>" / "retrainer"
+    target = str(link.readlink())
+    link.unlink()
+    link.write_text(target)
+
+    done = run(
+        "cookiecutter", copy, "--no-input", "--config-file", cookiecutter_config, "-o", tmp_path, cwd=tmp_path, code=1
+    )
+
+    assert "a zip download keeps no links" in done.stdout + done.stderr
+    assert not (tmp_path / "ml-retraining").exists()
 
 
 @every_variant
@@ -254,7 +313,7 @@ def test_the_package_metadata_are_the_answers(bake: Bake, answers: dict[str, str
     license_answer = answers.get("license", CHOICES["license"][0])
 
     assert metadata["name"] == project.slug
-    assert metadata["scripts"] == {project.slug: f"{project.package}.cli:main"}
+    assert metadata["scripts"] == {project.slug: f"{project.package}.__main__:main"}
     assert metadata["description"] == answers.get("description", PROMPTS["description"])
     assert metadata["authors"] == [{"name": answers.get("author_name", PROMPTS["author_name"])}]
     assert metadata.get("license", "none") == license_answer

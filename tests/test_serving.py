@@ -17,10 +17,10 @@ CLIENTS = 2
 # Makes a second version of the champion, puts the two into production in turn, and waits for each to be served.
 SWITCH = """
 import json, sys, time, urllib.request
-from served.registry import open_registry
-from served.settings import get_settings
+from served.retrainer.registry import open_registry
+from served import project
 
-registry = open_registry(get_settings())
+registry = open_registry(project.settings)
 first = registry.champion()
 files = {name: registry.read_file(first, name) for name in first.files if name != "model.joblib"}
 second = registry.stage(registry.load_model(first), metrics=first.metrics, lineage=first.lineage, files=files)
@@ -66,7 +66,7 @@ def test_20_switches_under_load_fail_no_request(own_copy: Bake, runner: Runner, 
     log = tmp_path / "serve.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [runner.environment / "python", "-m", "served.cli", "serve"],
+            [runner.environment / "python", "-m", "served", "serve"],
             cwd=project.path,
             env=clean_environment() | runner.variables(project, {"SERVING__PORT": str(port)}),
             stdout=output,

@@ -18,12 +18,13 @@ ROWS = 500
 
 FETCH = """
 import dataclasses, json, sys
-from ml_retraining import data, errors, settings
-given = settings.get_settings()
+from ml_retraining import project
+from ml_retraining.retrainer import data, errors
+given = project.settings
 try:
     seen = data.fingerprint(given.data.source, settings=given)
     snapshot = data.fetch(given.data.source, settings=given)
-    table = data.prepare(data.load(snapshot), settings=given, code=data.current_code()).rows
+    table = data.prepare(data.load(snapshot), settings=given, code=data.current_code(project)).rows
     told = {"stored": seen is not None, "rows": len(table), "columns": sorted(table)}
     told |= {"types": {name: str(kind) for name, kind in table.dtypes.items()}}
     print(json.dumps(told | dataclasses.asdict(snapshot)))

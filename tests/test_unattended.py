@@ -60,11 +60,11 @@ import sys
 from prefect.client.orchestration import get_client
 
 from deploy import deployments
-from paused.settings import get_settings
+from paused import project
 
 for variables in json.loads(sys.argv[1]):
     os.environ.update({f"PAUSED_SCHEDULE__{name}": value for name, value in variables.items()})
-    get_settings.cache_clear()
+    vars(project).pop("settings", None)
     deployment = deployments()[0].apply()
     with get_client(sync_client=True) as client:
         print(client.request("GET", f"/deployments/{deployment}").text)
@@ -97,7 +97,7 @@ class Unattended:
     ) -> dict[str, str]:
         """Return what doctor finds wrong with server, deployment and messages, each with the command that fixes it."""
         done = subprocess.run(
-            ["python", "-m", f"{self.project.package}.cli", "doctor", "--json"],
+            ["python", "-m", self.project.package, "doctor", "--json"],
             cwd=self.project.path,
             env=self.environment(settings, variables),
             stdout=subprocess.PIPE,
@@ -422,7 +422,7 @@ def test_ctrl_c_ends_a_run_with_a_server_of_its_own_at_once(
     del variables["PREFECT_API_URL"]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [runner.environment / "python", "-m", f"{project.package}.cli", "retrain"],
+            [runner.environment / "python", "-m", project.package, "retrain"],
             cwd=project.path,
             env=clean_environment() | variables,
             stdout=output,

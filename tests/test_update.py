@@ -180,7 +180,7 @@ def test_an_edited_project_updates_and_retrains(
         assert (
             project.path / file in edited or (project.path / file).read_bytes() == (fresh / file).read_bytes()
         ), file
-    own = ("tests/test_features.py", "tests/test_models.py", "tests/test_doors.py")
+    own = ("tests/test_features.py", "tests/test_models.py")
     runner.python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", *own)
 
     compared = runner.command(project, "retrain", "--json")

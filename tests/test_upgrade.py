@@ -25,7 +25,7 @@ def test_a_champion_saved_with_another_scikit_learn_is_tried_before_it_is_used(
 ) -> None:
     project = own_copy(estimator="hist_gradient_boosting")
     older = {"PYTHONPATH": f"{other_packages}:{project.path / 'src'}"}
-    command = ("-m", f"{project.package}.cli")
+    command = ("-m", project.package)
 
     runner.python(project, *command, "retrain", variables=older)
     before = runner.command(project, "registry", "show", "--json")

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from churn import models
 from hypothesis import HealthCheck, assume, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -21,7 +20,7 @@ from retrainer.errors import DataError
 from retrainer.settings import Settings
 from retrainer.training import Model
 
-from .conftest import ENV_PREFIX, load_settings, now
+from .conftest import ENV_PREFIX, load_settings, make_pipeline, now
 
 MINUTE = np.timedelta64(1, "m")
 WORDS = ["basic", "plus", "größer", 'said "no"', "a, b", "x; y", "?", "NA", "N", "F", "1-2", "."]
@@ -125,7 +124,7 @@ def learn(table: pd.DataFrame, form: str, *, settings: Settings) -> data.Table:
 
 def fit(table: data.Table) -> Model:
     """Return a model of the whole table."""
-    pipeline = models.make_pipeline("linear", problem_type="classification", seed=0)
+    pipeline = make_pipeline("linear", problem_type="classification", seed=0)
     X = data.inputs(table.rows, contract=table.contract, code=table.code)
     return Model(pipeline.fit(X, table.rows["target"]), table.contract, table.code)
 

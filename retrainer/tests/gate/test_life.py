@@ -17,7 +17,7 @@ from retrainer.registry import open_registry
 from retrainer.settings import Settings
 from retrainer.training import Production
 
-from ..conftest import use
+from ..conftest import now, use
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api"),
@@ -164,7 +164,7 @@ def test_a_threshold_lives_a_whole_life_as_a_part_of_the_model(
         assert ("tuned for cost of a customer" in text) == (threshold == "tuned")
     registry.rollback(reason="to look again")
     rows = make_customers(noise=0.8)
-    served = Production(registry).current()
+    served = Production(registry, project=now()).current()
     assert served.version == first["version"]
     expected = np.where(served.predict_proba(rows)["yes"] >= found["value"], "yes", "no")
     assert (served.predict(rows) == expected).all()

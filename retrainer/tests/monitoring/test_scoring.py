@@ -12,9 +12,9 @@ from retrainer.data import FeatureCode, SchemaError, _tables, inputs, prepare
 from retrainer.errors import FileError
 from retrainer.monitoring import _scoring
 from retrainer.settings import ProblemType
-from retrainer.training import Model, make_pipeline
+from retrainer.training import Model
 
-from ..conftest import PROJECT, load_settings, make_table
+from ..conftest import PROJECT, load_settings, make_pipeline, make_table
 
 AS_THEY_STAND = "def label(frame): return frame\ndef features(frame): return frame\n"
 TYPES: list[ProblemType] = ["classification", "regression"]

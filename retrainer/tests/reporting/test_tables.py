@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
+from sklearn.metrics import f1_score
 
+from retrainer.gate import known_metric
 from retrainer.monitoring import Drift
 from retrainer.monitoring._drift import ColumnDrift
-from retrainer.reporting import _history, _pictures, _report, _sections
+from retrainer.reporting import _history, _report, _sections
 from retrainer.reporting._document import Cell, Number, Section, Table
 
 from .test_report import classified, record, regressed, version
@@ -175,7 +176,7 @@ def test_every_decision_is_a_row() -> None:
     versions["v1"] = replace(versions["v1"], lineage={})
     told = [record(0, "promoted", 0, 0), record(1, "rejected", 1, 0), record(2, "kept", 1, 0)]
 
-    (table,) = _history._decisions(versions, told).tables
+    (table,) = _history._decisions(versions, told, known_metric).tables
 
     assert texts(table) == [
         ["3", "2026-11-12 06:00 UTC", "kept", "v1", "weighted F1 0.8100", "", "Because of 2 & <b>."],
@@ -187,24 +188,3 @@ def test_every_decision_is_a_row() -> None:
         ("whole", "whole", "number", "long")
     }
     assert Cell("400", "number") == table.cells[2][5]
-
-
-def test_precision_over_recall_is_that_of_scikit_learn_and_so_is_its_legend() -> None:
-    facts = classified()
-    coded = facts.coded["challenger"]
-
-    chart = _pictures.precision_recall({"challenger": coded}, 1)
-
-    (series,) = chart.series
-    score = coded.probabilities[:, 1]
-    precision, recall, _ = precision_recall_curve(coded.y == 1, score)
-    assert series.label == f"challenger (average {average_precision_score(coded.y == 1, score):.3f})"
-    assert set(zip(series.x, series.y, strict=True)) <= set(zip(recall, precision, strict=True))
-    assert (chart.x_label, chart.y_label) == ("recall", "precision")
-
-
-def test_errors_are_spread_in_steps_and_the_challengers_area_is_shaded() -> None:
-    chart = _pictures.residuals({"champion": np.linspace(-1, 1, 50), "challenger": np.linspace(-2, 2, 50)})
-
-    spread = {series.label: (series.shape, series.fill) for series in chart.series if series.label}
-    assert spread == {"champion": ("steps", False), "challenger": ("steps", True)}

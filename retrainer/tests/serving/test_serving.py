@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from churn import models
 from fastapi.testclient import TestClient
 
 from retrainer import data, monitoring
@@ -25,7 +24,7 @@ from retrainer.serving._log import RequestLog
 from retrainer.settings import Settings
 from retrainer.training import Model, load_model
 
-from ..conftest import ENV_PREFIX, load_settings, now
+from ..conftest import ENV_PREFIX, load_settings, make_pipeline, now
 
 CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
 
@@ -35,7 +34,7 @@ def promote(settings: Settings, *, seed: int) -> Version:
     registry = open_registry(settings)
     rows = data.load(data.fetch(settings.data.source, settings=settings)).sample(frac=0.5, random_state=seed)
     learned = data.prepare(rows, settings=settings, code=data.current_code(now()))
-    pipeline = models.make_pipeline("linear", problem_type=settings.problem_type, seed=seed)
+    pipeline = make_pipeline("linear", problem_type=settings.problem_type, seed=seed)
     model = Model(pipeline, learned.contract, learned.code)
     pipeline.fit(model.inputs(learned.rows), learned.rows[learned.contract.target])
     before = registry.champion()

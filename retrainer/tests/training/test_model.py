@@ -10,9 +10,9 @@ import pytest
 
 from retrainer.data import FeatureCode, FeaturesError, prepare
 from retrainer.registry import LocalStore, Registry, Version
-from retrainer.training import Model, NoContractError, load_model, make_pipeline, opponent_of
+from retrainer.training import Model, NoContractError, load_model, opponent_of
 
-from ..conftest import PROJECT, load_settings, make_table, now
+from ..conftest import PROJECT, load_settings, make_pipeline, make_table, now
 
 FEATURES = "def label(frame):\n    return frame\n\n\ndef features(frame):\n    return {}\n"
 PLAIN = FEATURES.format("frame")

@@ -10,11 +10,13 @@ import pytest
 from churn.models import ESTIMATORS
 from sklearn.pipeline import Pipeline
 
+from retrainer import training
 from retrainer.data._contract import learn_columns
 from retrainer.errors import ConfigurationError
+from retrainer.settings import Settings
 from retrainer.training._threads import thread_budget
 
-from ..conftest import make_pipeline
+from ..conftest import make_pipeline, now
 
 
 @pytest.fixture(autouse=True)
@@ -149,9 +151,10 @@ def test_a_column_that_looks_like_an_identifier_is_kept_where_asked_for() -> Non
     assert list(usual.fit(X, X["order id"])[0].left_out_) == ["order id"]
 
 
-def test_an_unknown_name_has_the_nearest_one() -> None:
+@pytest.mark.parametrize("settings", ["regression"], indirect=True)
+def test_an_unknown_name_has_the_nearest_one(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="Did you mean 'random_forest'"):
-        make_pipeline("randomforest", problem_type="regression", seed=0)
+        training.make_pipeline("randomforest", project=now())
 
 
 def outputs(pipeline: Pipeline, X: pd.DataFrame) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
-from churn import champion, models
+from churn import champion
 
 from retrainer import data
 from retrainer.errors import DataError, RegistryError
@@ -16,7 +16,7 @@ from retrainer.registry import Registry, Version, open_registry
 from retrainer.settings import Settings
 from retrainer.training import Model, _production
 
-from ..conftest import PACKAGE, PROJECT, now
+from ..conftest import PACKAGE, PROJECT, make_pipeline, now
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def promote(registry: Registry, settings: Settings, *, seed: int) -> Version:
     rows = data.load(data.fetch(settings.data.source, settings=settings))
     rows = rows.sample(frac=0.5, random_state=seed)
     table = data.prepare(rows, settings=settings, code=data.current_code(now()))
-    pipeline = models.make_pipeline("linear", problem_type=settings.problem_type, seed=seed)
+    pipeline = make_pipeline("linear", problem_type=settings.problem_type, seed=seed)
     model = Model(pipeline, table.contract, table.code)
     pipeline.fit(model.inputs(table.rows), table.rows["target"])
     before = registry.champion()

@@ -78,7 +78,7 @@ def test_a_cost_finds_the_threshold_that_its_amounts_imply(monkeypatch: pytest.M
         return np.where(missed, rows["amount"], 0) + np.where(predictions.labels == "yes", 5, 0)
 
     monkeypatch.setitem(OWN, "cost", OwnMetric(cost, greater_is_better=False, columns=("amount",)))
-    metric = get_metric("cost", problem_type="classification", positive="yes")
+    metric = get_metric("cost", problem_type="classification", positive="yes", own_metrics=OWN)
 
     assert tuned(metric, X, y, rows=rows) == pytest.approx(5 / 50, abs=0.05)
 

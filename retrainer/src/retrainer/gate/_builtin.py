@@ -1,4 +1,4 @@
-"""The measures of the built-in metrics: what is summed over rows, and the formula on those sums.
+"""The metrics that teams use most: what is summed over rows, and the formula on those sums.
 
 Each agrees with the scikit-learn scorer of its name, which a test compares; sums are what makes resampling cheap.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._measures import ClassCounts, Losses, Measure, Ranking, Whole
+from ._measures import ClassCounts, Losses, Measure, Ranking
 from ._predictions import Array
 from ._samples import Sample
 
@@ -130,67 +130,14 @@ def _squared(sample: Sample) -> Array:
     return np.asarray((sample.y - sample.labels) ** 2)
 
 
-def _squared_logarithm(sample: Sample) -> Array:
-    return np.asarray((np.log1p(sample.y) - np.log1p(sample.labels)) ** 2)
-
-
-def _percentage(sample: Sample) -> Array:
-    return np.asarray(_absolute(sample) / np.maximum(np.abs(sample.y), np.finfo(np.float64).eps))
-
-
-def _poisson_deviance(sample: Sample) -> Array:
-    y, values = sample.y, np.where(sample.labels > 0, sample.labels, np.nan)
-    return np.asarray(2 * (np.where(y > 0, y * np.log(np.maximum(y, 1e-300) / values), 0.0) - y + values))
-
-
-def _gamma_deviance(sample: Sample) -> Array:
-    y, values = (np.where(part > 0, part, np.nan) for part in (sample.y, sample.labels))
-    return np.asarray(2 * (np.log(values / y) + y / values - 1))
-
-
-def pinball(quantile: float) -> Measure:
-    """Return the mean pinball loss of predictions of this quantile."""
-
-    def loss(sample: Sample) -> Array:
-        short = sample.y - sample.labels
-        return np.asarray(np.where(short >= 0, quantile * short, (quantile - 1) * short))
-
-    return mean_of(loss)
-
-
 def _explained_rows(sample: Sample, positive: Any) -> Array:
     centred = sample.y - sample.y.mean()
-    error = sample.y - sample.labels
-    return np.column_stack([np.ones(len(centred)), error, error**2, centred, centred**2])
+    return np.column_stack([np.ones(len(centred)), _squared(sample), centred, centred**2])
 
 
 def _r2(sums: Array) -> Array:
-    total = sums[:, 4] - sums[:, 3] ** 2 / sums[:, 0]
-    return np.where(sums[:, 0] > 1, 1 - sums[:, 2] / np.where(total > 0, total, np.nan), np.nan)
-
-
-def _explained_variance(sums: Array) -> Array:
-    total = sums[:, 4] - sums[:, 3] ** 2 / sums[:, 0]
-    left = sums[:, 2] - sums[:, 1] ** 2 / sums[:, 0]
-    return np.asarray(1 - left / np.where(total > 0, total, np.nan))
-
-
-def whole(score: Callable[[Sample], float]) -> Measure:
-    """Return the measure of a function that is not one of sums over rows."""
-    return Whole(lambda sample, positive: float(score(sample)))
-
-
-def _d2_absolute(sample: Sample) -> float:
-    spread = np.mean(np.abs(sample.y - np.median(sample.y)))
-    return float(1 - np.mean(_absolute(sample)) / spread) if spread > 0 else float("nan")
-
-
-def _median_absolute(sample: Sample) -> float:
-    return float(np.median(_absolute(sample)))
-
-
-def _largest(sample: Sample) -> float:
-    return float(np.max(_absolute(sample)))
+    total = sums[:, 3] - sums[:, 2] ** 2 / sums[:, 0]
+    return np.where(sums[:, 0] > 1, 1 - sums[:, 1] / np.where(total > 0, total, np.nan), np.nan)
 
 
 CLASSES: dict[str, tuple[str, Measure]] = {
@@ -224,24 +171,17 @@ PROBABILITY_LOSSES: dict[str, tuple[str, Measure]] = {
 }
 VALUES: dict[str, tuple[str, Measure]] = {
     "r2": ("R²", Losses(_explained_rows, _r2)),
-    "explained_variance": ("explained variance", Losses(_explained_rows, _explained_variance)),
-    "d2_absolute_error_score": ("D² of absolute errors", whole(_d2_absolute)),
 }
 VALUE_LOSSES: dict[str, tuple[str, Measure]] = {
     "rmse": ("RMSE", mean_of(_squared, root=True)),
     "mae": ("MAE", mean_of(_absolute)),
     "neg_mean_squared_error": ("mean squared error", mean_of(_squared)),
-    "neg_mean_absolute_percentage_error": ("mean absolute percentage error", mean_of(_percentage)),
-    "neg_mean_squared_log_error": ("mean squared log error", mean_of(_squared_logarithm)),
-    "neg_root_mean_squared_log_error": ("RMSLE", mean_of(_squared_logarithm, root=True)),
-    "neg_mean_poisson_deviance": ("Poisson deviance", mean_of(_poisson_deviance)),
-    "neg_mean_gamma_deviance": ("gamma deviance", mean_of(_gamma_deviance)),
-    "neg_median_absolute_error": ("median absolute error", whole(_median_absolute)),
-    "neg_max_error": ("largest error", whole(_largest)),
 }
 ALIASES = {
     "f1_weighted": "f1_score",
     "f1_micro": "accuracy",
+    "precision_micro": "accuracy",
+    "recall_micro": "accuracy",
     "recall_weighted": "accuracy",
     "neg_log_loss": "log_loss",
     "roc_auc_ovr_weighted": "roc_auc",

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,14 @@ from ..project import OwnMetric, Project
 from ..settings import ProblemType
 from . import _builtin
 from ._measures import Measure, Whole
-from ._own import Own, missing_column
+from ._own import CHECKED_ROWS, Own, missing_column, simple_answers
 from ._predictions import Array, Predictions
-from ._samples import find_positive, make_samples
+from ._samples import Sample, find_positive, make_samples
 
-_PINBALL = re.compile(r"neg_mean_pinball_loss_(0?\.\d+)")
+# What a scorer of scikit-learn measures, by its name; `_scorers` has the others' signs and figures.
+_OF_VALUES = re.compile(r"explained_variance|d2_absolute.*|neg_(mean|root|median|max)_.*")
+_OF_PROBABILITIES = re.compile(r"roc_auc_ov.*|top_k_accuracy|d2_(brier|log_loss)_score")
+_OF_ONE_CLASS = re.compile(r"positive_likelihood_ratio|neg_negative_likelihood_ratio")
 
 
 class UnknownMetricError(ConfigurationError):
@@ -112,7 +116,44 @@ def _built_in() -> dict[str, Metric]:
 
 
 METRICS = _built_in()
-_GONE = Whole(lambda sample, positive: math.nan)
+
+
+@dataclass(frozen=True)
+class Scored(Whole):
+    """A scorer of scikit-learn, which is asked anew for each resample."""
+
+    one_class: bool = False
+
+
+def _scored(name: str) -> Metric:
+    """Return the metric that scikit-learn's scorer of this name computes, whether or not there is one."""
+    of_values, one_class = bool(_OF_VALUES.fullmatch(name)), bool(_OF_ONE_CLASS.fullmatch(name))
+    return Metric(
+        name,
+        name.removeprefix("neg_").replace("_", " "),
+        not name.startswith("neg_"),
+        name.startswith("neg_"),
+        "regression" if of_values else "classification",
+        bool(_OF_PROBABILITIES.fullmatch(name)),
+        Scored(partial(_score, name, one_class), by_class=not of_values, one_class=one_class),
+    )
+
+
+def _score(name: str, one_class: bool, sample: Sample, positive: Any) -> float:
+    from . import _scorers
+
+    try:
+        return _scorers.score(name, sample, positive, one_class=one_class)
+    except ValueError:
+        return math.nan  # not defined on these rows
+
+
+def _is_scorer(name: str) -> bool:
+    from . import _scorers
+
+    return _scorers.find_scorer(name) is not None
+
+
 RECORDED = ("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss", "rmse", "mae", "r2")
 
 
@@ -135,13 +176,13 @@ def get_metric(
         UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
     """
     own = _own(name, problem_type, own_metrics)
-    if own is not None and (name in METRICS or _pinball(name)):
+    if own is not None and (name in METRICS or _is_scorer(name)):
         raise UnknownMetricError(
             f"Metric {name!r} of metrics.py has the name of a built-in one, which records and reports would show: "
             "give it another."
         )
-    metric = own or METRICS.get(name) or _pinball(name)
-    if metric is None:
+    metric = own or METRICS.get(name) or _scored(name)
+    if metric.name == name and isinstance(metric.measure, Scored) and not _is_scorer(name):
         possible = _names(problem_type, own_metrics)
         near = difflib.get_close_matches(name, possible, n=3)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -161,9 +202,7 @@ def known_metric(
     name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None
 ) -> Metric:
     """Return the metric of a recorded name, for showing; one that is no longer there has its name as its label."""
-    metric = _own(name, "classification", own_metrics) or METRICS.get(name) or _pinball(name)
-    gone = Metric(name, name, True, False, "classification", False, _GONE)
-    return _about(metric or gone, positive)
+    return _about(_own(name, "classification", own_metrics) or METRICS.get(name) or _scored(name), positive)
 
 
 def _about(metric: Metric, positive: Any) -> Metric:
@@ -172,9 +211,12 @@ def _about(metric: Metric, positive: Any) -> Metric:
 
 
 def _names(problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> list[str]:
-    built_in = [name for name, metric in METRICS.items() if metric.problem_type == problem_type]
+    from ._scorers import get_scorer_names
+
+    known = METRICS | {name: _scored(name) for name in get_scorer_names() if name not in METRICS}
+    fitting = [name for name, metric in known.items() if metric.problem_type == problem_type]
     pinball = ["neg_mean_pinball_loss_0.9"] if problem_type == "regression" else []
-    return [*(own_metrics or {}), *built_in, *pinball]
+    return [*(own_metrics or {}), *fitting, *pinball]
 
 
 def _own(name: str, problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> Metric | None:
@@ -191,15 +233,6 @@ def _own(name: str, problem_type: ProblemType, own_metrics: Mapping[str, OwnMetr
         Own(name, own),
         columns=own.columns,
     )
-
-
-def _pinball(name: str) -> Metric | None:
-    found = _PINBALL.fullmatch(name)
-    if found is None:
-        return None
-    quantile = float(found[1])
-    label = f"pinball loss at {quantile:g}"
-    return Metric(name, label, False, True, "regression", False, _builtin.pinball(quantile))
 
 
 def gate_metrics(project: Project) -> dict[str, Metric]:
@@ -243,15 +276,32 @@ def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metri
     Raises:
         PositiveClassError: the positive class is not in the data, or has to be set.
         OwnMetricError: a metric of metrics.py reads a column that is not there, fails, or has no value.
+        UnknownMetricError: scikit-learn's scorer is for another kind of target.
     """
     for name, metric in metrics.items():
         if missing := [column for column in metric.columns if column not in table.columns]:
             raise missing_column(name, missing[0], table.columns)
         if isinstance(metric.measure, Own):
             metric.measure.check(table, target, metric.problem_type)
+        if isinstance(metric.measure, Scored):
+            _check_scorer(metric, table[target].head(CHECKED_ROWS).to_numpy())
         about_one = metric.positive is not None or metric.one_class
         if metric.problem_type == "classification" and about_one:
             find_positive(metric.positive, sorted(pd.unique(table[target].dropna()), key=str))
+
+
+def _check_scorer(metric: Metric, truth: Array) -> None:
+    from ._scorers import score
+
+    _, perfect = next(simple_answers(truth, metric.problem_type))
+    (sample,) = make_samples(truth, perfect, problem_type=metric.problem_type)
+    try:
+        score(metric.name, sample, metric.positive, one_class=metric.one_class)
+    except ValueError as error:
+        raise UnknownMetricError(
+            f"Metric {metric.name!r} (gate.metric, gate.guard_metrics) does not fit the target; scikit-learn says: "
+            f"{error} Choose another metric."
+        ) from error
 
 
 def evaluate(

@@ -15,7 +15,7 @@ from ._measures import Losses, Measure, Resampler, Whole
 from ._predictions import Array, Predictions
 from ._samples import Sample, make_samples
 
-_CHECKED_ROWS = 100_000
+CHECKED_ROWS = 100_000
 
 
 class OwnMetricError(ProjectError):
@@ -60,9 +60,9 @@ class Own(Measure):
         Raises:
             OwnMetricError: it fails, gives no number for a perfect prediction, or none for some row.
         """
-        rows = table.head(_CHECKED_ROWS)
+        rows = table.head(CHECKED_ROWS)
         truth = rows[target].to_numpy()
-        for what, predictions in _simple_answers(truth, problem_type):
+        for what, predictions in simple_answers(truth, problem_type):
             (sample,) = make_samples(truth, predictions, problem_type=problem_type, rows=rows)
             value = self._call(sample)
             strange = np.flatnonzero(~np.isfinite(np.atleast_1d(value)))
@@ -108,7 +108,8 @@ class Own(Measure):
         return value
 
 
-def _simple_answers(truth: Array, problem_type: ProblemType) -> Iterator[tuple[str, Predictions]]:
+def simple_answers(truth: Array, problem_type: ProblemType) -> Iterator[tuple[str, Predictions]]:
+    """Yield answers that a model could give, in words and as predictions; the first is the truth."""
     if problem_type == "regression":
         yield "when every row is predicted perfectly", Predictions(truth)
         yield "when every row is predicted as the mean", Predictions(np.full(len(truth), np.mean(truth)))

@@ -10,7 +10,6 @@ from ..gate import Metric, known_metric
 from ..project import OwnMetric
 from ..registry import Record, Version
 from . import _pictures
-from ._charts import draw
 from ._document import Cell, Number, Section, Table, Tile, moment, render, sentence
 
 VERDICTS = ("promoted", "kept", "staging", "rejected")
@@ -78,33 +77,34 @@ def _over_time(
     if metric and len(scored) > 1:
         label = metric_of(metric).label
         score = {name: _score(version, metric) for name, version in known.items()}
-        changes = [record for record in told if record.champion in known]
-        moments = [datetime.fromisoformat(record.time) for record in scored]
-        rollbacks = [
-            datetime.fromisoformat(record.time) for record in told if record.verdict == "rolled_back"
-        ]
-        held = (
-            [datetime.fromisoformat(record.time) for record in changes],
-            [score[str(record.champion)] for record in changes],
-        )
-        values = [score[str(record.version)] for record in scored]
-        verdicts = [record.verdict for record in scored]
+        when = datetime.fromisoformat
+        values = [(when(one.time), score[str(one.version)], one.verdict) for one in scored]
+        champions = [(when(one.time), score[str(one.champion)]) for one in told if one.champion in known]
+        rollbacks = [when(one.time) for one in told if one.verdict == "rolled_back"]
         drawn = [
-            draw(
+            _pictures.draw(
                 f"{label} of each version, on its own holdout",
-                _pictures.life(moments, values, verdicts, held, rollbacks, label=label, size=(850, 340)),
-                alt=f"{label} over time, from {values[0]:.4g} to {values[-1]:.4g}; the table has every value.",
+                lambda axes: _pictures.life(axes, values, champions, rollbacks),
+                alt=f"{label} over time, from {values[0][1]:.4g} to {values[-1][1]:.4g}; the table has every value.",
+                size=(8.5, 3.4),
+                ylabel=label,
             )
         ]
-        sizes = [
-            (moment, _rows_of(known[str(record.version)]))
-            for moment, record in zip(moments, scored, strict=True)
-        ]
-        sizes = [(moment, rows) for moment, rows in sizes if rows]
+        learned = [(when(one.time), _rows_of(known[str(one.version)])) for one in scored]
+        sizes = [(moment, rows) for moment, rows in learned if rows]
         if len(sizes) > 1:
-            alt = f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}."
-            chart = _pictures.sizes(*map(list, zip(*sizes, strict=True)), size=(850, 220))
-            drawn.append(draw("Rows learned from", chart, alt=alt))
+            drawn.append(
+                _pictures.draw(
+                    "Rows learned from",
+                    lambda axes: axes.plot(
+                        *zip(*sizes, strict=True), "o-", color=_pictures.COLOURS["challenger"]
+                    ),
+                    alt=f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}.",
+                    size=(8.5, 2.2),
+                    ylim=(0, None),
+                    ylabel="rows",
+                )
+            )
         yield Section(
             "over-time",
             f"{label} over time",

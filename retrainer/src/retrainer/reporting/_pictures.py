@@ -1,201 +1,278 @@
-"""The report's pictures: which curves and points they show. `_charts.py` draws them."""
+"""The report's pictures: scikit-learn's displays and a little matplotlib, as SVG in the page's own colours.
 
-from collections.abc import Mapping, Sequence
+matplotlib is imported when a picture is drawn and not before: its import takes longer than a small training.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from html import escape
+from typing import Any
 
 import numpy as np
 
 from ..gate import Array, EncodedLabels
-from ._charts import Chart, Series, Shape
+from ._document import Picture
 
 POINTS = 500  # of a scatter plot
-CURVE_POINTS = 200
 CURVES = 6  # classes that get one
-CALIBRATION_BINS = 10
-UNIT = (-0.02, 1.02)
+LABEL = 32  # characters of a name in the legend
+COLOURS = {  # those of base.html.j2 in daylight; in the page each is a variable, so that it follows the reader's theme
+    "challenger": "#1460c4",
+    "champion": "#a34e00",
+    "good": "#0d6b38",
+    "third": "#8a2a8f",
+    "fourth": "#8a6d00",
+    "bad": "#b3261e",
+    "muted": "#566273",
+    "ink": "#17202b",
+    "line": "#d5dbe3",
+}
+_STYLE = {
+    "svg.fonttype": "none",  # letters stay letters: they can be found, read aloud, and take the page's font
+    "text.usetex": False,
+    "text.parse_math": False,  # a class may be named "$x$"
+    "text.color": COLOURS["ink"],
+    "font.size": 10,
+    "axes.edgecolor": COLOURS["muted"],
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.labelcolor": COLOURS["ink"],
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "date.converter": "concise",
+    "figure.facecolor": "none",
+    "grid.color": COLOURS["line"],
+    "legend.frameon": False,
+    "savefig.facecolor": "none",
+    "xtick.color": COLOURS["ink"],
+    "ytick.color": COLOURS["ink"],
+}
+_UNIT = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.02), "aspect": "auto"}
+_DIAGONAL = {"color": COLOURS["muted"], "linestyle": "dotted", "label": "_"}
+_VERDICTS = {  # marker, colour and filling
+    "promoted": ("^", "challenger", COLOURS["challenger"]),
+    "kept": ("o", "muted", "none"),
+    "staging": ("D", "champion", "none"),
+    "rejected": ("x", "bad", COLOURS["bad"]),
+}
 
 
-def _thinned(x: Array, y: Array) -> tuple[Array, Array]:
-    """Return points spread evenly along the length of a curve, its ends included."""
-    steps = np.hypot(np.diff(x), np.diff(y))
-    along = np.concatenate([[0.0], np.cumsum(steps)])
-    wanted = np.searchsorted(along, np.linspace(0, along[-1], CURVE_POINTS))
-    kept = np.unique(np.concatenate([[0], np.minimum(wanted, len(along) - 1), [len(along) - 1]]))
-    return x[kept], y[kept]
+def draw(
+    title: str,
+    plot: Callable[[Any], object],
+    *,
+    alt: str,
+    size: tuple[float, float] = (4.4, 3.4),
+    **axes: Any,
+) -> Picture:
+    """Return a picture that can be put into a page.
+
+    Args:
+        title: Above it.
+        plot: Draws on matplotlib's axes.
+        alt: What is to be seen, in words.
+        size: Width and height in inches, of which a letter is about a tenth.
+        axes: Labels and limits of the axes.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with warnings.catch_warnings(), matplotlib.rc_context(_STYLE | {"svg.hashsalt": title}):
+        warnings.filterwarnings("ignore", "Glyph")  # the page's font has the letter, if matplotlib's has not
+        figure = Figure(figsize=size, layout="constrained")
+        drawn = figure.subplots()
+        plot(drawn)
+        drawn.set(**axes)
+        handles, labels = drawn.get_legend_handles_labels()
+        once = dict(zip(labels, handles, strict=True))
+        if once:
+            above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+            drawn.legend(once.values(), once, ncols=max(1, int(size[0] // 2) - 1), **above)
+        written = io.StringIO()
+        figure.savefig(written, format="svg")
+    return Picture(title, _inline(written.getvalue(), alt))
 
 
-def _curves(models: Mapping[str, EncodedLabels], positive: int) -> list[tuple[str, str, Array, Array]]:
-    """Return label, colour, truth and score of each curve: of each model, or of each class of the first."""
+def _inline(svg: str, alt: str) -> str:
+    """Return the SVG as an element of a page: without what only a file needs, or what two pictures would share."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    for name, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}" class="chart"', 1)
+
+
+def _curves(models: Mapping[str, EncodedLabels], positive: int) -> Iterator[tuple[Array, Array, Any]]:
+    """Yield truth, score and look of each curve: of each model, or of each class of the first."""
     first = next(iter(models.values()))
     if len(first.classes) == 2:
-        return [
-            (name, name, coded.y == positive, coded.probabilities[:, positive])
-            for name, coded in models.items()
-            if coded.probabilities is not None
-        ]
+        for name, coded in models.items():
+            if coded.probabilities is not None:
+                yield coded.y == positive, coded.probabilities[:, positive], _look(name, name)
+        return
     assert first.probabilities is not None
     counts = np.bincount(first.y, minlength=len(first.classes))
     commonest = [position for position in np.argsort(-counts, kind="stable") if counts[position]][:CURVES]
-    return [
-        (
-            str(first.classes[position]),
-            f"class-{number}",
-            first.y == position,
-            first.probabilities[:, position],
-        )
-        for number, position in enumerate(commonest)
-    ]
+    for position, colour in zip(commonest, COLOURS, strict=False):
+        name = " ".join(f"class {first.classes[position]}".split())
+        short = name if len(name) <= LABEL else f"{name[: LABEL - 1]}…"
+        yield first.y == position, first.probabilities[:, position], _look(short, colour)
 
 
-def _diagonal(low: float = 0.0, high: float = 1.0) -> Series:
-    return Series(np.array([low, high]), np.array([low, high]), "muted", shape="dotted")
+def _look(name: str, colour: str) -> dict[str, Any]:
+    return {"name": name, "curve_kwargs": {"color": COLOURS[colour]}}
 
 
-def roc(models: Mapping[str, EncodedLabels], positive: int) -> Chart:
-    """Return the receiver operating characteristic, each class against the rest if there are more than two.
+def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[str]) -> list[Picture]:
+    """Return ROC, precision over recall, and calibration; of more than two classes each against the rest.
 
     Args:
         models: What each predicted.
-        positive: The position of the class that two classes' curve is about.
+        positive: The position of the class that two classes' curves are about.
+        alts: What each of the three shows, in words.
     """
-    from sklearn.metrics import auc, roc_curve
+    from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
-    series = [_diagonal()]
-    for label, colour, truth, score in _curves(models, positive):
-        false_positives, true_positives, _ = roc_curve(truth, score)
-        area = auc(false_positives, true_positives)
-        series.append(
-            Series(*_thinned(false_positives, true_positives), colour, f"{label} (area {area:.3f})")
-        )
-    return Chart(series, "false positive rate", "true positive rate", UNIT, UNIT)
+    def roc(axes: Any) -> None:
+        for number, (truth, score, look) in enumerate(_curves(models, positive)):
+            chance = {"plot_chance_level": number == 0, "chance_level_kw": _DIAGONAL}
+            RocCurveDisplay.from_predictions(truth, score, ax=axes, **look, **chance)
+
+    def precision_recall(axes: Any) -> None:
+        for truth, score, look in _curves(models, positive):
+            PrecisionRecallDisplay.from_predictions(truth, score, ax=axes, drop_intermediate=True, **look)
+
+    rates = {"xlabel": "false positive rate", "ylabel": "true positive rate"}
+    return [
+        draw("ROC", roc, alt=alts[0], **rates, **_UNIT),
+        draw(
+            "Precision and recall",
+            precision_recall,
+            alt=alts[1],
+            xlabel="recall",
+            ylabel="precision",
+            **_UNIT,
+        ),
+        draw(
+            "Calibration",
+            lambda axes: _calibration(axes, models, positive),
+            alt=alts[2],
+            xlabel="probability given",
+            ylabel="share that came true",
+            **_UNIT,
+        ),
+    ]
 
 
-def precision_recall(models: Mapping[str, EncodedLabels], positive: int) -> Chart:
-    """Return precision over recall, each class against the rest if there are more than two; see `roc`."""
-    from sklearn.metrics import average_precision_score, precision_recall_curve
-
-    series = []
-    for label, colour, truth, score in _curves(models, positive):
-        precision, recall, _ = precision_recall_curve(truth, score)
-        area = average_precision_score(truth, score)
-        series.append(Series(*_thinned(recall, precision), colour, f"{label} (average {area:.3f})"))
-    return Chart(series, "recall", "precision", UNIT, UNIT)
-
-
-def calibration(models: Mapping[str, EncodedLabels], positive: int) -> Chart:
-    """Return how often the model is right over how sure it is; see `roc`.
+def _calibration(axes: Any, models: Mapping[str, EncodedLabels], positive: int) -> None:
+    """Draw how often a model is right over how sure it is, in ten groups of as many rows.
 
     Of two classes the probability of the positive one; of more, that of the predicted class (Guo et al. 2017).
     """
-    from sklearn.calibration import calibration_curve
+    from sklearn.calibration import CalibrationDisplay
 
-    series = [_diagonal()]
-    for label, coded in models.items():
+    for name, coded in models.items():
         if coded.probabilities is None:
             continue
         if len(coded.classes) == 2:
             truth, sure = coded.y == positive, coded.probabilities[:, positive]
         else:
             truth, sure = coded.y == coded.labels, coded.probabilities.max(axis=1)
-        happened, said = calibration_curve(truth, sure, n_bins=CALIBRATION_BINS, strategy="quantile")
-        series.append(Series(said, happened, label, label, markers=True))
-    return Chart(series, "probability given", "share that came true", UNIT, UNIT)
+        options = {"n_bins": 10, "strategy": "quantile", "name": name, "color": COLOURS[name]}
+        CalibrationDisplay.from_predictions(truth, sure, ref_line=False, ax=axes, **options)
+    axes.plot([0, 1], [0, 1], **_DIAGONAL)
 
 
-def actual_over_predicted(y: Array, values: Array) -> Chart:
-    """Return the actual values over the predicted ones, of a sample of rows."""
-    y, values = _sample(y, values)
-    low, high = min(y.min(), values.min()), max(y.max(), values.max())
-    return Chart(
-        [Series(values, y, "challenger", shape="points"), _diagonal(low, high)], "predicted", "actual"
-    )
+def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
+    """Return the challenger's predictions beside the truth, its errors, and how the errors of each are spread."""
+    from matplotlib.ticker import AutoLocator
+    from sklearn.metrics import PredictionErrorDisplay
 
+    def points(axes: Any, kind: str) -> None:
+        look = {"scatter_kwargs": {"color": COLOURS["challenger"], "s": 9, "alpha": 0.5, "linewidths": 0}}
+        sample = {"subsample": min(POINTS, len(truth)), "random_state": 0}
+        PredictionErrorDisplay.from_predictions(
+            truth, models["challenger"], kind=kind, ax=axes, line_kwargs=_DIAGONAL, **look, **sample
+        )
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(AutoLocator())  # scikit-learn's are at 3.97, 8.12, ...
 
-def residuals_over_predicted(y: Array, values: Array) -> Chart:
-    """Return the errors (actual minus predicted) over the predicted values, of a sample of rows."""
-    y, values = _sample(y, values)
-    ends = np.array([values.min(), values.max()])
-    zero = Series(ends, np.zeros(2), "muted", shape="dotted")
-    return Chart(
-        [Series(values, y - values, "challenger", shape="points"), zero], "predicted", "actual - predicted"
-    )
+    def spread(axes: Any) -> None:
+        found = {name: truth - values for name, values in models.items()}
+        limits = tuple(np.quantile(np.concatenate(list(found.values())), [0.005, 0.995]))
+        for name, one in found.items():
+            axes.hist(
+                one,
+                bins=40,
+                range=limits,
+                weights=np.full(len(one), 100 / len(one)),
+                histtype="stepfilled" if name == "challenger" else "step",
+                color=COLOURS[name],
+                alpha=0.5 if name == "challenger" else 1,
+                label=name,
+            )
 
-
-def _sample(y: Array, values: Array) -> tuple[Array, Array]:
-    rows = np.random.default_rng(0).permutation(len(y))[:POINTS]
-    return y[rows], values[rows]
-
-
-def residuals(models: Mapping[str, Array]) -> Chart:
-    """Return how the errors (actual minus predicted) of each model are spread, the outermost hundredth left out."""
-    every = np.concatenate(list(models.values()))
-    low, high = np.quantile(every, [0.005, 0.995])
-    edges = np.linspace(low, high if high > low else low + 1, 41)
-    series = []
-    for label, errors in models.items():
-        share = np.histogram(errors, edges)[0] / max(1, len(errors))
-        heights = np.concatenate([[0.0], share, [0.0]])
-        places = np.concatenate([edges[:1], edges])
-        series.append(Series(places, heights, label, label, "steps", fill=label == "challenger"))
-    highest = max(float(one.y.max()) for one in series)
-    return Chart(
-        series,
-        "actual - predicted",
-        "share of rows",
-        y_range=(0.0, highest * 1.05 or 1.0),
-        y_format=lambda share: f"{share:.1%}",
-    )
+    return [
+        draw(
+            "Predicted against actual",
+            lambda axes: points(axes, "actual_vs_predicted"),
+            alt="Actual over predicted values of the challenger, around the diagonal",
+            xlabel="predicted",
+            ylabel="actual",
+            aspect="auto",
+        ),
+        draw(
+            "Residuals over predictions",
+            lambda axes: points(axes, "residual_vs_predicted"),
+            alt="Errors of the challenger over its predictions, around zero",
+            xlabel="predicted",
+            ylabel="actual - predicted",
+        ),
+        draw(
+            "Spread of the errors",
+            spread,
+            alt=f"Histogram of the errors of {' and '.join(models)}, the outermost hundredth left out",
+            xlabel="actual - predicted",
+            ylabel="% of rows",
+        ),
+    ]
 
 
 def life(
-    moments: Sequence[datetime],
-    scores: Sequence[float],
-    verdicts: Sequence[str],
-    champions: tuple[Sequence[datetime], Sequence[float]],
+    axes: Any,
+    scored: Sequence[tuple[datetime, float, str]],
+    champions: Sequence[tuple[datetime, float]],
     rollbacks: Sequence[datetime],
-    *,
-    label: str,
-    size: tuple[float, float],
-) -> Chart:
-    """Return the score of each version over time, and which one was in production.
+) -> None:
+    """Draw the score of each version over time, and which one was in production.
 
     Args:
-        moments: When each version was trained.
-        scores: On its own holdout.
-        verdicts: What was decided about each.
+        axes: To draw on.
+        scored: When each version was trained, its score on its own holdout, and what was decided about it.
         champions: When the champion changed, and the score of the one in production from then on.
         rollbacks: When production went back.
-        label: The metric.
-        size: See Chart.
     """
-    looks: dict[str, tuple[Shape, str, bool]] = {
-        "promoted": ("triangles", "challenger", True),
-        "kept": ("circles", "muted", False),
-        "staging": ("diamonds", "champion", False),
-        "rejected": ("crosses", "bad", False),
-    }
-    changed, held = champions
-    series = []
-    if changed:
-        until, scored = _seconds([*changed, max(moments[-1], changed[-1])]), np.array([*held, held[-1]])
-        series.append(Series(until, scored, "challenger", "in production", "steps"))
-    for verdict, (shape, colour, fill) in looks.items():
-        chosen = [number for number, one in enumerate(verdicts) if one == verdict]
+    if champions:
+        until = (max(scored[-1][0], champions[-1][0]), champions[-1][1])
+        axes.step(
+            *zip(*[*champions, until], strict=True),
+            where="post",
+            color=COLOURS["challenger"],
+            label="in production",
+        )
+    for verdict, (marker, colour, filling) in _VERDICTS.items():
+        chosen = [(when, score) for when, score, one in scored if one == verdict]
         if chosen:
-            x, y = (
-                _seconds([moments[number] for number in chosen]),
-                np.array([scores[number] for number in chosen]),
-            )
-            series.append(Series(x, y, colour, verdict, shape, fill=fill))
-    upright = [(moment, "bad", "rolled back") for moment in _seconds(rollbacks)]
-    return Chart(series, "", label, x_is_time=True, upright=upright, size=size)
-
-
-def sizes(moments: Sequence[datetime], rows: Sequence[int], *, size: tuple[float, float]) -> Chart:
-    """Return how many rows each version learned from."""
-    series = Series(_seconds(moments), np.asarray(rows), "challenger", markers=True)
-    return Chart([series], "", "rows", y_range=(0.0, max(rows) * 1.1), x_is_time=True, size=size)
-
-
-def _seconds(moments: Sequence[datetime]) -> Array:
-    return np.array([moment.timestamp() for moment in moments], dtype=np.float64)
+            look = {
+                "color": COLOURS[colour],
+                "markerfacecolor": filling,
+                "linestyle": "none",
+                "label": verdict,
+            }
+            axes.plot(*zip(*chosen, strict=True), marker=marker, **look)
+    for when in rollbacks:
+        axes.axvline(when, color=COLOURS["bad"], linestyle="dashed", label="rolled back")

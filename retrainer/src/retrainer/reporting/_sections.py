@@ -9,10 +9,9 @@ import pandas as pd
 
 from ..gate import Array, EncodedLabels, Metric
 from ..monitoring import Drift
-from . import _importance, _pictures
-from ._charts import draw
+from . import _pictures
 from ._document import Cell, Number, Section, Table, moment
-from ._facts import Facts
+from ._facts import IMPORTANCE_REPEATS, IMPORTANCE_ROWS, Facts
 
 IMPORTANCE_SHOWN = 20
 IMPORTANCE_COLUMNS = 100  # beyond, importance is left out: its cost grows with their square
@@ -161,31 +160,17 @@ def _classification(facts: Facts) -> Iterator[Section]:
     models = {name: coded for name, coded in facts.coded.items() if coded.probabilities is not None}
     both = "challenger and champion" if len(models) > 1 else "challenger"
     drawn = []
-    present = np.unique(challenger.y)
-    if len(present) > 1:
+    if len(np.unique(challenger.y)) > 1:
         what = both if binary else "challenger, each class against the rest"
-        shown = facts.scores["challenger"]
-        drawn = [
-            draw(
-                "ROC",
-                _pictures.roc(models, facts.positive),
-                alt=f"ROC curve of {what}; area {shown['roc_auc']:.3f}",
-            ),
-            draw(
-                "Precision and recall",
-                _pictures.precision_recall(models, facts.positive),
-                alt=f"Precision over recall of {what}; average precision {shown['average_precision']:.3f}",
-            ),
-            draw(
-                "Calibration",
-                _pictures.calibration(models, facts.positive),
-                alt=f"Share that came true over the probability given, of {both}; on the diagonal they agree",
-            ),
-        ]
+        area, precision = (facts.scores["challenger"][name] for name in ("roc_auc", "average_precision"))
+        alts = (
+            f"ROC curve of {what}; area {area:.3f}",
+            f"Precision over recall of {what}; average precision {precision:.3f}",
+            f"Share that came true over the probability given, of {both}; on the diagonal they agree",
+        )
+        drawn = _pictures.curves(models, facts.positive, alts)
     positive = str(challenger.classes[facts.positive])
-    about = [
-        f"On all {len(facts.truth):,} rows; curves are drawn through {_pictures.CURVE_POINTS} of their points."
-    ]
+    about = [f"On all {len(facts.truth):,} rows."]
     if not binary:
         about.append(
             "Curves are the challenger's, each class against the rest; calibration is of the predicted class."
@@ -293,32 +278,14 @@ def _regression(facts: Facts) -> Iterator[Section]:
     values = {name: np.asarray(model.labels, dtype=np.float64) for name, model in facts.models.items()}
     if not all(np.isfinite(one).all() for one in values.values()):
         return
-    own = values["challenger"]
-    errors = {name: truth - value for name, value in values.items()}
-    r2 = facts.scores["challenger"]["r2"]
-    drawn = [
-        draw(
-            "Predicted against actual",
-            _pictures.actual_over_predicted(truth, own),
-            alt=f"Actual over predicted values of the challenger, around the diagonal; R² {r2:.3f}",
-        ),
-        draw(
-            "Residuals over predictions",
-            _pictures.residuals_over_predicted(truth, own),
-            alt="Errors of the challenger over its predictions, around zero",
-        ),
-        draw(
-            "Spread of the errors",
-            _pictures.residuals(errors),
-            alt=f"Histogram of the errors of {' and '.join(errors)}",
-        ),
-    ]
     about = []
     if len(truth) > _pictures.POINTS:
         about = [
             f"Points are a random sample of {_pictures.POINTS} of {len(truth):,} rows; everything else is of all."
         ]
-    yield Section("errors", "Errors", (), [_by_quantile(truth, values)], drawn, about)
+    yield Section(
+        "errors", "Errors", (), [_by_quantile(truth, values)], _pictures.errors(truth, values), about
+    )
 
 
 def _by_quantile(truth: Array, values: Mapping[str, Array]) -> Table:
@@ -365,10 +332,10 @@ def _importance_section(facts: Facts) -> Section:
         for column, cost, spread in found[:IMPORTANCE_SHOWN]
     ]
     what = f"{metric.label} when the column is shuffled"
-    sampled = min(_importance.ROWS, len(facts.X))
+    sampled = min(IMPORTANCE_ROWS, len(facts.X))
     notes = [
         f"Permutation importance on {sampled:,} holdout rows{' drawn at random' if sampled < len(facts.X) else ''},"
-        f" {_importance.REPEATS} times each. Columns with the same information share their importance."
+        f" {IMPORTANCE_REPEATS} times each. Columns with the same information share their importance."
     ]
     if len(found) > IMPORTANCE_SHOWN:
         notes.append(f"{len(found) - IMPORTANCE_SHOWN} columns that matter less are left out.")

@@ -12,9 +12,9 @@ import pandas as pd
 
 from retrainer.data import FeatureCode, prepare
 from retrainer.registry import LocalStore, Registry
-from retrainer.training import Model, make_pipeline
+from retrainer.training import Model
 
-from ...conftest import PROJECT, load_settings
+from ...conftest import PROJECT, load_settings, make_pipeline
 
 AS_THEY_STAND = "def label(frame):\n    return frame\n\n\ndef features(frame):\n    return frame\n"
 
