@@ -551,7 +551,11 @@ def _check_variables(env_prefix: str) -> None:
         near = difflib.get_close_matches(path[0], Settings.model_fields, n=1)
         if near or len(path) > 1:
             meant = "__".join([*near, *path[1:]]).upper()
-            hint = f" Did you mean {env_prefix}{meant}?" if near else " docs/settings.md lists them all."
+            hint = (
+                f" Did you mean {env_prefix}{meant}?"
+                if near
+                else " retrainer/docs/settings.md lists them all."
+            )
             raise ConfigurationError(f"The variable {variable} of the environment is no setting.{hint}")
 
 
