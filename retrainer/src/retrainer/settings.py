@@ -461,7 +461,7 @@ class Settings(Section):
     compared_rows: int = Field(
         default=5_000,
         ge=1,
-        description="Several estimators are compared on at most so many training rows; with more the first is taken.",
+        description="Several estimators are compared on at most so many training rows, drawn by `seed`.",
     )
     seed: int = Field(
         default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model."

@@ -120,7 +120,8 @@ def _few_rows(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
         yield (
             f"{few:,} of the {len(y):,} holdout rows make {share:.0%} of the squared error; their values are {values}"
             f"{', …' if few > 4 else ''}. {metric.label} says little about the other rows. If the values are"
-            " impossible, leave such rows out in label() of features.py or bound them; if not, mae sees every row (gate.metric)."
+            " impossible, leave such rows out in label() of features.py or bound them; if not, mae sees every row"
+            " (gate.metric)."
         )
 
 

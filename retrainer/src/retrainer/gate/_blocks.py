@@ -1,7 +1,7 @@
 """How rows that follow each other in time go alike: errors of one day, of an outage, of a season.
 
 Rows that a model gets wrong for the same reason are one piece of evidence, not many. How long that lasts is found from
-the differences of the two models' losses: summed over longer and longer blocks, until neighbours no longer go alike
+the differences of the two models' losses: summed over longer and longer blocks, until neighbours no longer go alike twice in a row
 (the idea of batch means, Law and Kelton 2000, "Simulation Modeling and Analysis", section 9.5.3).
 """
 
@@ -14,7 +14,7 @@ from ._builtin import log_losses
 from ._predictions import Array, Predictions
 from ._samples import make_samples
 
-FEWEST = 8  # blocks between which a likeness can be seen
+FEWEST = 16  # blocks between which a likeness can be seen
 SURE = 1.3  # standard errors beyond which neighbours go alike: a block too long costs little, one too short misleads
 LONGER = 4  # so many times as long as neighbours go alike, so that little is left of it at the edges
 
@@ -76,12 +76,14 @@ def _differences(
 def _length(differences: Array) -> int:
     """Return the length of blocks whose sums are nearly independent, for differences in the order of time."""
     centred = differences - differences.mean()
-    alike, length = 0, 1
-    while len(centred) // length >= FEWEST:
+    alike, length, apart = 0, 1, 0
+    while apart < 2 and len(centred) // length >= FEWEST:
         count = len(centred) // length
         sums = centred[: count * length].reshape(count, length).sum(axis=1)
         total = float(sums @ sums)
         if total > 0 and float(sums[1:] @ sums[:-1]) / total * count**0.5 > SURE:
-            alike = length
+            alike, apart = length, 0
+        else:
+            apart += 1
         length *= 2
     return max(1, LONGER * alike)

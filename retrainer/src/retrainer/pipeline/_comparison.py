@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import data, gate
@@ -27,7 +27,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate decided, and about which champion."""
+    """What the gate decided, and about which champion; `metrics` are the challenger's on the whole holdout."""
 
     decision: gate.Decision
     champion: Version | None
@@ -35,6 +35,7 @@ class GateResult:
     comparable: Any
     held: dict[str, str]
     baseline_metrics: dict[str, float]
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Scores:
@@ -133,4 +134,5 @@ def compare_with_production(
         in_production.comparable if in_production else None,
         held,
         scores.baseline_metrics,
+        scores.metrics,
     )

@@ -118,7 +118,7 @@ def opponent_of(
         "stored_rows": champion.lineage.get("rows", {}).get("holdout"),
     }
     try:
-        if other := _another_question(load_contract(registry, champion), project):
+        if other := another_question(load_contract(registry, champion), project):
             return Champion(None, obstacle=other, **stored)
         model = load_twin(registry, champion, project=project)
         if changed := data.changed_imports(model.contract.imports, project):
@@ -147,7 +147,7 @@ def opponent_of(
     return Champion(predictions, comparable=unseen, served=served, **stored)
 
 
-def _another_question(contract: Contract, project: Project) -> str | None:
+def another_question(contract: Contract, project: Project) -> str | None:
     """Say that a model answers another question than the settings ask; None if it is the same."""
     settings = project.settings
     if contract.problem_type != settings.problem_type:
