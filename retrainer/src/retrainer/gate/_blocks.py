@@ -1,7 +1,8 @@
 """How rows that follow each other in time go alike: errors of one day, of an outage, of a season.
 
 Rows that a model gets wrong for the same reason are one piece of evidence, not many. How long that lasts is found from
-the differences of the two models' losses: summed over longer and longer blocks, until neighbours no longer go alike twice in a row
+the differences of the two models' losses: summed over longer and longer blocks, until neighbours no longer
+go alike twice in a row
 (the idea of batch means, Law and Kelton 2000, "Simulation Modeling and Analysis", section 9.5.3).
 """
 
@@ -16,6 +17,7 @@ from ._samples import make_samples
 
 FEWEST = 16  # blocks between which a likeness can be seen
 SURE = 1.3  # standard errors beyond which neighbours go alike: a block too long costs little, one too short misleads
+LEAST = 8  # blocks, for chance to be told from skill
 LONGER = 4  # so many times as long as neighbours go alike, so that little is left of it at the edges
 
 
@@ -86,4 +88,6 @@ def _length(differences: Array) -> int:
         else:
             apart += 1
         length *= 2
-    return max(1, LONGER * alike)
+    length = max(1, LONGER * alike)
+    # Of errors that last as long as these rows, nothing can be known from them: all of them are one piece of evidence.
+    return length if len(centred) >= LEAST * length else len(centred)

@@ -37,7 +37,8 @@ def what_serves(question: Question, champion: Champion) -> tuple[Champion, tuple
     scores = [metric.format(each[metric.name]) for each in (found.challenger, found.rival)]
     alarm = (
         "What serves is worse than the model that was compared before it was fitted once more on all rows: "
-        f"{metric.label} {scores[0]} against {scores[1]} on the {int(new.sum()):,} rows that neither has seen,"
+        f"{metric.label} {scores[0]} against {scores[1]} on the {int(new.sum()):,} rows that neither has"
+        " seen,"
         f" which chance makes in {lost.p_value:.2%} of cases. The challenger is compared with what serves. Look at the newest rows it learned "
         "from, or set train.refit = false."
     )

@@ -219,7 +219,8 @@ def _weigh(
     if not sure:
         if found.p_value > 1 - criteria.gate.confidence + TINY:
             doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
-            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)"
+            known = found.standard_error > TINY  # not where all rows are one piece of evidence
+            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)" if known else ""
         else:
             doubt = f"{confidence} it is only known to be above {lower}"
         doubt += f"; and {guard}" if failed_guards else ""
