@@ -1,6 +1,5 @@
 """What serves is judged on rows that it has not seen; what counts as one piece of evidence by a split by time."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -117,9 +116,9 @@ def weeks(count: int, *, spoilt: bool = False) -> pd.DataFrame:
 
 
 @pytest.fixture
-def by_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def by_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     use(monkeypatch, SPLIT__METHOD="time", SPLIT__TIME_COLUMN="when")
-    yield now().settings
+    return now().settings
 
 
 def retrained(table: pd.DataFrame, project: Project) -> tuple[pipeline.GateResult, pipeline.Refit | None]:
