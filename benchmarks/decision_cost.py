@@ -17,7 +17,7 @@ from package_in_place import TEMPLATE, import_package
 
 def measure(name: str, rows: int) -> str:
     """Decide about `rows` rows of holdout and return a line of the table: the best time of three."""
-    from project.gate import METRICS, Champion, Predictions, decide
+    from project.gate import METRICS, Champion, Predictions, Question, decide
     from project.settings import GateSettings
 
     metric = METRICS[name]
@@ -34,13 +34,13 @@ def measure(name: str, rows: int) -> str:
             models.append(Predictions((chance > 0.5).astype(int), probabilities, np.array([0, 1])))
     settings = {"gate": GateSettings(), "metric": metric}
     few = [model.take(slice(100)) for model in models]
-    decide(y[:100], few[1], Champion(few[0]), **settings)  # so that the imports are not counted
+    decide(Question(y[:100], **settings), few[1], Champion(few[0]))  # so that the imports are not counted
     unit = 1 if sys.platform == "darwin" else 1024
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     seconds, busy = [], []
     for _ in range(3):
         started, worked = time.perf_counter(), time.process_time()
-        decision = decide(y, models[1], Champion(models[0]), **settings)
+        decision = decide(Question(y, **settings), models[1], Champion(models[0]))
         seconds.append(time.perf_counter() - started)
         busy.append(time.process_time() - worked)
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before) / 1e6

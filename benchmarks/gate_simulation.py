@@ -102,7 +102,7 @@ class World:
 
 def run_world(world: World, rows: int, *, retrains: int, seed: int) -> dict[str, str]:
     """Decide about challengers that are equally good, and as many that are better by twice the margin."""
-    from project.gate import Champion, decide
+    from project.gate import Champion, Question, decide
     from project.settings import GateSettings
 
     # The margin plays no part in the test, so that one decision tells what both margins would do.
@@ -116,7 +116,9 @@ def run_world(world: World, rows: int, *, retrains: int, seed: int) -> dict[str,
         for retrain in range(retrains):
             y, champion, challenger = world.draw(rng, rows, (1.0, error))
             decisions.append(
-                decide(y, challenger, Champion(champion), gate=gate, metric=world.metric, seed=retrain)
+                decide(
+                    Question(y, gate=gate, metric=world.metric, seed=retrain), challenger, Champion(champion)
+                )
             )
         gains = [decision.improvement or 0.0 for decision in decisions if decision.promoted]
         found[name] = sum(gain > MARGIN for gain in gains), len(gains)
@@ -208,7 +210,7 @@ def by_stored_score(table: Table, champion: Known | None, names: list[str]) -> K
 
 def by_gate(table: Table, champion: Known | None, names: list[str]) -> Known | None:
     """Return the new champion by the gate's rule, or None."""
-    from project.gate import METRICS, Champion, decide, predict
+    from project.gate import METRICS, Champion, Question, decide, predict
     from project.settings import GateSettings
 
     model = table.fit(table.training, names)
@@ -217,11 +219,13 @@ def by_gate(table: Table, champion: Known | None, names: list[str]) -> Known | N
         for one in (model, champion and champion[0])
     )
     decision = decide(
-        table.holdout["y"],
+        Question(
+            table.holdout["y"],
+            gate=GateSettings(min_improvement=MARGIN, confidence=CONFIDENCE),
+            metric=METRICS["accuracy"],
+        ),
         ours,
         theirs and Champion(theirs),
-        gate=GateSettings(min_improvement=MARGIN, confidence=CONFIDENCE),
-        metric=METRICS["accuracy"],
     )
     return (model, _accuracy(model, table.holdout)) if decision.promoted else None
 

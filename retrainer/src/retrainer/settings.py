@@ -42,8 +42,23 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(gt=0, lt=1)]
 # The errors of numbers, choices and lists, which name the value: of other text it may be a secret, or hold one.
 _SHOWN = ("int_", "float_", "bool_", "finite", "literal_", "greater_than", "less_than", "tuple_")
-_GAP = re.compile(r"([1-9]\d{0,6}) ?(hour|day|week|row)s?")
+_LENGTH = re.compile(r"([1-9]\d{0,6}) ?(hour|day|week|row)s?")
 ProblemType = Literal["classification", "regression"]
+
+
+def length_of(text: str) -> int | datetime.timedelta:
+    """Return a number of rows, or a duration: `500 rows`, `7 days`.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    found = _LENGTH.fullmatch(text)
+    if not found:
+        raise ValueError(
+            f"{text!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`"
+        )
+    count, unit = int(found[1]), found[2]
+    return count if unit == "row" else datetime.timedelta(**{f"{unit}s": count})
 
 
 class Section(BaseModel):
@@ -129,25 +144,21 @@ class SplitSettings(Section):
     @field_validator("gap")
     @classmethod
     def _readable(cls, gap: str | None) -> str | None:
-        if gap is not None and not _GAP.fullmatch(gap):
-            raise ValueError(
-                f"{gap!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`"
-            )
+        if gap is not None:
+            length_of(gap)
         return gap
 
     @property
     def gap_rows(self) -> int:
         """How many rows the gap has, where it is given in rows; else 0."""
-        found = _GAP.fullmatch(self.gap or "")
-        return int(found[1]) if found and found[2] == "row" else 0
+        length = length_of(self.gap) if self.gap else 0
+        return length if isinstance(length, int) else 0
 
     @property
     def gap_time(self) -> datetime.timedelta:
         """How long the gap is, where it is given as a duration; else 0."""
-        found = _GAP.fullmatch(self.gap or "")
-        if not found or found[2] == "row":
-            return datetime.timedelta(0)
-        return datetime.timedelta(**{f"{found[2]}s": int(found[1])})
+        length = length_of(self.gap) if self.gap else 0
+        return datetime.timedelta(0) if isinstance(length, int) else length
 
 
 class TrainSettings(Section):
@@ -205,6 +216,23 @@ class GateSettings(Section):
         description="True: a promotion waits in staging until somebody runs `registry promote`.",
     )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
+    block: str | None = Field(
+        default=None,
+        description="By a time split, rows of one block count as one piece of evidence: `1 day`, `50 rows`; `1 row`:"
+        " each by itself. Empty: as long as the models' errors go alike.",
+    )
+    alarms: Literal["say", "stage"] = Field(
+        default="say",
+        description="`say`: what a person should look at is said beside the decision; `stage`: a challenger with an"
+        " alarm waits in staging.",
+    )
+
+    @field_validator("block")
+    @classmethod
+    def _readable(cls, block: str | None) -> str | None:
+        if block is not None:
+            length_of(block)
+        return block
 
 
 class ScheduleSettings(Section):
@@ -433,7 +461,7 @@ class Settings(Section):
     compared_rows: int = Field(
         default=5_000,
         ge=1,
-        description="Several estimators are compared on at most so many training rows; with more the first is taken.",
+        description="Several estimators are compared on at most so many training rows, drawn by `seed`.",
     )
     seed: int = Field(
         default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model."

@@ -64,7 +64,7 @@ def test_the_life_of_two_champions(settings: Settings, run: Run, receiver: Recei
 
     assert [entry["now"] for entry in json.loads(run("registry", "list", "--json")[1])] == [["champion"], []]
     assert run("registry", "verify")[0] == 0
-    code, output, _ = run("registry", "rollback")
+    code, output, _ = run("registry", "rollback", "--reason", "it is worse")
 
     assert code == 0
     assert first["version"] in output

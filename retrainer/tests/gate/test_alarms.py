@@ -11,6 +11,7 @@ from retrainer.gate import (
     Champion,
     Decision,
     Predictions,
+    Question,
     alarms,
     change,
     decide,
@@ -32,8 +33,8 @@ def judged(
 ) -> tuple[str, ...]:
     challenger = Predictions(labels, None, CLASSES if problem_type == "classification" else None)
     measure = get_metric(metric, problem_type=problem_type, positive="yes" if metric == "f1" else None)
-    decision: Decision = decide(y, challenger, champion, metric=measure, gate=GateSettings())
-    return alarms(decision, y, challenger, champion, metric=measure)
+    decision: Decision = decide(Question(y, metric=measure, gate=GateSettings()), challenger, champion)
+    return alarms(decision, Question(y, metric=measure, gate=GateSettings()), challenger, champion)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from retrainer.errors import ConfigurationError
 from retrainer.gate import (
     Champion,
     Decision,
+    Question,
     UnknownMetricError,
     decide,
     get_metric,
@@ -49,12 +50,14 @@ def judge(
 ) -> Decision:
     problem_type = "regression" if y.dtype.kind == "f" else "classification"
     return decide(
-        y,
+        Question(
+            y,
+            metric=get_metric(metric, problem_type=problem_type),
+            gate=GateSettings.model_validate({"min_improvement": 0.01, **(gate or {})}),
+            **options,
+        ),
         challenger,
         Champion(champion, **(against or {})) if champion or against else None,
-        metric=get_metric(metric, problem_type=problem_type),
-        gate=GateSettings.model_validate({"min_improvement": 0.01, **(gate or {})}),
-        **options,  # type: ignore[arg-type]
     )
 
 
@@ -214,7 +217,7 @@ def test_rows_of_a_class_are_counted_for_the_metric_that_is_about_it() -> None:
     models = model(y, wrong=slice(0, 10)), model(y, wrong=slice(0, 300))
     for positive, kind in (("yes", "not_comparable"), ("no", "improvement")):
         metric = get_metric("f1", problem_type="classification", positive=positive)
-        decision = decide(y, models[0], Champion(models[1]), metric=metric, gate=GateSettings())
+        decision = decide(Question(y, metric=metric, gate=GateSettings()), models[0], Champion(models[1]))
         assert decision.kind == kind
     five = np.array(["no"] * 495 + ["yes"] * 5)
     again = model(five, wrong=slice(0, 10)), model(five, wrong=slice(0, 300))
@@ -227,11 +230,9 @@ def test_rows_of_a_class_are_counted_for_the_metric_that_is_about_it() -> None:
 def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
     y = make_truth()
     nothing = decide(
-        y,
+        Question(y, metric=get_metric("accuracy", problem_type="classification"), gate=GateSettings()),
         model(y, wrong=slice(0, 9)),
         Champion(None),
-        metric=get_metric("accuracy", problem_type="classification"),
-        gate=GateSettings(),
     )
     assert "not comparable: it has no predictions of the holdout; `retrain" in nothing.reason
     few = judge(
@@ -460,7 +461,7 @@ def test_every_criterion_is_recorded_with_what_was_found_and_asked() -> None:
 def test_the_positive_class_of_the_settings_is_recorded() -> None:
     y = make_truth()
     metric = get_metric("f1", problem_type="classification", positive="no")
-    decision = decide(y, model(y, wrong=slice(0, 9)), None, metric=metric, gate=GateSettings())
+    decision = decide(Question(y, metric=metric, gate=GateSettings()), model(y, wrong=slice(0, 9)), None)
     assert decision.positive == "no"
     assert decision.challenger == {"f1": pytest.approx(0.995, abs=0.002)}
     assert "F1 of no" in decision.explain()

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from retrainer.gate import (
     Predictions,
     UnknownMetricError,
     check_table,
+    compare,
     encode_labels,
     evaluate,
     evaluate_thresholds,
@@ -511,6 +513,22 @@ def test_improvement_is_points_for_scores_and_a_share_for_errors() -> None:
     assert METRICS["f1_score"].reaches(0.8, 0.8)
     assert METRICS["rmse"].reaches(0.7, 0.8)
     assert not METRICS["rmse"].reaches(0.9, 0.8)
+
+
+def test_a_share_of_a_profit_below_zero_is_of_its_size() -> None:
+    profit = replace(METRICS["r2"], relative=True)
+    assert profit.improvement(-0.53, -0.18) == pytest.approx(-0.35 / 0.18)
+    assert profit.improvement(-0.17, -0.50) == pytest.approx(0.33 / 0.50)
+    assert (profit.improvement(1.0, 0.0), profit.improvement(-1.0, 0.0)) == (1.0, -1.0)
+    y = np.arange(60.0)
+    found = [
+        compare(
+            profit, y, champion=Predictions(y * a), challenger=Predictions(y * b), confidence=0.95, seed=0
+        )
+        for a, b in ((-2.0, -1.0), (-1.0, -2.0))
+    ]
+    assert found[0].improvement > 0 > found[1].improvement
+    assert found[0].lower > 0 > found[1].upper
 
 
 def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> None:

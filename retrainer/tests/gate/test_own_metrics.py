@@ -15,6 +15,7 @@ from retrainer.gate import (
     Champion,
     OwnMetricError,
     Predictions,
+    Question,
     UnknownMetricError,
     check_table,
     compare,
@@ -74,13 +75,17 @@ def test_a_cost_decides_whether_it_is_given_row_by_row_or_at_once(
     metric = enter(monkeypatch, "cost", function, columns=("monthly",), label="cost of a customer")
     y, rows, champion, challenger = make_case()
     decision = decide(
-        y, challenger, Champion(champion), metric=metric, gate=GateSettings(min_improvement=5), rows=rows
+        Question(y, metric=metric, gate=GateSettings(min_improvement=5), rows=rows),
+        challenger,
+        Champion(champion),
     )
     assert (decision.verdict, decision.metric) == ("promoted", "cost")
     assert "cost of a customer" in decision.reason
     assert decision.champion == {"cost": pytest.approx(np.mean(cost(y, champion, rows)))}
     back = decide(
-        y, champion, Champion(challenger), metric=metric, gate=GateSettings(min_improvement=5), rows=rows
+        Question(y, metric=metric, gate=GateSettings(min_improvement=5), rows=rows),
+        champion,
+        Champion(challenger),
     )
     assert back.kind == "regression"
     assert known_metric("cost", own_metrics=OWN).label == "cost of a customer"
@@ -146,7 +151,7 @@ def test_each_slice_is_judged_by_the_columns_of_its_own_rows(
     worse = Predictions(np.where(np.arange(ROWS) < 200, challenger.labels, champion.labels), None, CLASSES)
     gate = GateSettings(guard_slices={"region": 0.5}, slice_rows=50)
 
-    decision = decide(y, worse, Champion(champion, comparable), metric=metric, gate=gate, rows=rows)
+    decision = decide(Question(y, metric=metric, gate=gate, rows=rows), worse, Champion(champion, comparable))
 
     (criterion,) = [one for one in decision.criteria if one.name == "slice region"]
     assert criterion.passed
@@ -158,7 +163,7 @@ def test_nan_is_rejected_and_never_promotes(monkeypatch: pytest.MonkeyPatch) -> 
     metric = enter(monkeypatch, "cost", lambda truth, predictions, rows: math.nan)
     y, rows, champion, challenger = make_case()
     for opponent in (None, Champion(champion)):
-        decision = decide(y, challenger, opponent, metric=metric, gate=GateSettings(), rows=rows)
+        decision = decide(Question(y, metric=metric, gate=GateSettings(), rows=rows), challenger, opponent)
         assert (decision.verdict, decision.kind) == ("rejected", "not_finite")
 
 

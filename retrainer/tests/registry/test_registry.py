@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import getpass
 import hashlib
 import itertools
 import json
@@ -584,7 +585,8 @@ def test_a_version_that_is_put_back_is_no_longer_on_hold(registry: Registry) -> 
 def test_a_person_promotes_what_the_gate_did_not(registry: Registry) -> None:
     first, staged = decide(registry), decide(registry, "staging")
     record = registry.promote("staging", reason="the team agreed")
-    assert record.decision == {"verdict": "promoted", "kind": "by_hand", "reason": "the team agreed"}
+    by = {"by": getpass.getuser(), "host": platform.node()}
+    assert record.decision == {"verdict": "promoted", "kind": "by_hand", "reason": "the team agreed"} | by
     assert record.champion == staged.id
     assert registry.champion() == staged
     assert registry.staging() is None

@@ -22,7 +22,7 @@ from sklearn.metrics import (
 )
 from sklearn.pipeline import make_pipeline
 
-from retrainer.gate import METRICS, Champion, Rival, confirm, decide, get_metric
+from retrainer.gate import METRICS, Champion, Question, Rival, confirm, decide, get_metric
 from retrainer.gate._predictions import predict
 from retrainer.monitoring import _drift
 from retrainer.project import OwnMetric
@@ -77,11 +77,13 @@ def classified(
     challenger = predict(good, held, problem_type="classification")
     other = predict(bad, held, problem_type="classification") if champion else None
     decision = decide(
-        truth,
+        Question(
+            truth,
+            metric=METRICS["f1_score"],
+            gate=GateSettings.model_validate({"metric": "f1_score", **(gate or {})}),
+        ),
         challenger,
         other and Champion(other, comparable=more.get("comparable")),
-        metric=METRICS["f1_score"],
-        gate=GateSettings.model_validate({"metric": "f1_score", **(gate or {})}),
     )
     return Facts(
         "churn",
@@ -110,7 +112,9 @@ def regressed() -> Facts:
     good, bad = LinearRegression().fit(X, y), LinearRegression().fit(X[["noise"]], y)
     challenger = predict(good, X, problem_type="regression")
     champion = predict(bad, X[["noise"]], problem_type="regression")
-    decision = decide(y, challenger, Champion(champion), metric=METRICS["rmse"], gate=GateSettings())
+    decision = decide(
+        Question(y, metric=METRICS["rmse"], gate=GateSettings()), challenger, Champion(champion)
+    )
     return Facts(
         "taxi",
         "regression",
@@ -248,11 +252,10 @@ def test_the_first_screen_shows_whether_a_model_is_better_than_none_and_the_deci
         table[:500], table[500:], target="target", metric=options["metric"], split=SplitSettings()
     )
     decision = confirm(
-        decide(truth, challenger, None, **options),
-        truth,
+        decide(Question(truth, **options), challenger, None),
+        Question(truth, **options),
         challenger,
         baseline=Rival(simple.name, Champion(simple.predictions)),
-        **options,
     )
     facts = Facts(
         "churn",
@@ -275,7 +278,7 @@ def test_the_first_screen_shows_whether_a_model_is_better_than_none_and_the_deci
     for first in (text_of(html.partition('id="criteria"')[0]), markdown.partition("## Criteria")[0]):
         words = first.replace("\\", "")
         assert ("Promoted to production" if signal else "To staging") in words
-        assert f"{'better' if signal else 'not surely better'} than {simple.name} ({f1:.4f})" in words
+        assert f"{'better' if signal else 'not better'} than {simple.name} ({f1:.4f})" in words
         for position, name in enumerate(("no", "yes")):
             assert f"{own[position]:.4f}" in words
             rows = f"F1 of '{name}', {(truth == name).sum():,} rows; no model {without[position]:.4f}"

@@ -63,15 +63,17 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
     metric = metrics[settings.metric]
     simple = baseline(sides.train, rows, target=settings.data.target, metric=metric, split=settings.split)
     decision = gate.decide(
-        y,
+        gate.Question(
+            y,
+            metric=metric,
+            gate=settings.gate.model_copy(update={"floor": None, "staging_floor": None}),
+            rows=rows,
+            entities=entities,
+            seed=settings.seed,
+            own_metrics=project.metrics(),
+        ),
         ours.predictions,
         replace(theirs, comparable=comparable),
-        metric=metric,
-        gate=settings.gate.model_copy(update={"floor": None, "staging_floor": None}),
-        rows=rows,
-        entities=entities,
-        seed=settings.seed,
-        own_metrics=project.metrics(),
     )
     if decision.kind == "not_comparable":
         raise RegistryError(f"{new.id} and {old.id} are {decision.criteria[-1].detail}.")

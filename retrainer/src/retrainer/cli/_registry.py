@@ -13,7 +13,6 @@ from ._output import AsJson, sparkline, write, write_json, write_table
 if TYPE_CHECKING:
     from ..registry import Record, Registry, Version
 
-BY_HAND = "by hand"
 WHAT_PEOPLE_DID = {
     "promoted": "promoted by hand",
     "rolled_back": "put back into production",
@@ -23,7 +22,13 @@ WHAT_PEOPLE_DID = {
 
 registry_app = App(name="registry", help="What was trained, what was decided, and why.")
 
-Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.")]
+
+def _require_words(_type: Any, reason: str) -> None:
+    if not reason.strip():
+        raise ValueError("say why: it is recorded, and sent to the team")
+
+
+Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.", validator=_require_words)]
 VersionName = Annotated[str, Parameter(help="A version, its beginning or its end, `champion` or `staging`.")]
 
 
@@ -200,7 +205,7 @@ def verify(*, as_json: AsJson = False) -> None:
 def rollback(
     *,
     to: Annotated[str | None, Parameter(help="The version to put back.")] = None,
-    reason: Reason = "",
+    reason: Reason,
 ) -> None:
     """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
     registry = _registry()
@@ -208,7 +213,7 @@ def rollback(
 
 
 @registry_app.command
-def promote(version: VersionName = "staging", *, reason: Reason = BY_HAND) -> None:
+def promote(version: VersionName = "staging", *, reason: Reason) -> None:
     """Put a version into production by hand, whatever the gate decided."""
     registry = _registry()
     record = registry.promote(version, reason=reason, check=lambda chosen: _check_usable(registry, chosen))
@@ -216,13 +221,13 @@ def promote(version: VersionName = "staging", *, reason: Reason = BY_HAND) -> No
 
 
 @registry_app.command
-def hold(version: VersionName, *, reason: Reason = BY_HAND) -> None:
+def hold(version: VersionName, *, reason: Reason) -> None:
     """Put a version on hold: from now on a challenger must be better than it too, beside the champion."""
     _tell(_registry().hold(version, reason=reason))
 
 
 @registry_app.command
-def release(version: VersionName, *, reason: Reason = BY_HAND) -> None:
+def release(version: VersionName, *, reason: Reason) -> None:
     """Lift the hold of a version."""
     _tell(_registry().release(version, reason=reason))
 
@@ -267,8 +272,10 @@ def _by_hand(record: "Record", *, about: str | None) -> str:
     what = WHAT_PEOPLE_DID.get(record.verdict, "") if record.version == about else ""
     if record.verdict == "rolled_back" and record.champion_before == about:
         what = "rolled back"
-    reason = "" if record.reason == BY_HAND else f" ({record.reason.rstrip('.')})"
-    return what and f"{what}, decision {record.sequence} of {record.time[:10]}{reason}."
+    person = record.decision.get("by")  # decisions of earlier releases do not say
+    by = f" by {person} on {record.decision['host']}" if person else ""
+    reason = record.reason.rstrip(".")
+    return what and f"{what}{by}, decision {record.sequence} of {record.time[:10]} ({reason})."
 
 
 def _decision(registry: "Registry", version: str | None) -> "Record":

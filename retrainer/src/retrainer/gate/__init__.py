@@ -23,9 +23,11 @@ from ._metrics import (
 )
 from ._own import OwnMetricError
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
-from ._promotion import Rival, confirm
+from ._promotion import Rival, confirm, to_staging
+from ._question import Question
 from ._resampling import Comparison, compare, standard_error
 from ._samples import PositiveClassError, find_positive
+from ._serving import what_serves
 from ._verdict import decide
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "OwnMetricError",
     "PositiveClassError",
     "Predictions",
+    "Question",
     "Rival",
     "UnknownMetricError",
     "alarms",
@@ -60,4 +63,6 @@ __all__ = [
     "predict",
     "recorded_metrics",
     "standard_error",
+    "to_staging",
+    "what_serves",
 ]

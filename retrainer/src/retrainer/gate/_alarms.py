@@ -10,15 +10,18 @@ import pandas as pd
 
 from ._comparability import Champion
 from ._decision import Decision
-from ._measures import ClassCounts
+from ._measures import ClassCounts, Losses
 from ._metrics import Metric, evaluate
 from ._predictions import Predictions
+from ._question import Question
 from ._resampling import standard_error
+from ._samples import Sample
 
 _RARE = 0.05  # a class with a smaller share of the rows
 _HARDLY = 0.05  # a metric that changes by less, whether all rows of a class are found or none
 _FAR, _FAR_SHARE = 0.02, 0.1  # points of a score, share of an error
 _SIGNIFICANCE = 0.001
+_FEW_SHARE, _MOST_ERROR, _ENOUGH = 0.005, 0.5, 100  # so few of the rows make more than half of the error
 
 
 @dataclass(frozen=True)
@@ -63,30 +66,20 @@ def change(
 
 
 def alarms(
-    decision: Decision,
-    y: Any,
-    challenger: Predictions,
-    champion: Champion | None,
-    *,
-    metric: Metric,
-    rows: pd.DataFrame | None = None,
-    seed: int = 0,
+    decision: Decision, question: Question, challenger: Predictions, champion: Champion | None
 ) -> tuple[str, ...]:
     """Return what a person should look at, a sentence each: classes that the metric hardly sees, a changed champion.
 
     Args:
         decision: Of `decide`.
-        y: Shape (n,), the truth on the holdout.
+        question: That was decided on.
         challenger: Predictions of the n rows.
         champion: The model in production, None without one.
-        metric: What was compared.
-        rows: The n rows, for a metric that reads columns.
-        seed: Of the resampling.
     """
-    truth = np.asarray(y)
-    found = list(_hardly_seen(truth, challenger, metric))
+    truth, metric = np.asarray(question.y), question.metric
+    found = [*_hardly_seen(truth, challenger, metric), *_few_rows(truth, challenger, metric)]
     if champion is not None:
-        found += _far_from_recorded(decision, truth, champion, metric, rows, seed)
+        found += _far_from_recorded(decision, question, champion)
     return tuple(found)
 
 
@@ -111,19 +104,40 @@ def _hardly_seen(y: Any, challenger: Predictions, metric: Metric) -> Iterator[st
             )
 
 
-def _far_from_recorded(
-    decision: Decision, y: Any, champion: Champion, metric: Metric, rows: pd.DataFrame | None, seed: int
-) -> Iterator[str]:
+def _few_rows(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
+    """Say that a few rows make most of the squared error, in which case the metric says little about the others."""
+    if metric.problem_type != "regression" or not isinstance(metric.measure, Losses) or len(y) < _ENOUGH:
+        return
+    errors = (np.asarray(challenger.labels, dtype=np.float64) - y) ** 2
+    of_metric = metric.measure.rows(Sample(np.asarray(y, np.float64), challenger.labels), None)
+    if of_metric.shape[1] != 2 or not np.allclose(of_metric[:, 1], errors):
+        return
+    few = max(1, round(len(y) * _FEW_SHARE))
+    worst = np.argsort(-errors)[:few]
+    share = float(errors[worst].sum() / errors.sum()) if errors.any() else 0.0
+    if share > _MOST_ERROR:
+        values = ", ".join(f"{value:.4g}" for value in y[worst[:4]])
+        yield (
+            f"{few:,} of the {len(y):,} holdout rows make {share:.0%} of the squared error; their values are {values}"
+            f"{', …' if few > 4 else ''}. {metric.label} says little about the other rows. If the values are"
+            " impossible, leave such rows out in label() of features.py or bound them; if not, mae sees every row"
+            " (gate.metric)."
+        )
+
+
+def _far_from_recorded(decision: Decision, question: Question, champion: Champion) -> Iterator[str]:
     recorded, recorded_rows = champion.stored_score, champion.stored_rows
     if recorded is None or not recorded_rows or champion.predictions is None or decision.champion is None:
         return
+    y, metric, rows = np.asarray(question.y), question.metric, question.rows
     mask = champion.comparable_rows(len(y))
     error = standard_error(
         metric,
         y[mask],
         champion.predictions.take(mask),
-        seed=seed,
+        seed=question.seed,
         rows=None if rows is None else rows[mask],
+        entities=None if question.entities is None else question.entities[mask],
     )
     now, count = decision.champion[metric.name], int(mask.sum())
     found = change(metric, now=now, recorded=recorded, error=error, rows=count, recorded_rows=recorded_rows)

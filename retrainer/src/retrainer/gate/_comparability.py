@@ -24,6 +24,7 @@ class Champion:
         why_few_rows: Added to the reason where too few rows are comparable.
         stored_score: Its score when it was recorded: to be shown, never compared.
         stored_rows: How many rows that was measured on; None if that is not known.
+        served: What serves, where it was fitted once more on all rows; None where it is the same model.
     """
 
     predictions: Predictions | None
@@ -32,6 +33,7 @@ class Champion:
     why_few_rows: str = ""
     stored_score: float | None = None
     stored_rows: int | None = None
+    served: "Champion | None" = None
 
     def comparable_rows(self, count: int) -> Array:
         """Return the mask of the rows that it was not trained on, shape (count,)."""

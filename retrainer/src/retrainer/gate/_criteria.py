@@ -48,6 +48,7 @@ class Pair:
         challenger: Predictions of the m rows.
         rows: The m rows with the columns that a metric reads; None if none does.
         entities: Shape (m,), what each row is about; None if no two rows are about the same.
+        times: Shape (m,), when each row was; None if that says nothing.
     """
 
     y: Array
@@ -55,12 +56,15 @@ class Pair:
     challenger: Predictions
     rows: pd.DataFrame | None = None
     entities: Array | None = None
+    times: Array | None = None
 
     def take(self, rows: Array) -> "Pair":
         """Return the pair on some of the rows, given as a mask or as positions."""
         columns = None if self.rows is None else self.rows.iloc[rows]
-        entities = None if self.entities is None else self.entities[rows]
-        return Pair(self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns, entities)
+        entities, times = (None if each is None else each[rows] for each in (self.entities, self.times))
+        return Pair(
+            self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns, entities, times
+        )
 
 
 def check_finite(criteria: Criteria, score: float, rows: str) -> bool:
@@ -97,6 +101,8 @@ def check_confidence(criteria: Criteria, found: Comparison) -> bool:
     """Require that equally good models would seldom show such an improvement by chance."""
     metric, confidence = criteria.metric, criteria.gate.confidence
     allowed = 1 - confidence
+    if abs(found.improvement) < TINY and found.standard_error < TINY:
+        return criteria.require("confidence", False, found.p_value, allowed, "no resample differs either")
     return criteria.require(
         "confidence",
         found.p_value <= allowed + TINY and found.lower > TINY,

@@ -25,6 +25,7 @@ Kind = Literal[
     "baseline",
     "held",
     "approval",
+    "alarm",
 ]
 
 
@@ -58,7 +59,8 @@ class Decision:
         kind: Why, as one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
             said yes); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
             chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (no
-            better than no model), `held` (no better than a version on hold), `approval` (a person promotes).
+            better than no model), `held` (no better than a version on hold), `approval` (a person promotes),
+            `alarm` (a person looks at it first).
         reason: One sentence with the numbers.
         criteria: Each condition that was looked at, in order.
         metric: The name of the metric compared.

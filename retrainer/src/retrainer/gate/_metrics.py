@@ -58,17 +58,17 @@ class Metric:
     columns: tuple[str, ...] = ()
 
     def improvement(self, challenger: float, champion: float) -> float:
-        """Return how much better the challenger is: in points, or as a share of the champion's error.
+        """Return how much better the challenger is: in points, or as a share of the champion's value.
 
-        Against a champion without any error no share is defined: an equal challenger is 0 better, any other
-        -1.
+        The share is of the absolute value, as a profit can be below zero. Of a value of 0 no share is defined: an equal
+        challenger is 0 better, another 1 or -1.
         """
         gain = challenger - champion if self.greater_is_better else champion - challenger
         if not self.relative:
             return gain
         if champion == 0:
-            return 0.0 if challenger == 0 else -1.0
-        return gain / champion
+            return float(np.sign(gain))
+        return gain / abs(champion)
 
     def reaches(self, value: float, floor: float) -> bool:
         """Return whether `value` is at least as good as `floor`."""

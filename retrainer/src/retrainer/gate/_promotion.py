@@ -1,19 +1,20 @@
 """What a promotion needs beside a champion that is beaten: to be better than no model, and than what is on hold."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-import pandas as pd
-
-from ..project import OwnMetric
-from ..settings import GateSettings
 from ._comparability import Champion
+from ._criteria import Criteria, check_confidence, check_improvement, signed
 from ._decision import Criterion, Decision, Kind
-from ._metrics import Metric
-from ._predictions import Array, Predictions
-from ._verdict import decide
+from ._metrics import METRICS, Metric
+from ._predictions import Predictions
+from ._question import Question, meet, weigh
+from ._resampling import TINY
+
+# By these a model that knows nothing more is no better than always the best answer, whatever the metric rewards.
+_PROPER = {"classification": "log_loss", "regression": "rmse"}
+_AS_GOOD = {"neg_brier_score", "neg_mean_squared_error", "r2"}
 
 
 @dataclass(frozen=True)
@@ -24,95 +25,124 @@ class Rival:
         name: For people: `always answering 'no'`, or the version that is on hold, and why.
         model: Its predictions, as far as they can be compared.
         advice: What a person can do where the challenger is not better, as a clause.
+        proper: Of no model, the best answer by the proper score; None if it is the same.
     """
 
     name: str
     model: Champion
     advice: str = ""
+    proper: Champion | None = None
 
 
 def confirm(
     decision: Decision,
-    y: Any,
+    question: Question,
     challenger: Predictions,
     *,
     baseline: Rival,
     held: Sequence[Rival] = (),
-    metric: Metric,
-    gate: GateSettings,
-    rows: pd.DataFrame | None = None,
-    entities: Array | None = None,
-    seed: int = 0,
-    accept_not_comparable: bool = False,
-    own_metrics: Mapping[str, OwnMetric] | None = None,
 ) -> Decision:
     """Return the decision with the baseline's score; a promotion becomes staging where it must not stand.
 
-    A first model must be better than the baseline, any promoted one better than every version on hold, each by
-    the gate's own rule, without floors and guards. With `gate.approval` a person promotes.
+    Any promoted model must be better than the baseline, with evidence of skill, and better than every version on hold
+    by the gate's own rule, without floors and guards. With `gate.approval` a person promotes.
 
     Args:
         decision: Of `decide`.
-        y: Shape (n,), the truth on the holdout.
+        question: That was decided on.
         challenger: Predictions of the holdout's rows.
         baseline: What can be predicted without a model.
         held: The versions on hold.
-        metric: What to compare.
-        gate: The settings.
-        rows: The holdout's rows, for a metric that reads columns.
-        entities: Shape (n,), what each row is about; None if no two rows are about the same.
-        seed: Of the resampling.
-        accept_not_comparable: Pass a version on hold that cannot be compared.
-        own_metrics: The team's own by name.
     """
-    bare = gate.model_copy(
-        update={"guard_metrics": {}, "guard_slices": {}, "floor": None, "staging_floor": None}
-    )
-
-    def compare(rival: Rival) -> Decision:
-        return decide(
-            y,
-            challenger,
-            rival.model,
-            metric=metric,
-            gate=bare,
-            own_metrics=own_metrics,
-            rows=rows,
-            entities=entities,
-            seed=seed,
-            accept_not_comparable=accept_not_comparable,
-        )
-
-    found = compare(baseline)
-    scores = found.champion or {metric.name: math.nan}
+    metric = question.metric
+    found = meet(question, challenger, baseline.model, {metric.name: metric}, name="baseline")
+    scores = found.rival or {metric.name: math.nan}
     decision = replace(decision, baseline=scores, baseline_name=baseline.name)
     # Where the metric has no value for one and the same answer, there is nothing to compare with.
-    if decision.kind == "first" and math.isfinite(scores[metric.name]):
-        score = metric.format(scores[metric.name])
-        decision = _require(decision, "baseline", replace(baseline, name=f"{baseline.name} ({score})"), found)
+    if decision.promoted and math.isfinite(scores[metric.name]):
+        shown = replace(baseline, name=f"{baseline.name} ({metric.format(scores[metric.name])})")
+        gain = metric.improvement(found.challenger[metric.name], scores[metric.name])
+        criterion = _skill(question, challenger, shown, gain)
+        decision = _require(decision, "baseline", shown, criterion)
     for rival in held:
         if decision.promoted:
-            decision = _require(decision, "held", rival, compare(rival))
-    if decision.promoted and gate.approval:
+            decision = _require(decision, "held", rival, _better(question, challenger, rival))
+    if decision.promoted and question.gate.approval:
         reason = "gate.approval leaves the promotion to a person: `registry promote staging --reason …`"
-        return _to_staging(decision, "approval", f"{_bare(decision)}, and {reason}")
+        return to_staging(decision, "approval", reason, joined=", and ")
     return decision
 
 
-def _require(decision: Decision, kind: Kind, rival: Rival, found: Decision) -> Decision:
-    missed = next((one.detail for one in found.criteria if not one.passed), None)
-    detail = f"compared with {rival.name}: {missed or found.criteria[-1].detail}"
-    name = "baseline" if kind == "baseline" else "on hold"
-    criterion = Criterion(name, found.promoted, found.improvement, None, detail)
-    decision = replace(decision, criteria=(*decision.criteria, criterion))
-    if found.promoted:
+def to_staging(decision: Decision, kind: Kind, reason: str, *, joined: str = ", but ") -> Decision:
+    """Return the decision to promote as one to stage, for a further reason."""
+    return replace(
+        decision, verdict="staging", kind=kind, reason=f"Staging: {_bare(decision)}{joined}{reason}."
+    )
+
+
+def _better(question: Question, challenger: Predictions, rival: Rival) -> Criterion:
+    """Compare with a version on hold, as with a champion."""
+    metric = question.metric
+    found = meet(question, challenger, rival.model, {metric.name: metric}, name="rival")
+    if found.obstacle is not None or found.pair is None:
+        accepted = question.accept_not_comparable
+        said = f"not comparable: {found.obstacle}" + ("; accepted by request" if accepted else "")
+        return Criterion("on hold", accepted, None, None, said)
+    criteria = Criteria(question.gate, metric)
+    compared, _ = weigh(question, found.pair)
+    passed = check_improvement(criteria, compared) & check_confidence(criteria, compared)
+    detail = next((one for one in criteria.checked if not one.passed), criteria.checked[-1]).detail
+    return Criterion("on hold", passed, compared.improvement, None, detail)
+
+
+def _skill(question: Question, challenger: Predictions, baseline: Rival, gain: float) -> Criterion:
+    """Require a better score than without a model, and evidence that the model knows something.
+
+    The evidence may be of the metric or of a proper score, which sees more: the doubt allowed is shared by the two
+    looks (Bonferroni).
+    """
+    metric = question.metric
+    if gain <= TINY:
+        return Criterion("baseline", False, gain, 0.0, signed(metric, gain))
+    proper = _proper_score(metric, challenger)
+    looks = [(metric, baseline.model)]
+    if proper is not None:
+        looks.append((proper, baseline.proper or baseline.model))
+    confidence = 1 - (1 - question.gate.confidence) / len(looks)
+    gate = question.gate.model_copy(update={"confidence": confidence})
+    said = []
+    for look, model in looks:
+        asked = replace(question, metric=look, gate=gate)
+        found = meet(asked, challenger, model, {look.name: look}, name="baseline")
+        if found.obstacle is not None or found.pair is None:
+            said.append(str(found.obstacle))
+            continue
+        compared, _ = weigh(asked, found.pair)
+        criteria = Criteria(gate, look)
+        known = check_confidence(criteria, compared) and compared.improvement > TINY
+        difference = f"by {look.label} {signed(look, compared.improvement)}"
+        said.append(f"{difference}: {criteria.checked[-1].detail}")
+        if known:
+            return Criterion("baseline", True, gain, 0.0, f"{signed(metric, gain)}; {said[-1]}")
+    return Criterion("baseline", False, gain, 0.0, f"{signed(metric, gain)}; {'; '.join(said)}")
+
+
+def _proper_score(metric: Metric, challenger: Predictions) -> Metric | None:
+    """Return the proper score to look at beside the metric; None where the metric is as good, or none fits."""
+    proper = METRICS[_PROPER[metric.problem_type]]
+    if metric.name in _AS_GOOD or metric.measure == proper.measure:
+        return None
+    return None if proper.needs_probabilities and challenger.probabilities is None else proper
+
+
+def _require(decision: Decision, kind: Kind, rival: Rival, found: Criterion) -> Decision:
+    shown = replace(found, detail=f"compared with {rival.name}: {found.detail}")
+    decision = replace(decision, criteria=(*decision.criteria, shown))
+    if found.passed:
         return replace(decision, reason=f"Promoted: {_bare(decision)}; better than {rival.name}.")
-    reason = f"{_bare(decision)}, but not surely better than {rival.name}: {missed}"
-    return _to_staging(decision, kind, f"{reason}; {rival.advice}" if rival.advice else reason)
-
-
-def _to_staging(decision: Decision, kind: Kind, reason: str) -> Decision:
-    return replace(decision, verdict="staging", kind=kind, reason=f"Staging: {reason}.")
+    surely = "" if kind == "baseline" and (found.value or 0.0) <= TINY else "surely "
+    reason = f"not {surely}better than {rival.name}: {found.detail}"
+    return to_staging(decision, kind, f"{reason}; {rival.advice}" if rival.advice else reason)
 
 
 def _bare(decision: Decision) -> str:

@@ -67,6 +67,7 @@ def compare(
     seed: int,
     rows: pd.DataFrame | None = None,
     entities: Array | None = None,
+    named: str = "entities",
     resamples: int = RESAMPLES,
     groups: int = GROUPS,
 ) -> Comparison:
@@ -81,16 +82,14 @@ def compare(
         seed: The same seed gives the same figures.
         rows: The n rows as the source has them, for a metric that reads columns.
         entities: Shape (n,), what each row is about, where several rows are about the same; None if none are.
+        named: What the entities are, for people.
         resamples: How many times the rows change sides, and are drawn again.
         groups: The most units that change sides or are drawn.
     """
     old, new = make_samples(y, champion, challenger, problem_type=metric.problem_type, rows=rows)
     count = len(old.y)
     rng = np.random.default_rng(seed)
-    entity = np.arange(count) if entities is None else pd.factorize(entities)[0]
-    independent = int(entity.max()) + 1
-    units = min(independent, groups)
-    unit = (rng.permutation(independent) % units)[entity] if units < independent else entity
+    unit, units, independent = _units(entities, count, groups, rng)
     resampler = metric.measure.resampler(old, new, metric.positive, unit, units)
     times = _times(metric.measure, count, resamples)
 
@@ -114,12 +113,18 @@ def compare(
         probability=float(np.mean(drawn > TINY)) if len(drawn) else 0.5,
         standard_error=float(np.std(drawn)) if len(drawn) else np.inf,
         p_value=float((as_good + 1) / (times + 1)),
-        method=f"{times:,} exchanges and bootstraps of {_named(count, independent, units)}",
+        method=f"{times:,} exchanges and bootstraps of {_named(count, independent, units, named)}",
     )
 
 
 def standard_error(
-    metric: Metric, y: Any, predictions: Predictions, *, seed: int, rows: pd.DataFrame | None = None
+    metric: Metric,
+    y: Any,
+    predictions: Predictions,
+    *,
+    seed: int,
+    rows: pd.DataFrame | None = None,
+    entities: Array | None = None,
 ) -> float:
     """Return the standard error of a model's score on n rows, from a bootstrap of rows.
 
@@ -131,6 +136,7 @@ def standard_error(
         predictions: Of the n rows.
         seed: The same seed gives the same figure.
         rows: The n rows as the source has them, for a metric that reads columns.
+        entities: Shape (n,), what each row is about: rows about the same are drawn together; None if none are.
     """
     (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
     count = len(sample.y)
@@ -138,19 +144,28 @@ def standard_error(
     if metric.measure.by_class and of_classes is not None and of_classes.min() < _CLASS_ROWS:
         return math.nan
     rng = np.random.default_rng(seed)
-    units = min(count, GROUPS)
-    resampler = metric.measure.resampler(
-        sample, sample, metric.positive, rng.permutation(count) % units, units
-    )
+    unit, units, _ = _units(entities, count, GROUPS, rng)
+    resampler = metric.measure.resampler(sample, sample, metric.positive, unit, units)
     scores, _ = resampler.redrawn(_uniform_counts(rng, units, _times(metric.measure, count, _MOST)))
     scores = scores[np.isfinite(scores)]
     return float(np.std(scores)) if len(scores) else math.nan
 
 
-def _named(rows: int, independent: int, units: int) -> str:
+def _units(
+    entities: Array | None, count: int, groups: int, rng: np.random.Generator
+) -> tuple[Array, int, int]:
+    """Return the unit of each row, how many units there are, and how many entities are in them."""
+    entity = np.arange(count) if entities is None else pd.factorize(entities)[0]
+    independent = int(entity.max()) + 1
+    units = min(independent, groups)
+    unit = (rng.permutation(independent) % units)[entity] if units < independent else entity
+    return unit, units, independent
+
+
+def _named(rows: int, independent: int, units: int, named: str) -> str:
     """Return what was exchanged and drawn."""
     if independent < rows:
-        return f"{independent:,} entities" + (f" in {units} groups" if units < independent else "")
+        return f"{independent:,} {named}" + (f" in {units} groups" if units < independent else "")
     return "rows" if units == rows else "row groups"
 
 
@@ -164,8 +179,7 @@ def _improvements(metric: Metric, champion: Array, challenger: Array) -> Array:
     gain = challenger - champion if metric.greater_is_better else champion - challenger
     if not metric.relative:
         return gain
-    without_error = np.where(challenger == 0, 0.0, -1.0)
-    return np.where(champion == 0, without_error, gain / np.where(champion == 0, 1.0, champion))
+    return np.where(champion == 0, np.sign(gain), gain / np.where(champion == 0, 1.0, np.abs(champion)))
 
 
 def _uniform_counts(rng: np.random.Generator, units: int, size: int) -> Array:

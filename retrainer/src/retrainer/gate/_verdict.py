@@ -4,36 +4,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import ConfigurationError
-from ..project import OwnMetric
-from ..settings import GateSettings
 from . import _criteria as criteria_of
-from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion, find_obstacle, too_few_of_a_class
+from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion
 from ._criteria import Criteria, Pair, signed
 from ._decision import Decision, Kind, Verdict
 from ._metrics import Metric, evaluate, get_metric
 from ._predictions import Array, Predictions
-from ._resampling import TINY, Comparison, compare
+from ._question import Question, meet, weigh
+from ._resampling import TINY, Comparison
 
 
-def decide(
-    y: Any,
-    challenger: Predictions,
-    champion: Champion | None,
-    *,
-    metric: Metric,
-    gate: GateSettings,
-    rows: pd.DataFrame | None = None,
-    entities: Array | None = None,
-    seed: int = 0,
-    accept_not_comparable: bool = False,
-    own_metrics: Mapping[str, OwnMetric] | None = None,
-) -> Decision:
+def decide(question: Question, challenger: Predictions, champion: Champion | None) -> Decision:
     """Decide whether a challenger takes the champion's place.
 
     In this order: a score that is not a finite number is rejected. Below the floor the challenger is rejected,
@@ -52,27 +38,19 @@ def decide(
     with the confidence required, shared among all slices (Bonferroni).
 
     Args:
-        y: Shape (n,), the truth on the holdout.
+        question: What is asked, on which rows.
         challenger: Predictions of the holdout's rows.
         champion: The model in production; None where there is none.
-        metric: What to compare.
-        gate: The settings.
-        rows: The holdout's rows, with the columns of `guard_slices`.
-        entities: Shape (n,), what each row is about: rows about the same count as one piece of evidence.
-        seed: Of the resampling; the same seed gives the same decision.
-        accept_not_comparable: Promote a challenger that cannot be compared.
-        own_metrics: The team's own, which `gate.guard_metrics` may name.
 
     Raises:
         UnknownMetricError: a guard metric does not exist or fit.
         ConfigurationError: a metric needs probabilities, and the challenger has none.
         SliceColumnError: a column of `guard_slices` is not in `rows`.
     """
-    truth = np.asarray(y)
-    metrics = _metrics(metric, gate, own_metrics)
-    columns = criteria_of.guarded_columns(gate, rows)
-    read = _columns(metrics, rows)
-    scores = _evaluate(challenger, truth, metrics, read)
+    truth, metric, gate = np.asarray(question.y), question.metric, question.gate
+    metrics = _metrics(question)
+    columns = criteria_of.guarded_columns(gate, question.rows)
+    scores = _evaluate(challenger, truth, metrics, question.columns(metrics))
     criteria = Criteria(gate, metric)
     draft = Decision(
         "rejected",
@@ -84,57 +62,42 @@ def decide(
         stored_champion=champion.stored_score if champion else None,
         confidence=gate.confidence,
         holdout_rows=len(truth),
-        seed=seed,
+        seed=question.seed,
         positive=metric.positive,
     )
     if stopped := _check_alone(draft, criteria, first=champion is None):
         return stopped
     assert champion is not None
 
-    obstacle = find_obstacle(champion, challenger, truth)
-    if obstacle is None and champion.predictions is not None:
-        mask = champion.comparable_rows(len(truth))
-        pair = Pair(truth, champion.predictions, challenger, read, entities)
-        pair = pair if mask.all() else pair.take(mask)
-        draft, obstacle = _score_both(draft, pair, metrics)
-        obstacle = obstacle or too_few_of_a_class(pair.y, metric, gate.confidence)
-    if obstacle is not None:
-        return _not_comparable(draft, criteria, champion, obstacle, accepted=accept_not_comparable)
-
-    new = f"{len(pair.y):,} of {_rows(draft)} are new to both models"
-    criteria.require("comparable", True, len(pair.y), MINIMUM_COMPARABLE_ROWS, new)
-    found = compare(
-        metric,
-        pair.y,
-        champion=pair.champion,
-        challenger=pair.challenger,
-        confidence=gate.confidence,
-        seed=seed,
-        rows=pair.rows,
-        entities=pair.entities,
-    )
+    found = meet(question, challenger, champion, metrics, name="champion")
+    if found.pair is not None:
+        draft = replace(
+            draft, compared_rows=len(found.pair.y), challenger=found.challenger, champion=found.rival
+        )
+    if found.obstacle is not None or found.pair is None:
+        return _not_comparable(
+            draft, criteria, champion, str(found.obstacle), accepted=question.accept_not_comparable
+        )
+    new = f"{draft.compared_rows:,} of {_rows(draft)} are new to both models"
+    criteria.require("comparable", True, draft.compared_rows, MINIMUM_COMPARABLE_ROWS, new)
+    compared, pair = weigh(question, found.pair)
+    mask = champion.comparable_rows(len(truth))
     return _check_together(
-        draft, criteria, found, pair, metrics, {name: column[mask] for name, column in columns.items()}
+        draft, criteria, compared, pair, metrics, {name: column[mask] for name, column in columns.items()}
     )
 
 
-def _metrics(
-    metric: Metric, gate: GateSettings, own_metrics: Mapping[str, OwnMetric] | None
-) -> dict[str, Metric]:
+def _metrics(question: Question) -> dict[str, Metric]:
+    metric = question.metric
     return {metric.name: metric} | {
         name: get_metric(
-            name, problem_type=metric.problem_type, positive=metric.positive, own_metrics=own_metrics
+            name,
+            problem_type=metric.problem_type,
+            positive=metric.positive,
+            own_metrics=question.own_metrics,
         )
-        for name in gate.guard_metrics
+        for name in question.gate.guard_metrics
     }
-
-
-def _columns(metrics: Mapping[str, Metric], rows: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the columns that the metrics read, as far as they are there; None if they read none."""
-    names = {column for metric in metrics.values() for column in metric.columns}
-    return (
-        rows[[column for column in rows.columns if column in names]] if rows is not None and names else None
-    )
 
 
 def _evaluate(
@@ -175,20 +138,6 @@ def _check_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decisio
     return _close(draft, criteria, "rejected", "below_floor", reason)
 
 
-def _score_both(draft: Decision, pair: Pair, metrics: Mapping[str, Metric]) -> tuple[Decision, str | None]:
-    """Return the decision with both models' scores on the rows compared, and what has no finite score there."""
-    challenger, champion = (
-        evaluate(predictions, pair.y, metrics=metrics, rows=pair.rows)
-        for predictions in (pair.challenger, pair.champion)
-    )
-    draft = replace(draft, compared_rows=len(pair.y), challenger=challenger, champion=champion)
-    for whose, scores in (("champion", champion), ("challenger", challenger)):
-        for name in metrics:
-            if not math.isfinite(scores.get(name, math.nan)):
-                return draft, f"the {whose} has no finite {name} on the rows new to both"
-    return draft, None
-
-
 def _not_comparable(
     draft: Decision, criteria: Criteria, champion: Champion, obstacle: str, *, accepted: bool
 ) -> Decision:
@@ -219,7 +168,7 @@ def _check_together(
         draft,
         improvement=found.improvement,
         interval=(found.lower, found.upper),
-        probability=found.probability,
+        probability=None if abs(found.improvement) < TINY else found.probability,
         p_value=found.p_value,
         method=found.method,
     )
@@ -260,15 +209,18 @@ def _weigh(
         return _close(draft, criteria, "kept", kind, reason)
 
     if abs(found.improvement) < TINY:
-        return keep("tie", f"a tie, {compared}")
+        return keep("tie", f"no difference, {compared}")
     if found.improvement < 0:
+        if found.upper >= -TINY:
+            return keep("regression", f"not better, {difference}, which may be chance")
         return keep("regression", f"a regression, {difference}")
     if not enough:
         return keep("marginal", f"a marginal improvement, {difference}, {margin}")
     if not sure:
         if found.p_value > 1 - criteria.gate.confidence + TINY:
             doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
-            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)"
+            known = found.standard_error > TINY  # not where all rows are one piece of evidence
+            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)" if known else ""
         else:
             doubt = f"{confidence} it is only known to be above {lower}"
         doubt += f"; and {guard}" if failed_guards else ""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .. import data, gate
@@ -27,7 +27,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate decided, and about which champion."""
+    """What the gate decided, and about which champion; `metrics` are the challenger's on the whole holdout."""
 
     decision: gate.Decision
     champion: Version | None
@@ -35,6 +35,7 @@ class GateResult:
     comparable: Any
     held: dict[str, str]
     baseline_metrics: dict[str, float]
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Scores:
@@ -83,40 +84,44 @@ def compare_with_production(
             entities=entities if settings.split.method == "hash" else None,  # it holds out all rows of one
         )
 
-    in_production = opponent(champion) if champion else None
-    options: dict[str, Any] = {
-        "metric": gate.deciding_metric(project),
-        "gate": settings.gate,
-        "rows": holdout.rows,
-        "entities": entities,
-        "seed": settings.seed,
-        "accept_not_comparable": accept_not_comparable,
-        "own_metrics": project.metrics(),
-    }
-    decision = gate.decide(holdout.y, scores.predictions, in_production, **options)
+    question = gate.Question(
+        holdout.y,
+        gate.deciding_metric(project),
+        settings.gate,
+        holdout.rows,
+        entities,
+        data.times(holdout.rows, column=str(settings.split.time_column))
+        if settings.split.method == "time"
+        else None,
+        settings.seed,
+        accept_not_comparable,
+        project.metrics(),
+    )
+    in_production, said = opponent(champion) if champion else None, scores.alarms
+    if in_production:
+        in_production, more = gate.what_serves(question, in_production)
+        said += more
+    decision = gate.decide(question, scores.predictions, in_production)
+    compared = in_production.comparable if in_production and decision.compared_rows else None
     rivals = [
         gate.Rival(
             f"{name}, which is on hold",
-            opponent(registry.version(name)),
+            gate.what_serves(question, opponent(registry.version(name)))[0],
             advice=f"`registry release {name}` lifts the hold",
         )
         for name in (held if decision.promoted else ())
     ]
-    simple = gate.Rival(scores.baseline.name, gate.Champion(scores.baseline.predictions))
-    decision = gate.confirm(decision, holdout.y, scores.predictions, baseline=simple, held=rivals, **options)
-    decision = dataclasses.replace(
-        decision,
-        alarms=scores.alarms
-        + gate.alarms(
-            decision,
-            holdout.y,
-            scores.predictions,
-            in_production,
-            metric=gate.deciding_metric(project),
-            rows=holdout.rows,
-            seed=settings.seed,
-        ),
-    )
+    simple = scores.baseline
+    proper = simple.proper and gate.Champion(simple.proper, compared)
+    no_model = gate.Rival(simple.name, gate.Champion(simple.predictions, compared), proper=proper)
+    decision = gate.confirm(decision, question, scores.predictions, baseline=no_model, held=rivals)
+    said += gate.alarms(decision, question, scores.predictions, in_production)
+    if said and decision.promoted and settings.gate.alarms == "stage":
+        wait = (
+            "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
+        )
+        decision = gate.to_staging(decision, "alarm", wait)
+    decision = dataclasses.replace(decision, alarms=said)
     for alarm in decision.alarms:
         logger.warning(alarm)
     return GateResult(
@@ -126,4 +131,5 @@ def compare_with_production(
         in_production.comparable if in_production else None,
         held,
         scores.baseline_metrics,
+        scores.metrics,
     )

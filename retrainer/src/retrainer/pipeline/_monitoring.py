@@ -13,7 +13,7 @@ from .. import data, gate, monitoring, reporting
 from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
-from ..training import Model, load_model, load_trained_rows
+from ..training import Model, another_question, load_model, load_trained_rows
 from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
@@ -118,6 +118,8 @@ def _live_score(
     model: Model, rows: pd.DataFrame, trained: data.Identities, champion: Version, *, project: Project
 ) -> Live:
     settings = project.settings
+    if other := another_question(model.contract, project):
+        return Live(reason=f"No score: {other}.")
     try:
         labelled = data.label(rows, settings=settings, code=data.current_code(project))
     except ProjectError as error:
@@ -163,7 +165,14 @@ def _change(
         metric,
         now=score,
         recorded=promised,
-        error=gate.standard_error(metric, y, predictions, seed=settings.seed, rows=rows),
+        error=gate.standard_error(
+            metric,
+            y,
+            predictions,
+            seed=settings.seed,
+            rows=rows,
+            entities=data.group_codes(rows, keys=settings.split.key_columns),
+        ),
         rows=len(rows),
         recorded_rows=champion.lineage["rows"]["holdout"],
     )

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from .. import data, gate
 from ..errors import ProjectError
 from ..project import Project
+from ..settings import Settings
 from ..training import (
     Model,
     Recipe,
@@ -27,6 +28,9 @@ from ..training import (
 )
 from ._comparison import GateResult
 from ._sides import SplitSide
+
+ROUNDING = 1e-9  # less is the order of a sum, and no worse model
+LEAST_OF_A_CLASS = 10  # rows of each class in a sample, where there are as many
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +98,10 @@ def cross_validate(
 
 
 def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
-    """Return what cross-validation needs of the training part."""
-    split = project.settings.split
+    """Return what cross-validation needs of the training part: of several candidates, a sample of `compared_rows`."""
+    settings, split = project.settings, project.settings.split
+    if len(settings.estimators) > 1 and len(training.rows) > settings.compared_rows:
+        training = _sampled(training, settings)
     times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
     groups = data.group_codes(training.rows, keys=split.key_columns)
     columns = list(selection_metric(project).columns)
@@ -122,9 +128,31 @@ def selection_metric(project: Project) -> gate.Metric:
 
 
 def candidates(training: SplitSide, *, project: Project) -> tuple[str, ...]:
-    """Return the estimators to compare: with more training rows than `compared_rows` the first alone."""
+    """Return the estimators to compare, and log on how many rows."""
     settings = project.settings
-    return settings.estimators[:1] if len(training.rows) > settings.compared_rows else settings.estimators
+    if len(settings.estimators) > 1:
+        rows, compared = len(training.rows), min(len(training.rows), settings.compared_rows)
+        logger.info(
+            "%s are compared on %s of %s training rows",
+            ", ".join(settings.estimators),
+            f"{compared:,}",
+            f"{rows:,}",
+        )
+    return settings.estimators
+
+
+def _sampled(training: SplitSide, settings: Settings) -> SplitSide:
+    """Return `compared_rows` of the rows, drawn by the seed; a rare class keeps the rows that its folds need."""
+    random = np.random.default_rng(settings.seed)
+    order = random.permutation(len(training.rows))
+    chosen = order[: settings.compared_rows]
+    if settings.problem_type == "classification":
+        rank = training.y.iloc[order].groupby(training.y.iloc[order].to_numpy()).cumcount().to_numpy()
+        chosen = np.union1d(chosen, order[rank < LEAST_OF_A_CLASS])
+    chosen = np.sort(chosen)
+    return dataclasses.replace(
+        training, rows=training.rows.iloc[chosen], X=training.X.iloc[chosen], y=training.y.iloc[chosen]
+    )
 
 
 def only_recipe(names: Sequence[str], *, project: Project) -> Recipe | None:
@@ -196,10 +224,7 @@ def refit(
         part = _joined([side for side in (training, gap, holdout) if side is not None])
         model = _fit(part, recipe, project)
         predictions = gate.predict(model.pipeline, holdout.X, problem_type=settings.problem_type)
-        metric = {settings.metric: gate.deciding_metric(project)}
-        score = gate.evaluate(predictions, holdout.y, metrics=metric, rows=holdout.rows)[settings.metric]
-        if not math.isfinite(score):
-            raise RefitError(f"{settings.metric} of its predictions is {score}.")
+        _judge_refit(predictions, comparison, holdout, project=project)
     except Exception as error:  # an estimator may fail in any way
         reason = f"{type(error).__name__}: {error}"
         logger.warning(
@@ -210,6 +235,28 @@ def refit(
         return Refit(error=reason)
     logger.info("Fitted once more, on all %s labelled rows", f"{len(part.rows):,}")
     return Refit(part, model)
+
+
+def _judge_refit(
+    predictions: gate.Predictions, comparison: GateResult, holdout: SplitSide, *, project: Project
+) -> None:
+    """Refuse a refit that is worse on the holdout, which it learned from, than the model that never saw it.
+
+    Raises:
+        RefitError: it is, or has no finite score.
+    """
+    metric = gate.deciding_metric(project)
+    score = gate.evaluate(predictions, holdout.y, metrics={metric.name: metric}, rows=holdout.rows)[
+        metric.name
+    ]
+    if not math.isfinite(score):
+        raise RefitError(f"{metric.name} of its predictions is {score}.")
+    twin = comparison.metrics.get(metric.name)
+    if twin is not None and metric.improvement(score, twin) < -ROUNDING:
+        raise RefitError(
+            f"{metric.label} on the holdout, which it learned from, is {metric.format(score)}, and was"
+            f" {metric.format(twin)} before: the rows it learned from in addition make it worse."
+        )
 
 
 def _joined(sides: Sequence[SplitSide]) -> SplitSide:

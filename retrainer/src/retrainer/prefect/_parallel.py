@@ -45,7 +45,7 @@ def check_workers(settings: Settings) -> str:
 def choose_recipe(training: SplitSide, *, project: Project) -> Recipe:
     """Compare the candidates by cross-validation on the training side, and return the best.
 
-    With more training rows than `compared_rows` the first candidate is taken. Where there is one candidate and one
+    With more training rows than `compared_rows` they are compared on a sample. Where there is one candidate and one
     threshold, none is scored. Candidates are scored side by side, each with its share of the cores.
     """
     names = pipeline.candidates(training, project=project)

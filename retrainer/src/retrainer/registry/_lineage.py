@@ -1,6 +1,8 @@
 """Where a model comes from, as far as it can be read cheaply: the commit and the installed packages."""
 
 import functools
+import getpass
+import os
 import platform
 import subprocess
 import sys
@@ -22,11 +24,12 @@ PACKAGES = {
 
 
 def lineage(root: Path) -> dict[str, Any]:
-    """Return `git_commit`, `retrainer`, `python` and `packages` (name to version), for the lineage of a model."""
+    """Return `git_commit`, `retrainer`, `python`, `cores` and `packages` (name to version), for the lineage of a model."""
     return {
         "retrainer": VERSION,
         "git_commit": git_commit(root),
         "python": platform.python_version(),
+        "cores": os.cpu_count(),
         "packages": package_versions(),
     }
 
@@ -84,3 +87,12 @@ def git_commit(root: Path) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None
+
+
+def by_a_person() -> dict[str, str]:
+    """Return who decides by hand, and where: the user of the system, and the name of the machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        user = f"user {os.getuid()}"
+    return {"by": user, "host": platform.node()}

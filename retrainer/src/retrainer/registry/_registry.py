@@ -24,7 +24,7 @@ from typing import Any, BinaryIO
 
 from ..errors import RegistryError
 from ..files import plain
-from ._lineage import changed_packages, described, package_versions
+from ._lineage import by_a_person, changed_packages, described, package_versions
 from ._pickles import unpickled
 from ._records import Damaged, Entry, Problem, Record, Version, sealed, unsealed
 from ._store import StorageError, Store
@@ -296,7 +296,7 @@ class Registry:
                 held = last.held if last else {}
             found = self.verify_files(self._version(goal, _pins(log)))
             check(found)
-            content = {"verdict": "rolled_back", "reason": reason or default}
+            content = {"verdict": "rolled_back", "reason": reason or default} | by_a_person()
             after = _in_production(goal, last.staging if last else None, held)
             record = self._append_once(number + 1, last, content, version=found, after=after)
             self._describe_champion()
@@ -325,7 +325,7 @@ class Registry:
                 raise RegistryError(f"{found.id} is the champion already.")
             check(found)
             after = _in_production(found.id, last.staging, last.held)
-            content = {"verdict": "promoted", "kind": "by_hand", "reason": reason}
+            content = {"verdict": "promoted", "kind": "by_hand", "reason": reason} | by_a_person()
             record = self._append_once(last.sequence + 1, last, content, version=found, after=after)
             self._describe_champion()
         return record
@@ -342,7 +342,8 @@ class Registry:
                 raise RegistryError(
                     f"{found.id} is in production: a rollback takes it out and puts it on hold."
                 )
-            after, content = {"held": last.held | {found.id: reason}}, {"verdict": "held", "reason": reason}
+            after = {"held": last.held | {found.id: reason}}
+            content = {"verdict": "held", "reason": reason} | by_a_person()
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
 
     def release(self, version: Version | str, *, reason: str) -> Record:
@@ -358,7 +359,7 @@ class Registry:
                 on_hold = ", ".join(last.held) if last and last.held else "no version"
                 raise RegistryError(f"{found.id} is not on hold; on hold is {on_hold}.")
             after = {"held": {name: why for name, why in last.held.items() if name != found.id}}
-            content = {"verdict": "released", "reason": reason}
+            content = {"verdict": "released", "reason": reason} | by_a_person()
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
 
     def _for_a_person(self, version: Version | str) -> tuple[Record, Version]:

@@ -15,6 +15,7 @@ from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, nu
 from ._folds import FoldError, cross_validate_scores, fold_scores, make_folds, mean_scores
 from ._loading import (
     NoContractError,
+    another_question,
     load_contract,
     load_model,
     load_trained_rows,
@@ -49,6 +50,7 @@ __all__ = [
     "TableCleaner",
     "TextEncoder",
     "TreeEncoder",
+    "another_question",
     "baseline",
     "best",
     "categorical",

@@ -19,10 +19,12 @@ class Baseline:
     Attributes:
         name: For people: `always answering 'no'`, or `guessing by the shares of the classes`.
         predictions: Of n rows.
+        proper: Of numbers, the answer with the least squared error, where it is another.
     """
 
     name: str
     predictions: gate.Predictions
+    proper: gate.Predictions | None = None
 
 
 def baseline(
@@ -49,13 +51,21 @@ def baseline(
         )
     else:
         answers = dict(_answers_of_numbers(training, holdout, target=target, split=split))
+    best = _best(answers, metric, holdout, target)
+    if metric.problem_type == "classification":  # all give the same probabilities
+        return Baseline(best, answers[best])
+    return Baseline(best, answers[best], answers[_best(answers, gate.METRICS["rmse"], holdout, target)])
+
+
+def _best(
+    answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str
+) -> str:
     scores = {
         name: gate.evaluate(answer, holdout[target], metrics={metric.name: metric}, rows=holdout)[metric.name]
         for name, answer in answers.items()
     }
     choose = max if metric.greater_is_better else min
-    best = choose(scores, key=lambda name: scores[name])
-    return Baseline(best, answers[best])
+    return choose(scores, key=lambda name: scores[name])
 
 
 def _answers_of_classes(

@@ -13,7 +13,7 @@ from ..errors import DataError
 
 _WORDS = 3  # text of more words on average is read as text, not as the name of a category
 _MINIMUM_UNIQUE = 20  # fewer values that differ may do so by chance
-_DATE_PARTS = ("year", "month", "day", "weekday", "hour", "seconds")
+DATE_PARTS = ("year", "month", "day", "weekday", "hour", "seconds")
 
 Use = Literal["number", "date", "category", "text", "left out"]
 
@@ -102,7 +102,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names: list[str] = []
         for name, feature in self.columns_.items():
             if feature.use == "date":
-                names += [f"{name}.{part}" for part in _DATE_PARTS]
+                names += [f"{name}.{part}" for part in DATE_PARTS]
             elif feature.use != "left out":
                 names.append(name)
         return np.asarray(names, dtype=object)
@@ -183,7 +183,7 @@ def _date_columns(name: Any, values: pd.Series) -> dict[str, Any]:
     parts = (when.year, when.month, when.day, when.day_of_week, when.hour, seconds)
     return {
         f"{name}.{part}": np.asarray(found, dtype=np.float64)
-        for part, found in zip(_DATE_PARTS, parts, strict=True)
+        for part, found in zip(DATE_PARTS, parts, strict=True)
     }
 
 

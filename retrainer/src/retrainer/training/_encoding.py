@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 from ..settings import ProblemType
+from ._cleaning import DATE_PARTS
 
 TEXT_FEATURES = 30  # numbers that stand for a text
 
@@ -55,7 +56,8 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
 class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Encode a cleaned table for trees; a table without text and with few categories is handed on as it is.
 
-    Categories become the mean target of their rows (scikit-learn's TargetEncoder, cross-fitted on the training rows),
+    Of a time, trees get what repeats (month, weekday, hour, ...) and the year, not the seconds since 1970: by those they
+    learn "everything after that week is different". Categories become the mean target of their rows (scikit-learn's TargetEncoder, cross-fitted on the training rows),
     text becomes numbers (`TextEncoder`).
 
     Args:
@@ -85,6 +87,7 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             name for name in categorical(X) if len(X[name].cat.categories) > self.native_categories
         ]
         self.text_ = texts(X)
+        self.unrepeated_ = unrepeated(X)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         classification = self.problem_type == "classification"
         folds = (StratifiedKFold if classification else KFold)(
@@ -110,9 +113,10 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _encoded(self, X: pd.DataFrame, means: Any, text: pd.DataFrame | None) -> pd.DataFrame:
         """Put the encoded columns, where there are any, beside the numbers."""
+        gone = getattr(self, "unrepeated_", [])  # of a model that an earlier release saved
         if means is None and text is None:
-            return X
-        parts = [X.drop(columns=self.categorical_ + self.text_)]
+            return X.drop(columns=gone) if gone else X
+        parts = [X.drop(columns=self.categorical_ + self.text_ + gone)]
         if means is not None:
             names = self.target_encoder_.get_feature_names_out()
             parts.append(pd.DataFrame(means, columns=names, index=X.index))
@@ -134,6 +138,17 @@ def linear_encoder(seed: int) -> ColumnTransformer:
             ("texts", Pipeline([("encode", TextEncoder(seed)), ("scale", StandardScaler())]), texts),
         ]
     )
+
+
+def unrepeated(X: pd.DataFrame) -> list[Any]:
+    """Return the names of the columns with the seconds since 1970 of a time, as `TableCleaner` made them."""
+    names = set(map(str, X.columns))
+    return [
+        name
+        for name in X.columns
+        if str(name).endswith(".seconds")
+        and {f"{str(name).removesuffix('seconds')}{part}" for part in DATE_PARTS} <= names
+    ]
 
 
 def numbers(X: pd.DataFrame) -> list[Any]:

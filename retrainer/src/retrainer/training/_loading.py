@@ -11,7 +11,7 @@ import pandas as pd
 from .. import data
 from ..data import Contract, FeatureCode, Identities, ReadReport
 from ..errors import ProjectError, RegistryError
-from ..gate import Champion, predict
+from ..gate import Champion, Predictions, predict
 from ..project import Project
 from ..registry import Registry, StorageError, Version, changed_packages
 from ._model import CONTRACT, FEATURES, TRAINED_ROWS, TWIN_ROWS, Model
@@ -118,18 +118,19 @@ def opponent_of(
         "stored_rows": champion.lineage.get("rows", {}).get("holdout"),
     }
     try:
+        if other := another_question(load_contract(registry, champion), project):
+            return Champion(None, obstacle=other, **stored)
         model = load_twin(registry, champion, project=project)
         if changed := data.changed_imports(model.contract.imports, project):
             gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
             return Champion(None, obstacle=gone, **stored)
-        report = ReadReport()
-        read = model.contract.read(rows, report=report, others=True)
-        model.contract.check(report, counted="holdout row")
-        X = data.inputs(read, contract=model.contract, code=model.code)
-        predictions = predict(model.pipeline, X, problem_type=model.contract.problem_type)
-        unseen = ~data.are_known(model.contract.identities(read), load_twin_rows(registry, champion))
-        if entities is not None:
-            unseen &= ~np.isin(entities, entities[~unseen])
+        predictions, identities = _predicted(model, rows)
+        unseen = _unseen(identities, load_twin_rows(registry, champion), entities)
+        served = None
+        if TWIN_ROWS in champion.files:
+            refit = load_model(registry, champion, project=project)
+            new = _unseen(identities, load_trained_rows(registry, champion), entities)
+            served = Champion(_predicted(refit, rows)[0], comparable=new) if new.any() else None
     except StorageError:
         raise
     except NoContractError:
@@ -143,4 +144,28 @@ def opponent_of(
     except Exception as error:  # a pickled estimator may fail in any way
         failed = f"it cannot predict these rows ({type(error).__name__}: {error})"
         return Champion(None, obstacle=failed, **stored)
-    return Champion(predictions, comparable=unseen, **stored)
+    return Champion(predictions, comparable=unseen, served=served, **stored)
+
+
+def another_question(contract: Contract, project: Project) -> str | None:
+    """Say that a model answers another question than the settings ask; None if it is the same."""
+    settings = project.settings
+    if contract.problem_type != settings.problem_type:
+        return f"it was trained for a {contract.problem_type}, and problem_type is {settings.problem_type}"
+    if contract.target != settings.data.target:
+        return f"it predicts {contract.target!r}, and data.target is {settings.data.target!r}"
+    return None
+
+
+def _predicted(model: Model, rows: pd.DataFrame) -> tuple[Predictions, Identities]:
+    report = ReadReport()
+    read = model.contract.read(rows, report=report, others=True)
+    model.contract.check(report, counted="holdout row")
+    X = data.inputs(read, contract=model.contract, code=model.code)
+    found = predict(model.pipeline, X, problem_type=model.contract.problem_type)
+    return found, model.contract.identities(read)
+
+
+def _unseen(identities: Identities, known: Identities, entities: Identities | None) -> Any:
+    unseen = ~data.are_known(identities, known)
+    return unseen if entities is None else unseen & ~np.isin(entities, entities[~unseen])

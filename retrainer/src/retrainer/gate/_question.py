@@ -1,0 +1,139 @@
+"""What is asked of two models, and how they meet: on the same rows, which neither was trained on."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..project import OwnMetric
+from ..settings import GateSettings
+from ._blocks import blocks_of_time
+from ._comparability import Champion, find_obstacle, too_few_of_a_class
+from ._criteria import Pair
+from ._metrics import Metric, evaluate
+from ._predictions import Array, Predictions
+from ._resampling import Comparison, compare
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a challenger and each of its rivals.
+
+    Attributes:
+        y: Shape (n,), the truth on the holdout.
+        metric: What to compare.
+        gate: The settings.
+        rows: The holdout's rows, with the columns that metrics and `guard_slices` read.
+        entities: Shape (n,), what each row is about: rows about the same count as one piece of evidence.
+        times: Shape (n,), when each row was: rows of one time, or of times that go alike, count as one.
+        seed: Of the resampling; the same seed gives the same decision.
+        accept_not_comparable: Pass what cannot be compared.
+        own_metrics: The team's own by name.
+    """
+
+    y: Any
+    metric: Metric
+    gate: GateSettings
+    rows: pd.DataFrame | None = None
+    entities: Array | None = None
+    times: Array | None = None
+    seed: int = 0
+    accept_not_comparable: bool = False
+    own_metrics: Mapping[str, OwnMetric] | None = None
+
+    def columns(self, metrics: Mapping[str, Metric]) -> pd.DataFrame | None:
+        """Return the columns that the metrics read, as far as they are there; None if they read none."""
+        names = {column for metric in metrics.values() for column in metric.columns}
+        if self.rows is None or not names:
+            return None
+        return self.rows[[column for column in self.rows.columns if column in names]]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Two models on the rows that both can be judged by.
+
+    Attributes:
+        pair: Their predictions there; None where an obstacle is found before.
+        challenger: Its scores there.
+        rival: The other's.
+        obstacle: Why they cannot be compared, as a clause; None if they can.
+    """
+
+    pair: Pair | None
+    challenger: dict[str, float]
+    rival: dict[str, float]
+    obstacle: str | None
+
+
+def meet(
+    question: Question, challenger: Predictions, rival: Champion, metrics: Mapping[str, Metric], *, name: str
+) -> Meeting:
+    """Let two models meet on the rows that neither was trained on.
+
+    Args:
+        question: What is asked.
+        challenger: Predictions of the holdout's rows.
+        rival: What it is compared with.
+        metrics: To score, the one that is compared among them.
+        name: Of the rival, for people.
+    """
+    truth = np.asarray(question.y)
+    obstacle = find_obstacle(rival, challenger, truth)
+    if obstacle is not None or rival.predictions is None:
+        return Meeting(None, {}, {}, obstacle)
+    read = question.columns(metrics)
+    pair = Pair(truth, rival.predictions, challenger, read, question.entities, question.times)
+    mask = rival.comparable_rows(len(truth))
+    pair = pair if mask.all() else pair.take(mask)
+    ours, theirs = (
+        evaluate(predictions, pair.y, metrics=metrics, rows=pair.rows)
+        for predictions in (pair.challenger, pair.champion)
+    )
+    for whose, scores in ((name, theirs), ("challenger", ours)):
+        for metric in metrics:
+            if obstacle is None and not math.isfinite(scores.get(metric, math.nan)):
+                obstacle = f"the {whose} has no finite {metric} on the rows new to both"
+    obstacle = obstacle or too_few_of_a_class(pair.y, question.metric, question.gate.confidence)
+    return Meeting(pair, ours, theirs, obstacle)
+
+
+def weigh(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
+    """Compare two models, and return the pair with what counts as one piece of evidence.
+
+    Rows about the same are one piece, and rows of one block of time. Where both are known, what makes the difference
+    less certain counts.
+    """
+    evidence = [(pair.entities, "entities")] if pair.entities is not None else []
+    if pair.times is not None:
+        evidence.append(
+            blocks_of_time(
+                pair.y,
+                pair.champion,
+                pair.challenger,
+                pair.times,
+                problem_type=question.metric.problem_type,
+                block=question.gate.block,
+            )
+        )
+    found = [
+        (
+            compare(
+                question.metric,
+                pair.y,
+                champion=pair.champion,
+                challenger=pair.challenger,
+                confidence=question.gate.confidence,
+                seed=question.seed,
+                rows=pair.rows,
+                entities=units,
+                named=named,
+            ),
+            replace(pair, entities=units),
+        )
+        for units, named in evidence or [(None, "")]
+    ]
+    return max(found, key=lambda each: each[0].p_value)
