@@ -5,6 +5,7 @@ import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -27,6 +28,12 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+def _is_set_on_an_object_of_ours(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    if not (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)):
+        return False
+    return ast.unparse(node.value) in ("self", "cls", "made")
+
+
 @functools.cache
 def names_of_ours() -> set[str]:
     """Return every private name that the library or a project defines itself."""
@@ -37,9 +44,8 @@ def names_of_ours() -> set[str]:
                 found.add(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 found.add(node.id)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "made"):
-                    found.add(node.attr)
+            elif _is_set_on_an_object_of_ours(node):
+                found.add(node.attr)
     return found | {path.stem for path in sources()}
 
 
