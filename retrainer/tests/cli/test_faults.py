@@ -19,7 +19,7 @@ from ..conftest import now, use
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
 
-def errors(*names: str) -> list[_doctor.Check]:
+def errors() -> list[_doctor.Check]:
     """Return the registry's findings that are errors."""
     return [check for check in _doctor._check_registry(now()) if check.severity == "error"]
 
@@ -110,5 +110,5 @@ def test_a_project_that_was_renamed_in_one_place_is_not_deployed(
 ) -> None:
     use(monkeypatch, PROJECT="renamed")
 
-    with pytest.raises(ConfigurationError, match="deploys 'churn'.*'renamed'"):
+    with pytest.raises(ConfigurationError, match=r"deploys 'churn'.*'renamed'"):
         prepare_deployment("churn", "retrain", "churn")

@@ -16,7 +16,7 @@ from ._check import Check, new_block
 from ._server import check_server
 
 if TYPE_CHECKING:
-    from ..registry import Registry, Version
+    from ..registry import Problem, Registry, Version
 
 HEAD_ROWS = 1000
 LEAST_FREE_BYTES = 2**30
@@ -121,7 +121,8 @@ def _check_registry(project: Project) -> Iterator[Check]:
     try:
         registry = open_registry(settings)
         champion = registry.champion()
-        errors = [problem for problem in registry.verify() if problem.severity == "error"]
+        damaged = [problem for problem in registry.verify() if problem.severity == "error"]
+        errors = [problem for problem in damaged if not _is_past(problem, registry)]
         registry.check_writable()
     except Damaged as error:  # of the champion: everything else is among the problems
         command = f"{settings.project} retrain --accept-not-comparable"
@@ -134,10 +135,21 @@ def _check_registry(project: Project) -> Iterator[Check]:
         yield Check("registry", "error", f"{problem.path} {problem.what}", problem.fix)
     if not errors:
         found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
+        if damaged:
+            found = f"{champion and champion.id} in production is whole; of the past, {len(damaged)} files are damaged"
         retrain = ("train the first one", f"{settings.project} retrain")
         yield Check("registry", "ok", found) if champion else Check("registry", "warning", found, *retrain)
     if champion:
         yield _check_champion(registry, champion, project=project)
+
+
+def _is_past(problem: "Problem", registry: "Registry") -> bool:
+    """Say whether a damaged file no longer matters: it describes a version not in use, or an earlier decision."""
+    in_use = (registry.champion(), registry.staging())
+    names = {version.id for version in in_use if version} | registry.held().keys()
+    return "/decisions/" in f"/{problem.path}" or (
+        "/versions/" in f"/{problem.path}" and not any(name in problem.path for name in names)
+    )
 
 
 def _check_champion(registry: "Registry", champion: "Version", *, project: Project) -> Check:
