@@ -5,7 +5,6 @@ pickling them would cost more than the training, so only `fetch` is cached, whos
 """
 
 import datetime
-from functools import partial
 from typing import Any
 
 from prefect import Flow, task
@@ -141,9 +140,8 @@ def promote(
     saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
 ) -> dict[str, Any] | None:
     """Record the decision, which takes effect here or not at all; None if there is another champion by now."""
-    run = this_run()
-    permit = partial(orchestration.refuse_if_cancelled, str(run.id))
-    return pipeline.record(saved, comparison, project=project, run=run, permit=permit)
+    permit = orchestration.refuse_if_cancelled
+    return pipeline.record(saved, comparison, project=project, run=this_run(), permit=permit)
 
 
 @task(cache_policy=NO_CACHE)

@@ -1,5 +1,8 @@
 """A cancelled run records nothing, whether the server says so at once, later, or never."""
 
+import signal
+from types import SimpleNamespace
+
 import httpx
 import pytest
 from churn.flows import retrain
@@ -14,6 +17,7 @@ from retrainer.registry import open_registry
 from retrainer.settings import Settings
 
 RUN = "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"
+ENDED: list[tuple[str, State]] = []
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, *said: State | Exception) -> None:
@@ -27,6 +31,9 @@ def answers(monkeypatch: pytest.MonkeyPatch, *said: State | Exception) -> None:
         return answer
 
     monkeypatch.setattr(_cancellation, "_state_of", state_of)
+    monkeypatch.setattr(_cancellation, "_end", lambda *ended: ENDED.append(ended))
+    monkeypatch.setattr(_cancellation, "flow_run", SimpleNamespace(id=RUN))
+    ENDED.clear()
     monkeypatch.setattr(_cancellation, "BETWEEN", 0.0)
     monkeypatch.setattr(_cancellation, "END_BY_RUNNER", 0.0)
 
@@ -38,22 +45,22 @@ def test_a_run_cancelled_while_the_server_was_away_is_refused_when_it_is_back(
     answers(monkeypatch, httpx.ConnectError("away"), httpx.ReadTimeout("away"), state)
 
     with pytest.raises(RunCancelled, match="nothing is recorded"):
-        refuse_if_cancelled(RUN)
+        refuse_if_cancelled()
 
 
 def test_a_run_that_goes_on_may_record(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, httpx.ConnectError("away"), Running())
 
-    refuse_if_cancelled(RUN)
+    refuse_if_cancelled()
 
 
 def test_the_reason_of_a_cancellation_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, Cancelled(message="Stopped in the UI."))
     with pytest.raises(RunCancelled, match=r"nothing is recorded\. Stopped in the UI\.$"):
-        refuse_if_cancelled(RUN)
+        refuse_if_cancelled()
     answers(monkeypatch, Cancelled())
     with pytest.raises(RunCancelled, match=r"nothing is recorded\.$"):
-        refuse_if_cancelled(RUN)
+        refuse_if_cancelled()
 
 
 def test_the_runner_has_time_to_end_a_cancelled_run_as_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,9 +70,36 @@ def test_the_runner_has_time_to_end_a_cancelled_run_as_cancelled(monkeypatch: py
     monkeypatch.setattr(_cancellation.time, "sleep", waited.append)
 
     with pytest.raises(RunCancelled):
-        refuse_if_cancelled(RUN)
+        refuse_if_cancelled()
 
     assert waited == [30.0]
+
+
+@pytest.mark.parametrize(("state", "ends"), [(Cancelling(message="By me."), True), (Cancelled(), False)])
+def test_a_run_that_nobody_ends_sets_how_it_ended(
+    monkeypatch: pytest.MonkeyPatch, state: State, ends: bool
+) -> None:
+    answers(monkeypatch, state)
+
+    with pytest.raises(RunCancelled):
+        refuse_if_cancelled()
+
+    assert [(run, end.name, end.message) for run, end in ENDED] == [(RUN, "Cancelled", "By me.")] * ends
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_only_a_run_that_a_runner_started_outlives_sigterm_from_its_decision_on(
+    monkeypatch: pytest.MonkeyPatch, deployed: bool
+) -> None:
+    answers(monkeypatch, Running())
+    monkeypatch.setattr(_cancellation, "deployment", SimpleNamespace(id=RUN if deployed else None))
+    before = signal.getsignal(signal.SIGTERM)
+
+    try:
+        refuse_if_cancelled()
+        assert (signal.getsignal(signal.SIGTERM) is signal.SIG_IGN) == deployed
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_server_is_waited_for_as_long_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +115,7 @@ def test_a_server_is_waited_for_as_long_as_is_said(monkeypatch: pytest.MonkeyPat
     answers(monkeypatch, *[httpx.ConnectError("away")] * 100)
     monkeypatch.setattr(_cancellation, "BETWEEN", 5.0)
     with pytest.raises(RunCancelled, match=r"did not say for 300 seconds .*\(ConnectError\)"):
-        refuse_if_cancelled(RUN)
+        refuse_if_cancelled()
     assert waited == [5.0] * 60
 
 
@@ -90,7 +124,7 @@ def test_a_server_that_stays_away_lets_nothing_be_recorded(monkeypatch: pytest.M
     answers(monkeypatch, httpx.ConnectError("away"))
 
     with pytest.raises(RunCancelled, match="did not say"):
-        refuse_if_cancelled(RUN)
+        refuse_if_cancelled()
 
 
 @pytest.mark.parametrize("settings", ["classification"], indirect=True)

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._parts import LOCK
 from ..errors import ProjectError
 from ..locations import PREFECT_SECRET
 from ..project import Project
@@ -15,7 +16,7 @@ from ._check import Check, new_block
 from ._server import check_server
 
 if TYPE_CHECKING:
-    from ..registry import Registry, Version
+    from ..registry import Problem, Registry, Version
 
 HEAD_ROWS = 1000
 LEAST_FREE_BYTES = 2**30
@@ -41,7 +42,7 @@ def examine(project: Project, *, send: bool = False) -> list[Check]:
         checks.append(_guarded("scale-out", lambda: _check_workers(settings)))
     checks += _check_registry(project)
     checks.append(_guarded("disk space", lambda: _check_disk(settings)))
-    checks.append(_guarded("lock", lambda: _check_lock(settings.root / "requirements.lock")))
+    checks.append(_guarded("lock", lambda: _check_lock(settings)))
     checks += check_server(settings)
     return checks + test_message
 
@@ -114,24 +115,41 @@ def _check_source(project: Project) -> Check:
 
 
 def _check_registry(project: Project) -> Iterator[Check]:
-    from ..registry import open_registry
+    from ..registry import Damaged, open_registry
 
     settings = project.settings
     try:
         registry = open_registry(settings)
         champion = registry.champion()
-        errors = [problem for problem in registry.verify() if problem.severity == "error"]
+        damaged = [problem for problem in registry.verify() if problem.severity == "error"]
+        errors = [problem for problem in damaged if not _is_past(problem, registry)]
+        registry.check_writable()
+    except Damaged as error:  # of the champion: everything else is among the problems
+        command = f"{settings.project} retrain --accept-not-comparable"
+        yield Check("registry", "error", str(error), "restore it, or train one that takes its place", command)
+        return
     except (ProjectError, OSError) as error:
-        yield Check("registry", "error", str(error), "see `registry verify`")
+        yield Check("registry", "error", str(error), "do what the message says")
         return
     for problem in errors:
         yield Check("registry", "error", f"{problem.path} {problem.what}", problem.fix)
     if not errors:
         found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
+        if damaged:
+            found = f"{champion and champion.id} in production is whole; of the past, {len(damaged)} files are damaged"
         retrain = ("train the first one", f"{settings.project} retrain")
         yield Check("registry", "ok", found) if champion else Check("registry", "warning", found, *retrain)
     if champion:
         yield _check_champion(registry, champion, project=project)
+
+
+def _is_past(problem: "Problem", registry: "Registry") -> bool:
+    """Say whether a damaged file no longer matters: it describes a version not in use, or an earlier decision."""
+    in_use = (registry.champion(), registry.staging())
+    names = {version.id for version in in_use if version} | registry.held().keys()
+    return "/decisions/" in f"/{problem.path}" or (
+        "/versions/" in f"/{problem.path}" and not any(name in problem.path for name in names)
+    )
 
 
 def _check_champion(registry: "Registry", champion: "Version", *, project: Project) -> Check:
@@ -166,10 +184,21 @@ def _check_disk(settings: Settings) -> Check:
     return Check("disk space", "ok", found)
 
 
-def _check_lock(lock: Path) -> Check:
+def _lock_of(settings: Settings) -> Path:
+    """Return the lock that this environment was made from, which `make setup` notes, or that the settings need."""
+    names = ("requirements.lock", LOCK)
+    marks = [mark for name in names if (mark := settings.root / ".venv" / f".{name}").exists()]
+    if marks:
+        return settings.root / max(marks, key=lambda mark: mark.stat().st_mtime).name.removeprefix(".")
+    extras = settings.scale_out.runner == "dask" or settings.registry.kind == "mlflow"
+    return settings.root / names[extras]
+
+
+def _check_lock(settings: Settings) -> Check:
     """Compare what is installed with the lock, which pip and uv only do on request."""
     from packaging.requirements import Requirement
 
+    lock = _lock_of(settings)
     if not lock.exists():
         return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
     differing = []
@@ -186,6 +215,6 @@ def _check_lock(lock: Path) -> Check:
         if not pinned.specifier.contains(installed, prereleases=True) if installed[0].isdigit() else True:
             differing.append(f"{pinned.name} {installed} (lock: {pinned.specifier})")
     if differing:
-        found, command = "; ".join(differing[:5]), f"touch {lock.name} && make setup"
+        found, command = "; ".join(differing[:5]), f"touch {lock.name} && make setup LOCK={lock.name}"
         return Check("lock", "error", found, "install what the lock says", command)
     return Check("lock", "ok", "in step with what is installed")

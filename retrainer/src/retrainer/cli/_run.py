@@ -1,11 +1,7 @@
 """A run of a flow in this process, with a Prefect server of its own where none is set."""
 
-import copy
-import functools
-import gc
 import logging
 import os
-import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,95 +16,63 @@ SERVER_OF_ONE_RUN = {
     "PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a busy machine takes longer than the 20 of Prefect
 }
+SERVER_BYTES = 20 * 2**20  # what the database of a new server takes, with room for the run
 
 
 def run(flow: str, **parameters: Any) -> Any:
-    """Run a flow of the project here and now, as quickly as whoever typed the command expects.
+    """Run a flow of the project here and now.
 
-    Imports fill the memory with objects that stay: looking for garbage among them, again and again, would take longer
-    than a small training. No heartbeats are sent: the person sees it die, and they round a run up to whole seconds.
+    No heartbeats are sent: the person sees it die, and they round a run up to whole seconds.
     """
     from ..settings import refuse_secret
 
     refuse_secret(parameters.get("source"))  # before Prefect stores it
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    with files_explained(home):  # Prefect would look for its server for minutes
-        home.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=home).close()
+    _require_home()
     for name, value in SERVER_OF_ONE_RUN.items():
         os.environ.setdefault(name, value)
-    gc.disable()
     from prefect import tags
-    from prefect.logging.configuration import setup_logging
-    from prefect.logging.handlers import PrefectConsoleHandler
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     flows = current_flows()
-
-    gc.freeze()
-    gc.enable()
-    setup_logging()
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, PrefectConsoleHandler):
-            handler.addFilter(_not_said_by_the_command)
+    logging.getLogger("prefect.flow_runs").addFilter(_not_said_by_the_command)
     try:
-        _start_server()
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
-            return _untagged_inside(getattr(flows, flow))(**parameters)
+            return getattr(flows, flow)(**parameters)
     except RuntimeError as error:
-        said = str(error)
-        if said.startswith("Failed to reach API"):
-            fix = (
-                "Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
-            )
-        elif said.startswith("Timed out while attempting to connect to ephemeral"):
-            fix = (
-                "The machine may be busy: run this again, or start a server that stays (make server), and set "
-                "PREFECT_API_URL to its address."
-            )
-        else:
-            raise
-        raise ProjectError(f"{said} {fix}") from None
+        raise explained(error) from None
 
 
-def _untagged_inside(flow: Any) -> Any:
-    """Return a flow whose run has the tags of the moment, and its tasks none.
+def explained(error: RuntimeError) -> Exception:
+    """Return what to do about a server that Prefect cannot reach or start; any other error as it is."""
+    said = str(error)
+    if said.startswith("Failed to reach API"):
+        fix = "Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
+    elif said.startswith("Timed out while attempting to connect to ephemeral"):
+        fix = (
+            "The machine may be busy: run this again, or start a server that stays (make server), and set "
+            "PREFECT_API_URL to its address."
+        )
+    else:
+        return error
+    return ProjectError(f"{said} {fix}")
 
-    For a task with tags Prefect asks the server for slots each time, and after a step of some seconds, when its
-    connection was closed, that takes two seconds more.
+
+def _require_home() -> None:
+    """Write to the folder of Prefect as much as a server needs: on a full disk it would be waited for for minutes.
+
+    Raises:
+        FileError: it cannot be written, or its disk is full.
     """
-    from prefect.context import TagsContext
-
-    @functools.wraps(flow.fn)
-    def inside(*args: Any, **kwargs: Any) -> Any:
-        with TagsContext(current_tags=set()):
-            return flow.fn(*args, **kwargs)
-
-    untagged = copy.copy(flow)
-    untagged.fn = inside
-    return untagged
-
-
-def _start_server() -> None:
-    """Start the server of one run, where none is set, so that Ctrl-C does not end it: it is to record that.
-
-    A terminal sends Ctrl-C to all processes of a command. A process keeps signals blocked that were when it began.
-    """
-    from prefect.settings import PREFECT_API_URL
-
-    if PREFECT_API_URL.value():
-        return
-    from prefect.server.api.server import SubprocessASGIServer
-
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        SubprocessASGIServer().start()  # the one that Prefect uses from now on
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    with files_explained(home):
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home) as file:
+            if not os.environ.get("PREFECT_API_URL"):
+                os.posix_fallocate(file.fileno(), 0, SERVER_BYTES)
 
 
 def _not_said_by_the_command(record: logging.LogRecord) -> bool:
-    """Leave the outcome to the command's last lines, which say it once; the server's log keeps every line."""
+    """Leave the outcome to the command's last lines, which say it once."""
     from ..prefect import UNSENT
 
     text = record.getMessage()

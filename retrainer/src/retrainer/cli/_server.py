@@ -177,7 +177,8 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
         wanted += ["unreported failures", "collisions", "late runs"]
     names = [f"{settings.project}: {name}" for name in wanted]
     answer = client.post("/automations/filter", json={"automations": {"name": {"any_": names}}})
-    enabled = {one["name"]: one["enabled"] for one in (answer.json() if answer.status_code == 200 else [])}
+    found_there = answer.json() if answer.status_code == 200 else []
+    enabled = {one["name"]: one["enabled"] for one in found_there}
     if disabled := [name for name, on in enabled.items() if not on]:
         command = " && ".join(f"prefect automation resume {shlex.quote(name)}" for name in disabled)
         return Check("automations", "error", f"disabled: {', '.join(disabled)}", "resume them", command)
@@ -189,7 +190,23 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
         return Check(
             "automations", "warning", found, "see that the notification block is there; deploy again", deploy
         )
+    block = _block_id(client, settings)
+    used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends(action)}
+    if block and used - {block}:
+        found = "they send to a notification block that is there no more: the server's messages are lost"
+        return Check("automations", "error", found, "deploy again", deploy)
     return Check("automations", "ok", f"{len(enabled)} enabled")
+
+
+def _sends(action: dict[str, Any]) -> bool:
+    return bool(action.get("block_document_id"))
+
+
+def _block_id(client: Any, settings: Settings) -> str | None:
+    """Return the id of the notification block, None where there is none."""
+    kind, _, name = (settings.notifications.block or "").partition("/")
+    answer = client.get(f"/block_types/slug/{kind}/block_documents/name/{name}")
+    return str(answer.json()["id"]) if name and answer.status_code == 200 else None
 
 
 def _check_block(client: Any, settings: Settings) -> Check:
@@ -198,9 +215,7 @@ def _check_block(client: Any, settings: Settings) -> Check:
         return Check(
             "notifications", "warning", "no block is set: nobody is notified", "set notifications.block"
         )
-    kind, _, name = block.partition("/")
-    answer = client.get(f"/block_types/slug/{kind}/block_documents/name/{name}")
-    if answer.status_code != 200:
+    if _block_id(client, settings) is None:
         return Check(
             "notifications", "error", f"there is no block {block}", *new_block(settings.project, block)
         )

@@ -72,7 +72,7 @@ def compare_with_production(
     """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
     settings = project.settings
     registry = open_registry(settings)
-    champion, held = registry.champion(), registry.held()
+    champion, held = registry.to_beat(), registry.held()
     entities = data.group_codes(holdout.rows, keys=settings.split.key_columns)
 
     def opponent(version: Version) -> gate.Champion:

@@ -243,7 +243,7 @@ def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project) ->
 def _facts(
     saved: Saved, comparison: GateResult, registry: Registry, *, report: str | None, settings: Settings
 ) -> dict[str, Any]:
-    version, decision, champion = saved.version, comparison.decision, registry.champion()
+    version, decision, champion = saved.version, comparison.decision, registry.to_beat()
     return {
         "version": version.id,
         "verdict": decision.verdict,

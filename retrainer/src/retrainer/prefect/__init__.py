@@ -20,6 +20,7 @@ from ._messages import (
 )
 from ._outcome import notify_decision, report_outcome, trigger_retrain
 from ._parallel import check_workers, choose_recipe, scorer, task_runner
+from ._runner import serve
 from ._runs import (
     begin,
     fingerprint_of_source,
@@ -57,6 +58,7 @@ __all__ = [
     "schedules",
     "scorer",
     "scoring_progress",
+    "serve",
     "set_up_slack",
     "task_runner",
     "this_run",

@@ -129,7 +129,11 @@ def automations(
 
 
 def register_automations(project: Project) -> None:
-    """Let the server watch the runs of this project's deployments, as deploy.py and prefect.yaml both do."""
+    """Let the server watch the runs of this project's deployments, as deploy.py and prefect.yaml both do.
+
+    One that is registered as it should be is left alone: the server forgets what an automation that is updated was
+    waiting for, and would never notice that a run at work is killed or takes too long.
+    """
     settings, frequency = project.settings, PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()
     silence = None if frequency is None else HEARTBEATS_MISSED * timedelta(seconds=frequency)
     if silence is None:
@@ -137,10 +141,16 @@ def register_automations(project: Project) -> None:
     with get_client(sync_client=True) as client:
         block_id = _block_id(client, settings.notifications.block)
         for automation in automations(settings, silence=silence, block_id=block_id):
-            if known := client.read_automations_by_name(automation.name):
-                client.update_automation(known[0].id, automation)
-            else:
+            known = client.read_automations_by_name(automation.name)
+            if not known:
                 client.create_automation(automation)
+            elif _described(known[0]) != _described(automation):
+                client.update_automation(known[0].id, automation)
+
+
+def _described(automation: AutomationCore) -> dict[str, Any]:
+    """Return what an automation says, without the ids and times that the server adds."""
+    return automation.model_dump(include=set(AutomationCore.model_fields))
 
 
 def _block_id(client: SyncPrefectClient, block: str | None) -> Any | None:

@@ -1,39 +1,66 @@
-"""A run that was cancelled records nothing, also where the server was away when somebody cancelled it."""
+"""A run that was cancelled records nothing; one that recorded its decision ends as completed."""
 
+import signal
 import time
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.runtime import deployment, flow_run
+from prefect.states import Cancelled, Completed
 
 from ..errors import ProjectError
+from ..project import Project
+from ..registry import open_registry
 
 PATIENCE = 300.0  # seconds to wait for a server that is away
 BETWEEN = 5.0
-END_BY_RUNNER = (
-    30.0  # seconds in which Prefect's runner, which looks every ten, ends a run that was cancelled
-)
+# In so many seconds Prefect's runner, which looks every ten, ends a run that was cancelled.
+END_BY_RUNNER = 30.0
+LAST = 5  # decisions; a runner that is stopped has at most one run of each flow at work
 
 
 class RunCancelled(ProjectError):
     """The run was cancelled, or nobody can say whether it was: production stays what it is."""
 
 
-def refuse_if_cancelled(flow_run_id: str) -> None:
+def refuse_if_cancelled() -> None:
     """Ask the server, right before a decision is recorded, whether the run may still record it.
 
     A server that is away is waited for. Where it stays away nothing is recorded: the next retrain sees the same data,
     while a decision that somebody cancelled could not be taken back. A run that was cancelled is left to Prefect's
-    runner, which ends its process as cancelled; one that no runner started fails.
+    runner, which ends its process as cancelled. Where that is gone, or lost sight of the server, the run ends itself.
+
+    From here on SIGTERM does not end a run that a runner started: what is left takes seconds, and the team is to learn
+    of the decision. A runner that is in a hurry kills it half a minute later, which the registry survives.
 
     Raises:
         RunCancelled: the run was cancelled, or the server did not say for five minutes.
     """
+    flow_run_id = str(flow_run.id)
+    state = _state_when_known(flow_run_id)
+    if state is not None and (state.is_cancelling() or state.is_cancelled()):
+        time.sleep(END_BY_RUNNER)
+        why = f" {state.message}" if state.message else ""
+        if state.is_cancelling():
+            _end(flow_run_id, Cancelled(message=state.message or "It was cancelled, and ended itself."))
+        raise RunCancelled(f"The run was cancelled: nothing is recorded.{why}")
+    if deployment.id:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _state_when_known(flow_run_id: str) -> State | None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            state = _state_of(flow_run_id)
+            return _state_of(flow_run_id)
         except httpx.HTTPError as error:
             if time.monotonic() + BETWEEN > deadline:
                 raise RunCancelled(
@@ -41,14 +68,35 @@ def refuse_if_cancelled(flow_run_id: str) -> None:
                     f" cancelled ({type(error).__name__}). See that it runs, then run this again."
                 ) from None
             time.sleep(BETWEEN)
-            continue
-        if state is not None and (state.is_cancelling() or state.is_cancelled()):
-            time.sleep(END_BY_RUNNER)
-            why = f" {state.message}" if state.message else ""
-            raise RunCancelled(f"The run was cancelled: nothing is recorded.{why}")
-        return
 
 
 def _state_of(flow_run_id: str) -> State | None:
     with get_client(sync_client=True) as client:
         return client.read_flow_run(UUID(flow_run_id)).state
+
+
+def _end(flow_run_id: str, state: State) -> None:
+    """Set how a run ended, which the server by itself would not let a run that is being cancelled do."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(UUID(flow_run_id), state, force=True)
+
+
+def recorded_decision(flow_run_id: object, project: Project) -> bool:
+    """Say whether a run recorded its decision, whatever became of it afterwards."""
+    return str(flow_run_id) in _deciding_runs(project)
+
+
+def _deciding_runs(project: Project) -> list[str]:
+    last = open_registry(project.settings).decisions()[-LAST:]
+    return [record.flow_run_id for record in last if record.flow_run_id]
+
+
+def complete_recorded(project: Project) -> None:
+    """Complete the runs that a runner, when it was stopped, cancelled after they had recorded their decision."""
+    if not (runs := _deciding_runs(project)):
+        return
+    cancelled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLED]))
+    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run) for run in runs]), state=cancelled)
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=wanted):
+            _end(str(run.id), Completed(message="It had recorded its decision before it was stopped."))

@@ -12,6 +12,7 @@ from prefect.client.schemas.actions import (
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
+from ..errors import ConfigurationError
 from ..project import Project
 from ..settings import ScheduleSettings
 from ._automations import register_automations
@@ -29,13 +30,23 @@ def schedules(settings: ScheduleSettings) -> list[Schedule]:
     return []
 
 
-def prepare_deployment(package: str, flow: str) -> None:
+def prepare_deployment(package: str, flow: str, name: str) -> None:
     """Register crash detection, and the schedule of a flow of a package; a build step of prefect.yaml.
 
     prefect.yaml cannot take a schedule from the settings by itself. It names none, and `prefect deploy`, which runs
     this first, leaves the registered ones as they are then.
+
+    Raises:
+        ConfigurationError: the deployment of prefect.yaml has another name than the project, so that what the server
+            watches would not be what runs.
     """
     project: Project = import_module(package).project
+    if name != (wanted_name := project.settings.project):
+        raise ConfigurationError(
+            f"prefect.yaml deploys {name!r}, and the settings say project = {wanted_name!r}: give both one name, also"
+            " in the tags and the event's resource of prefect.yaml. The deployments of the former name stay until"
+            f" `prefect deployment delete {flow}/<name>`."
+        )
     register_automations(project)
     settings = project.settings
     wanted = [

@@ -17,7 +17,9 @@ from ..registry import Record
 from ..settings import read_leniently
 
 Result = TypeVar("Result")
-LOAD_SECONDS = 15.0  # a Prefect server that takes longer for a block is dead
+LOAD_SECONDS = (
+    45.0  # longer, and the server is dead; the first import of a Kubernetes worker took 20 on a busy machine
+)
 SECONDS = 3.0  # a webhook that takes longer is dead; the run goes on
 
 # Apprise, which sends for Prefect's blocks, logs the URLs that it cannot read, with the secrets in them. A filter stays
@@ -41,14 +43,22 @@ def _message(subject: str, *lines: str) -> Message:
 
 
 def failure_message(
-    *, project: str, flow: str, run: str, state: str, reason: str, link: str, champion: str
+    *,
+    project: str,
+    flow: str,
+    run: str,
+    state: str,
+    reason: str,
+    link: str,
+    champion: str,
+    decided: bool = False,
 ) -> Message:
-    """Report that a run failed, crashed or was cancelled, and that production is what it was."""
+    """Report that a run failed, crashed or was cancelled, and what is in production; mostly, it is what it was."""
     return _message(
         f"{project}: {flow} {state.lower()}",
         f"Run: {_linked(run, link)}",
         f"Why: {reason}",
-        f"In production: {champion} (untouched by this run)",
+        f"In production: {champion} ({'as this run decided before it ended' if decided else 'untouched by this run'})",
         "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
     )
 
@@ -145,7 +155,7 @@ def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) 
 
 
 # What the server sends itself: it fills in the braces.
-_RUN = "Run: {{ flow_run.name }} {{ flow_run | ui_url }}"
+_RUN = "Run: {{ flow_run.name }} {{ flow_run | ui_url or '' }}"  # no link where PREFECT_UI_URL is not set
 _WHY = "Why: {{ flow_run.state.message }}"
 
 
@@ -249,12 +259,21 @@ def deliver(message: Message, *, block: str) -> None:
         ) from None
     if not isinstance(loaded, NotificationBlock):
         raise NotSent(f"{block} is not a notification block: set notifications.block to one.")
+    notify(loaded, message, name=block)
+
+
+def notify(block: Any, message: Message, *, name: str) -> None:
+    """Send `message` through a notification block that is loaded, and maybe not saved.
+
+    Raises:
+        NotSent: its service did not take the message in time.
+    """
     try:
-        with loaded.raise_on_failure():
-            within(SECONDS, lambda: loaded.notify(body=message.body, subject=message.subject))
+        with block.raise_on_failure():
+            within(SECONDS, lambda: block.notify(body=message.body, subject=message.subject))
     except Exception as error:
         raise NotSent(
-            f"The notification block {block} did not send ({type(error).__name__}): check its URL, and that its"
+            f"The notification block {name} did not send ({type(error).__name__}): check its URL, and that its"
             " service answers."
         ) from None
 

@@ -14,6 +14,7 @@ from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
 from . import _automations, _messages
+from ._cancellation import recorded_decision
 
 REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
 
@@ -22,11 +23,12 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
     """Notify the team that a run failed, crashed or was cancelled; a state hook of Prefect calls it, maybe in a runner.
 
     The block is found in settings that are broken elsewhere, and what is in production is looked up with a time limit.
-    Of a dry run nobody is notified.
+    Of a dry run nobody is notified. A run that was cancelled after it recorded its decision goes on, and sends that.
     """
     logger = flow_run_logger(flow_run, flow)
     name, block = _messages.recipient(project)
-    if flow_run.parameters.get("dry_run"):
+    decided = _recorded(flow_run, project)
+    if flow_run.parameters.get("dry_run") or (decided and state.is_cancelling()):
         _automations.confirm_notified(flow_run, project=name)
         return
     reason = _reason(flow_run, state)
@@ -38,6 +40,7 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
         reason=reason,
         link=url_for(flow_run) or "",
         champion=_in_production(reason, project),
+        decided=decided,
     )
     if _messages.send(message, block=block, logger=logger):
         _automations.confirm_notified(flow_run, project=name)
@@ -47,6 +50,13 @@ def _reason(flow_run: FlowRun, state: State[Any]) -> str:
     """Return why a run ended; of a cancelled one, whoever cancelled it said so, and not the runner that ended it."""
     asked = flow_run.state if state.is_cancelling() else None
     return (asked and asked.is_cancelling() and asked.message) or state.message or "no reason was given"
+
+
+def _recorded(flow_run: FlowRun, project: Project) -> bool:
+    try:
+        return _messages.within(REGISTRY_SECONDS, lambda: recorded_decision(flow_run.id, project))
+    except Exception:  # whatever broke is said where production is looked up
+        return False
 
 
 def _in_production(reason: str, project: Project) -> str:

@@ -1,4 +1,4 @@
-"""Save the Slack notification block of the settings and send a test message.
+"""Send a test message to Slack, and save the notification block of the settings.
 
 The webhook's URL is read from the variable SLACK_WEBHOOK_URL or asked for without showing it; it is never printed.
 """
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from ..errors import ConfigurationError
 from ..project import Project
-from ._messages import NotSent, deliver, trial_message
+from ._messages import NotSent, notify, trial_message
 
 
 def webhook_url() -> SecretStr:
@@ -31,10 +31,10 @@ def webhook_url() -> SecretStr:
 
 
 def set_up_slack(project: Project) -> None:
-    """Save the block under the name of the settings, over an older one, and send the test message.
+    """Send the test message, and save the block under the name of the settings, over an older one.
 
     Raises:
-        ConfigurationError: the URL is missing or not a webhook's, or the block of the settings is not a Slack webhook.
+        ConfigurationError: the URL is missing, nobody takes messages there, or the settings name no Slack webhook.
     """
     from prefect.blocks.notifications import SlackWebhook
 
@@ -46,15 +46,12 @@ def set_up_slack(project: Project) -> None:
             " create any other block in the Prefect UI under Blocks."
         )
     block = SlackWebhook(url=webhook_url())
-    if not block._apprise_client:  # it has no service to send to
-        raise ConfigurationError(
-            "What was given is not a webhook's URL, so nothing was saved: copy all of the URL that Slack shows under"
-            " Incoming Webhooks of your app, https://hooks.slack.com/services/T…/B…/…"
-        )
-    block.save(name, overwrite=True)
-    print(f"Saved the block slack-webhook/{name}.")
     try:
-        deliver(trial_message(project=settings.project), block=f"slack-webhook/{name}")
+        notify(block, trial_message(project=settings.project), name=f"slack-webhook/{name}")
     except NotSent as error:
-        raise ConfigurationError(f"The block is saved, but the test message was not taken: {error}") from None
-    print("Sent a test message.")
+        raise ConfigurationError(
+            f"Nothing was saved, as the test message was not taken: {error} Copy all of the URL that Slack shows under"
+            " Incoming Webhooks of your app, https://hooks.slack.com/services/T…/B…/…"
+        ) from None
+    block.save(name, overwrite=True)
+    print(f"Sent a test message, and saved the block slack-webhook/{name}.")

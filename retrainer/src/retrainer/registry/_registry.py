@@ -60,6 +60,26 @@ class Registry:
         last = self._last()
         return self._version(last.champion, last.pins) if last and last.champion else None
 
+    def to_beat(self) -> Version | None:
+        """Return the champion to compare with; where its description is lost, its id alone, so it has no files."""
+        last = self._last()
+        if not last or not last.champion:
+            return None
+        try:
+            return self._version(last.champion, last.pins)
+        except Damaged:
+            return Version(last.champion, "", "", {}, {}, {}, last.pins[last.champion])
+
+    def check_writable(self) -> None:
+        """Save a file as a version's and remove it: whether that is allowed is only known by trying.
+
+        Raises:
+            StorageError: it is not, or the disk is full.
+        """
+        folder = f"{VERSIONS}/trial-{secrets.token_hex(4)}"
+        self.store.create(f"{folder}/trial", b"")
+        self.store.delete(folder)
+
     def staging(self) -> Version | None:
         """Return the version in staging, if there is one."""
         last = self._last()

@@ -17,6 +17,8 @@ import prometheus_client as prometheus
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from .. import data
 from ..errors import DataError, ProjectError
@@ -29,6 +31,10 @@ from ._rows import FILES, JSON, RefusedError, infinite_cells, read_rows, unread_
 REFRESH_SECONDS = 1.0
 # Longer than load balancers and proxies keep an idle connection: they close it, not the server.
 KEEP_ALIVE_SECONDS = 75
+BODY_SECONDS = 15.0  # in which the body of a request must have come, and the head of a connection's first
+STOP_SECONDS = 6  # in which requests that are at work when the process is to end are finished
+CONNECTIONS = 1000  # at a time; one more is answered with 503
+BODIES = 4  # as many bodies of the largest size may wait at a time for the rest of them
 OPEN = {"/health", "/ready"}  # for whoever watches the process, without the token
 
 logger = logging.getLogger(__name__)
@@ -45,6 +51,7 @@ class Server:
         self.production: Production | None = None
         self.registry: Registry | None = None
         self.trouble: str | None = "no model is loaded yet"
+        self.unfinished = 0  # bytes of bodies that are still being sent
         self.threads = ThreadPoolExecutor(
             max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="predict"
         )
@@ -175,7 +182,7 @@ def create_app(project: Project) -> FastAPI:
         model = server.model
         if model is None:
             return _problem(503, server.trouble)
-        body = await _body(request, server.limits.max_bytes)
+        body = await _body(request, server)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(server.threads, server.predict, model, body, content_type)
@@ -204,8 +211,13 @@ def create_app(project: Project) -> FastAPI:
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> Response:
         # What is left of the body is not read: the connection ends with the answer.
-        headers = {"connection": "close"} if error.status == 413 else {}
+        headers = {"connection": "close"} if error.status in (408, 413, 503) else {}
         return _json(error.status, {"detail": error.problems}, headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(request: Request, error: ClientDisconnect) -> Response:
+        logger.info("A client left before its request to %s was complete", request.url.path)
+        return Response(status_code=400)  # nobody reads it
 
     app.openapi = lambda: _openapi(app, server)  # type: ignore[method-assign]
     return app
@@ -242,6 +254,18 @@ class _Guard:
         await app(scope, receive, counted)
 
 
+class _Impatient(AutoHTTPProtocol):
+    """Closes a connection that never sends a whole request; uvicorn itself would keep it for ever."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(BODY_SECONDS, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
 ROUTES = {"/predict", "/health", "/ready", "/model", "/metrics", "/openapi.json"}
 
 
@@ -251,20 +275,36 @@ async def _follow(server: Server) -> None:
         await asyncio.to_thread(server.refresh)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, server: Server) -> bytes:
+    """Return the body of a request, which has a limited time to come, and shares a limited memory with others.
+
+    Raises:
+        RefusedError: it is too large, too slow, or one of too many.
+        ClientDisconnect: the client left.
+    """
+    limit = server.limits.max_bytes
     too_large = RefusedError(
         413, [{"reason": f"the body is larger than {limit:,} bytes (serving.max_bytes)"}]
     )
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > limit:
         raise too_large
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise too_large
-        parts.append(part)
-    return b"".join(parts)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                if len(body) + len(part) > limit:
+                    raise too_large
+                if server.unfinished + len(part) > BODIES * limit:
+                    raise RefusedError(503, [{"reason": "too many large bodies at a time: try again"}])
+                server.unfinished += len(part)
+                body += part
+    except TimeoutError:
+        reason = f"the body did not come within {BODY_SECONDS:g} seconds"
+        raise RefusedError(408, [{"reason": reason}]) from None
+    finally:
+        server.unfinished -= len(body)
+    return bytes(body)
 
 
 def _authorized(request: Request, server: Server) -> bool:
@@ -349,5 +389,8 @@ def run(project: Project) -> None:
         port=limits.port,
         log_level="info",
         access_log=False,
+        http=_Impatient,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        limit_concurrency=CONNECTIONS,
     )

@@ -117,6 +117,8 @@ def opponent_of(
         "stored_score": champion.metrics.get(project.settings.metric),
         "stored_rows": champion.lineage.get("rows", {}).get("holdout"),
     }
+    if not champion.files:
+        return Champion(None, obstacle="its description, version.json, is missing or damaged", **stored)
     try:
         if other := another_question(load_contract(registry, champion), project):
             return Champion(None, obstacle=other, **stored)

@@ -1,0 +1,74 @@
+"""Serve deployments from this process until it is stopped, on what Prefect makes public."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
+from prefect.settings import PREFECT_API_URL
+
+from ..errors import ConfigurationError
+from ..project import Project
+from ._automations import register_automations
+from ._cancellation import complete_recorded
+
+SECONDS_BETWEEN = 0.05
+
+
+def serve(project: Project, deployments: Sequence[RunnerDeployment]) -> None:
+    """Register deployments with what the server watches, and run what is due until SIGTERM or Ctrl-C.
+
+    The schedules stay active, for the next process that serves. Runs that are at work then are cancelled.
+
+    Raises:
+        ConfigurationError: there is no server.
+    """
+    require_server()
+    asyncio.run(_serve(project, deployments))
+
+
+async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> None:
+    runner = Runner(name=project.settings.project, pause_on_shutdown=False)
+    for deployment in deployments:
+        registered = await runner.aadd_deployment(deployment)
+        async with get_client() as client:  # a pool that had it before would take its runs as well
+            await client.update_deployment(registered, DeploymentUpdate(work_pool_name=None))
+        print(f"Serving {deployment.full_name}", flush=True)
+    await asyncio.to_thread(register_automations, project)
+    serving = asyncio.create_task(runner.start())
+    while not (runner.started or serving.done()):
+        await asyncio.sleep(SECONDS_BETWEEN)
+    # Prefect's own handler, which it has set by now, does not wait until its runs are cancelled.
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stopped.is_set():
+        await runner.astop()
+    await serving
+    stopping.cancel()
+    await asyncio.to_thread(complete_recorded, project)
+
+
+def require_server() -> None:
+    """Make sure that a server keeps the schedules; one that Prefect starts for this process would end with it.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    url = PREFECT_API_URL.value()
+    trouble = "PREFECT_API_URL is not set"
+    if url:
+        with get_client(sync_client=True) as client:
+            error = client.api_healthcheck()
+        if error is None:
+            return
+        trouble = f"PREFECT_API_URL is {url}, where no server answers ({type(error).__name__})"
+    raise ConfigurationError(
+        f"There is no Prefect server to deploy to: {trouble}. Start one with `make server` in another terminal,"
+        " then run: export PREFECT_API_URL=http://127.0.0.1:4200/api; make deploy"
+    )

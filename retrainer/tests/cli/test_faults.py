@@ -1,0 +1,114 @@
+"""Faults of doctor's that need no deployment: each is made, seen, and gone once the printed fix was run."""
+
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from churn.flows import retrain
+
+from retrainer.cli import _doctor, _server
+from retrainer.errors import ConfigurationError
+from retrainer.prefect import prepare_deployment
+from retrainer.registry import StorageError, open_registry
+from retrainer.settings import Settings
+
+from ..conftest import now, use
+
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
+
+def errors() -> list[_doctor.Check]:
+    """Return the registry's findings that are errors."""
+    return [check for check in _doctor._check_registry(now()) if check.severity == "error"]
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_a_champion_whose_description_is_gone_is_replaced_by_the_printed_fix(settings: Settings) -> None:
+    first = retrain()["version"]
+    (settings.root / "models" / "versions" / first / "version.json").unlink()
+
+    (lost,) = errors()
+    assert lost.command.endswith("retrain --accept-not-comparable")
+    replaced = retrain(accept_not_comparable=True)
+
+    assert replaced["verdict"] == "promoted"
+    assert replaced["champion_before"] == first
+    assert errors() == []
+
+
+def test_a_registry_that_cannot_be_written_is_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = open_registry(settings)
+    registry.check_writable()
+    assert registry.store.list("versions") == []
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(args[1]))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+    with pytest.raises(StorageError):
+        registry.check_writable()
+    assert "models" in errors()[0].found
+
+
+@pytest.mark.parametrize(
+    ("runner", "marks", "lock"),
+    [
+        ("threads", [], "requirements.lock"),
+        ("dask", [], "requirements-extras.lock"),
+        ("threads", ["requirements.lock"], "requirements.lock"),
+        ("threads", ["requirements.lock", "requirements-extras.lock"], "requirements-extras.lock"),
+    ],
+)
+def test_the_lock_is_the_one_that_the_environment_was_made_from(
+    settings: Settings, runner: str, marks: list[str], lock: str
+) -> None:
+    (settings.root / ".venv").mkdir()
+    for number, mark in enumerate(marks):
+        (settings.root / ".venv" / f".{mark}").touch()
+        os.utime(settings.root / ".venv" / f".{mark}", (number, number))
+    (settings.root / lock).write_text("no-such-package==1.0 \\\n")
+    wanted: Any = SimpleNamespace(
+        root=settings.root, scale_out=SimpleNamespace(runner=runner), registry=settings.registry
+    )
+
+    check = _doctor._check_lock(wanted)
+
+    assert "no-such-package not installed" in check.found
+    assert check.command == f"touch {lock} && make setup LOCK={lock}"
+
+
+def test_automations_that_send_to_a_block_that_was_deleted(settings: Settings) -> None:
+    names = ("crash detection", "unreported failures", "collisions", "late runs")
+    names += tuple(f"time limit of {flow}" for flow in settings.schedules)
+    block = "new"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "automations" not in request.url.path:
+            return httpx.Response(200, json={"id": block})
+        action = {"type": "send-notification", "block_document_id": "old"}
+        there = [
+            {"name": f"{settings.project}: {name}", "enabled": True, "actions": [action]} for name in names
+        ]
+        return httpx.Response(200, json=there)
+
+    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://prefect/api") as client:
+        lost = _server._check_automations(client, settings, deploy="make deploy")
+        block = "old"
+        cured = _server._check_automations(client, settings, deploy="make deploy")
+
+    assert (lost.severity, lost.command) == ("error", "make deploy")
+    assert cured.severity == "ok"
+
+
+def test_a_project_that_was_renamed_in_one_place_is_not_deployed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, PROJECT="renamed")
+
+    with pytest.raises(ConfigurationError, match=r"deploys 'churn'.*'renamed'"):
+        prepare_deployment("churn", "retrain", "churn")
