@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -39,11 +39,13 @@ class SplitColumnError(SplitError):
     """A key or time column is not in the table."""
 
 
-def check_target(table: pd.DataFrame, *, target: str, problem_type: ProblemType) -> pd.Series:
+def check_target(
+    table: pd.DataFrame, *, target: str, problem_type: ProblemType, words: Collection[str] = ()
+) -> pd.Series:
     """Return the target of the rows that have one, read as the problem type needs it.
 
     Text loses the spaces around it; numbers kept as text become numbers in a regression, whole numbers kept as floats
-    become whole in a classification. Rows without a target are left out and counted.
+    become whole in a classification. Rows without a target are left out and counted; `words` of missingness are classes.
 
     Raises:
         DuplicateColumnsError: two columns have the same name.
@@ -56,7 +58,7 @@ def check_target(table: pd.DataFrame, *, target: str, problem_type: ProblemType)
         y = y.astype(y.cat.categories.dtype)
     if kind_of(y) == "text":
         y = y.astype("str").str.strip()
-        y = y.mask(y.isin(MISSING_VALUES))
+        y = y.mask(y.isin(MISSING_VALUES.difference(words)))
     missing = int(y.isna().sum())
     if missing == len(y) and missing:
         raise TargetError(f"The target column {target!r} (data.target) has no value in any of {len(y)} rows.")

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -35,6 +35,8 @@ from ._columns import (
 )
 from ._identity import FORMAT as IDENTITY_FORMAT
 from ._identity import Identities, row_identities
+from ._numbers import MARKS_ATTRIBUTE, decimal_signs
+from ._numbers import SIGNS_ATTRIBUTE as SIGNS
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +140,11 @@ class Contract:
         """The columns that name a row, and are carried over beside its prediction."""
         return tuple(name for name in self.identity if self.identity_from != "content")
 
+    @property
+    def target_words(self) -> tuple[str, ...]:
+        """The words of missingness that are classes."""
+        return self.columns[self.target].words if self.target in self.columns else ()
+
     @cached_property
     def input_index(self) -> "pd.Index[str]":
         """The inputs as the columns of a frame: frames that share it share its hash table, which is built here."""
@@ -178,7 +185,7 @@ class Contract:
         frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
         check_duplicates(frame)
         self._require(frame)
-        commas = frame.attrs.get("commas", ())
+        signs = self._signs(frame)
         names = [
             *self.inputs,
             *((name for name in frame.columns if name not in self.inputs) if others else ()),
@@ -192,7 +199,7 @@ class Contract:
             if column is None:
                 parts[name] = frame[name]
                 continue
-            cells = read_column(frame.get(name, nothing), column, comma=name in commas)
+            cells = read_column(frame.get(name, nothing), column, decimal=signs.get(name, signs.get("")))
             parts[name] = cells.values
             if name in self.inputs:
                 part.note(name, cells)
@@ -276,8 +283,9 @@ class Contract:
                 name: Column(
                     **facts
                     | {
-                        "number_format": NumberFormat(**facts["number_format"]),
+                        "number_format": NumberFormat(facts["number_format"]["decimal"]),
                         "categories": None if facts["categories"] is None else tuple(facts["categories"]),
+                        "words": tuple(facts.get("words", ())),
                     }
                 )
                 for name, facts in content["columns"].items()
@@ -288,6 +296,14 @@ class Contract:
             return cls(**known | tuples | {"columns": columns, "classes": classes})
         except (ValueError, KeyError, TypeError) as error:
             raise ContractError(f"The contract cannot be read by this release: {error}.") from None
+
+    def _signs(self, frame: pd.DataFrame) -> dict[str, str]:
+        """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
+        if SIGNS in frame.attrs:
+            signs: dict[str, str] = frame.attrs[SIGNS]
+            return signs
+        numbers = [name for name, column in self.columns.items() if column.kind == "number"]
+        return decimal_signs(frame[[name for name in numbers if name in frame.columns]])
 
     def _require(self, frame: pd.DataFrame) -> None:
         gone = [
@@ -308,7 +324,12 @@ class Contract:
 
 
 def learn_columns(
-    frame: pd.DataFrame, *, tolerance: float, prior: Contract | None = None
+    frame: pd.DataFrame,
+    *,
+    tolerance: float,
+    prior: Contract | None = None,
+    target: str | None = None,
+    missing: Collection[str] = (),
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
     """Determine what each column of a table is, and read it.
 
@@ -316,24 +337,36 @@ def learn_columns(
         frame: The table as its files have it, n rows.
         tolerance: The share of a column's cells that may be unreadable.
         prior: The contract of the model in production: what its columns are is kept where the cells still fit.
+        target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
+        missing: Words that are never a value.
 
     Returns:
         The columns by name, the n rows read, and what was noticed.
     """
-    commas = frame.attrs.get("commas", ())
+    signs = frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport(len(frame))
     for name in map(str, frame.columns):
         before = prior.columns.get(name) if prior else None
         columns[name], cells = learn_column(
-            frame[name], tolerance=tolerance, prior=before, comma=name in commas
+            frame[name],
+            tolerance=tolerance,
+            prior=before,
+            decimal=signs.get(name, signs.get("")),
+            marks={*missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
         )
         cells.new_categories = {}
         report.note(name, cells)
         parts[name] = cells.values
     for name, unread in report.unread.items():
         logger.warning("%s", describe_unread(name, unread, columns[name]))
+    if target in columns and (words := columns[target].words):
+        named = ", ".join(map(repr, words))
+        logger.warning(
+            "%s is a class of %r here, for many rows have it. If it says that there is no label, list it in "
+            "data.read.missing.", named, target
+        )  # fmt: skip
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
 
 
