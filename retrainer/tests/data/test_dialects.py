@@ -3,6 +3,7 @@
 The truth is made first, then written; it is never what the code itself reads.
 """
 
+import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -271,3 +272,16 @@ def test_numbers_are_what_they_were_made_from(
 
     for name, numbers in truth.items():
         np.testing.assert_allclose(rows[name].to_numpy(dtype=float), numbers, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["%d/%m/%y", "%d/%m/%Y", "%d-%m-%y", "%d.%m.%y", "%d-%b-%y", "%d-%b-%Y", "%d %b %y", "%Y%m%dT%H%M%S"],
+)
+@pytest.mark.parametrize("days", [12, 28], ids=["could be months", "could not"])
+def test_dates_are_day_first_however_short(learn: Prepare, written: str, days: int) -> None:
+    dates = [datetime.datetime(2024 - row % 3, 1 + row % 12, 1 + row % days) for row in range(ROWS)]
+
+    rows = learn(csv({"day": [day.strftime(written) for day in dates]})).rows
+
+    assert rows["day"].tolist() == dates

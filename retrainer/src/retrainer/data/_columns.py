@@ -35,10 +35,10 @@ DATE_FORMATS = (
         for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
         for day in (
             *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y"),
-            *("%Y/%m/%d", "%d.%m.%y", "%m/%d/%y"),
+            *("%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y"),
         )
     ),
-    *("%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
+    *("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%Y%m%dT%H%M%S", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
 )
 CATEGORIES_KEPT = 100
 FEW_ROWS = 1000
@@ -47,7 +47,7 @@ LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
 
 _TRUTH = dict.fromkeys(("true", "1", "yes", "y", "t"), True)
 _TRUTH |= dict.fromkeys(("false", "0", "no", "n", "f"), False)
-_DATE_LIKE = re.compile(r"\d.*[-/.: ].*\d")
+_DATE_LIKE = re.compile(r"\d.*[-/.: T].*\d")
 _LEADING_ZERO = re.compile(r"0\d+")
 
 Kind = Literal["number", "boolean", "date", "text", "empty", "other"]
