@@ -81,8 +81,10 @@ def proven(values: pd.Series) -> str | None:
 
 def sign_of(text: str) -> str | None:
     """Return the only decimal sign that a number can have; empty if it can have both, None if it is no number."""
-    bare = _bare(text)
-    found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(bare)]
+    found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(text)]
+    if not found and any(map(str.isdigit, text)):
+        bare = _bare(text)
+        found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(bare)]
     return None if not found else "" if len(found) == 2 else found[0]
 
 
