@@ -420,3 +420,15 @@ def test_a_column_without_an_example_is_described_by_its_kind() -> None:
 
     with pytest.raises(SchemaError, match="column 'plan': expected text, but it is missing"):
         replace(contract, columns=columns).read(table().drop(columns="plan"))
+
+
+def test_an_error_over_thousands_of_columns_is_short() -> None:
+    columns = {f"c{number}": Column("number") for number in range(4000)}
+    contract = Contract(columns, tuple(columns), "target", "regression")
+
+    with pytest.raises(SchemaError) as raised:
+        contract.read(pd.DataFrame({"other": [1.0]}))
+
+    assert len(str(raised.value)) < 2000
+    assert "'c9'" in str(raised.value)
+    assert "and 3,990 more columns" in str(raised.value)

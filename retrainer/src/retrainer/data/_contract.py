@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
+_SHOWN = 10  # columns in an error
 _FORMAT = 1
 
 
@@ -172,7 +173,7 @@ class Contract:
                 they come: for label().
 
         Raises:
-            SchemaError: columns are missing; every one is named.
+            SchemaError: columns are missing; ten are named, the others counted.
             DuplicateColumnsError: two columns have the same name.
         """
         part = ReadReport(len(frame))
@@ -224,8 +225,8 @@ class Contract:
             counted: What the rows are called in messages.
 
         Raises:
-            SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; every
-                one is named with what was expected, what came, and where.
+            SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; ten
+                are named with what was expected, what came, and where.
         """
         rest = max(0, (rows or 0) - report.rows)
         problems = []
@@ -243,7 +244,7 @@ class Contract:
                     f"column {name!r}: {share:.0%} of {report.rows:,} rows have no value, {before:.0%} in training"
                 )
         if problems:
-            raise SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(problems))
+            raise _not_as_trained(problems)
         if rest:
             return
         for name, unread in report.unread.items():
@@ -320,7 +321,15 @@ class Contract:
             lines.append(
                 f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}"
             )
-        raise SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(lines))
+        raise _not_as_trained(lines)
+
+
+def _not_as_trained(problems: list[str]) -> SchemaError:
+    """Return the error of so many columns; a message has room for ten."""
+    shown = problems[:_SHOWN]
+    if rest := len(problems) - len(shown):
+        shown.append(f"and {rest:,} more columns")
+    return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
 
 
 def learn_columns(
