@@ -67,6 +67,16 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
+class ReadSettings(Section):
+    """How files are read, where what is found in them is not what is meant."""
+
+    missing: tuple[str, ...] = Field(
+        default=(),
+        description="Words such as `None` or `NA` that always stand for a missing value; a frequent one in a column of"
+        " text is taken for a value otherwise.",
+    )
+
+
 class DataSettings(Section):
     """Where the table comes from."""
 
@@ -96,6 +106,7 @@ class DataSettings(Section):
     watermark: str | None = Field(
         default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
     )
+    read: ReadSettings = ReadSettings()
 
     @field_validator("drop")
     @classmethod

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from retrainer.data import _checks
-from retrainer.data._checks import TargetError, TooFewRowsError, check_target
+from retrainer.data._checks import (
+    InfiniteValuesError,
+    TargetError,
+    TooFewRowsError,
+    check_finite,
+    check_target,
+)
 from retrainer.data._tables import DuplicateColumnsError
 
 ROWS = 120
@@ -25,6 +31,12 @@ ROWS = 120
         ("classification", [f"order {row}" for row in range(ROWS)], "120 different values.*no class"),
         ("regression", ["high", "low"] * 60, "holds text such as 'high'.*classification"),
         ("regression", ["1.5", "n.n."] * 60, r"holds text such as 'n\.n\.'"),
+        ("classification", [3.0, 4.5] * 60, "has fractions such as 4.5"),
+        (
+            "classification",
+            list(pd.to_datetime(["2026-01-01", "2026-01-02"])) * 60,
+            "holds dates such as 2026-01-01",
+        ),
         ("regression", [True, False] * 60, "holds boolean values"),
         ("regression", [1.0, np.inf, -np.inf] * 40, "infinite in 80 of 120 rows"),
     ],
@@ -45,7 +57,7 @@ def test_a_missing_target_has_the_nearest_names() -> None:
         check_target(table, target="zzz", problem_type="classification")
 
 
-@pytest.mark.parametrize("target", [[0, 1] * 60, list(range(30)) * 4, [0.0, 0.5, 1.0] * 40, ["a", "b"] * 60])
+@pytest.mark.parametrize("target", [[0, 1] * 60, list(range(30)) * 4, ["a", "b"] * 60])
 def test_classes_that_are_fine(target: Any) -> None:
     table = pd.DataFrame({"outcome": target})
 
@@ -59,3 +71,13 @@ def test_duplicate_columns_too_few_rows_and_nothing_to_learn_from() -> None:
         _checks.check_table(pd.DataFrame({"x": range(19), "y": 1}), target="y")
     with pytest.raises(_checks.DataError, match="no column beside the target 'y'"):
         _checks.check_table(pd.DataFrame({"y": range(50)}), target="y")
+
+
+@pytest.mark.parametrize("sentinel", [1e39, -1.7976931348623157e308, float("inf")])
+@pytest.mark.parametrize("rows", [40, 2000])
+def test_numbers_too_large_for_a_model_are_counted_by_column(sentinel: float, rows: int) -> None:
+    table = pd.DataFrame({"x": [sentinel, None, *[1.0] * (rows - 2)], "y": 2.0})
+
+    with pytest.raises(InfiniteValuesError, match=rf"'x' \(1 of {rows} rows\)"):
+        check_finite(table)
+    check_finite(table[["y"]])

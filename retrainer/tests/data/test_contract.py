@@ -13,6 +13,7 @@ import pytest
 from retrainer.data import Contract, ContractError, ReadReport, SchemaError
 from retrainer.data._columns import Column
 from retrainer.data._contract import Unread, identity_of, learn_columns
+from retrainer.data._numbers import SIGNS_ATTRIBUTE
 
 ROWS = 40
 INPUTS = ("amount", "plan", "since", "vip")
@@ -124,7 +125,7 @@ def test_batches_are_counted_as_the_whole_is(size: int) -> None:
 
 def test_the_file_decides_on_decimal_commas() -> None:
     frame = table().assign(amount="1,234")
-    frame.attrs["commas"] = ("amount",)
+    frame.attrs[SIGNS_ATTRIBUTE] = {"": ","}
 
     columns, read, _ = learn_columns(frame, tolerance=0.05)
 
@@ -296,7 +297,10 @@ def test_a_contract_survives_being_saved() -> None:
         ({"format": 2}, "its format is 2.2"),
         ({"identity_format": 1}, "its format is 1.1"),
         ({"columns": {"a": {}}}, "'number_format'"),
-        ({"columns": {"a": {"number_format": {"sign": 1}, "categories": None}}}, "unexpected keyword"),
+        (
+            {"columns": {"a": {"number_format": {"decimal": "."}, "categories": None, "b": 1}}},
+            "unexpected keyword",
+        ),
         ({"inputs": None}, "not iterable"),
     ],
 )
@@ -416,3 +420,15 @@ def test_a_column_without_an_example_is_described_by_its_kind() -> None:
 
     with pytest.raises(SchemaError, match="column 'plan': expected text, but it is missing"):
         replace(contract, columns=columns).read(table().drop(columns="plan"))
+
+
+def test_an_error_over_thousands_of_columns_is_short() -> None:
+    columns = {f"c{number}": Column("number") for number in range(4000)}
+    contract = Contract(columns, tuple(columns), "target", "regression")
+
+    with pytest.raises(SchemaError) as raised:
+        contract.read(pd.DataFrame({"other": [1.0]}))
+
+    assert len(str(raised.value)) < 2000
+    assert "'c9'" in str(raised.value)
+    assert "and 3,990 more columns" in str(raised.value)

@@ -117,6 +117,8 @@ def test_a_zipped_table_is_read_an_archive_of_several_refused(
 ) -> None:
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
         archive.writestr("inner.csv", CSV)
+        for name in (".DS_Store", "__MACOSX/._inner.csv", "._inner.csv"):
+            archive.writestr(name, b"\0")
     with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
         archive.writestr("a.csv", CSV)
         archive.writestr("b.csv", CSV)
@@ -159,7 +161,8 @@ def test_csv_in_its_dialects(project: Callable[..., Settings], tmp_path: Path, t
 
     frame = read(project("table.csv"))
 
-    assert_same(frame[list(TABLE.columns)])
+    # Whether n/a is a word or a missing value is for the contract to say.
+    assert_same(frame[list(TABLE.columns)].replace({"colour": {"n/a": np.nan}}))
     assert _snapshots.fetch("table.csv", settings=project("table.csv")).rows == 4
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from ._tables import DuplicateColumnsError
 
 logger = logging.getLogger(__name__)
 
+_LARGEST = float(np.finfo(np.float32).max)  # scikit-learn's trees take larger ones for infinity
 MINIMUM_ROWS = 20  # half of what a split needs on each side would be less than chance
 MANY_VALUES = 20  # a target of more distinct fractions is a number, not a class
 MANY_CLASSES = 100  # a target of more distinct whole numbers is one, too
@@ -39,11 +40,14 @@ class SplitColumnError(SplitError):
     """A key or time column is not in the table."""
 
 
-def check_target(table: pd.DataFrame, *, target: str, problem_type: ProblemType) -> pd.Series:
+def check_target(
+    table: pd.DataFrame, *, target: str, problem_type: ProblemType, words: Collection[str] = ()
+) -> pd.Series:
     """Return the target of the rows that have one, read as the problem type needs it.
 
     Text loses the spaces around it; numbers kept as text become numbers in a regression, whole numbers kept as floats
-    become whole in a classification. Rows without a target are left out and counted.
+    become whole in a classification. Rows without a target are left out and counted; `words` of
+    missingness are classes.
 
     Raises:
         DuplicateColumnsError: two columns have the same name.
@@ -56,7 +60,7 @@ def check_target(table: pd.DataFrame, *, target: str, problem_type: ProblemType)
         y = y.astype(y.cat.categories.dtype)
     if kind_of(y) == "text":
         y = y.astype("str").str.strip()
-        y = y.mask(y.isin(MISSING_VALUES))
+        y = y.mask(y.isin(MISSING_VALUES.difference(words)))
     missing = int(y.isna().sum())
     if missing == len(y) and missing:
         raise TargetError(f"The target column {target!r} (data.target) has no value in any of {len(y)} rows.")
@@ -97,8 +101,14 @@ def _classes(y: pd.Series, target: str) -> pd.Series:
                 f"The target column {target!r} looks like regression: it has {distinct} different numbers, such as "
                 f"{y.iloc[0]}. {advice}"
             )
-        if not fractions:
-            y = y.astype("int64")
+        if fractions:
+            raise TargetError(
+                f"The target column {target!r} has fractions such as {y[y % 1 != 0].iloc[0]}, which are no classes to "
+                f"scikit-learn. {advice}"
+            )
+        y = y.astype("int64")
+    elif kind_of(y) == "date":
+        raise TargetError(f"The target column {target!r} holds dates such as {y.iloc[0]}. {advice}")
     elif distinct > MANY_CLASSES and distinct > len(y) / 2:
         raise TargetError(
             f"The target column {target!r} has {distinct} different values in {len(y)} rows, such as {y.iloc[0]!r}: "
@@ -171,21 +181,21 @@ def check_finite(table: pd.DataFrame) -> None:
         InfiniteValuesError: some are; the message counts them by column.
     """
     floats = as_floats(table)
-    if floats is not None and not np.isinf(floats).any():
+    if floats is not None and not (np.abs(floats) > _LARGEST).any():
         return
     found = {}
     for name, values in table.items():
         if values.dtype.kind == "f":
             is_plain = isinstance(values.dtype, np.dtype)
             numbers = values.to_numpy() if is_plain else values.to_numpy(dtype="float64", na_value=np.nan)
-            count = int(np.isinf(numbers).sum())
+            count = int((np.abs(numbers) > _LARGEST).sum())
             if count:
                 found[str(name)] = count
     if found:
         counted = ", ".join(f"{name!r} ({count} of {len(table)} rows)" for name, count in found.items())
         raise InfiniteValuesError(
-            f"Infinite values in column {counted}. Replace them in features() of features.py, for example by missing "
-            "values."
+            f"Infinite values, or numbers too large for a model, in column {counted}. Replace them in features() of "
+            "features.py, for example by missing values."
         )
 
 

@@ -6,12 +6,14 @@ timestamp. A column is learned once, and read the same way from then on, whateve
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+
+from ._numbers import looks_like_sums, parse, proven
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +24,9 @@ MISSING_VALUES = frozenset(
     {"", "?", "-", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", "<NA>", "-NaN", "-nan"}
     | {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
 )
+# Of these, what people write as a value too: no disorder, no garage. A frequent one is a category.
+VALUE_WORDS = frozenset({"None", "NA", "N/A", "n/a", "-"})
+FREQUENT_WORD = 0.05  # of the rows
 # Tried in turn, and taken if the values fit: where day and month could be exchanged, the day comes first.
 DATE_FORMATS = (
     "ISO8601",
@@ -30,10 +35,10 @@ DATE_FORMATS = (
         for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
         for day in (
             *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y"),
-            *("%Y/%m/%d", "%d.%m.%y", "%m/%d/%y"),
+            *("%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y"),
         )
     ),
-    *("%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
+    *("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%Y%m%dT%H%M%S", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
 )
 CATEGORIES_KEPT = 100
 FEW_ROWS = 1000
@@ -42,10 +47,8 @@ LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
 
 _TRUTH = dict.fromkeys(("true", "1", "yes", "y", "t"), True)
 _TRUTH |= dict.fromkeys(("false", "0", "no", "n", "f"), False)
-_DATE_LIKE = re.compile(r"\d.*[-/.: ].*\d")
+_DATE_LIKE = re.compile(r"\d.*[-/.: T].*\d")
 _LEADING_ZERO = re.compile(r"0\d+")
-_TYPOGRAPHY = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
-_CURRENCY = re.compile(r"^([+-]?)[\s$€£¥]+|[\s$€£¥%]+$")
 
 Kind = Literal["number", "boolean", "date", "text", "empty", "other"]
 Codes = np.ndarray[Any, np.dtype[np.intp]]
@@ -54,17 +57,12 @@ Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How numbers are written as text: the decimal sign, and the sign between groups of three digits."""
+    """How numbers were written as text: their decimal sign."""
 
     decimal: str = "."
-    thousands: str = ""
 
 
-_PLAIN, _ENGLISH, _CONTINENTAL = NumberFormat(), NumberFormat(".", ","), NumberFormat(",", ".")
-_NUMBER_FORMATS = (
-    *(_PLAIN, _ENGLISH, _CONTINENTAL),
-    *(NumberFormat(decimal, thousands) for thousands in (" ", "'") for decimal in (".", ",")),
-)
+_PLAIN = NumberFormat()
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,7 @@ class Column:
         categories: Every value of a text column, sorted, if at most 100.
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
+        words: Words of missingness that are values here.
     """
 
     kind: Kind
@@ -92,6 +91,7 @@ class Column:
     categories: tuple[str, ...] | None = None
     example: str | None = None
     leading_zeros: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def as_written(self) -> bool:
@@ -148,7 +148,12 @@ def tolerated(bad: int, known: int, *, tolerance: float) -> bool:
 
 
 def learn_column(
-    values: pd.Series, *, tolerance: float, prior: Column | None = None, comma: bool = False
+    values: pd.Series,
+    *,
+    tolerance: float,
+    prior: Column | None = None,
+    decimal: str | None = None,
+    marks: Collection[str] = (),
 ) -> tuple[Column, Cells]:
     """Determine what a column is, and read it.
 
@@ -156,25 +161,29 @@ def learn_column(
         values: The cells as the file has them, n of them.
         tolerance: The share of cells that may be unreadable.
         prior: What the column was for the model in production: kept if the cells still fit.
-        comma: Whether the file has decimal commas in this column.
+        decimal: The sign that the file has in this column; None: what the column itself proves.
+        marks: Words that are known to stand for missing values, however frequent.
     """
+    decimal = decimal or proven(values)
     if prior is not None and prior.kind not in ("empty", "other"):
-        cells = read_column(values, prior, comma=comma)
+        cells = read_column(values, prior, decimal=decimal)
         known = len(values) - cells.missing
         if known and tolerated(cells.bad, known, tolerance=tolerance):
             return _described(prior, cells), cells
-    column = _classify(values, tolerance, comma)
-    cells = read_column(values, column, comma=comma)
+    column = _classify(values, tolerance, decimal or ".")
+    if column.kind == "text":
+        column = replace(column, words=_frequent_words(values, marks))
+    cells = read_column(values, column, decimal=decimal)
     return _described(column, cells), cells
 
 
-def read_column(values: pd.Series, column: Column, *, comma: bool = False) -> Cells:
+def read_column(values: pd.Series, column: Column, *, decimal: str | None = None) -> Cells:
     """Read cells as the column was learned, one by one: what a cell becomes depends on no other cell.
 
     Args:
         values: The cells as a file has them, of any type, n of them.
         column: What `learn_column` returned.
-        comma: Whether the file has decimal commas in this column.
+        decimal: The sign that the file proves for this column; None: as it was learned.
     """
     if column.kind == "number" and values.dtype == np.float64:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
@@ -196,8 +205,8 @@ def read_column(values: pd.Series, column: Column, *, comma: bool = False) -> Ce
     if column.kind == "number":
         if kind in ("number", "boolean"):
             return _native(_numbers(values))
-        form = _CONTINENTAL if comma else column.number_format
-        return _read_texts(values, lambda texts: _parse_any_numbers(texts, form))
+        sign = decimal or column.number_format.decimal
+        return _read_texts(values, lambda texts: parse(texts, sign))
     if column.kind == "boolean":
         if kind == "boolean":
             return _native(values.astype("boolean"))
@@ -233,7 +242,9 @@ def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
     if len(values) < FEWEST_FOR_A_SLIP or column.missing or column.kind not in ("text", "number"):
         return False
     if column.kind == "text":
-        return bool(values.is_unique) and not values.str.contains(r"\s").any()
+        if not values.is_unique or values.str.contains(r"\s").any():
+            return False
+        return not looks_like_sums(values)
     if not is_identifier_name(name) or not values.is_unique:
         return False
     numbers = values.to_numpy(dtype=np.float64)
@@ -272,14 +283,17 @@ def _counts_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
     return bool((np.sort(numbers) == np.arange(len(numbers)) + first).all())
 
 
-def distinct_texts(values: pd.Series) -> tuple[Codes, list[str | None]]:
+def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     """Return codes, shape (n,), and the text of each code without spaces around it; None for what is missing.
+
+    A word of missingness is a value if it is one of `words`.
 
     Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
     """
     codes, uniques = pd.factorize(values)
     texts = [clean_text(_text_of(value)) for value in uniques]
-    return codes, [None if text in MISSING_VALUES else text for text in texts]
+    missing = MISSING_VALUES.difference(words)
+    return codes, [None if text in missing else text for text in texts]
 
 
 def clean_text(text: str) -> str:
@@ -307,7 +321,7 @@ def _text_of(value: Any) -> str:
     return str(value)
 
 
-def _classify(values: pd.Series, tolerance: float, comma: bool) -> Column:
+def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
     kind = kind_of(values)
     if kind == "number" and _is_code(values):
         return Column("text")
@@ -328,24 +342,27 @@ def _classify(values: pd.Series, tolerance: float, comma: bool) -> Column:
         return Column("boolean")
     if any(map(_LEADING_ZERO.fullmatch, known)):
         return Column("text", leading_zeros=True)
-    if not np.isnan(_parse_any_numbers(distinct[:1000], _PLAIN)).all():
-        form, numbers = _number_format(distinct, weights, first=_CONTINENTAL if comma else _PLAIN)
+    if not np.isnan(parse(distinct[:1000], decimal)).all():
+        numbers = parse(distinct, decimal)
         if fits(~np.isnan(numbers)):
             large = np.abs(numbers) > LARGEST_EXACT
-            return Column("text") if large.any() else Column("number", number_format=form)
+            return Column("text") if large.any() else Column("number", number_format=NumberFormat(decimal))
     if date_format := _date_format(distinct, fits):
         return Column("date", date_format=date_format)
     return Column("text")
 
 
-def _number_format(
-    distinct: pd.Series, weights: "np.ndarray[Any, np.dtype[np.int64]]", *, first: NumberFormat
-) -> "tuple[NumberFormat, np.ndarray[Any, np.dtype[np.float64]]]":
-    """Return the format that most cells have, the earlier of equals, and the numbers read by it."""
-    formats = [first, *(form for form in _NUMBER_FORMATS if form != first)]
-    read = [int(weights[~np.isnan(_parse_numbers(distinct, form))].sum()) for form in formats]
-    best = formats[int(np.argmax(read))]
-    return best, _parse_any_numbers(distinct, best)
+def _frequent_words(values: pd.Series, marks: Collection[str]) -> tuple[str, ...]:
+    """Return the words of missingness so frequent in a column of few texts that they are one of them."""
+    codes, texts = distinct_texts(values, VALUE_WORDS)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    if len(texts) > CATEGORIES_KEPT:
+        return ()
+    found = dict.fromkeys(VALUE_WORDS.difference(marks), 0)
+    for text, count in zip(texts, counts.tolist(), strict=True):
+        if text in found:
+            found[text] += count
+    return tuple(sorted(word for word, count in found.items() if count > FREQUENT_WORD * len(values)))
 
 
 def _is_code(values: pd.Series) -> bool:
@@ -445,7 +462,7 @@ def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
 
 
 def _read_text(values: pd.Series, column: Column) -> Cells:
-    codes, texts = distinct_texts(values)
+    codes, texts = distinct_texts(values, column.words)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
     missing = int((codes < 0).sum()) + sum(
         count for text, count in zip(texts, counts, strict=True) if text is None
@@ -480,40 +497,6 @@ def _lost_codes(values: pd.Series, read: pd.Series, column: Column) -> Mask:
     if column.leading_zeros:
         lost |= (read.notna() & ~read.isin(column.categories or ())).to_numpy()
     return lost
-
-
-def _parse_any_numbers(texts: pd.Series, preferred: NumberFormat) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the numbers that the texts hold; another format than the preferred one is taken where that one fails."""
-    numbers = _parse_numbers(texts, preferred)
-    for form in _NUMBER_FORMATS:
-        rest = np.isnan(numbers) & texts.notna().to_numpy()
-        if not rest.any():
-            break
-        if form != preferred:
-            numbers[rest] = _parse_numbers(texts[rest], form)
-    return numbers
-
-
-def _parse_numbers(texts: pd.Series, form: NumberFormat) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored."""
-    thousands, decimal = re.escape(form.thousands), re.escape(form.decimal)
-    groups = rf"\d{{1,3}}(?:{thousands}\d{{3}})+|" if form.thousands else ""
-    exponent = r"(?:[eE][+-]?\d+)?"
-    figure = re.compile(
-        rf"[+-]?(?:(?:{groups}\d+)(?:{decimal}\d*)?|{decimal}\d+){exponent}|[+-]?[iI]nf(?:inity)?"
-    )
-
-    def number(text: Any) -> float:
-        if not isinstance(text, str):
-            return np.nan
-        if not figure.fullmatch(text):
-            text = _CURRENCY.sub(r"\1", text.translate(_TYPOGRAPHY))
-            if not figure.fullmatch(text):
-                return np.nan
-        # float() is exact, as the readers of files are: pandas' own parser may miss the last bit.
-        return float(text.replace(form.thousands, "").replace(form.decimal, "."))
-
-    return np.fromiter(map(number, texts), dtype=np.float64, count=len(texts))
 
 
 def _parse_booleans(texts: pd.Series) -> pd.Series:

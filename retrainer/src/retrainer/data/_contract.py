@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -35,11 +35,14 @@ from ._columns import (
 )
 from ._identity import FORMAT as IDENTITY_FORMAT
 from ._identity import Identities, row_identities
+from ._numbers import MARKS_ATTRIBUTE, decimal_signs
+from ._numbers import SIGNS_ATTRIBUTE as SIGNS
 
 logger = logging.getLogger(__name__)
 
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
+_SHOWN = 10  # columns in an error
 _FORMAT = 1
 
 
@@ -138,6 +141,11 @@ class Contract:
         """The columns that name a row, and are carried over beside its prediction."""
         return tuple(name for name in self.identity if self.identity_from != "content")
 
+    @property
+    def target_words(self) -> tuple[str, ...]:
+        """The words of missingness that are classes."""
+        return self.columns[self.target].words if self.target in self.columns else ()
+
     @cached_property
     def input_index(self) -> "pd.Index[str]":
         """The inputs as the columns of a frame: frames that share it share its hash table, which is built here."""
@@ -165,7 +173,7 @@ class Contract:
                 they come: for label().
 
         Raises:
-            SchemaError: columns are missing; every one is named.
+            SchemaError: columns are missing; ten are named, the others counted.
             DuplicateColumnsError: two columns have the same name.
         """
         part = ReadReport(len(frame))
@@ -178,7 +186,7 @@ class Contract:
         frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
         check_duplicates(frame)
         self._require(frame)
-        commas = frame.attrs.get("commas", ())
+        signs = self._signs(frame)
         names = [
             *self.inputs,
             *((name for name in frame.columns if name not in self.inputs) if others else ()),
@@ -192,7 +200,7 @@ class Contract:
             if column is None:
                 parts[name] = frame[name]
                 continue
-            cells = read_column(frame.get(name, nothing), column, comma=name in commas)
+            cells = read_column(frame.get(name, nothing), column, decimal=signs.get(name, signs.get("")))
             parts[name] = cells.values
             if name in self.inputs:
                 part.note(name, cells)
@@ -217,8 +225,8 @@ class Contract:
             counted: What the rows are called in messages.
 
         Raises:
-            SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; every
-                one is named with what was expected, what came, and where.
+            SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; ten
+                are named with what was expected, what came, and where.
         """
         rest = max(0, (rows or 0) - report.rows)
         problems = []
@@ -236,7 +244,7 @@ class Contract:
                     f"column {name!r}: {share:.0%} of {report.rows:,} rows have no value, {before:.0%} in training"
                 )
         if problems:
-            raise SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(problems))
+            raise _not_as_trained(problems)
         if rest:
             return
         for name, unread in report.unread.items():
@@ -276,8 +284,9 @@ class Contract:
                 name: Column(
                     **facts
                     | {
-                        "number_format": NumberFormat(**facts["number_format"]),
+                        "number_format": NumberFormat(facts["number_format"]["decimal"]),
                         "categories": None if facts["categories"] is None else tuple(facts["categories"]),
+                        "words": tuple(facts.get("words", ())),
                     }
                 )
                 for name, facts in content["columns"].items()
@@ -288,6 +297,14 @@ class Contract:
             return cls(**known | tuples | {"columns": columns, "classes": classes})
         except (ValueError, KeyError, TypeError) as error:
             raise ContractError(f"The contract cannot be read by this release: {error}.") from None
+
+    def _signs(self, frame: pd.DataFrame) -> dict[str, str]:
+        """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
+        if SIGNS in frame.attrs:
+            signs: dict[str, str] = frame.attrs[SIGNS]
+            return signs
+        numbers = [name for name, column in self.columns.items() if column.kind == "number"]
+        return decimal_signs(frame[[name for name in numbers if name in frame.columns]])
 
     def _require(self, frame: pd.DataFrame) -> None:
         gone = [
@@ -304,11 +321,24 @@ class Contract:
             lines.append(
                 f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}"
             )
-        raise SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(lines))
+        raise _not_as_trained(lines)
+
+
+def _not_as_trained(problems: list[str]) -> SchemaError:
+    """Return the error of so many columns; a message has room for ten."""
+    shown = problems[:_SHOWN]
+    if rest := len(problems) - len(shown):
+        shown.append(f"and {rest:,} more columns")
+    return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
 
 
 def learn_columns(
-    frame: pd.DataFrame, *, tolerance: float, prior: Contract | None = None
+    frame: pd.DataFrame,
+    *,
+    tolerance: float,
+    prior: Contract | None = None,
+    target: str | None = None,
+    missing: Collection[str] = (),
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
     """Determine what each column of a table is, and read it.
 
@@ -316,24 +346,36 @@ def learn_columns(
         frame: The table as its files have it, n rows.
         tolerance: The share of a column's cells that may be unreadable.
         prior: The contract of the model in production: what its columns are is kept where the cells still fit.
+        target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
+        missing: Words that are never a value.
 
     Returns:
         The columns by name, the n rows read, and what was noticed.
     """
-    commas = frame.attrs.get("commas", ())
+    signs = frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport(len(frame))
     for name in map(str, frame.columns):
         before = prior.columns.get(name) if prior else None
         columns[name], cells = learn_column(
-            frame[name], tolerance=tolerance, prior=before, comma=name in commas
+            frame[name],
+            tolerance=tolerance,
+            prior=before,
+            decimal=signs.get(name, signs.get("")),
+            marks={*missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
         )
         cells.new_categories = {}
         report.note(name, cells)
         parts[name] = cells.values
     for name, unread in report.unread.items():
         logger.warning("%s", describe_unread(name, unread, columns[name]))
+    if target in columns and (words := columns[target].words):
+        named = ", ".join(map(repr, words))
+        logger.warning(
+            "%s is a class of %r here, for many rows have it. If it says that there is no label, list it in "
+            "data.read.missing.", named, target
+        )  # fmt: skip
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
 
 

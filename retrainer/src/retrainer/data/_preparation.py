@@ -2,7 +2,7 @@
 
 import difflib
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -52,9 +52,16 @@ def prepare(
         DataError: see `check_target` and `check_table`.
         ConfigurationError: data.drop or data.keep has a name that is nearly a column's.
     """
-    columns, read, report = learn_columns(frame, tolerance=settings.data.tolerance, prior=prior)
-    rows = label(read, settings=settings, code=code)
     target = settings.data.target
+    columns, read, report = learn_columns(
+        frame,
+        tolerance=settings.data.tolerance,
+        prior=prior,
+        target=target,
+        missing=settings.data.read.missing,
+    )
+    words = columns[target].words if target in columns else ()
+    rows = label(read, settings=settings, code=code, words=words)
     left_out = {target, *settings.data.drop}
     inputs = tuple(str(name) for name in rows.columns if name in columns and name not in left_out)
     _tell_changes(inputs, columns, settings=settings, prior=prior)
@@ -118,11 +125,13 @@ def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Ta
     report = ReadReport()
     read = table.contract.read(frame, report=report, others=True)
     table.contract.check(report)
-    rows = label(read, settings=settings, code=table.code)
+    rows = label(read, settings=settings, code=table.code, words=table.contract.target_words)
     return replace(table, rows=rows, identities=identities_of(rows, table.contract), report=report)
 
 
-def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode) -> pd.DataFrame:
+def label(
+    frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: Collection[str] = ()
+) -> pd.DataFrame:
     """Return the rows to learn from, with a usable target column.
 
     Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
@@ -131,6 +140,7 @@ def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode) -> pd.D
         frame: The table as a contract read it.
         settings: For the target and the problem type.
         code: Whose `label()` is called.
+        words: Words of missingness that are classes, see `Column.words`.
 
     Raises:
         FeaturesError: `label()` failed.
@@ -138,7 +148,7 @@ def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode) -> pd.D
     """
     target = settings.data.target
     rows = code.label(frame).reset_index(drop=True)
-    y = _checks.check_target(rows, target=target, problem_type=settings.problem_type)
+    y = _checks.check_target(rows, target=target, problem_type=settings.problem_type, words=words)
     if len(y) < len(rows):
         rows = rows.loc[y.index]
     _checks.check_table(rows, target=target)

@@ -13,12 +13,22 @@ import lzma
 import re
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import unquote
 
 from ..errors import DataError, first_line
-from ._columns import LARGEST_EXACT, MISSING_VALUES, clean_text, nearest_floats
+from ._columns import LARGEST_EXACT, MISSING_VALUES, VALUE_WORDS, clean_text, nearest_floats
+from ._numbers import (
+    MARKS_ATTRIBUTE,
+    SIGNS_ATTRIBUTE,
+    decimal_signs,
+    most_common,
+    proven,
+    sign_of,
+    with_points,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +41,9 @@ _SAMPLE_BYTES = 256 * 1024
 _READ_BYTES = 1024 * 1024
 _SAMPLE_RECORDS = 200
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
-_DECIMAL_COMMA = re.compile(r"\s*-?\d+,\d+\s*")
-_DECIMAL_POINT = re.compile(r"\s*-?\d+\.\d+\s*")
+_GIVEN_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's first line
+_TITLE_LINES = 20
+_IN_QUOTES = re.compile(rb'(?:[^"]|"")*"(?!")')
 
 # As it is written, numbers exact to the last bit.
 _JSON_OPTIONS: dict[str, Any] = {"dtype": False, "precise_float": True}
@@ -66,15 +77,32 @@ class Dialect:
 
     Attributes:
         separator: Between the fields.
-        commas: Columns whose numbers have a decimal comma.
+        signs: The decimal signs that its first records prove, see `decimal_signs`.
         encoding: Of its text; a byte-order mark is not part of it.
         header: The names of the columns as they are written.
+        words: Columns of text, in which a word such as `None` may be a value.
+        marks: Words that stand for missing numbers.
+        skipped: Lines before the header.
+        line_end: `\\r` in files of old Macs.
     """
 
     separator: str
-    commas: frozenset[str]
+    signs: dict[str, str]
     encoding: str
     header: tuple[str, ...]
+    words: frozenset[str] = frozenset()
+    marks: frozenset[str] = frozenset()
+    skipped: int = 0
+    line_end: str = "\n"
+
+    def __str__(self) -> str:
+        """Say it in the words of a log line."""
+        decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
+        encoding = "UTF-8" if self.encoding == UTF_8 else self.encoding
+        skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
+        return (
+            f"fields between {self.separator!r}, {decimal}, {encoding}, {len(self.header)} columns{skipped}"
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -105,8 +133,8 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
     Columns of a text file are numbers where all their cells are plain numbers, otherwise the text that is written: a
     contract makes sense of it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
-    `MISSING_VALUES` are missing. Spaces around column names are removed. `attrs["commas"]` of the frame names the
-    columns with decimal commas.
+    `MISSING_VALUES` are missing, in columns of text for the contract to say. Spaces around column names are removed.
+    `attrs` of the frame has the decimal signs of the file, see `decimal_signs`. A folder `name=value` is a column.
 
     Args:
         paths: The files.
@@ -132,10 +160,28 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
         for path, kind in zip(paths, kinds, strict=True):
             frames.append(_read_one(path, kind, texts))
             require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
-        frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+        frame = frames[0] if len(frames) == 1 else pd.concat(_alike(frames), ignore_index=True)
     if not len(frame):
         raise EmptyTableError(f"{_names(paths)} has no rows.")
+    if SIGNS_ATTRIBUTE not in frame.attrs:
+        frame.attrs[SIGNS_ATTRIBUTE] = decimal_signs(frame)
     return frame
+
+
+def _alike(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
+    """Return frames whose numbers can stand in one column: files of one source may differ in their decimal sign."""
+    signs = [frame.attrs.setdefault(SIGNS_ATTRIBUTE, decimal_signs(frame)) for frame in frames]
+    if all(sign == signs[0] for sign in signs):
+        return frames
+    found = {}
+    for frame, sign in zip(frames, signs, strict=True):
+        for name in frame.columns:
+            if sign.get(str(name), sign.get("")) == ",":
+                frame[name] = with_points(frame[name])
+        found |= dict.fromkeys([*map(str, frame.columns), ""], ".")
+    for frame in frames:
+        frame.attrs = {SIGNS_ATTRIBUTE: found}
+    return frames
 
 
 @dataclass(frozen=True)
@@ -188,8 +234,13 @@ def batches(
     for partition in wanted:
         path = partition.path
         with _reading(path):
+            signs = None
             for part in _parts(partition, rows, texts):
                 part.columns = _column_names(part.columns, path)
+                _add_folders(part, path)
+                if signs is None:  # found at the beginning of the file, and kept
+                    signs = decimal_signs(_beginning(part, partition), part.attrs.get(SIGNS_ATTRIBUTE))
+                part.attrs[SIGNS_ATTRIBUTE] = signs
                 first = first or list(part.columns)
                 require_same_columns(first, list(part.columns), wanted[0].path, path)
                 yield part
@@ -220,14 +271,40 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
     else:
         dialect = detect_dialect(path)
         with (
-            open_decompressed(path) as stream,
+            _opened(path, dialect) as stream,
             pd.read_csv(
                 stream, encoding=_encoding(path), chunksize=rows, **_csv_options(dialect, texts)
             ) as parts,
         ):
             for part in parts:
-                part.attrs["commas"] = dialect.commas
+                part.attrs[SIGNS_ATTRIBUTE] = dialect.signs
                 yield part
+
+
+def _beginning(part: "pd.DataFrame", partition: Partition) -> "pd.DataFrame":
+    """Return the first rows of the file, wherever in it the partition lies: they say how the whole is written."""
+    import pyarrow.parquet as pq
+
+    if not partition.start:
+        return part
+    with pq.ParquetFile(partition.path, pre_buffer=False) as file:
+        return _to_pandas(next(file.iter_batches(batch_size=_SAMPLE_RECORDS, use_threads=False), None))
+
+
+def _add_folders(frame: "pd.DataFrame", path: Path) -> None:
+    """Add a column for each folder `name=value`, as pyarrow and Spark write them; the file's own columns win."""
+    for folder in path.parts[:-1]:
+        name, equals, value = folder.partition("=")
+        name = clean_text(unquote(name))
+        if equals and name and name not in frame.columns:
+            text = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
+            frame[name] = _repeated(text, len(frame))
+
+
+def _repeated(text: str | None, rows: int) -> Any:
+    import pandas as pd
+
+    return pd.array([text], dtype="str").take([0] * rows)
 
 
 def _row_groups(metadata: Any, partition: Partition) -> tuple[list[int], int]:
@@ -313,7 +390,10 @@ def open_decompressed(path: Path) -> IO[bytes]:
     if head.startswith(b"PK\x03\x04"):
         archive = zipfile.ZipFile(path)
         members = [
-            item for item in archive.infolist() if not item.is_dir() and "__MACOSX" not in item.filename
+            item
+            for item in archive.infolist()
+            if not item.is_dir()
+            and not any(part.startswith(".") or part == "__MACOSX" for part in Path(item.filename).parts)
         ]
         if len(members) != 1:
             raise TableError(f"{path} holds {len(members)} files; a zipped table must be the only one.")
@@ -324,8 +404,8 @@ def open_decompressed(path: Path) -> IO[bytes]:
 def detect_dialect(path: Path) -> Dialect:
     """Find out how a CSV file is written, from its first records.
 
-    The separator is the one that gives most records as many fields as the header, two at least. A decimal
-    comma is only looked for where the separator is another character, column by column.
+    The separator is the one that gives most records as many fields as the header, two at least, unless a first line
+    `sep=;` names it. Lines of a title before the header are left out.
 
     Raises:
         TableError: it is no CSV, or has fewer names than fields.
@@ -335,43 +415,93 @@ def detect_dialect(path: Path) -> Dialect:
         sample = stream.read(_SAMPLE_BYTES)
         whole = not stream.read(1)
     encoding, text = _decode(sample)
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))
     if not whole and len(lines) > 1:
         lines.pop()  # cut by the end of the sample
-
-    def records(separator: str) -> list[list[str]]:
-        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-        return [record for record in itertools.islice(reader, _SAMPLE_RECORDS) if record]
-
-    def agreement(separator: str) -> tuple[float, int]:
-        header, *rest = records(separator)
-        if len(header) < 2:
-            return 0.0, 0
-        return sum(len(record) == len(header) for record in rest) / max(1, len(rest)), len(header)
-
+    given = _GIVEN_SEPARATOR.fullmatch(lines[0])
+    skipped = int(given is not None)
     try:
-        separator = max(SEPARATORS, key=agreement)
-        header, *rest = records(separator)
+        separator = given[1] if given else max(SEPARATORS, key=lambda sign: _agreement(lines, sign))
+        skipped += _title_lines(lines[skipped:])
+        if skipped and not given:
+            separator = max(SEPARATORS, key=lambda sign: _agreement(lines[skipped:], sign))
+        header, *rest = _records(lines[skipped:], separator)
     except csv.Error as error:
         raise TableError(f"{path} cannot be read as CSV: {error}.") from None
+    except ValueError:
+        raise EmptyTableError(f"{path} has no header.") from None
     width = len(header)
     if rest and all(len(record) > width and any(map(str.strip, record[width:])) for record in rest):
         raise TableError(
             f"{path} has {width} column names and {len(rest[0])} fields in each row: name every column in the header."
         )
-    commas = frozenset(
-        clean_text(name)
-        for position, name in enumerate(header)
-        if separator != ","
-        and _has_decimal_commas([record[position] for record in rest if position < len(record)])
-    )
     _column_names([name for name in header if name.strip()], path)  # pandas renames duplicates: look before
-    return Dialect(separator, commas, encoding, tuple(header))
+    signs, words, marks = _habits(header, rest, separator)
+    line_end = "\r" if "\r" in text and "\n" not in text else "\n"
+    return Dialect(separator, signs, encoding, tuple(header), words, marks, skipped, line_end)
 
 
-def _has_decimal_commas(cells: list[str]) -> bool:
-    """Tell whether a column's numbers have a decimal comma: one has, and none a decimal point."""
-    return any(map(_DECIMAL_COMMA.fullmatch, cells)) and not any(map(_DECIMAL_POINT.fullmatch, cells))
+def _records(lines: list[str], separator: str) -> list[list[str]]:
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    return [record for record in itertools.islice(reader, _SAMPLE_RECORDS) if record]
+
+
+def _agreement(lines: list[str], separator: str) -> tuple[float, int]:
+    """Return the share of records with as many fields as the header, and how many these are."""
+    header, *rest = _records(lines, separator) or [[]]
+    if len(header) < 2:
+        return 0.0, 0
+    return sum(len(record) == len(header) for record in rest) / max(1, len(rest)), len(header)
+
+
+def _title_lines(lines: list[str]) -> int:
+    """Return how many lines come before the header: of one text each, above a table of several columns."""
+    whole = max(SEPARATORS, key=lambda sign: _agreement(lines, sign))
+    first = (_records(lines, whole) or [[]])[0]
+    if _agreement(lines, whole)[0] >= 0.5 and sum(1 for cell in first if cell.strip()) > 1:
+        return 0
+    found: list[tuple[float, int, int]] = []
+    for separator in SEPARATORS:
+        filled = [
+            sum(1 for cell in record if cell.strip())
+            for record in csv.reader(lines[:_TITLE_LINES], delimiter=separator, skipinitialspace=True)
+        ]
+        start = next((number for number, cells in enumerate(filled) if cells > 1), 0)
+        if not start or len(filled) < start + 2:
+            continue
+        header = _records(lines[start:], separator)[0]
+        named = all(cell.strip() and sign_of(cell.strip()) is None for cell in header)
+        if named and (agreement := _agreement(lines[start:], separator))[0] >= 0.9:
+            found.append((*agreement, start))
+    return max(found)[2] if found else 0
+
+
+def _habits(
+    header: list[str], rest: list[list[str]], separator: str
+) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
+    """Return the decimal signs that the records prove, the columns of text, and the words for missing numbers."""
+    import pandas as pd
+
+    signs: dict[str, str] = {}
+    likely: dict[str, str] = {}
+    words, marks = set(), set()
+    for position, raw in enumerate(header):
+        name = clean_text(raw) or f"Unnamed: {position}"
+        cells = [record[position].strip() for record in rest if position < len(record)]
+        known = [cell for cell in cells if cell not in MISSING_VALUES]
+        if known and sum(sign_of(cell) is not None for cell in known) < len(known) / 2:
+            words.add(name)
+            continue
+        marks |= {cell for cell in cells if cell and cell in MISSING_VALUES} if known else set()
+        if sign := proven(pd.Series(known, dtype="str")):
+            signs[name] = sign
+        elif separator == ";" and any("," in cell for cell in known):
+            likely[name] = ","  # where commas are the separator of no one, they are decimal signs
+    if signs:
+        signs[""] = most_common(signs.values())
+    elif likely:
+        signs = likely
+    return signs, frozenset(words), frozenset(marks)
 
 
 def _decode(sample: bytes) -> tuple[str, str]:
@@ -394,17 +524,20 @@ def _single_byte(data: bytes) -> str:
 def _count_csv(path: Path, dialect: Dialect) -> int:
     """Count the records after the header: line ends within quotes belong to their field."""
     rows, quoted, last = -1, False, b""
-    with open_decompressed(path) as stream:
-        for line in stream:
+    opening = re.compile(rb'(?:\A|%s) *"' % re.escape(dialect.separator.encode()))
+    with _opened(path, dialect) as stream:
+        for line in itertools.islice(stream, dialect.skipped, None):
             if not quoted:
                 if line.isspace():
                     continue
                 rows += 1
                 last = line
-            quoted ^= bool(line.count(b'"') & 1)
+            marks = line.count(b'"')
+            if marks and (quoted or marks & 1 or _may_stay_open(line, opening)):
+                quoted = _ends_quoted(line, quoted, opening)
     if quoted:
         raise TruncatedTableError(f"{path} is truncated: it ends within quotes.")
-    if rows > 0 and not last.endswith(b"\n"):
+    if rows > 0 and not last.endswith((b"\n", b"\r")):
         text = last.decode(dialect.encoding, errors="replace")
         fields = next(csv.reader([text], delimiter=dialect.separator, skipinitialspace=True))
         if len(fields) < len(dialect.columns):
@@ -414,6 +547,37 @@ def _count_csv(path: Path, dialect: Dialect) -> int:
     if rows < 1:
         raise EmptyTableError(f"{path} has a header and no rows." if rows == 0 else f"{path} is empty.")
     return rows
+
+
+def _opened(path: Path, dialect: Dialect) -> IO[bytes]:
+    """Open a CSV file; its lines end as everybody's do."""
+    stream = open_decompressed(path)
+    if dialect.line_end != "\r":
+        return stream
+    with stream:
+        return io.BytesIO(stream.read().replace(b"\r", b"\n"))
+
+
+def _may_stay_open(line: bytes, opening: re.Pattern[bytes]) -> bool:
+    """Return whether the last quote of a line opens a field, as it may beside an inch mark."""
+    last = line.rfind(b'"')
+    found = opening.search(line, max(0, last - 2), last + 1)
+    return found is not None and line[last + 1 : last + 2] not in (b"", b"\n", b"\r")
+
+
+def _ends_quoted(line: bytes, quoted: bool, opening: re.Pattern[bytes]) -> bool:
+    """Return whether a line ends within quotes: they count at the start of a field only, as for every CSV reader."""
+    place = 0
+    while True:
+        if not quoted:
+            found = opening.search(line, place)
+            if not found:
+                return False
+            place = found.end()
+        closing = _IN_QUOTES.match(line, place)
+        if not closing:
+            return True
+        place, quoted = closing.end(), False
 
 
 def _count_json(path: Path) -> int:
@@ -434,6 +598,7 @@ def _read_one(path: Path, kind: Format, texts: Collection[str]) -> "pd.DataFrame
     with _reading(path):
         frame: pd.DataFrame = _read_csv(path, texts) if kind == "csv" else _read_json(path)
     frame.columns = _column_names(frame.columns, path)
+    _add_folders(frame, path)
     return frame
 
 
@@ -442,13 +607,22 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
 
     dialect = detect_dialect(path)
     encoding = _encoding(path)
-    with open_decompressed(path) as stream:
-        frame: pd.DataFrame = pd.read_csv(stream, encoding=encoding, **_csv_options(dialect, texts))
-    frame.attrs["commas"] = dialect.commas
+
+    def read(dialect: Dialect, **options: Any) -> pd.DataFrame:
+        with _opened(path, dialect) as stream:
+            table: pd.DataFrame = pd.read_csv(
+                stream, encoding=encoding, **_csv_options(dialect, texts) | options
+            )
+        return table
+
+    frame = read(dialect)
+    signs = decimal_signs(frame, dialect.signs)
+    if signs.get("") == "," and dialect.signs.get("") is None:  # proven late in the file
+        frame = read(replace(dialect, signs=signs))
+    frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks}
+    logger.info("%s: %s", path, replace(dialect, signs=signs, encoding=encoding))
     if doubtful := _doubtful_numbers(frame, path, dialect):
-        with open_decompressed(path) as stream:
-            options = _csv_options(dialect, ()) | {"dtype": "str", "usecols": doubtful}
-            written: pd.DataFrame = pd.read_csv(stream, encoding=encoding, **options)
+        written = read(dialect, dtype="str", usecols=doubtful)
         digits = written.apply(lambda cells: cells.str.fullmatch(r"\s*(0\d[\d.]*|[-+]?\d{16,})\s*").any())
         for name in written.columns[digits]:
             frame[name] = written[name]
@@ -494,12 +668,18 @@ def _encoding(path: Path) -> str:
 
 
 def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
+    missing = {}
+    for position, name in enumerate(map(str.lstrip, dialect.header)):
+        is_text = clean_text(name) in texts or clean_text(name) in dialect.words
+        missing[name or f"Unnamed: {position}"] = MISSING_VALUES - VALUE_WORDS if is_text else MISSING_VALUES
     return {
         "sep": dialect.separator,
-        "decimal": "," if dialect.commas else ".",
+        "decimal": "," if dialect.signs.get("") == "," else ".",
         "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if clean_text(name) in texts},
-        "na_values": sorted(MISSING_VALUES),
+        "na_values": missing,
+        "keep_default_na": False,
         "skipinitialspace": True,
+        "skiprows": dialect.skipped,
         "index_col": False,  # else a separator at the end of each row makes the first column the index
         "low_memory": False,  # else a column's type may differ between chunks
     }
@@ -522,7 +702,7 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
         # No read-ahead: it would hold the file's bytes beside the table.
         with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
             table = file.read()
-        table = table.rename_columns(_column_names(table.column_names, path))
+        table = _with_folders(table.rename_columns(_column_names(table.column_names, path)), path)
         if tables:
             require_same_columns(tables[0].column_names, table.column_names, paths[0], path)
             table = table.select(tables[0].column_names)
@@ -530,6 +710,19 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
     table = tables[0] if len(tables) == 1 else _concatenate(tables, paths)
     del tables
     return _to_pandas(table)
+
+
+def _with_folders(table: "pa.Table", path: Path) -> "pa.Table":
+    import pandas as pd
+    import pyarrow as pa
+
+    folders = pd.DataFrame(index=range(1))
+    _add_folders(folders, path)
+    for name in folders.columns:
+        if name not in table.column_names:
+            column = pa.array(folders[name].take([0] * len(table)), pa.string(), from_pandas=True)
+            table = table.append_column(name, column)
+    return table
 
 
 def _to_pandas(table: "pa.Table") -> "pd.DataFrame":

@@ -121,7 +121,9 @@ def _live_score(
     if other := another_question(model.contract, project):
         return Live(reason=f"No score: {other}.")
     try:
-        labelled = data.label(rows, settings=settings, code=data.current_code(project))
+        labelled = data.label(
+            rows, settings=settings, code=data.current_code(project), words=model.contract.target_words
+        )
     except ProjectError as error:
         return Live(reason=str(error))
     unseen = ~data.are_known(model.contract.identities(labelled), trained)

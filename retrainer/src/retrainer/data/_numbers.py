@@ -1,0 +1,141 @@
+"""Numbers as people write them, and the decimal sign that a file proves.
+
+`1,234` may be one number or another; `98,1` can only be one. The sign is found once for a file, from all its columns,
+and every cell is read by it: a cell that only the other sign could read is none.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SIGNS = (".", ",")
+SIGNS_ATTRIBUTE = "decimal signs"  # of a frame: what `decimal_signs` found in its file
+MARKS_ATTRIBUTE = "missing numbers"  # likewise: the words that stand for missing numbers in it
+_LOOKED_AT = 1000  # cells that must look like numbers before a whole column is looked at
+_MOSTLY = 0.9  # of a column's values must be numbers, or it proves nothing
+_TYPOGRAPHY = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
+_MONEY = r"(?:[$€£¥₹₽₺₩]|R\$|Rs\.?|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?)"
+_CURRENCY = re.compile(rf"^([+-]?\(?)\s*{_MONEY}?\s*|\s*(?:{_MONEY}|%)?\s*(\)?)$")
+_NEGATIVE = re.compile(r"\((?P<brackets>[^-+()]+)\)|(?P<behind>[^-+]+)-")
+
+
+def _figure(decimal: str) -> re.Pattern[str]:
+    """Return what numbers with this decimal sign look like; groups of three digits, or of two as in India."""
+    other = re.escape(SIGNS[decimal == "."])
+    point = re.escape(decimal)
+    groups = "|".join(rf"[1-9]\d{{0,2}}(?:{sign}\d{{3}})+" for sign in (other, " ", "'"))
+    indian = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if decimal == "." else ""
+    return re.compile(
+        rf"[+-]?(?:(?:{groups}{indian})(?:{point}\d*)?|(?:\d+(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?)"
+        r"|[+-]?[iI]nf(?:inity)?"
+    )
+
+
+_FIGURES = {sign: _figure(sign) for sign in SIGNS}
+# Written as sums of money are, with signs between the digits: no name of a row is.
+_SUM = re.compile(r"(?=.*[.,'( ]|.*-$)[-+(]?\s*[$€£¥₹]?\s*\d[\d.,' ]*[)-]?\s*[%€$]?")
+
+
+def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored."""
+    figure, groups = _FIGURES[decimal], re.compile(rf"[{SIGNS[decimal == '.']} ']")
+
+    def number(text: Any) -> float:
+        if not isinstance(text, str):
+            return np.nan
+        if not figure.fullmatch(text) and not figure.fullmatch(text := _bare(text)):
+            return np.nan
+        # float() is exact, as the readers of files are: pandas' own parser may miss the last bit.
+        return float(groups.sub("", text).replace(decimal, "."))
+
+    return np.fromiter(map(number, texts), dtype=np.float64)
+
+
+def _bare(text: str) -> str:
+    """Return the figure alone, with its sign in front: `(1,234.50)`, `50.00-` and `€ 3` are figures."""
+    text = _CURRENCY.sub(r"\1\2", text.translate(_TYPOGRAPHY))
+    if found := _NEGATIVE.fullmatch(text):
+        return "-" + _CURRENCY.sub(r"\1\2", found["brackets"] or found["behind"])
+    return text
+
+
+def proven(values: pd.Series) -> str | None:
+    """Return the decimal sign that the texts of a column prove, None if they prove none or are no numbers."""
+    if not _may_be_numbers(values):
+        return None
+    counts = Counter(values.dropna().astype(str).str.strip().value_counts().to_dict())
+    counts.pop("", None)
+    votes: Counter[str | None] = Counter()
+    for text, count in counts.items():
+        votes[sign_of(str(text))] += count
+    both, none = votes.pop("", 0), votes.pop(None, 0)
+    total = both + none + sum(votes.values())
+    if not votes or none > (1 - _MOSTLY) * total:
+        return None
+    return votes.most_common(1)[0][0]
+
+
+def sign_of(text: str) -> str | None:
+    """Return the only decimal sign that a number can have; empty if it can have both, None if it is no number."""
+    found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(text)]
+    if not found and any(map(str.isdigit, text)):
+        bare = _bare(text)
+        found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(bare)]
+    return None if not found else "" if len(found) == 2 else found[0]
+
+
+def _may_be_numbers(values: pd.Series) -> bool:
+    """Return whether some of the first cells are numbers with a sign among their digits, or all are digits."""
+    if not (isinstance(values.dtype, pd.StringDtype) or values.dtype == object):
+        return False
+    first = values.iloc[:_LOOKED_AT].dropna().unique()[:100]
+    signs = [sign_of(text.strip()) for text in first if isinstance(text, str)]
+    return len(signs) > 0 and sum(sign is not None for sign in signs) >= len(signs) / 2
+
+
+def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> dict[str, str]:
+    """Return the decimal sign of the columns that hold text: what each proves, else what most others do.
+
+    Args:
+        frame: The rows of one file, or its first.
+        known: Signs that columns have proven already.
+
+    Returns:
+        Column to sign; the sign of most columns is under the empty name. Empty where nothing is proven.
+    """
+    signs = dict(known or {})
+    signs.pop("", None)
+    for name in frame.columns:
+        if str(name) not in signs and (sign := proven(frame[name])):
+            signs[str(name)] = sign
+    if signs:
+        signs[""] = most_common(signs.values())
+    return signs
+
+
+def most_common(signs: Iterable[str]) -> str:
+    """Return the sign that most columns have, the first of equals."""
+    return Counter(signs).most_common(1)[0][0]
+
+
+def with_points(values: pd.Series) -> pd.Series:
+    """Return a column of texts in which the numbers with decimal commas have points, as Python writes them."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        return values
+    codes, texts = pd.factorize(values)
+    numbers = parse(texts, ",")
+    unread = np.isnan(numbers)
+    points = [
+        text if nan else repr(float(number)) for text, number, nan in zip(texts, numbers, unread, strict=True)
+    ]
+    return pd.Series(pd.array([*points, None], dtype="str").take(codes), index=values.index, name=values.name)
+
+
+def looks_like_sums(values: pd.Series) -> bool:
+    """Return whether most texts are digits with the signs of numbers among them."""
+    some = values.iloc[:_LOOKED_AT].dropna()
+    return bool(len(some)) and bool(some.str.fullmatch(_SUM.pattern).mean() >= 0.5)
