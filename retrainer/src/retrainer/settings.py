@@ -42,8 +42,24 @@ if TYPE_CHECKING:
 Share = Annotated[float, Field(gt=0, lt=1)]
 # The errors of numbers, choices and lists, which name the value: of other text it may be a secret, or hold one.
 _SHOWN = ("int_", "float_", "bool_", "finite", "literal_", "greater_than", "less_than", "tuple_")
-_GAP = re.compile(r"([1-9]\d{0,6}) ?(hour|day|week|row)s?")
+_SPAN = re.compile(r"([1-9]\d{0,6}) ?(hour|day|week|row)s?")
 ProblemType = Literal["classification", "regression"]
+
+
+def _checked_span(span: str | None) -> str | None:
+    if span is not None and not _SPAN.fullmatch(span):
+        raise ValueError(
+            f"{span!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`"
+        )
+    return span
+
+
+def _span(span: str | None) -> tuple[int, datetime.timedelta]:
+    """Return the rows, or else the time, that a span stands for."""
+    found = _SPAN.fullmatch(span or "")
+    if not found or found[2] == "row":
+        return (int(found[1]) if found else 0), datetime.timedelta(0)
+    return 0, datetime.timedelta(**{f"{found[2]}s": int(found[1])})
 
 
 class Section(BaseModel):
@@ -129,25 +145,17 @@ class SplitSettings(Section):
     @field_validator("gap")
     @classmethod
     def _readable(cls, gap: str | None) -> str | None:
-        if gap is not None and not _GAP.fullmatch(gap):
-            raise ValueError(
-                f"{gap!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`"
-            )
-        return gap
+        return _checked_span(gap)
 
     @property
     def gap_rows(self) -> int:
         """How many rows the gap has, where it is given in rows; else 0."""
-        found = _GAP.fullmatch(self.gap or "")
-        return int(found[1]) if found and found[2] == "row" else 0
+        return _span(self.gap)[0]
 
     @property
     def gap_time(self) -> datetime.timedelta:
         """How long the gap is, where it is given as a duration; else 0."""
-        found = _GAP.fullmatch(self.gap or "")
-        if not found or found[2] == "row":
-            return datetime.timedelta(0)
-        return datetime.timedelta(**{f"{found[2]}s": int(found[1])})
+        return _span(self.gap)[1]
 
 
 class TrainSettings(Section):
@@ -285,12 +293,37 @@ class MonitorSettings(Section):
         default=Location("monitoring"),
         description="Where the drift report and the history of windows are kept: a folder, or s3://, gs:// or az://.",
     )
-    worsening: float | None = Field(
+    query: str | None = Field(
+        default=None,
+        description="In the syntax of `data.query`, with dates as in a source (`{as_of:%Y-%m-%d}`); empty: that query.",
+    )
+    last: str | None = Field(
+        default=None,
+        description="`7 days`, `36 hours` or `500 rows`: only the newest rows of the source are looked at, by"
+        " `split.time_column`; empty: all of them.",
+    )
+    worsening: Annotated[float, Field(ge=0)] | Literal["never"] | None = Field(
         default=None,
         description="Where labels have come: how much worse than at training the metric may be, in the units of"
-        " `gate.min_improvement`; worse than that, and beyond chance, is a violation. Empty: never.",
+        " `gate.min_improvement`; worse than that, and beyond chance, is a violation. Empty: by"
+        " `gate.min_improvement`. `never` turns it off.",
     )
     schedule: ScheduleSettings = ScheduleSettings()
+
+    @field_validator("last")
+    @classmethod
+    def _readable(cls, last: str | None) -> str | None:
+        return _checked_span(last)
+
+    @property
+    def last_rows(self) -> int:
+        """How many rows a window has, where it is given in rows; else 0."""
+        return _span(self.last)[0]
+
+    @property
+    def last_time(self) -> datetime.timedelta:
+        """How long a window is, where it is given as a duration; else 0."""
+        return _span(self.last)[1]
 
     @model_validator(mode="after")
     def _possible(self) -> "MonitorSettings":
@@ -315,6 +348,10 @@ class ScoreSettings(Section):
     identifiers: tuple[str, ...] = Field(
         default=(),
         description="Columns carried over; empty: those that training left out as identifiers, else the row's number.",
+    )
+    query: str | None = Field(
+        default=None,
+        description="In the syntax of `data.query`, with dates as in a source (`{as_of:%Y-%m-%d}`); empty: that query.",
     )
     batch_rows: int = Field(default=100_000, ge=1, description="Rows in memory at a time.")
     schedule: ScheduleSettings = ScheduleSettings()
@@ -450,6 +487,14 @@ class Settings(Section):
     registry: RegistrySettings = RegistrySettings()
     serving: ServingSettings = ServingSettings()
 
+    @model_validator(mode="after")
+    def _windows_have_times(self) -> "Settings":
+        if self.monitor.last is not None and not self.split.time_column:
+            raise ValueError(
+                "monitor.last needs split.time_column, the column that says which rows are the newest"
+            )
+        return self
+
     @property
     def metric(self) -> str:
         """The name of the metric that the gate compares."""
@@ -464,6 +509,12 @@ class Settings(Section):
     def schedules(self) -> dict[str, ScheduleSettings]:
         """When each flow runs, by its name: what every way of deploying registers."""
         return {"retrain": self.schedule, "score": self.score.schedule, "monitor": self.monitor.schedule}
+
+    def timezone(self, flow: str) -> zoneinfo.ZoneInfo:
+        """Return the time zone of a flow's dates: that of its own schedule, or of `schedule` where it has none."""
+        own = self.schedules.get(flow, self.schedule)
+        stated = own.kind or "timezone" in own.model_fields_set
+        return zoneinfo.ZoneInfo(own.timezone if stated else self.schedule.timezone)
 
     def resolve(self, path: str | Path | Location) -> Path:
         """Return `path`, a relative one meant from `root`.

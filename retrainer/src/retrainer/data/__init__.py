@@ -12,7 +12,7 @@ from ._contract import Contract, ContractError, ReadReport, SchemaError, describ
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
 from ._preparation import Table, inputs, label, prepare, prepare_like, require_target
-from ._snapshots import Snapshot, SourceChangedError, fetch, fingerprint, head, load, resolve
+from ._snapshots import Snapshot, SourceChangedError, fetch, fill_in_query, fingerprint, head, load, resolve
 from ._sources import SourceError, SourceUnavailable
 from ._splitting import MissingClassError, Split, group_codes, split, times
 from ._tables import DuplicateColumnsError, Partition, TableError, batches, partitions
@@ -45,6 +45,7 @@ __all__ = [
     "current_code",
     "describe_unread",
     "fetch",
+    "fill_in_query",
     "fingerprint",
     "group_codes",
     "head",

@@ -119,9 +119,15 @@ def compare(
 
 
 def standard_error(
-    metric: Metric, y: Any, predictions: Predictions, *, seed: int, rows: pd.DataFrame | None = None
+    metric: Metric,
+    y: Any,
+    predictions: Predictions,
+    *,
+    seed: int,
+    rows: pd.DataFrame | None = None,
+    entities: Array | None = None,
 ) -> float:
-    """Return the standard error of a model's score on n rows, from a bootstrap of rows.
+    """Return the standard error of a model's score on n rows, from a bootstrap of rows, or of entities.
 
     It is nan where it cannot be known: the score is not defined, or a class that it needs has fewer than 30 rows.
 
@@ -131,6 +137,7 @@ def standard_error(
         predictions: Of the n rows.
         seed: The same seed gives the same figure.
         rows: The n rows as the source has them, for a metric that reads columns.
+        entities: Shape (n,), what each row is about, where several rows are about the same; None if none are.
     """
     (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
     count = len(sample.y)
@@ -138,10 +145,11 @@ def standard_error(
     if metric.measure.by_class and of_classes is not None and of_classes.min() < _CLASS_ROWS:
         return math.nan
     rng = np.random.default_rng(seed)
-    units = min(count, GROUPS)
-    resampler = metric.measure.resampler(
-        sample, sample, metric.positive, rng.permutation(count) % units, units
-    )
+    entity = np.arange(count) if entities is None else pd.factorize(entities)[0]
+    independent = int(entity.max()) + 1
+    units = min(independent, GROUPS)
+    unit = (rng.permutation(independent) % units)[entity]
+    resampler = metric.measure.resampler(sample, sample, metric.positive, unit, units)
     scores, _ = resampler.redrawn(_uniform_counts(rng, units, _times(metric.measure, count, _MOST)))
     scores = scores[np.isfinite(scores)]
     return float(np.std(scores)) if len(scores) else math.nan

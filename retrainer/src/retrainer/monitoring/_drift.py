@@ -186,6 +186,24 @@ class _Tally:
     other_kind: str | None = None
 
 
+@dataclass(frozen=True)
+class _Units:
+    """What the rows of the window are about: how many, each row's group of them, and the rows to one."""
+
+    count: int
+    groups: Counts
+    rows_each: float
+
+
+def _grouped(units: Any) -> _Units | None:
+    """Return what the rows are about; None where each stands for itself."""
+    codes, distinct = pd.factorize(np.asarray(units)) if units is not None else ((), ())
+    if len(distinct) == len(codes):
+        return None
+    sizes = np.bincount(codes)
+    return _Units(len(distinct), codes.astype(np.int64) % GROUPS, float((sizes**2).sum() / sizes.sum()))
+
+
 def compare_with_profile(
     profile: Mapping[str, Any], X: pd.DataFrame, *, settings: MonitorSettings, units: Any = None
 ) -> Drift:
@@ -214,15 +232,17 @@ def compare_with_profile(
         few, where = (rows[1], "the window") if rows[1] <= rows[0] else (rows[0], "the training data")
         reason = f"Too few rows to judge: {few:,} in {where}, and {settings.minimum_rows:,} are needed."
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
-    groups, count = _groups(units)
-    if groups is not None and count < LEAST_UNITS:
-        reason = f"Too few keys to judge: {len(X):,} rows are about {count}, and {LEAST_UNITS} are needed."
+    grouped = _grouped(units)
+    if grouped is not None and grouped.count < LEAST_UNITS:
+        reason = (
+            f"Too few keys to judge: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
+        )
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
     learned = {name: facts for name, facts in columns.items() if name in by_name}
     # Of many columns one looks different by chance: the doubt allowed is shared out (Bonferroni).
     significance = settings.significance / max(1, len(learned))
     judged = [
-        _judge(name, facts, X[by_name[name]], rows, settings, significance, groups)
+        _judge(name, facts, X[by_name[name]], rows, settings, significance, grouped)
         for name, facts in learned.items()
     ]
     judged.sort(key=lambda column: (not column.drifted, -column.strength, -(column.psi or 0)))
@@ -261,7 +281,7 @@ def _judge(
     rows: tuple[int, int],
     settings: MonitorSettings,
     significance: float,
-    groups: Counts | None,
+    units: _Units | None,
 ) -> ColumnDrift:
     tally = _count(values, learned)
     shares = (learned["nulls"] / rows[0], tally.nulls / rows[1])
@@ -276,7 +296,7 @@ def _judge(
         return (
             changed > settings.rate_change
             and _p_value(table) < significance
-            and _p_value(table / _design_effect(cells(), groups)) < significance
+            and _p_value(table / _design_effect(cells(), units)) < significance
         )
 
     if rate_changed(learned["nulls"], tally.nulls, lambda: values.isna().to_numpy(dtype=np.int64)):
@@ -301,8 +321,8 @@ def _judge(
         reasons.append(f"unseen values in {unseen_share:.1%}, such as {examples[0]!r}")
         strength = max(strength, unseen_share / settings.rate_change)
     index, chance, p_value = _index(table)
-    if index - chance > settings.psi and p_value < significance and groups is not None:
-        index, chance, p_value = _index(table, _design_effect(_codes(values, learned), groups))
+    if index - chance > settings.psi and p_value < significance and units is not None:
+        index, chance, p_value = _index(table, _design_effect(_codes(values, learned), units))
     if index - chance > settings.psi and p_value < significance:
         reasons.append(f"PSI {index:.2f}")
         strength = max(strength, (index - chance) / settings.psi)
@@ -327,16 +347,6 @@ def _index(table: Counts, effect: float = 1.0) -> tuple[float, float, float]:
     return _psi(pooled), _chance(pooled) * effect, _p_value(pooled / effect)
 
 
-def _groups(units: Any) -> tuple[Counts | None, int]:
-    """Return a number from 0 for each row's unit, and how many units there are."""
-    if units is None:
-        return None, 0
-    codes, distinct = pd.factorize(np.asarray(units))
-    if len(distinct) == len(codes):
-        return None, len(distinct)  # each row stands for itself
-    return codes.astype(np.int64) % GROUPS, len(distinct)
-
-
 def _codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
     """Return the number of each row's bin in the profile; of a missing value, -1."""
     if learned["kind"] == "number":
@@ -349,17 +359,22 @@ def _codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
     return texts.fillna(-1).to_numpy(dtype=np.int64)
 
 
-def _design_effect(cells: Counts, groups: Counts | None) -> float:
+def _design_effect(cells: Counts, units: _Units | None) -> float:
     """Return how many times more rows are needed than if each stood for itself: 1 where units do not matter.
 
-    It is the mean over cells of the variance of a cell's share between units over that between rows.
+    It is the mean over cells of the variance of a cell's share between units over that between rows. Where all rows are
+    in one cell, nothing tells how alike those of one unit are, and they are taken to be the same.
+
+    Args:
+        cells: Shape (m,), the cell of each row; a negative one is not counted.
+        units: Those of the m rows.
     """
-    if groups is None:
+    if units is None:
         return 1.0
     there = cells >= 0
-    cells, groups = pd.factorize(cells[there])[0], pd.factorize(groups[there])[0]
+    cells, groups = pd.factorize(cells[there])[0], pd.factorize(units.groups[there])[0]
     if len(cells) == 0 or cells.max() == 0 or groups.max() == 0:
-        return 1.0
+        return units.rows_each
     count, rows = int(groups.max()) + 1, len(cells)
     found = np.zeros((count, int(cells.max()) + 1))
     np.add.at(found, (groups, cells), 1)
