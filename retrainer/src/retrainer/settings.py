@@ -68,6 +68,49 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
+class DataTest(Section):
+    """A test of the labelled rows, before anything is learned from them: of a column, or of their number."""
+
+    column: str | None = Field(default=None, description="What is tested; not needed for `rows`.")
+    not_null: bool = Field(default=False, description="Whether each row must have a value.")
+    unique: bool = Field(default=False, description="Whether no value may be there twice.")
+    values: tuple[str | bool | int | float, ...] | None = Field(
+        default=None, description="The values that are accepted."
+    )
+    between: tuple[float, float] | None = Field(default=None, description="The least and the largest number.")
+    share: dict[str, tuple[float, float]] | None = Field(
+        default=None, description="Of a value, such as a class: the least and the largest share of the rows."
+    )
+    newest: str | None = Field(
+        default=None, description="`2 days` or `36 hours`: the newest time must not be older."
+    )
+    rows: tuple[int, int] | None = Field(
+        default=None, description="The fewest and the most rows of the table."
+    )
+    severity: Literal["error", "warn"] = Field(
+        default="error",
+        description="`error`: the run ends before training; `warn`: the decision says it.",
+    )
+
+    @model_validator(mode="after")
+    def _tests_something(self) -> "DataTest":
+        of_column = self.model_fields_set & {"not_null", "unique", "values", "between", "share", "newest"}
+        if of_column and self.column is None:
+            raise ValueError(f"{', '.join(sorted(of_column))} needs column")
+        if not of_column and self.rows is None:
+            raise ValueError(
+                "it tests nothing: give not_null, unique, values, between, share, newest or rows"
+            )
+        if self.newest is not None and not self.newest_time:
+            raise ValueError(f"newest is {self.newest!r}: write `2 days` or `36 hours`")
+        return self
+
+    @property
+    def newest_time(self) -> datetime.timedelta:
+        """How old the newest time may be."""
+        return _span(self.newest)[1]
+
+
 class DataSettings(Section):
     """Where the table comes from."""
 
@@ -96,6 +139,9 @@ class DataSettings(Section):
     )
     watermark: str | None = Field(
         default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
+    )
+    tests: tuple[DataTest, ...] = Field(
+        default=(), description="Tests of the table, each a `[[data.tests]]`: see docs/monitoring.md."
     )
 
     @field_validator("drop")

@@ -9,6 +9,7 @@ Never: trains, scores or writes to a source; knows which model is in production.
 from ._checks import InfiniteValuesError, SplitError, TargetError
 from ._columns import clean_text, is_identifier_name, kind_of
 from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread
+from ._expectations import DataTestError, run_tests
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
 from ._preparation import Table, inputs, label, prepare, prepare_like, require_target
@@ -20,6 +21,7 @@ from ._tables import DuplicateColumnsError, Partition, TableError, batches, part
 __all__ = [
     "Contract",
     "ContractError",
+    "DataTestError",
     "DuplicateColumnsError",
     "FeatureCode",
     "FeaturesError",
@@ -61,6 +63,7 @@ __all__ = [
     "prepare_like",
     "require_target",
     "resolve",
+    "run_tests",
     "split",
     "times",
 ]

@@ -296,7 +296,7 @@ def _judge(
         return (
             changed > settings.rate_change
             and _p_value(table) < significance
-            and _p_value(table / _design_effect(cells(), units)) < significance
+            and _p_value(table / _design_effect(cells(), units), units) < significance
         )
 
     if rate_changed(learned["nulls"], tally.nulls, lambda: values.isna().to_numpy(dtype=np.int64)):
@@ -322,7 +322,7 @@ def _judge(
         strength = max(strength, unseen_share / settings.rate_change)
     index, chance, p_value = _index(table)
     if index - chance > settings.psi and p_value < significance and units is not None:
-        index, chance, p_value = _index(table, _design_effect(_codes(values, learned), units))
+        index, chance, p_value = _index(table, _codes(values, learned), units)
     if index - chance > settings.psi and p_value < significance:
         reasons.append(f"PSI {index:.2f}")
         strength = max(strength, (index - chance) / settings.psi)
@@ -341,10 +341,19 @@ def _judge(
     )
 
 
-def _index(table: Counts, effect: float = 1.0) -> tuple[float, float, float]:
-    """Return the stability index, what chance makes of it, and the p-value, with rows taken off by a design effect."""
-    pooled = _pooled(table, effect)
-    return _psi(pooled), _chance(pooled) * effect, _p_value(pooled / effect)
+def _index(
+    table: Counts, cells: Counts | None = None, units: _Units | None = None
+) -> tuple[float, float, float]:
+    """Return the stability index, what chance makes of it, and the p-value, for rows that are about units."""
+    if cells is None or units is None:
+        pooled = _sums(table, _bins(table))
+        return _psi(pooled), _chance(pooled), _p_value(pooled)
+    bins = _bins(table, _design_effect(cells, units))
+    effect = _design_effect(
+        np.where(cells < 0, -1, bins[cells]), units
+    )  # rows of a unit share wide bins more often
+    pooled = _sums(table, bins)
+    return _psi(pooled), _chance(pooled) * effect, _p_value(pooled / effect, units)
 
 
 def _codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
@@ -415,17 +424,23 @@ def _table(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | None, in
     return np.array(table), sum(rest.values()), tuple(commonest)
 
 
-def _pooled(table: Counts, effect: float = 1.0) -> Counts:
-    """Count the bins as one in which the training data let fewer than five rows of the window be expected.
+def _bins(table: Counts, effect: float = 1.0) -> Counts:
+    """Return which of fewer bins each bin belongs to.
 
-    Where that would be all, neighbours are counted as one before.
+    Those in which the training data let fewer than five rows of the window be expected are one. Where that would be
+    all, neighbours are one before.
     """
     training, window = table.sum(axis=1)
-    together = math.ceil(EXPECTED_ROWS * effect * (table.shape[1] - 1) / max(1, window))
-    if together > 1:
-        table = np.add.reduceat(table, np.arange(0, table.shape[1], together), axis=1)
-    rare = table[0] * (window / max(1, training)) < EXPECTED_ROWS * effect
-    pooled = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+    expected = table[0] * (window / max(1, training)) / effect
+    together = max(1, math.ceil(EXPECTED_ROWS * effect * (table.shape[1] - 1) / max(1, window)))
+    bins = np.arange(table.shape[1]) // together
+    rare = np.bincount(bins, weights=expected)[bins] < EXPECTED_ROWS
+    return np.where(rare, bins.max() + 1, bins)
+
+
+def _sums(table: Counts, bins: Counts) -> Counts:
+    """Return the counts of fewer bins, without empty ones."""
+    pooled = np.array([np.bincount(bins, weights=counts) for counts in table])
     return pooled[:, pooled.sum(axis=0) > 0]
 
 
@@ -445,13 +460,21 @@ def _chance(table: Counts) -> float:
     return float((table.shape[1] - 1) * np.sum(1 / np.maximum(1, table.sum(axis=1))))
 
 
-def _p_value(table: Counts) -> float:
-    """Return how likely a difference this large is between two draws from one distribution."""
-    from scipy.stats import chi2_contingency
+def _p_value(table: Counts, units: _Units | None = None) -> float:
+    """Return how likely a difference this large is between two draws from one distribution.
+
+    Two small counts are tested exactly. With few units the design effect is itself uncertain, hence the F distribution.
+    """
+    from scipy.stats import chi2_contingency, f, fisher_exact
 
     if table.shape[1] < 2 or not table.sum(axis=0).all() or not table.sum(axis=1).all():
         return 1.0
-    p_value = float(chi2_contingency(table, correction=False).pvalue)
+    found = chi2_contingency(table, correction=False)
+    if table.shape[1] == 2 and found.expected_freq.min() < 2 * EXPECTED_ROWS:
+        return float(fisher_exact(np.rint(table).astype(np.int64)).pvalue)
+    p_value = float(found.pvalue)
+    if units is not None:
+        p_value = float(f.sf(found.statistic / found.dof, found.dof, found.dof * (units.count - 1)))
     return 1.0 if math.isnan(p_value) else p_value
 
 
