@@ -92,25 +92,32 @@ def worse(rows: int, alike: int, *, windows: int, lost: float = 0.0) -> float:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--windows", type=int, default=200, help="so many in each cell")
-    windows = parser.parse_args().windows
+    parser.add_argument("--rows", type=int, nargs="+", default=[300, 3_000, 30_000], help="of a window")
+    parser.add_argument("--columns", type=int, nargs="+", default=[5, 20, 100], help="of the table")
+    given = parser.parse_args()
+    windows = given.windows
     warnings.simplefilter("ignore")
     print(f"Windows without drift that count as drifted, of {windows}:\n")
     print("| rows | columns | rows alone | ten to a key |\n|---:|---:|---:|---:|", flush=True)
-    for rows in (300, 3_000, 30_000):
-        for columns in (5, 20, 100):
+    for rows in given.rows:
+        for columns in given.columns:
             cells = (f"{drifted(rows, columns, alike, windows=windows):.1%}" for alike in (1, 10))
             print(f"| {rows:,} | {columns} | {' | '.join(cells)} |", flush=True)
     print(f"\nWindows in which one of 20 columns is shifted and that count as drifted, of {windows // 2}:\n")
     print("| rows | shift | rows alone | ten to a key |\n|---:|---:|---:|---:|", flush=True)
-    for rows in (300, 3_000, 30_000):
+    for rows in given.rows:
         for shift in (0.1, 0.25, 0.5):
-            cells = (f"{drifted(rows, 20, alike, windows=windows // 2, shift=shift):.0%}" for alike in (1, 10))
+            cells = (
+                f"{drifted(rows, 20, alike, windows=windows // 2, shift=shift):.0%}" for alike in (1, 10)
+            )
             print(f"| {rows:,} | {shift} | {' | '.join(cells)} |", flush=True)
     print(f"\nWindows whose accuracy counts as worse, of {windows}:\n")
     print("| rows | true loss | rows alone | ten to a key |\n|---:|---:|---:|---:|", flush=True)
-    for rows in (300, 3_000):
+    for rows in given.rows:
         for lost in (0.0, 0.05, 0.1):
             cells = (f"{worse(rows, alike, windows=windows, lost=lost):.1%}" for alike in (1, 10))
             print(f"| {rows:,} | {lost} | {' | '.join(cells)} |", flush=True)

@@ -98,5 +98,5 @@ def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     wanted = resolve_source(source, project.settings.monitor.source, as_of=as_of, project=project)
     window = tasks.check_drift(tasks.fetch(wanted, project=project), project=project)
     if window["retrain"]:
-        tasks.trigger_retrain(window, project=project)
+        window |= tasks.trigger_retrain(window, project=project)
     return window

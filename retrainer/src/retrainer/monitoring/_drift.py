@@ -313,8 +313,9 @@ def _judge(
             strength=strength,
         )
     unseen_share = unseen / rows[1]
-    # A value that a single row of the training data has was unseen before it (Good 1953).
-    single = sum(count == 1 for count in learned["counts"].values()) if examples else 0
+    # A value that a single row, or key, of the training data has was unseen before it (Good 1953).
+    alone = max(1.0, units.rows_each) if units else 1.0
+    single = sum(count for count in learned["counts"].values() if count <= alone) if examples else 0
     if unseen_share > single / rows[0] and rate_changed(
         single, unseen, lambda: (_codes(values, learned) == len(learned["counts"])).astype(np.int64)
     ):

@@ -38,7 +38,7 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
     tiles = [
         Tile("columns drifted", str(sum(bool(column.reasons) for column in drift.columns))),
         Tile("windows looked at", str(len(windows))),
-        Tile("retrain triggered", "yes" if retrain else "no"),
+        Tile("retrain wanted", "yes" if retrain else "no"),
     ]
     if latest.metric is not None:
         tiles.append(Tile("score on these rows", f"{latest.metric:.4g}"))
