@@ -290,14 +290,18 @@ def test_drift_asks_for_a_retrain_only_when_it_stays(settings: Settings, receive
         shifted = make_table(settings.problem_type, seed=seed)
         shifted["usage"] += shift
         shifted.to_csv(table, index=False)
-        asked.append(monitor()["retrain"])
+        window = monitor()
+        asked.append(window["retrain"])
 
     assert asked == [False, False, True]
     page = (settings.root / "monitoring" / "drift.html").read_text()
     assert "The new data have drifted" in page
     assert "usage" in page
     titles = [payload["title"] for payload in receiver.payloads]
-    assert titles == [f"{settings.project}: the data drifted, a retrain is triggered"]
+    assert window["drifted_columns"] == ["usage"]
+    assert not window["triggered"]  # nothing is deployed here
+    assert titles == [f"{settings.project}: the data drifted, no retrain is triggered"]
+    assert f"there is no deployment retrain/{settings.project}" in receiver.payloads[0]["message"]
     assert "usage" in receiver.payloads[0]["message"]
 
 

@@ -33,7 +33,7 @@ def retrain(
     source: Source = None, as_of: AsOf = None, accept_not_comparable: Accept = False, dry_run: DryRun = False
 ) -> dict[str, Any]:
     """Train on fresh data, compare with the model in production, promote only what is really better."""
-    project = begin(this_project, source=source)
+    project = begin(this_project, source=source, as_of=as_of)
     snapshot = tasks.fetch(resolve_source(source, as_of=as_of, project=project), project=project)
     table = tasks.preprocess(snapshot, project=project, accept_not_comparable=accept_not_comparable)
     separate = tasks.separate_holdout(table, as_of=as_of, project=project)
@@ -81,7 +81,7 @@ def retrain(
 )
 def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     """Let the model in production predict a table; the same table gives the same file."""
-    project = begin(this_project)
+    project = begin(this_project, as_of=as_of)
     wanted = resolve_source(source, project.settings.score.source, as_of=as_of, project=project)
     return tasks.score_batches(tasks.fetch(wanted, project=project), project=project)
 
@@ -94,9 +94,9 @@ def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
 )
 def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     """Compare new data with the training data; trigger a retrain when drift is sustained."""
-    project = begin(this_project)
+    project = begin(this_project, as_of=as_of)
     wanted = resolve_source(source, project.settings.monitor.source, as_of=as_of, project=project)
     window = tasks.check_drift(tasks.fetch(wanted, project=project), project=project)
     if window["retrain"]:
-        tasks.trigger_retrain(window, project=project)
+        window |= tasks.trigger_retrain(window, project=project)
     return window

@@ -193,9 +193,9 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
 
 
 @task(cache_policy=NO_CACHE)
-def trigger_retrain(window: dict[str, Any], *, project: Project) -> None:
-    """Emit the event that triggers the retrain deployment, and notify the team."""
-    orchestration.trigger_retrain(window, project=project, run=this_run(), logger=get_run_logger())
+def trigger_retrain(window: dict[str, Any], *, project: Project) -> dict[str, Any]:
+    """Emit the event that triggers the retrain deployment, and notify the team; return whether one listens."""
+    return orchestration.trigger_retrain(window, project=project, run=this_run(), logger=get_run_logger())
 
 
 def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

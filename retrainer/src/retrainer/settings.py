@@ -61,6 +61,18 @@ def length_of(text: str) -> int | datetime.timedelta:
     return count if unit == "row" else datetime.timedelta(**{f"{unit}s": count})
 
 
+def _checked_span(span: str | None) -> str | None:
+    if span is not None:
+        length_of(span)
+    return span
+
+
+def _span(span: str | None) -> tuple[int, datetime.timedelta]:
+    """Return the rows, or else the time, that a span stands for."""
+    length = length_of(span) if span else 0
+    return (length, datetime.timedelta(0)) if isinstance(length, int) else (0, length)
+
+
 class Section(BaseModel):
     """A part of the settings; an unknown name is an error, so that a typing error is found."""
 
@@ -75,6 +87,49 @@ class ReadSettings(Section):
         description="Words such as `None` or `NA` that always stand for a missing value; a frequent one in a column of"
         " text is taken for a value otherwise.",
     )
+
+
+class DataTest(Section):
+    """A test of the labelled rows, before anything is learned from them: of a column, or of their number."""
+
+    column: str | None = Field(default=None, description="What is tested; not needed for `rows`.")
+    not_null: bool = Field(default=False, description="Whether each row must have a value.")
+    unique: bool = Field(default=False, description="Whether no value may be there twice.")
+    values: tuple[str | bool | int | float, ...] | None = Field(
+        default=None, description="The values that are accepted."
+    )
+    between: tuple[float, float] | None = Field(default=None, description="The least and the largest number.")
+    share: dict[str, tuple[float, float]] | None = Field(
+        default=None, description="Of a value, such as a class: the least and the largest share of the rows."
+    )
+    newest: str | None = Field(
+        default=None, description="`2 days` or `36 hours`: the newest time must not be older."
+    )
+    rows: tuple[int, int] | None = Field(
+        default=None, description="The fewest and the most rows of the table."
+    )
+    severity: Literal["error", "warn"] = Field(
+        default="error",
+        description="`error`: the run ends before training; `warn`: the decision says it.",
+    )
+
+    @model_validator(mode="after")
+    def _tests_something(self) -> "DataTest":
+        of_column = self.model_fields_set & {"not_null", "unique", "values", "between", "share", "newest"}
+        if of_column and self.column is None:
+            raise ValueError(f"{', '.join(sorted(of_column))} needs column")
+        if not of_column and self.rows is None:
+            raise ValueError(
+                "it tests nothing: give not_null, unique, values, between, share, newest or rows"
+            )
+        if self.newest is not None and not self.newest_time:
+            raise ValueError(f"newest is {self.newest!r}: write `2 days` or `36 hours`")
+        return self
+
+    @property
+    def newest_time(self) -> datetime.timedelta:
+        """How old the newest time may be."""
+        return _span(self.newest)[1]
 
 
 class DataSettings(Section):
@@ -107,6 +162,9 @@ class DataSettings(Section):
         default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
     )
     read: ReadSettings = ReadSettings()
+    tests: tuple[DataTest, ...] = Field(
+        default=(), description="Tests of the table, each a `[[data.tests]]`: see docs/monitoring.md."
+    )
 
     @field_validator("drop")
     @classmethod
@@ -155,21 +213,17 @@ class SplitSettings(Section):
     @field_validator("gap")
     @classmethod
     def _readable(cls, gap: str | None) -> str | None:
-        if gap is not None:
-            length_of(gap)
-        return gap
+        return _checked_span(gap)
 
     @property
     def gap_rows(self) -> int:
         """How many rows the gap has, where it is given in rows; else 0."""
-        length = length_of(self.gap) if self.gap else 0
-        return length if isinstance(length, int) else 0
+        return _span(self.gap)[0]
 
     @property
     def gap_time(self) -> datetime.timedelta:
         """How long the gap is, where it is given as a duration; else 0."""
-        length = length_of(self.gap) if self.gap else 0
-        return datetime.timedelta(0) if isinstance(length, int) else length
+        return _span(self.gap)[1]
 
 
 class TrainSettings(Section):
@@ -324,12 +378,37 @@ class MonitorSettings(Section):
         default=Location("monitoring"),
         description="Where the drift report and the history of windows are kept: a folder, or s3://, gs:// or az://.",
     )
-    worsening: float | None = Field(
+    query: str | None = Field(
+        default=None,
+        description="In the syntax of `data.query`, with dates as in a source (`{as_of:%Y-%m-%d}`); empty: that query.",
+    )
+    last: str | None = Field(
+        default=None,
+        description="`7 days`, `36 hours` or `500 rows`: only the newest rows of the source are looked at, by"
+        " `split.time_column`; empty: all of them.",
+    )
+    worsening: Annotated[float, Field(ge=0)] | Literal["never"] | None = Field(
         default=None,
         description="Where labels have come: how much worse than at training the metric may be, in the units of"
-        " `gate.min_improvement`; worse than that, and beyond chance, is a violation. Empty: never.",
+        " `gate.min_improvement`; worse than that, and beyond chance, is a violation. Empty: by"
+        " `gate.min_improvement`. `never` turns it off.",
     )
     schedule: ScheduleSettings = ScheduleSettings()
+
+    @field_validator("last")
+    @classmethod
+    def _readable(cls, last: str | None) -> str | None:
+        return _checked_span(last)
+
+    @property
+    def last_rows(self) -> int:
+        """How many rows a window has, where it is given in rows; else 0."""
+        return _span(self.last)[0]
+
+    @property
+    def last_time(self) -> datetime.timedelta:
+        """How long a window is, where it is given as a duration; else 0."""
+        return _span(self.last)[1]
 
     @model_validator(mode="after")
     def _possible(self) -> "MonitorSettings":
@@ -354,6 +433,10 @@ class ScoreSettings(Section):
     identifiers: tuple[str, ...] = Field(
         default=(),
         description="Columns carried over; empty: those that training left out as identifiers, else the row's number.",
+    )
+    query: str | None = Field(
+        default=None,
+        description="In the syntax of `data.query`, with dates as in a source (`{as_of:%Y-%m-%d}`); empty: that query.",
     )
     batch_rows: int = Field(default=100_000, ge=1, description="Rows in memory at a time.")
     schedule: ScheduleSettings = ScheduleSettings()
@@ -489,6 +572,14 @@ class Settings(Section):
     registry: RegistrySettings = RegistrySettings()
     serving: ServingSettings = ServingSettings()
 
+    @model_validator(mode="after")
+    def _windows_have_times(self) -> "Settings":
+        if self.monitor.last is not None and not self.split.time_column:
+            raise ValueError(
+                "monitor.last needs split.time_column, the column that says which rows are the newest"
+            )
+        return self
+
     @property
     def metric(self) -> str:
         """The name of the metric that the gate compares."""
@@ -503,6 +594,12 @@ class Settings(Section):
     def schedules(self) -> dict[str, ScheduleSettings]:
         """When each flow runs, by its name: what every way of deploying registers."""
         return {"retrain": self.schedule, "score": self.score.schedule, "monitor": self.monitor.schedule}
+
+    def timezone(self, flow: str) -> zoneinfo.ZoneInfo:
+        """Return the time zone of a flow's dates: that of its own schedule, or of `schedule` where it has none."""
+        own = self.schedules.get(flow, self.schedule)
+        stated = own.kind or "timezone" in own.model_fields_set
+        return zoneinfo.ZoneInfo(own.timezone if stated else self.schedule.timezone)
 
     def resolve(self, path: str | Path | Location) -> Path:
         """Return `path`, a relative one meant from `root`.

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from retrainer.data import SourceUnavailable, _snapshots, _tables
+from retrainer.data import SourceUnavailable, _snapshots, _tables, fill_in_query
 from retrainer.data._sources import SourceError
 from retrainer.errors import ConfigurationError
 from retrainer.settings import Settings
@@ -571,3 +571,14 @@ def test_what_a_server_refuses_is_not_tried_again(project: Callable[..., Setting
             _snapshots.fetch(source, settings=project(source))
         assert not isinstance(caught.value, SourceUnavailable)
         assert "hunter2" not in str(caught.value)
+
+
+def test_dates_of_a_query_are_filled_in_and_other_braces_stay() -> None:
+    moment = datetime.datetime(2026, 11, 10, tzinfo=datetime.UTC)
+    query = "SELECT * FROM t WHERE day > '{as_of-7days:%Y-%m-%d}'"
+
+    assert fill_in_query(query, as_of=moment) == "SELECT * FROM t WHERE day > '2026-11-03'"
+    assert fill_in_query("SELECT '{}'", as_of=moment) == "SELECT '{}'"
+    assert fill_in_query(None, as_of=moment) is None
+    with pytest.raises(ConfigurationError, match="dates of the query"):
+        fill_in_query("SELECT {as_of-7lots:%Y}", as_of=moment)

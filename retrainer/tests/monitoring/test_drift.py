@@ -275,3 +275,49 @@ def test_the_commonest_of_the_unseen_values_are_the_examples() -> None:
     assert plan.examples == tuple(counts.index[:3])
     seen = next(column for column in drift(before, after).columns if column.name == "seen")
     assert seen.nulls == (0.0, 0.0)
+
+
+def keyed(keys: int, *, seed: int, shift: float = 0.0) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a table in which ten rows have one key and are alike, and the key of each row."""
+    key = np.repeat(np.arange(keys), 10)
+    return make_inputs(keys, seed=seed, shift=shift).iloc[key].reset_index(drop=True), key
+
+
+def test_rows_of_one_key_are_no_evidence_of_their_own() -> None:
+    profile = learn_profile(keyed(1000, seed=0)[0])
+    found = {True: 0, False: 0}
+    for seed in range(1, 31):
+        X, key = keyed(40, seed=seed)
+        for counted, units in ((True, key), (False, None)):
+            drift = compare_with_profile(profile, X, settings=MonitorSettings(), units=units)
+            found[counted] += drift.drifted is True
+    assert found[True] <= 2
+    assert found[False] >= 10  # what the keys are for
+
+
+def test_a_shift_of_forty_keys_is_found() -> None:
+    X, key = keyed(40, seed=1, shift=1.5)
+    found = compare_with_profile(
+        learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key
+    )
+    assert list(drifted(found)) == ["usage"]
+
+
+def test_too_few_keys_have_no_result() -> None:
+    X, key = keyed(19, seed=1, shift=5)
+    found = compare_with_profile(
+        learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key
+    )
+    assert found.drifted is None
+    assert found.reason == "Too few keys to judge: 190 rows are about 19, and 20 are needed."
+
+
+def test_what_drifted_most_comes_first_with_both_histograms() -> None:
+    before, after = make_inputs(), make_inputs(seed=1, shift=1.0)
+    after.loc[:1499, "plan"] = None  # 75 % missing: fifteen times what is allowed
+    found = drift(before, after)
+    assert [column.name for column in found.columns[:2]] == ["plan", "usage"]
+    shares = np.array([bin_[1:] for bin_ in found.columns[1].histogram])
+    assert shares.sum(axis=0) == pytest.approx([1, 1])
+    assert shares[:, 0] == pytest.approx(np.full(10, 0.1), abs=0.01)
+    assert shares[-1, 1] > 0.3

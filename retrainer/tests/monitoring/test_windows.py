@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,17 @@ from retrainer.monitoring._windows import (
     summary,
 )
 from retrainer.registry import LocalStore
-from retrainer.settings import MonitorSettings, Settings
+from retrainer.settings import GateSettings, MonitorSettings, Settings
 
 
 def window(digest: str, *, drifted: bool | None = True, version: str = "v1", worse: bool = False) -> Window:
     return Window("2026-01-01T00:00:00+00:00", "source", digest, version, drifted, "reason", worse=worse)
+
+
+def having(margin: float = 0.005, **monitor: Any) -> Settings:
+    return Settings.model_construct(
+        gate=GateSettings(min_improvement=margin), monitor=MonitorSettings.model_validate(monitor)
+    )
 
 
 def test_the_same_data_count_once(tmp_path: Path) -> None:
@@ -69,8 +76,13 @@ def test_one_odd_window_asks_for_nothing_two_do(settings: Settings) -> None:
 def test_a_live_score_is_worse_beyond_what_is_allowed_and_beyond_chance(
     live: Change | None, worse: bool
 ) -> None:
-    assert is_worse(live, settings=MonitorSettings(worsening=0.05)) is worse
-    assert not is_worse(live, settings=MonitorSettings())
+    assert is_worse(live, settings=having(worsening=0.05)) is worse
+    assert not is_worse(live, settings=having(worsening="never"))
+
+
+@pytest.mark.parametrize(("margin", "worse"), [(0.05, True), (0.07, False)])
+def test_by_default_the_margin_of_the_gate_is_allowed(margin: float, worse: bool) -> None:
+    assert is_worse(Change(0.06, 0.001), settings=having(margin)) is worse
 
 
 @pytest.mark.parametrize("drifted", [True, False, None])
@@ -84,7 +96,7 @@ def test_a_window_violates_by_drift_or_by_a_worse_score(drifted: bool | None) ->
     [(Change(0.05, 0.001), False), (Change(0.06, 0.01), False), (Change(0.06, 0.0099), True)],
 )
 def test_at_the_limit_a_live_score_is_not_worse(live: Change, worse: bool) -> None:
-    assert is_worse(live, settings=MonitorSettings(worsening=0.05, significance=0.01)) is worse
+    assert is_worse(live, settings=having(worsening=0.05, significance=0.01)) is worse
 
 
 def test_a_thousand_windows_are_kept(tmp_path: Path) -> None:

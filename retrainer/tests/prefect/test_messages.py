@@ -118,7 +118,16 @@ def test_keeping_the_champion_is_only_told_when_asked_for(
 
 def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, receiver: Receiver) -> None:
     rolled_back = record_of("rolled_back", version="v1", held={"v2": "v2 was too slow."})
-    window = {"reason": "usage drifted.", "source": "new.csv", "version": "v1", "report": "drift.html"}
+    window = {
+        "reason": "usage drifted.",
+        "source": "new.csv",
+        "version": "v1",
+        "report": "drift.html",
+        "drifted": True,
+        "drifted_columns": ["usage", "age"],
+        "triggered": True,
+        "to_do": "To do: check the source.",
+    }
     messages = [
         _messages.by_hand_message(project="churn", record=rolled_back),
         _messages.drift_message(project="churn", run="quiet-otter", link="http://ui", window=window),
@@ -136,7 +145,8 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
     assert rollback["message"].endswith("until `registry release v2`.")
     assert drift["title"] == "churn: the data drifted, a retrain is triggered"
     assert drift["message"].startswith(
-        "Run: quiet-otter http://ui\nWhy: usage drifted.\nData: new.csv\nReport: drift.html\nIn production: v1\nTo do: "
+        "Run: quiet-otter http://ui\nWhy: usage drifted.\nColumns: usage, age\n"
+        "Data: new.csv\nReport: drift.html\nIn production: v1\nTo do: "
     )
     # The server fills the braces in; the template's own tests kill a run to see it.
     assert unreported["title"] == "churn: {{ flow.name }} {{ flow_run.state.name | lower }}"

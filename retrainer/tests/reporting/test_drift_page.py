@@ -47,7 +47,7 @@ def test_every_column_and_every_window_is_shown_the_latest_first() -> None:
     [
         ({"drifted": True}, "The new data have drifted", "yes"),
         ({"drifted": False}, "The new data look like the training data", "no"),
-        ({"drifted": False, "worse": True}, "The new data have drifted", "yes"),
+        ({"drifted": False, "worse": True}, "The model is worse on the new data", "yes"),
         ({"drifted": None}, "Too few rows to tell", "too few rows"),
     ],
 )
@@ -65,7 +65,7 @@ def test_the_first_figures(retrain: bool) -> None:
     for label, value in (
         ("columns drifted", "1"),
         ("windows looked at", "2"),
-        ("retrain triggered", "yes" if retrain else "no"),
+        ("retrain wanted", "yes" if retrain else "no"),
         ("score on these rows", "0.75"),
     ):
         assert f"{value} {label}" in text or f"{label} {value}" in text
@@ -77,3 +77,23 @@ def test_fifty_windows_are_shown() -> None:
     shown = [row[-1] for row in rows_of_page(page_of(*windows)) if row[-1].startswith("Window ")]
 
     assert shown == [f"Window {number}." for number in range(59, 9, -1)]
+
+
+def test_what_drifted_is_drawn_as_it_was_and_is_and_nothing_else() -> None:
+    bins = (("up to 1", 0.5, 0.1), ("over <1>", 0.5, 0.9))
+    drawn = ColumnDrift("usage", "number", 1.0, reasons=("PSI 1.00",), histogram=bins)
+    calm = ColumnDrift("age", "number", 0.0, histogram=bins)
+    html = drift_page(Drift(True, "", (1, 1), (drawn, calm)), [window(1)], project="churn", retrain=False)
+
+    assert html.count("<svg class") == 1
+    assert "usage: PSI 1.00" in text_of(html)
+    assert "up to 1: 50.0%, now 10.0%; over &lt;1&gt;: 50.0%, now 90.0%" in html
+    widths = [float(part.split('"')[0]) for part in html.split(' width="')[1:]]
+    assert [round(width / max(widths), 2) for width in widths] == [0.56, 0.11, 0.56, 1.0]
+
+
+def test_the_page_says_how_many_rows_have_labels_and_from_when() -> None:
+    known = {"rows": 800, "labelled": 200, "labelled_from": "2026-10-01T00:00:00+00:00"}
+    text = text_of(page_of(window(1, **known, labelled_to="2026-10-20T00:00:00+00:00")))
+
+    assert "200 of 800 rows (25%) have a label, from 2026-10-01 00:00 UTC to 2026-10-20 00:00 UTC." in text

@@ -116,7 +116,9 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
     if as_json:
         write_json(window)
     else:
-        write(window["reason"] + (" A retrain is triggered." if window["retrain"] else ""))
+        write(window["reason"])
+        if window["retrain"]:
+            write(window["to_do"])
         write(f"report         {window['report'] or 'missing: ' + window['report_error']}")
 
 

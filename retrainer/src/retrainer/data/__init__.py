@@ -9,10 +9,11 @@ Never: trains, scores or writes to a source; knows which model is in production.
 from ._checks import InfiniteValuesError, SplitError, TargetError
 from ._columns import clean_text, is_identifier_name, kind_of
 from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread
+from ._expectations import DataTestError, run_tests
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
 from ._preparation import Table, inputs, label, prepare, prepare_like, require_target
-from ._snapshots import Snapshot, SourceChangedError, fetch, fingerprint, head, load, resolve
+from ._snapshots import Snapshot, SourceChangedError, fetch, fill_in_query, fingerprint, head, load, resolve
 from ._sources import SourceError, SourceUnavailable
 from ._splitting import MissingClassError, Split, group_codes, split, times
 from ._tables import DuplicateColumnsError, Partition, TableError, batches, partitions
@@ -20,6 +21,7 @@ from ._tables import DuplicateColumnsError, Partition, TableError, batches, part
 __all__ = [
     "Contract",
     "ContractError",
+    "DataTestError",
     "DuplicateColumnsError",
     "FeatureCode",
     "FeaturesError",
@@ -45,6 +47,7 @@ __all__ = [
     "current_code",
     "describe_unread",
     "fetch",
+    "fill_in_query",
     "fingerprint",
     "group_codes",
     "head",
@@ -60,6 +63,7 @@ __all__ = [
     "prepare_like",
     "require_target",
     "resolve",
+    "run_tests",
     "split",
     "times",
 ]

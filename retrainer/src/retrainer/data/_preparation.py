@@ -27,6 +27,8 @@ class Table:
         contract: What the columns are.
         code: The features.py that labelled them.
         report: What was noticed while reading.
+        notes: What the report says of the table, in sentences.
+        alarms: What a person should look at, in sentences.
     """
 
     rows: pd.DataFrame
@@ -34,6 +36,8 @@ class Table:
     contract: Contract
     code: FeatureCode
     report: ReadReport
+    notes: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 def prepare(

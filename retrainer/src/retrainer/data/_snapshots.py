@@ -81,6 +81,23 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
         ) from None
 
 
+def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str | None:
+    """Fill in the dates of a query, as `resolve` does; one without `{as_of` stays as it is, whatever braces it has.
+
+    Raises:
+        ConfigurationError: a placeholder is none of these.
+    """
+    if query is None or "{as_of" not in query:
+        return query
+    try:
+        return _with_dates(query, as_of or datetime.datetime.now(datetime.UTC))
+    except (ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            f"The dates of the query {shortened(query)!r} cannot be filled in: {error}. "
+            "Write {as_of:%Y-%m-%d} or {as_of-7days:%Y-%m-%d}, and any other brace twice."
+        ) from None
+
+
 def _with_dates(text: str, moment: datetime.datetime) -> str:
     filled = []
     for literal, name, date_format, conversion in string.Formatter().parse(text):

@@ -126,7 +126,7 @@ def standard_error(
     rows: pd.DataFrame | None = None,
     entities: Array | None = None,
 ) -> float:
-    """Return the standard error of a model's score on n rows, from a bootstrap of rows.
+    """Return the standard error of a model's score on n rows, from a bootstrap of rows, or of entities.
 
     It is nan where it cannot be known: the score is not defined, or a class that it needs has fewer than 30 rows.
 

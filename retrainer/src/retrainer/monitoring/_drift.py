@@ -1,7 +1,7 @@
 """What the training data looked like, as bins and counts, and whether new data still look like it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -11,10 +11,14 @@ import pandas as pd
 from ..settings import MonitorSettings
 
 BINS = 10
+LEAST_UNITS = 20  # keys, or blocks of time; fewer do not tell how much they differ among themselves
+GROUPS = 500  # keys are dealt into so many at most, which bounds the memory
+SHOWN_VALUES = 8  # of a category, in its histogram
 KNOWN_VALUES = 200  # of a category, in the profile
 EDGE_ROWS = 100_000  # the edges of bins come from a sample of this size; every row is counted
 EXPECTED_ROWS = 5  # of a bin in the window; rarer bins are counted as one (Cochran 1954)
 EXAMPLES = 3
+NAMED = 10  # columns in the reason
 
 Kind = Literal["number", "boolean", "datetime", "category"]
 Counts = np.ndarray[Any, np.dtype[np.int64]]
@@ -35,6 +39,8 @@ class ColumnDrift:
         examples: Some of those values.
         range: The first and last moment of a datetime in the window, ISO 8601.
         reasons: Why the column counts as drifted; empty if it does not.
+        histogram: Of the values that are there: what a bin holds, and its share in training and in the window.
+        strength: How far beyond what the settings allow the column is, 1 being the limit.
     """
 
     name: str
@@ -47,6 +53,8 @@ class ColumnDrift:
     examples: tuple[str, ...] = ()
     range: tuple[str, str] | None = None
     reasons: tuple[str, ...] = ()
+    histogram: tuple[tuple[str, float, float], ...] = ()
+    strength: float = 0.0
 
     @property
     def drifted(self) -> bool:
@@ -178,7 +186,27 @@ class _Tally:
     other_kind: str | None = None
 
 
-def compare_with_profile(profile: Mapping[str, Any], X: pd.DataFrame, *, settings: MonitorSettings) -> Drift:
+@dataclass(frozen=True)
+class _Units:
+    """What the rows of the window are about: how many, each row's group of them, and the rows to one."""
+
+    count: int
+    groups: Counts
+    rows_each: float
+
+
+def _grouped(units: Any) -> _Units | None:
+    """Return what the rows are about; None where each stands for itself."""
+    codes, distinct = pd.factorize(np.asarray(units)) if units is not None else ((), ())
+    if len(distinct) == len(codes):
+        return None
+    sizes = np.bincount(codes)
+    return _Units(len(distinct), codes.astype(np.int64) % GROUPS, float((sizes**2).sum() / sizes.sum()))
+
+
+def compare_with_profile(
+    profile: Mapping[str, Any], X: pd.DataFrame, *, settings: MonitorSettings, units: Any = None
+) -> Drift:
     """Compare new data with the profile of the training data.
 
     A column has drifted when its population stability index, less what chance alone makes of so few rows,
@@ -186,10 +214,15 @@ def compare_with_profile(profile: Mapping[str, Any], X: pd.DataFrame, *, setting
     changed, or that of values unseen in training is, by more than `rate_change`. The window has drifted when
     `drifted_columns` have. Datetimes are shown and not judged: time moves on in every window.
 
+    Rows of one customer, or of one day, are alike and tell less than as many that are not. Of a column that seems
+    to have drifted it is measured how much less, and as many rows are taken off: by the design effect (Kish 1965), in
+    the first-order correction of Rao and Scott (1984).
+
     Args:
         profile: What `learn_profile` returned.
         X: The new inputs, shape (m, features).
         settings: The thresholds.
+        units: Shape (m,), what each row is about, where several are about the same; None if none are.
     """
     columns, by_name = profile["columns"], {str(name): name for name in X.columns}
     gone = sorted(columns.keys() - by_name.keys())
@@ -199,17 +232,23 @@ def compare_with_profile(profile: Mapping[str, Any], X: pd.DataFrame, *, setting
         few, where = (rows[1], "the window") if rows[1] <= rows[0] else (rows[0], "the training data")
         reason = f"Too few rows to judge: {few:,} in {where}, and {settings.minimum_rows:,} are needed."
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
+    grouped = _grouped(units)
+    if grouped is not None and grouped.count < LEAST_UNITS:
+        reason = (
+            f"Too few keys to judge: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
+        )
+        return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
     learned = {name: facts for name, facts in columns.items() if name in by_name}
     # Of many columns one looks different by chance: the doubt allowed is shared out (Bonferroni).
     significance = settings.significance / max(1, len(learned))
     judged = [
-        _judge(name, facts, _count(X[by_name[name]], facts), rows, settings, significance)
+        _judge(name, facts, X[by_name[name]], rows, settings, significance, grouped)
         for name, facts in learned.items()
     ]
-    judged.sort(key=lambda column: (not column.drifted, -(column.psi or 0)))
-    bad = [f"{column.name} ({', '.join(column.reasons)})" for column in judged if column.drifted]
-    bad += [f"{name} (gone)" for name in gone]
-    named = "; ".join(bad[:EXAMPLES]) + ("; …" if len(bad) > EXAMPLES else "")
+    judged.sort(key=lambda column: (not column.drifted, -column.strength, -(column.psi or 0)))
+    bad = [f"{name} (gone)" for name in gone]
+    bad += [f"{column.name} ({', '.join(column.reasons)})" for column in judged if column.drifted]
+    named = "; ".join(bad[:NAMED]) + ("; …" if len(bad) > NAMED else "")
     reason = (
         f"{len(bad)} of {len(columns)} columns drifted over {len(X):,} rows: {named}."
         if bad
@@ -238,50 +277,134 @@ def _count(values: pd.Series, learned: Mapping[str, Any]) -> _Tally:
 def _judge(
     name: str,
     learned: Mapping[str, Any],
-    tally: _Tally,
+    values: pd.Series,
     rows: tuple[int, int],
     settings: MonitorSettings,
     significance: float,
+    units: _Units | None,
 ) -> ColumnDrift:
+    tally = _count(values, learned)
     shares = (learned["nulls"] / rows[0], tally.nulls / rows[1])
     if tally.other_kind:
         reason = f"holds {tally.other_kind} values, {learned['kind']} in training"
-        return ColumnDrift(name, learned["kind"], nulls=shares, reasons=(reason,))
-    reasons = []
-    if _rate_changed((learned["nulls"], tally.nulls), rows, settings, significance):
+        return ColumnDrift(name, learned["kind"], nulls=shares, reasons=(reason,), strength=math.inf)
+    reasons, strength = [], 0.0
+
+    def rate_changed(before: int, now: int, cells: Callable[[], Any]) -> bool:
+        table = np.array([(before, now), (rows[0] - before, rows[1] - now)]).T
+        changed = abs(now / rows[1] - before / rows[0])
+        return (
+            changed > settings.rate_change
+            and _p_value(table) < significance
+            and _p_value(table / _design_effect(cells(), units), units) < significance
+        )
+
+    if rate_changed(learned["nulls"], tally.nulls, lambda: values.isna().to_numpy(dtype=np.int64)):
         reasons.append(f"missing in {shares[1]:.1%}, was {shares[0]:.1%}")
+        strength = abs(shares[1] - shares[0]) / settings.rate_change
     table, unseen, examples = _table(learned, tally)
     if table is None:
-        return ColumnDrift(name, learned["kind"], nulls=shares, range=tally.range, reasons=tuple(reasons))
+        return ColumnDrift(
+            name,
+            learned["kind"],
+            nulls=shares,
+            range=tally.range,
+            reasons=tuple(reasons),
+            strength=strength,
+        )
     unseen_share = unseen / rows[1]
-    # A value that a single row of the training data has was unseen before it (Good 1953).
-    single = sum(count == 1 for count in learned["counts"].values()) if examples else 0
-    if unseen_share > single / rows[0] and _rate_changed((single, unseen), rows, settings, significance):
+    # A value that a single row, or key, of the training data has was unseen before it (Good 1953).
+    alone = max(1.0, units.rows_each) if units else 1.0
+    single = sum(count for count in learned["counts"].values() if count <= alone) if examples else 0
+    if unseen_share > single / rows[0] and rate_changed(
+        single, unseen, lambda: (_codes(values, learned) == len(learned["counts"])).astype(np.int64)
+    ):
         reasons.append(f"unseen values in {unseen_share:.1%}, such as {examples[0]!r}")
-    pooled = _pooled(table)
-    psi, chance, p_value = _psi(pooled), _chance(pooled), _p_value(pooled)
-    if psi - chance > settings.psi and p_value < significance:
-        reasons.append(f"PSI {psi:.2f}")
+        strength = max(strength, unseen_share / settings.rate_change)
+    index, chance, p_value = _index(table)
+    if index - chance > settings.psi and p_value < significance and units is not None:
+        index, chance, p_value = _index(table, _codes(values, learned), units)
+    if index - chance > settings.psi and p_value < significance:
+        reasons.append(f"PSI {index:.2f}")
+        strength = max(strength, (index - chance) / settings.psi)
     return ColumnDrift(
         name,
         learned["kind"],
-        psi,
+        index,
         chance,
         p_value,
         shares,
         unseen_share,
         examples,
         reasons=tuple(reasons),
+        histogram=_histogram(learned, table),
+        strength=strength,
     )
 
 
-def _rate_changed(
-    counts: tuple[int, int], rows: tuple[int, int], settings: MonitorSettings, significance: float
-) -> bool:
-    """Return whether a share changed by more than is allowed, and by more than chance would have it."""
-    shares = counts[0] / rows[0], counts[1] / rows[1]
-    table = np.array([counts, (rows[0] - counts[0], rows[1] - counts[1])]).T
-    return abs(shares[1] - shares[0]) > settings.rate_change and _p_value(table) < significance
+def _index(
+    table: Counts, cells: Counts | None = None, units: _Units | None = None
+) -> tuple[float, float, float]:
+    """Return the stability index, what chance makes of it, and the p-value, for rows that are about units."""
+    if cells is None or units is None:
+        pooled = _sums(table, _bins(table))
+        return _psi(pooled), _chance(pooled), _p_value(pooled)
+    bins = _bins(table, _design_effect(cells, units))
+    effect = _design_effect(
+        np.where(cells < 0, -1, bins[cells]), units
+    )  # rows of a unit share wide bins more often
+    pooled = _sums(table, bins)
+    return _psi(pooled), _chance(pooled) * effect, _p_value(pooled / effect, units)
+
+
+def _codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
+    """Return the number of each row's bin in the profile; of a missing value, -1."""
+    if learned["kind"] == "number":
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return np.where(np.isnan(numbers), -1, np.searchsorted(learned["edges"], numbers))
+    known = {value: number for number, value in enumerate(learned["counts"])}
+    if learned["kind"] == "boolean":
+        values = values.astype("boolean")
+    texts = values.astype("object").map(lambda value: known.get(str(value), len(known)), na_action="ignore")
+    return texts.fillna(-1).to_numpy(dtype=np.int64)
+
+
+def _design_effect(cells: Counts, units: _Units | None) -> float:
+    """Return how many times more rows are needed than if each stood for itself: 1 where units do not matter.
+
+    It is the mean over cells of the variance of a cell's share between units over that between rows. Where all rows are
+    in one cell, nothing tells how alike those of one unit are, and they are taken to be the same.
+
+    Args:
+        cells: Shape (m,), the cell of each row; a negative one is not counted.
+        units: Those of the m rows.
+    """
+    if units is None:
+        return 1.0
+    there = cells >= 0
+    cells, groups = pd.factorize(cells[there])[0], pd.factorize(units.groups[there])[0]
+    if len(cells) == 0 or cells.max() == 0 or groups.max() == 0:
+        return units.rows_each
+    count, rows = int(groups.max()) + 1, len(cells)
+    found = np.zeros((count, int(cells.max()) + 1))
+    np.add.at(found, (groups, cells), 1)
+    share = found.sum(axis=0) / rows
+    spread = ((found - found.sum(axis=1, keepdims=True) * share) ** 2).sum(axis=0) * count / (count - 1)
+    return max(1.0, float((spread / (rows * share)).sum() / (len(share) - 1)))
+
+
+def _histogram(learned: Mapping[str, Any], table: Counts) -> tuple[tuple[str, float, float], ...]:
+    """Return each bin's name, and its share in training and in the window."""
+    shares = table / np.maximum(1, table.sum(axis=1, keepdims=True))
+    if learned["kind"] == "number":
+        edges = [f"{edge:.4g}" for edge in learned["edges"]]
+        names = [f"up to {edges[0]}", *(f"to {edge}" for edge in edges[1:]), f"over {edges[-1]}"]
+        return tuple(zip(names, *shares.tolist(), strict=True))
+    order = np.argsort(-shares[:, :-1].max(axis=0), kind="stable")[:SHOWN_VALUES]
+    names = list(learned["counts"])
+    shown = [(names[place], *shares[:, place].tolist()) for place in order]
+    others = 1 - shares[:, order].sum(axis=1)
+    return (*shown, ("other values", *others.tolist())) if (others > 1e-9).any() else tuple(shown)
 
 
 def _table(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | None, int, tuple[str, ...]]:
@@ -302,11 +425,23 @@ def _table(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | None, in
     return np.array(table), sum(rest.values()), tuple(commonest)
 
 
-def _pooled(table: Counts) -> Counts:
-    """Count the bins as one in which the training data let fewer than five rows of the window be expected."""
+def _bins(table: Counts, effect: float = 1.0) -> Counts:
+    """Return which of fewer bins each bin belongs to.
+
+    Those in which the training data let fewer than five rows of the window be expected are one. Where that would be
+    all, neighbours are one before.
+    """
     training, window = table.sum(axis=1)
-    rare = table[0] * (window / max(1, training)) < EXPECTED_ROWS
-    pooled = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+    expected = table[0] * (window / max(1, training)) / effect
+    together = max(1, math.ceil(EXPECTED_ROWS * effect * (table.shape[1] - 1) / max(1, window)))
+    bins = np.arange(table.shape[1]) // together
+    rare = np.bincount(bins, weights=expected)[bins] < EXPECTED_ROWS
+    return np.where(rare, bins.max() + 1, bins)
+
+
+def _sums(table: Counts, bins: Counts) -> Counts:
+    """Return the counts of fewer bins, without empty ones."""
+    pooled = np.array([np.bincount(bins, weights=counts) for counts in table])
     return pooled[:, pooled.sum(axis=0) > 0]
 
 
@@ -326,13 +461,21 @@ def _chance(table: Counts) -> float:
     return float((table.shape[1] - 1) * np.sum(1 / np.maximum(1, table.sum(axis=1))))
 
 
-def _p_value(table: Counts) -> float:
-    """Return how likely a difference this large is between two draws from one distribution."""
-    from scipy.stats import chi2_contingency
+def _p_value(table: Counts, units: _Units | None = None) -> float:
+    """Return how likely a difference this large is between two draws from one distribution.
+
+    Two small counts are tested exactly. With few units the design effect is itself uncertain, hence the F distribution.
+    """
+    from scipy.stats import chi2_contingency, f, fisher_exact
 
     if table.shape[1] < 2 or not table.sum(axis=0).all() or not table.sum(axis=1).all():
         return 1.0
-    p_value = float(chi2_contingency(table, correction=False).pvalue)
+    found = chi2_contingency(table, correction=False)
+    if table.shape[1] == 2 and found.expected_freq.min() < 2 * EXPECTED_ROWS:
+        return float(fisher_exact(np.rint(table).astype(np.int64)).pvalue)
+    p_value = float(found.pvalue)
+    if units is not None:
+        p_value = float(f.sf(found.statistic / found.dof, found.dof, found.dof * (units.count - 1)))
     return 1.0 if math.isnan(p_value) else p_value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import DataError
 from ..gate import Change
 from ..registry import Store
-from ..settings import MonitorSettings, Settings
+from ..settings import Settings
 from ._drift import Drift, should_fire
 
 WINDOWS = "windows.json"
@@ -32,6 +32,10 @@ class Window:
         live_reason: Why there is no score on these rows.
         live_rows: The rows with a label that it was not trained on.
         live_p_value: How often rows drawn anew would make the score at least as bad by chance.
+        rows: Of the window.
+        labelled: The rows that have a label, whether or not the champion was trained on them.
+        labelled_from: The time of the first of them by `split.time_column`, ISO 8601.
+        labelled_to: That of the last.
     """
 
     time: str
@@ -46,6 +50,10 @@ class Window:
     live_reason: str = ""
     live_rows: int = 0
     live_p_value: float | None = None
+    rows: int = 0
+    labelled: int = 0
+    labelled_from: str | None = None
+    labelled_to: str | None = None
 
     @property
     def violates(self) -> bool | None:
@@ -53,16 +61,20 @@ class Window:
         return True if self.worse else self.drifted
 
 
-def is_worse(live: Change | None, *, settings: MonitorSettings) -> bool:
-    """Return whether a live score is worse by more than `worsening`, and by more than chance would have it.
+def is_worse(live: Change | None, *, settings: Settings) -> bool:
+    """Return whether a live score is worse by more than is allowed, and by more than chance would have it.
+
+    What is allowed is `monitor.worsening`, or where that is empty the gate's own margin.
 
     Args:
         live: The score, compared with the one at training; None where there is none.
-        settings: `worsening` and `significance`.
+        settings: `monitor` and `gate.min_improvement`.
     """
-    if live is None or settings.worsening is None:
+    allowed = settings.monitor.worsening
+    if live is None or allowed == "never":
         return False
-    return live.worse > settings.worsening and live.p_value < settings.significance
+    allowed = settings.gate.min_improvement if allowed is None else allowed
+    return live.worse > allowed and live.p_value < settings.monitor.significance
 
 
 class History:

@@ -60,7 +60,8 @@ def _alarms(training: SplitSide, holdout: SplitSide, project: Project) -> tuple[
     """Return what makes the score look better than it will be."""
     settings = project.settings
     target, problem_type = training.contract.target, settings.problem_type
-    found = given_away(training.X, training.y, problem_type=problem_type, seed=settings.seed)
+    found = [*training.alarms]
+    found += given_away(training.X, training.y, problem_type=problem_type, seed=settings.seed)
     if settings.split.method == "hash" and not settings.split.key_columns:
         found += shared_entities(training.rows, holdout.rows, target=target, problem_type=problem_type)
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Comparing new data with what the model in production was trained on, and its predictions with labels that have come."""
+"""Comparing new data with what the champion was trained on, and its predictions with labels that have come."""
 
 import dataclasses
 import datetime
@@ -7,17 +7,20 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .. import data, gate, monitoring, reporting
 from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
+from ..settings import Settings
 from ..training import Model, another_question, load_model, load_trained_rows
 from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
 LEAST_LABELS = 30  # fewer say little about a score
+TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +34,16 @@ class Live:
         rows: Those rows.
         reason: Why there is no score.
         change: How the score differs from the one at training.
+        labelled: The rows of the window that have a label.
+        span: The times of the first and the last of them, where there is a time column.
     """
 
     score: float | None = None
     rows: int = 0
     reason: str = ""
     change: gate.Change | None = None
+    labelled: int = 0
+    span: tuple[str | None, str | None] = (None, None)
 
 
 def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
@@ -59,15 +66,17 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
             Live(reason="the columns do not fit"),
         )
     else:
+        rows = _newest(rows, settings)
         found = monitoring.compare_with_profile(
             profile_of(champion, settings),
             data.inputs(rows, contract=model.contract, code=model.code),
             settings=settings.monitor,
+            units=_units(rows, settings),
         )
         live = _live_score(model, rows, load_trained_rows(registry, champion), champion, project=project)
     promised, worse = (
         champion.metrics.get(settings.metric),
-        monitoring.is_worse(live.change, settings=settings.monitor),
+        monitoring.is_worse(live.change, settings=settings),
     )
     entry = monitoring.Window(
         time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -82,6 +91,10 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         live_reason=live.reason,
         live_rows=live.rows,
         live_p_value=live.change.p_value if live.change else None,
+        rows=found.rows[1],
+        labelled=live.labelled,
+        labelled_from=live.span[0],
+        labelled_to=live.span[1],
     )
     store = open_store(settings.monitor.folder, settings=settings)
     windows = monitoring.History(store).add(entry)
@@ -95,6 +108,7 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)
     return dataclasses.asdict(entry) | {
         "retrain": retrain,
+        "drifted_columns": [*found.gone, *(column.name for column in found.columns if column.drifted)],
         "report": None if report_error else page,
         "report_error": report_error,
         "columns": [dict(row) for row in monitoring.summary(found)],
@@ -114,9 +128,60 @@ def _said(live: Live, promised: float | None, project: Project) -> str:
     )
 
 
+def _newest(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Return the rows of the window that `monitor.last` asks for."""
+    monitor = settings.monitor
+    if monitor.last is None or rows.empty:
+        return rows
+    times = data.times(rows, column=str(settings.split.time_column))
+    if times.max() == np.iinfo(np.int64).min:  # no row has a time
+        return rows
+    if monitor.last_rows:
+        since = np.sort(times)[-min(len(times), monitor.last_rows)]
+    else:
+        since = times.max() - monitor.last_time // datetime.timedelta(microseconds=1) + 1
+    return rows[times >= since].reset_index(drop=True)
+
+
+def _units(rows: pd.DataFrame, settings: Settings) -> Any:
+    """Return what each row is about, shape (n,): its keys, or for a split by time its block of time; None if itself."""
+    split = settings.split
+    if split.key_columns:
+        if set(split.key_columns) <= set(rows.columns):
+            return data.group_codes(rows, keys=split.key_columns)
+        logger.warning(
+            "split.key_columns %s are not in the new data: each row counts.", list(split.key_columns)
+        )
+    elif split.method == "time" and split.time_column in rows.columns:
+        order = np.argsort(data.times(rows, column=str(split.time_column)), kind="stable")
+        blocks = np.empty(len(rows), dtype=np.int64)
+        blocks[order] = np.arange(len(rows)) * TIME_BLOCKS // max(1, len(rows))
+        return blocks
+    return None
+
+
+def _span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | None]:
+    """Return the first and the last time of some rows; nothing where they have none."""
+    column = settings.split.time_column
+    if column not in rows.columns:
+        return None, None
+    try:
+        times = data.times(rows, column=str(column))
+    except (DataError, ValueError, TypeError):  # the label's rows may hold them in another form
+        return None, None
+    times = times[times > np.iinfo(np.int64).min]
+    if not len(times):
+        return None, None
+    first, last = (
+        pd.Timestamp(int(end), unit="us", tz="UTC").isoformat() for end in (times.min(), times.max())
+    )
+    return first, last
+
+
 def _live_score(
     model: Model, rows: pd.DataFrame, trained: data.Identities, champion: Version, *, project: Project
 ) -> Live:
+    """Score the champion on the rows with labels, and count these, whether or not they can be scored."""
     settings = project.settings
     if other := another_question(model.contract, project):
         return Live(reason=f"No score: {other}.")
@@ -126,6 +191,14 @@ def _live_score(
         )
     except ProjectError as error:
         return Live(reason=str(error))
+    live = _score_of(model, labelled, trained, champion, project=project)
+    return dataclasses.replace(live, labelled=len(labelled), span=_span(labelled, settings))
+
+
+def _score_of(
+    model: Model, labelled: pd.DataFrame, trained: data.Identities, champion: Version, *, project: Project
+) -> Live:
+    settings = project.settings
     unseen = ~data.are_known(model.contract.identities(labelled), trained)
     labelled = labelled[unseen]
     if len(labelled) < LEAST_LABELS:
@@ -163,18 +236,14 @@ def _change(
     if score is None or promised is None or not math.isfinite(score):
         return None
     metric = gate.deciding_metric(project)
+    units = _units(rows, settings)
+    count = len(rows) if units is None else len(np.unique(units))
     return gate.change(
         metric,
         now=score,
         recorded=promised,
-        error=gate.standard_error(
-            metric,
-            y,
-            predictions,
-            seed=settings.seed,
-            rows=rows,
-            entities=data.group_codes(rows, keys=settings.split.key_columns),
-        ),
-        rows=len(rows),
-        recorded_rows=champion.lineage["rows"]["holdout"],
+        error=gate.standard_error(metric, y, predictions, seed=settings.seed, rows=rows, entities=units),
+        rows=count,
+        # As many rows to a key as here: what counts are keys, of the holdout too.
+        recorded_rows=max(2, round(champion.lineage["rows"]["holdout"] * count / len(rows))),
     )

@@ -71,6 +71,8 @@ def save(
     if refitted and refitted.model and refitted.part:
         model, learned, twin = refitted.model, refitted.part, challenger
     profile = monitoring.learn_profile(learned.X, left_out=left_out(model.pipeline))
+    if settings.problem_type == "classification":
+        profile["classes"] = {str(name): int(count) for name, count in learned.y.value_counts().items()}
     files = model.files(learned.identities, twin=training.identities if twin else None)
     version = registry.stage(
         model.pipeline,

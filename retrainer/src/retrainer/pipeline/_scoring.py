@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from .. import data, monitoring
 from ..project import Project
@@ -45,7 +44,7 @@ def score_table(
         source=snapshot.source,
         digest=snapshot.digest,
         version=champion.id,
-        day=datetime.datetime.now(ZoneInfo(settings.schedule.timezone)).date(),
+        day=datetime.datetime.now(settings.timezone("score")).date(),
         format=settings.score.format,
     )
     with store.file(name) as output:

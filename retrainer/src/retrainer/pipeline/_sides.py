@@ -15,6 +15,7 @@ from ..errors import ConfigurationError, ProjectError
 from ..project import Project
 from ..registry import open_registry
 from ..training import check_classes, load_contract
+from ._data_tests import tested
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ class SplitSide:
         contract: What the rows are.
         code: The features.py that made X.
         definition: The split, as the lineage records it.
-        unread: What of the table could not be read, in sentences.
+        unread: What of the table could not be read or has no label, in sentences.
+        alarms: What a person should look at in the table.
     """
 
     rows: pd.DataFrame
@@ -42,6 +44,7 @@ class SplitSide:
     code: data.FeatureCode
     definition: dict[str, Any]
     unread: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 def preprocess(
@@ -52,7 +55,7 @@ def preprocess(
     frame = data.load(snapshot, texts=prior.texts if prior else ())
     table = data.prepare(frame, settings=project.settings, code=data.current_code(project), prior=prior)
     gate.check_table(table.rows, target=table.contract.target, metrics=gate.recorded_metrics(project))
-    return table
+    return tested(table, fetched=len(frame), project=project)
 
 
 def _contract_in_production(project: Project) -> data.Contract | None:
@@ -97,11 +100,12 @@ def split(
         data.describe_unread(name, cells, contract.columns[name])
         for name, cells in table.report.unread.items()
     )
+    unread += table.notes
 
     def part(rows: pd.DataFrame, identities: data.Identities) -> SplitSide:
         X = data.inputs(rows, contract=contract, code=table.code)
         y = rows[contract.target]
-        return SplitSide(rows, X, y, identities, contract, table.code, sides.definition, unread)
+        return SplitSide(rows, X, y, identities, contract, table.code, sides.definition, unread, table.alarms)
 
     gap = None
     if sides.gap is not None and sides.gap_identities is not None:

@@ -142,15 +142,21 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
 
 
 def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) -> Message:
-    """Report that new data no longer look like the training data; `window` has `reason`, `source` and `version`."""
+    """Report that new data no longer look like the training data, or that the model is worse on them.
+
+    `window` is what `check_drift` returned, with `triggered` and `to_do`.
+    """
+    what = "the data drifted" if window["drifted"] else "the model is worse on new data"
+    columns = window["drifted_columns"]
     return _message(
-        f"{project}: the data drifted, a retrain is triggered",
+        f"{project}: {what}, {'a' if window['triggered'] else 'no'} retrain is triggered",
         f"Run: {_linked(run, link)}",
         f"Why: {window['reason']}",
+        *([f"Columns: {', '.join(columns)}"] if columns else []),
         f"Data: {window['source']}",
         _report(window),
         f"In production: {window['version']}",
-        "To do: check the source; the retrain starts by itself where it is deployed.",
+        window["to_do"],
     )
 
 

@@ -3,8 +3,10 @@
 from typing import Any
 
 from prefect import Flow
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import DeploymentStatus, FlowRun
 from prefect.events import emit_event
+from prefect.exceptions import ObjectNotFound
 from prefect.logging.loggers import flow_run_logger
 from prefect.states import State
 from prefect.utilities.urls import url_for
@@ -82,6 +84,22 @@ def _in_production(reason: str, project: Project) -> str:
         return f"could not be determined ({type(error).__name__})"
 
 
+def _listens(name: str) -> tuple[bool, str]:
+    """Return whether a retrain deployment is there to be started, and what to do."""
+    by_hand = "deploy the project (`make deploy`), or run `retrain` by hand."
+    try:
+        with get_client(sync_client=True) as client:
+            deployment = client.read_deployment_by_name(f"retrain/{name}")
+    except ObjectNotFound:
+        return False, f"No retrain starts by itself: there is no deployment retrain/{name}. To do: {by_hand}"
+    except Exception as error:  # the message is sent, whatever the server says
+        return False, f"Whether a retrain starts is not known ({type(error).__name__}). To do: {by_hand}"
+    if deployment.paused or deployment.status != DeploymentStatus.READY:
+        why = "is paused" if deployment.paused else "has no process or worker that runs it"
+        return False, f"No retrain starts by itself: the deployment retrain/{name} {why}. To do: {by_hand}"
+    return True, "A retrain is triggered. To do: check the source."
+
+
 def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
     """Notify the team of a decision; that the champion is kept is news only when the report is missing."""
     notifications = project.settings.notifications
@@ -93,13 +111,23 @@ def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, log
     _messages.send(message, block=notifications.block, logger=logger)
 
 
-def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
-    """Emit the event that triggers the retrain deployment, and notify the team."""
+def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logger: Any) -> dict[str, Any]:
+    """Emit the event that triggers the retrain deployment, and notify the team.
+
+    Returns:
+        `triggered`, whether a deployment listens, and `to_do`, what to do about it.
+    """
     settings = project.settings
+    triggered, to_do = _listens(settings.project)
+    logger.info(to_do)
     emit_event(
         event=_automations.DRIFT_EVENT,
         resource={"prefect.resource.id": f"retraining.{settings.project}"},
         payload={name: window[name] for name in ("source", "version", "reason")},
     )
-    message = _messages.drift_message(project=settings.project, run=run.name, link=run.url, window=window)
+    found = {"triggered": triggered, "to_do": to_do}
+    message = _messages.drift_message(
+        project=settings.project, run=run.name, link=run.url, window=window | found
+    )
     _messages.send(message, block=settings.notifications.block, logger=logger)
+    return found

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
@@ -27,7 +26,7 @@ from ..errors import ConfigurationError, ProjectError, files_explained
 from ..locations import PREFECT_SECRET, Location
 from ..pipeline import Run, check
 from ..project import Project
-from ..settings import refuse_secret
+from ..settings import Settings, refuse_secret
 from ._progress import sign_of_life
 
 
@@ -100,20 +99,36 @@ def fingerprint_of_source(context: TaskRunContext, parameters: dict[str, Any]) -
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def begin(project: Project, *, source: str | None = None) -> Project:
+def begin(project: Project, *, source: str | None = None, as_of: datetime.datetime | None = None) -> Project:
     """Return the project with the settings of this run, checked before any work is done.
+
+    `data.query` is the query of this flow, `score.query` or `monitor.query` where it is set, with its dates filled in.
 
     Args:
         project: The project.
         source: The run's parameter, which stands in for `data.source`.
+        as_of: The moment that dates stand for, as `resolve_source` takes it.
 
     Raises:
         ConfigurationError: they cannot work, as far as that can be known.
     """
     given = reject_inline_secret(source)
-    configured = project.with_settings(**({} if given is None else {"data": {"source": given}}))
+    overrides = dict(project.overrides.get("data", {})) | ({} if given is None else {"source": given})
+    settings = project.with_settings(data=overrides).settings
+    own = {"score": settings.score.query, "monitor": settings.monitor.query}.get(str(flow_run.flow_name))
+    moment = as_of or _due(settings)
+    for name, text in (("query", own or settings.data.query), ("watermark", settings.data.watermark)):
+        if (filled := data.fill_in_query(text, as_of=moment)) != getattr(settings.data, name):
+            overrides[name] = filled
+    configured = project.with_settings(data=overrides)
     check(configured)
     return configured
+
+
+def _due(settings: Settings) -> datetime.datetime:
+    """Return when this run was due, in the time zone of its own schedule."""
+    due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+    return due.astimezone(settings.timezone(str(flow_run.flow_name)))
 
 
 def reject_inline_secret(source: str | None) -> Location | None:
@@ -152,8 +167,7 @@ def resolve_source(
     settings = project.settings
     given = source if isinstance(source, Location) else reject_inline_secret(source)
     found = next((each for each in (given, *defaults) if each is not None), settings.data.source)
-    due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
-    dated = data.resolve(found, as_of=as_of or due.astimezone(ZoneInfo(settings.schedule.timezone)))
+    dated = data.resolve(found, as_of=as_of or _due(settings))
     return with_prefect_secrets(dated)
 
 

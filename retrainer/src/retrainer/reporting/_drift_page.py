@@ -1,15 +1,25 @@
 """One page about the new data: what differs from the training data, and the windows looked at so far."""
 
 from collections.abc import Sequence
+from html import escape
 
-from ..monitoring import Drift, Window, summary
-from ._document import Cell, Number, Section, Table, Tile, moment, render
+from ..monitoring import ColumnDrift, Drift, Window, summary
+from ._document import Cell, Number, Picture, Section, Table, Tile, moment, render
 
 SHOWN = 50  # windows
+DRAWN = 24  # columns that drifted
+LINE, BARS_FROM, BARS_TO, WIDTH, LABEL = (
+    34,
+    132,
+    306,
+    360,
+    20,
+)  # of a picture: in its units; LABEL in characters
 
 ANSWERS = {True: "yes", False: "no", None: "too few rows"}
 HEADLINES = {
     True: "The new data have drifted",
+    "worse": "The model is worse on the new data",
     False: "The new data look like the training data",
     None: "Too few rows to tell",
 }
@@ -28,10 +38,12 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
     tiles = [
         Tile("columns drifted", str(sum(bool(column.reasons) for column in drift.columns))),
         Tile("windows looked at", str(len(windows))),
-        Tile("retrain triggered", "yes" if retrain else "no"),
+        Tile("retrain wanted", "yes" if retrain else "no"),
     ]
     if latest.metric is not None:
         tiles.append(Tile("score on these rows", f"{latest.metric:.4g}"))
+    if latest.rows:
+        tiles.append(Tile("rows with a label", f"{latest.labelled / latest.rows:.0%}"))
     columns: list[list[str | Cell]] = [
         [
             str(row["column"]),
@@ -56,10 +68,11 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
     return render(
         "history.html.j2",
         project=project,
-        headline=HEADLINES[latest.violates],
-        reason=f"{latest.reason} Compared with what {latest.version} was trained on.",
+        headline=HEADLINES["worse" if latest.worse and not latest.drifted else latest.violates],
+        reason=f"{latest.reason} Compared with what {latest.version} was trained on. {labels(latest)}".strip(),
         tiles=tiles,
         sections=[
+            *_drawn(drift),
             Section(
                 "columns",
                 "Columns",
@@ -80,4 +93,51 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
                 ],
             ),
         ],
+    )
+
+
+def labels(window: Window) -> str:
+    """Say how many rows of a window have labels, and from when they are."""
+    if not window.rows:
+        return ""
+    share = f"{window.labelled:,} of {window.rows:,} rows ({window.labelled / window.rows:.0%}) have a label"
+    if window.labelled_from and window.labelled_to:
+        share += f", from {moment(window.labelled_from)} to {moment(window.labelled_to)}"
+    return f"{share}{'; no score: ' + window.live_reason if window.live_reason else '.'}"
+
+
+def _drawn(drift: Drift) -> list[Section]:
+    """Return the histograms of the columns that drifted, most first."""
+    drifted = [column for column in drift.columns if column.drifted and column.histogram]
+    if not drifted:
+        return []
+    pictures = [
+        Picture(f"{column.name}: {', '.join(column.reasons)}", _histogram(column))
+        for column in drifted[:DRAWN]
+    ]
+    more = f" The first {DRAWN} of {len(drifted)} are drawn." if len(drifted) > DRAWN else ""
+    key = "Of each value the share of rows: the upper bar in training, the lower bar in the window, most drifted first."
+    return [Section("drifted", "What drifted", texts=[key + more], pictures=pictures)]
+
+
+def _histogram(column: ColumnDrift) -> str:
+    """Return an SVG element with two bars for each bin."""
+    widest = max(max(before, now) for _, before, now in column.histogram) or 1.0
+    said = "; ".join(f"{name}: {before:.1%}, now {now:.1%}" for name, before, now in column.histogram)
+    parts = []
+    for number, (name, before, now) in enumerate(column.histogram):
+        top = number * LINE
+        label = name if len(name) <= LABEL else name[: LABEL - 1] + "…"
+        parts.append(f'<text x="0" y="{top + 19}">{escape(label)}<title>{escape(name)}</title></text>')
+        for offset, share, colour in ((4, before, "champion"), (17, now, "challenger")):
+            width = (BARS_TO - BARS_FROM) * share / widest
+            parts.append(
+                f'<rect x="{BARS_FROM}" y="{top + offset}" width="{width:.1f}" height="11" rx="2" '
+                f'style="fill: var(--{colour})"/>'
+                f'<text x="{BARS_FROM + width + 5:.1f}" y="{top + offset + 10}">{share:.1%}</text>'
+            )
+    height = len(column.histogram) * LINE
+    return (
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(column.name)}, in training '
+        f'and in the window. {escape(said)}">{"".join(parts)}</svg>'
     )

@@ -1,0 +1,90 @@
+"""Tests of the data that a team writes into config.toml, as dbt's users know them: run before anything is learned.
+
+A section of its own and not pandera: that takes half a second to import and brings packages, has no test of a class's
+share, of freshness or of the number of rows, and cannot be written in a settings file. A team that has pandera schemas
+calls them in `label()` of features.py: what they raise ends the run before training, too.
+"""
+
+import datetime
+from collections.abc import Iterator
+
+import pandas as pd
+
+from ..errors import DataError
+from ..settings import DataTest
+from ._checks import require_columns
+from ._splitting import times
+
+SHOWN_ROWS = 5
+
+
+class DataTestError(DataError):
+    """The table does not pass a test of `[[data.tests]]`."""
+
+
+def run_tests(
+    rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.datetime | None = None
+) -> list[str]:
+    """Test a table; return a sentence for each test that only warns and failed.
+
+    Args:
+        rows: The labelled rows, as a contract read them.
+        tests: Those of `data.tests`.
+        now: The moment that `newest` counts from; None: now.
+
+    Raises:
+        DataTestError: a test failed that is an error; the message has all of them, with rows and column.
+        SplitColumnError: a test names a column that is not there.
+    """
+    moment = now or datetime.datetime.now(datetime.UTC)
+    failed: dict[str, list[str]] = {"error": [], "warn": []}
+    for test in tests:
+        failed[test.severity] += _failures(rows, test, moment)
+    if failed["error"]:
+        raise DataTestError(
+            "The table does not pass data.tests: " + " ".join(failed["error"] + failed["warn"])
+        )
+    return failed["warn"]
+
+
+def _failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -> Iterator[str]:
+    if test.rows is not None and not test.rows[0] <= len(rows) <= test.rows[1]:
+        yield f"It has {len(rows):,} rows with a label, and {test.rows[0]:,} to {test.rows[1]:,} are expected."
+    if test.column is None:
+        return
+    require_columns(rows, [test.column], setting="data.tests", table="the table")
+    values, name = rows[test.column], f"Column {test.column!r}"
+    there = values.notna()
+    if test.not_null and not there.all():
+        yield f"{name} has no value in {_named(~there)}."
+    if test.unique and (twice := values.duplicated(keep=False) & there).any():
+        yield f"{name} has values more than once in {_named(twice)}, such as {_text(values[twice].iloc[0])}."
+    if test.values is not None:
+        accepted = {str(value) for value in test.values}
+        if (other := there & ~values.map(_text).isin(accepted)).any():
+            yield f"{name} holds {values[other].iloc[0]!r}, which is none of the accepted values, in {_named(other)}."
+    if test.between is not None:
+        numbers = pd.to_numeric(values, errors="coerce")
+        if (outside := there & ~numbers.between(*test.between)).any():
+            low, high = test.between
+            yield f"{name} holds {values[outside].iloc[0]}, not between {low:g} and {high:g}, in {_named(outside)}."
+    shares = values.map(_text).value_counts(normalize=True)
+    for value, (low, high) in (test.share or {}).items():
+        if not low <= (share := float(shares.get(value, 0.0))) <= high:
+            yield f"{name} is {value!r} in {share:.1%} of the rows, and {low:.1%} to {high:.1%} are expected."
+    if test.newest is not None:
+        newest = pd.Timestamp(int(times(rows, column=test.column).max()), unit="us", tz="UTC")
+        if now - newest > test.newest_time:
+            yield f"{name} has nothing newer than {newest.isoformat()}, which is more than {test.newest} ago."
+
+
+def _text(value: object) -> str:
+    """Return a value as the settings write it: 1.0 is 1."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _named(failed: pd.Series) -> str:
+    """Return how many rows failed, and the first of them, counted from 1."""
+    places = [number + 1 for number, one in enumerate(failed) if one]
+    shown = ", ".join(map(str, places[:SHOWN_ROWS])) + (", …" if len(places) > SHOWN_ROWS else "")
+    return f"{len(places):,} of {len(failed):,} rows (row {shown})"
