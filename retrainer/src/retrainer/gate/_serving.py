@@ -38,8 +38,7 @@ def what_serves(question: Question, champion: Champion) -> tuple[Champion, tuple
     alarm = (
         "What serves is worse than the model that was compared before it was fitted once more on all rows: "
         f"{metric.label} {scores[0]} against {scores[1]} on the {int(new.sum()):,} rows that neither has"
-        " seen,"
-        f" which chance makes in {lost.p_value:.2%} of cases. The challenger is compared with what serves. Look at the newest rows it learned "
-        "from, or set train.refit = false."
+        f" seen, which chance makes in {lost.p_value:.2%} of cases. The challenger is compared with what serves. Look"
+        " at the newest rows it learned from, or set train.refit = false."
     )
     return replace(served, stored_score=champion.stored_score, stored_rows=champion.stored_rows), (alarm,)

@@ -24,7 +24,7 @@ PACKAGES = {
 
 
 def lineage(root: Path) -> dict[str, Any]:
-    """Return `git_commit`, `retrainer`, `python`, `cores` and `packages` (name to version), for the lineage of a model."""
+    """Return `git_commit`, `retrainer`, `python`, `cores` and `packages` (name to version): a model's lineage."""
     return {
         "retrainer": VERSION,
         "git_commit": git_commit(root),

@@ -23,8 +23,8 @@ _KNOWN, _ALIKE, _SIGNIFICANCE = 0.2, 0.2, 0.001
 def given_away(X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed: int) -> list[str]:
     """Return an alarm for each column that by itself says what the target is.
 
-    A tree, or the mean of each value where values are many times there, learns from half of a sample of rows, and explains at least 90 % of the
-    target's variance in the other half.
+    A tree, or the mean of each value where values are many times there, learns from half of a sample of rows, and
+    explains at least 90 % of the target's variance in the other half.
 
     Args:
         X: What the pipeline gets of the training part, shape (n, features).

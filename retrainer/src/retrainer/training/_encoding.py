@@ -54,11 +54,11 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Encode a cleaned table for trees; a table without text and with few categories is handed on as it is.
+    """Encode a cleaned table for trees; a table of numbers and few categories is handed on as it is.
 
-    Of a time, trees get what repeats (month, weekday, hour, ...) and the year, not the seconds since 1970: by those they
-    learn "everything after that week is different". Categories become the mean target of their rows (scikit-learn's TargetEncoder, cross-fitted on the training rows),
-    text becomes numbers (`TextEncoder`).
+    Of a time, trees get what repeats (month, weekday, hour, ...) and the year, not the seconds since 1970: by those
+    they learn "everything after that week is different". Categories become the mean target of their rows
+    (scikit-learn's TargetEncoder, cross-fitted on the training rows), text becomes numbers (`TextEncoder`).
 
     Args:
         native_categories: Columns of at most so many categories stay as they are, for estimators that take them.
