@@ -69,7 +69,7 @@ def test_without_its_file_the_settings_say_so(
         monkeypatch.delenv(variable)
 
     with pytest.raises(ConfigurationError, match=f"config.toml {said}"):
-        replace(PROJECT, folder=file.parent).settings
+        replace(PROJECT, folder=file.parent).with_settings()
 
 
 @pytest.mark.parametrize("settings", ["classification"], indirect=True)

@@ -97,6 +97,8 @@ def _words(annotation: Any) -> str:
         return f"list of {_words(arguments[0])}"
     if origin is dict:
         return f"table of {_words(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
     return TYPES[annotation]
 
 

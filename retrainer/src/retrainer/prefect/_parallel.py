@@ -1,4 +1,4 @@
-"""What runs side by side, as Prefect tasks: in threads of the run's process, or on Dask workers where the settings say so."""
+"""What runs side by side, as Prefect tasks: in threads of the run's process, or on Dask workers."""
 
 import os
 from collections.abc import Sequence

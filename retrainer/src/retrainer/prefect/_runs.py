@@ -1,4 +1,4 @@
-"""What a run of any flow needs of Prefect: its settings and source, when to fetch and retry, and what the team learns."""
+"""What a run of any flow needs of Prefect: its settings, its source, and when to fetch and retry."""
 
 import datetime
 import functools
