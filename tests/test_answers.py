@@ -58,7 +58,7 @@ def test_a_hostile_text_renders_a_project_that_holds(bake: Bake, environment: Pa
     assert metadata["authors"] == [{"name": text}]
     config = tomllib.loads((project.source / "config.toml").read_text(encoding="utf-8"))
     assert config["data"] == {"source": text, "target": text}
-    show = "import json, hostile.settings as s; d = s.get_settings().data; print(json.dumps(d.target))"
+    show = "import json, hostile; print(json.dumps(hostile.project.settings.data.target))"
     path = {"PYTHONPATH": str(project.path / "src")}
     shown = run(environment / "python", "-c", show, cwd=project.path, environment=path).stdout
     assert json.loads(shown) == text.strip()

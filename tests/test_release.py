@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import RENDERED, render, run
+from .conftest import render, run
 from .test_life import AUTHOR, commit_all, git
 
-PLACE = Path(RENDERED) / "src" / "<<cookiecutter.package_name>>" / "template.py"
+PLACE = Path("retrainer/src/retrainer/version.py")
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from << cookiecutter.package_name >>.retrainer.training import load_twin, make_p
 
 settings = project.settings
 registry = open_registry(settings)
-champion = load_twin(registry, registry.version("champion"), project=project)  # what was compared: it never saw the holdout
+# What was compared: it never saw the holdout.
+champion = load_twin(registry, registry.version("champion"), project=project)
 frame = data.load(data.fetch(data.resolve(settings.data.source, as_of=None), settings=settings))
 table = data.prepare(frame, settings=settings, code=data.current_code(project), prior=champion.contract)
 sides = data.split(table, settings=settings.split, problem_type=settings.problem_type)

@@ -1,4 +1,4 @@
-"""A real Prefect server, a receiver of messages, a project with a table of its own, and the first rows of your table."""
+"""A real Prefect server, a receiver of messages, a project of the tests, and the first rows of your table."""
 
 import http.server
 import json
