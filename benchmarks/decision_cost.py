@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from package_in_place import TEMPLATE, import_package
+from package_in_place import LIBRARY, import_package
 
 
 def measure(name: str, rows: int) -> str:
@@ -53,7 +53,7 @@ def main() -> None:
     """Print a Markdown table with a line for each metric."""
     parser = argparse.ArgumentParser(description="What one decision costs on a large holdout.")
     parser.add_argument(
-        "--package", type=Path, default=TEMPLATE, help="folder of the package (default: the template's)"
+        "--package", type=Path, default=LIBRARY, help="folder of the package (default: the template's)"
     )
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--metric", help="this one only, in this process")

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from package_in_place import import_package
+from package_in_place import import_models, import_package
 from sklearn import datasets
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
@@ -144,9 +144,13 @@ def metric_of(part: Part) -> Any:
     return METRICS["log_loss" if part.problem_type == "classification" else "rmse"]
 
 
+def make_pipeline(name: str, *, problem_type: str, seed: int) -> Any:
+    """Return a candidate of the template's models.py."""
+    return import_models()[name](problem_type, seed)
+
+
 def fit_default(part: Part) -> Any:
     """Fit what a retrain with the default settings fits: the better one of the candidates."""
-    from project.models import make_pipeline
     from project.training import best, cross_validate_scores
 
     candidates = {
@@ -171,7 +175,6 @@ def fit_skrub(part: Part) -> Any:
 
 def fit_linear(part: Part) -> Any:
     """Fit logistic or ridge regression."""
-    from project.models import make_pipeline
 
     return make_pipeline("linear", problem_type=part.problem_type, seed=0).fit(part.X, part.y)
 
@@ -180,7 +183,6 @@ def boosting(**options: Any) -> Way:
     """Return gradient boosting with these options, in the project's preprocessing."""
 
     def fit(part: Part) -> Any:
-        from project.models import make_pipeline
 
         pipeline = make_pipeline("hist_gradient_boosting", problem_type=part.problem_type, seed=0)
         plain = type(pipeline[-1])(categorical_features="from_dtype", random_state=0, **options)

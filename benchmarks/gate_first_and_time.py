@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression, Ridge
-from threadpoolctl import threadpool_limits
-
 from retrainer.gate import METRICS, Champion, Predictions, Question, Rival, confirm, decide, get_metric
 from retrainer.settings import GateSettings, SplitSettings
 from retrainer.training import baseline
+from sklearn.linear_model import LogisticRegression, Ridge
+from threadpoolctl import threadpool_limits
 
 
 def first_promoted(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from package_in_place import TEMPLATE, import_package
+from package_in_place import LIBRARY, import_package
 from threadpoolctl import threadpool_limits
 
 MARGIN = 0.005
@@ -281,7 +281,7 @@ def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description="How often the gate is wrong where the truth is known.")
     parser.add_argument(
-        "--package", type=Path, default=TEMPLATE, help="folder of the package (default: the template's)"
+        "--package", type=Path, default=LIBRARY, help="folder of the package (default: the template's)"
     )
     parser.add_argument("--retrains", type=int, default=800)
     parser.add_argument("--metrics", nargs="*", help="default: every one")

@@ -3,10 +3,9 @@
     python benchmarks/monitor_simulation.py             # prints the tables of docs/monitoring.md
     python benchmarks/monitor_simulation.py --windows 20
 
-Every window is drawn as the training data were, and compared by what `monitor` calls, with the default settings. Half of
-the columns are numbers (normal, and log-normal), half are text with a few common and many rare values; some cells are
-missing. Ten rows to a key are alike: text is the same in all of them, numbers differ by a tenth of their spread.
-"""
+Every window is drawn as the training data were, and compared by what `monitor` calls, with the defaults. Half of the
+columns are numbers (normal, and log-normal), half are text with a few common and many rare values; some cells are
+missing. Ten rows to a key are alike: text is the same in all of them, numbers differ by a tenth of their spread. """
 
 import argparse
 import sys
@@ -18,9 +17,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "retrainer" / "src"))
 
-from retrainer import gate
 from retrainer.monitoring import compare_with_profile, is_worse, learn_profile
 from retrainer.settings import GateSettings, MonitorSettings
+
+from retrainer import gate
 
 TRAINING_ROWS = 10_000
 PROFILES = 10  # the training data are drawn anew so often
@@ -61,7 +61,7 @@ class _Settings:
 
 
 def worse(rows: int, alike: int, *, windows: int, lost: float = 0.0) -> float:
-    """Return the share of windows whose accuracy counts as worse, where it is 0.85 less `lost`, as `monitor` does it."""
+    """Return the share of windows whose accuracy counts as worse, where it is 0.85 less `lost`, as `monitor` does."""
     metric, rng, found = gate.known_metric("accuracy"), np.random.default_rng([rows, alike]), 0
 
     def labelled(count: int, accuracy: float) -> tuple[np.ndarray, gate.Predictions]:

@@ -1,17 +1,19 @@
-"""The project's package, imported from the template: it has no Jinja in it, so nothing need be rendered."""
+"""The library, imported as `project` from where it is developed."""
 
+import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-TEMPLATE = (
-    Path(__file__).parents[1] / "<<cookiecutter.project_slug>>" / "src" / "<<cookiecutter.package_name>>"
-)
+TEAM = Path(__file__).parents[1] / "<<cookiecutter.project_slug>>" / "src" / "<<cookiecutter.package_name>>"
+LIBRARY = Path(__file__).parents[1] / "retrainer" / "src" / "retrainer"
 
 
-def import_package(folder: Path = TEMPLATE) -> ModuleType:
-    """Make the package in `folder` importable as `project`, and return it."""
+def import_package(folder: Path = LIBRARY) -> ModuleType:
+    """Make the library in `folder` importable as `project`, and return it."""
     init = folder / "__init__.py"
     spec = importlib.util.spec_from_file_location("project", init, submodule_search_locations=[str(folder)])
     assert spec is not None
@@ -20,3 +22,13 @@ def import_package(folder: Path = TEMPLATE) -> ModuleType:
     sys.modules["project"] = package
     spec.loader.exec_module(package)
     return package
+
+
+def import_models() -> Mapping[str, Any]:
+    """Return the estimators of the template's models.py by name, which take their steps from the library."""
+    if "churn" not in sys.modules:
+        churn = ModuleType("churn")
+        churn.__path__ = [str(TEAM)]
+        sys.modules["churn"] = churn
+    estimators: Mapping[str, Any] = importlib.import_module("churn.models").ESTIMATORS
+    return estimators

@@ -27,9 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PACKAGE = (
-    Path(__file__).parents[1] / "<<cookiecutter.project_slug>>" / "src" / "<<cookiecutter.package_name>>"
-)
+PACKAGE = Path(__file__).parents[1] / "retrainer" / "src" / "retrainer"
 MODEL = bytes(range(256)) * 200
 
 
@@ -53,7 +51,7 @@ def main() -> None:
 
 
 def import_package(folder: Path) -> None:
-    """Make the template's package importable as `project`, leaving no compiled files in the template."""
+    """Make the library importable as `project`, leaving no compiled files there."""
     sys.dont_write_bytecode = True
     (folder / "project").symlink_to(PACKAGE)
     sys.path.insert(0, str(folder))

@@ -21,19 +21,21 @@ from retrain import COLUMNS, OUTPUT, Run, Workspace, machine, measure
 CANDIDATES = """
 import json, sys
 from prefect import flow
-from ml_retraining.orchestration import ChosenRunner, fetch, preprocess, split
-from ml_retraining.orchestration._train import candidate_scores, cross_validate
-from ml_retraining.settings import get_settings
+from ml_retraining import project
+from ml_retraining.retrainer.prefect import task_runner
+from ml_retraining.retrainer.prefect._parallel import candidate_scores, cross_validate
+from ml_retraining.tasks import fetch, preprocess, split
 
-@flow(task_runner=ChosenRunner())
+@flow(task_runner=task_runner(project))
 def candidates(way):
-    settings = get_settings()
-    table = preprocess(fetch(settings.data.source, settings=settings), settings=settings)
-    training, *_ = split(table, settings=settings)
+    settings = project.settings
+    snapshot = fetch(settings.data.source, project=project)
+    table = preprocess(snapshot, project=project, accept_not_comparable=False)
+    training, *_ = split(table, holdout=None, project=project)
     if way != "sequence":
-        return [float(scores[0]) for scores in candidate_scores(training, settings=settings)]
+        return [float(scores[0]) for scores in candidate_scores(training, settings.estimators, project=project)]
     return [
-        float(cross_validate(training, estimator=name, settings=settings, threads=None)[0])
+        float(cross_validate(training, estimator=name, project=project, threads=None)[0])
         for name in settings.estimators
     ]
 

@@ -41,9 +41,9 @@ import json, sys, time
 import pandas as pd
 from ml_retraining import champion
 from ml_retraining.data import fetch, load
-from ml_retraining.settings import get_settings
+from ml_retraining import project
 
-settings = get_settings()
+settings = project.settings
 row = load(fetch(settings.data.source, settings=settings)).drop(columns=settings.data.target).head(1)
 model = champion()
 X = model.model.inputs(row)

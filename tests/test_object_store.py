@@ -133,9 +133,7 @@ def test_an_installed_wheel_has_no_folder_of_its_own(machine: Runner, bake: Bake
 )
 def test_a_store_that_is_not_there_is_named(machine: Runner, own_copy: Bake, url: str, said: str) -> None:
     project = own_copy()
-    done = machine.python(
-        project, "-m", project.package, "registry", "list", code=1, REGISTRY__PATH=url
-    )
+    done = machine.python(project, "-m", project.package, "registry", "list", code=1, REGISTRY__PATH=url)
     assert done.stderr.startswith("Error: ")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -143,9 +141,7 @@ def test_a_store_that_is_not_there_is_named(machine: Runner, own_copy: Bake, url
 
 def test_without_the_extra_the_error_says_what_to_install(runner: Runner, own_copy: Bake) -> None:
     project = own_copy()
-    done = runner.python(
-        project, "-m", project.package, "registry", "list", code=1, REGISTRY__PATH=URL
-    )
+    done = runner.python(project, "-m", project.package, "registry", "list", code=1, REGISTRY__PATH=URL)
     assert "requirements-extras.lock" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -1,4 +1,4 @@
-"""A project's own `make check test`, under answers that share no name: what is only run under the defaults works only there."""
+"""A project's own checks and tests under answers that share no name: what runs under the defaults works only there."""
 
 from pathlib import Path
 
@@ -43,7 +43,14 @@ def test_a_project_passes_its_own_checks_and_tests(
     run(commands / "mypy", cwd=project.path)
     run(commands / "deptry", ".", cwd=project.path)
     done = run(
-        commands / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=project.path, environment=path
+        commands / "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        cwd=project.path,
+        environment=path,
     )
     assert " passed" in done.stdout
     assert "failed" not in done.stdout

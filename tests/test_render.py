@@ -187,7 +187,15 @@ def test_a_template_whose_link_is_no_link_is_refused_in_a_sentence(
     link.write_text(target)
 
     done = run(
-        "cookiecutter", copy, "--no-input", "--config-file", cookiecutter_config, "-o", tmp_path, cwd=tmp_path, code=1
+        "cookiecutter",
+        copy,
+        "--no-input",
+        "--config-file",
+        cookiecutter_config,
+        "-o",
+        tmp_path,
+        cwd=tmp_path,
+        code=1,
     )
 
     assert "a zip download keeps no links" in done.stdout + done.stderr

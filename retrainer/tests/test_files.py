@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from churn.flows import monitor, retrain, score
 
-from retrainer import cli, data
+from retrainer import data
 from retrainer.data import SourceError
 from retrainer.errors import ConfigurationError, FileError, ProjectError
 from retrainer.settings import Settings
 
-from .conftest import run_command_line
+from .conftest import PACKAGE, plain_source, run_command_line
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -101,9 +101,8 @@ def test_a_report_into_a_folder_that_is_not_there_says_so(
 
 def test_a_terminal_and_a_locale_of_ascii_only(settings: Settings) -> None:
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    module = str(cli.__name__)
 
-    listed = run_command(module, "registry", "report", environment=plain, cwd=settings.root)
+    listed = run_command("registry", "report", environment=plain, cwd=settings.root)
 
     assert listed.returncode == 0, listed.stderr
     assert (settings.root / "history.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
@@ -112,23 +111,21 @@ def test_a_terminal_and_a_locale_of_ascii_only(settings: Settings) -> None:
 def test_a_home_that_cannot_be_written_is_named(settings: Settings) -> None:
     home = settings.root / "table.csv" / "home"
 
-    done = run_command(cli.__name__, "retrain", environment={"PREFECT_HOME": str(home)}, cwd=settings.root)
+    done = run_command("retrain", environment={"PREFECT_HOME": str(home)}, cwd=settings.root)
 
     assert done.returncode == 1
     assert str(home) in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def run_command(
-    module: str, *words: str, environment: dict[str, str], cwd: Path
-) -> subprocess.CompletedProcess[str]:
+def run_command(*words: str, environment: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the console command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", module, *words],
+        [sys.executable, "-m", PACKAGE, *words],
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        env=os.environ | {"PYTHONPATH": str(Path(str(cli.__file__)).parents[2])} | environment,
+        env=os.environ | {"PYTHONPATH": str(plain_source(cwd / "plain"))} | environment,
         cwd=cwd,
         timeout=120,
     )

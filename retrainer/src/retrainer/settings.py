@@ -278,7 +278,7 @@ class GateSettings(Section):
     )
     approval: bool = Field(
         default=False,
-        description="True: a promotion waits in staging until somebody runs `registry promote`.",
+        description="True: a promotion waits in staging until somebody runs `registry promote --reason …`.",
     )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
     block: str | None = Field(
@@ -673,8 +673,9 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(under)
     for name, value in over.items():
         below = result.get(name)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        result[name] = merged(below, value) if both else value
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            value = merged(below, value)
+        result[name] = value
     return result
 
 

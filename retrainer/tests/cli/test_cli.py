@@ -9,19 +9,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from churn.flows import retrain, score
-from prefect import flow, runtime, tags
-from prefect.context import TagsContext
 
-from retrainer import cli
 from retrainer.cli import _run
 from retrainer.errors import ProjectError
 from retrainer.registry import Registry, open_registry
 from retrainer.settings import Settings
 
-from ..conftest import PACKAGE, Receiver, make_table, plain_source, run_command_line, use
+from ..conftest import PACKAGE, Receiver, make_table, now, plain_source, run_command_line, use
 
 # What is typed and printed is the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -82,7 +80,7 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     assert run("registry", "hold", first, "--reason", "no")[0] == 1
     assert run("registry", "promote", second, "--reason", "it is what was agreed")[0] == 0
     assert registry.champion().id == second
-    assert "\nThe gate had kept it: a tie" in receiver.payloads[-1]["message"]
+    assert "\nThe gate had kept it: no difference" in receiver.payloads[-1]["message"]
     assert "kept, then promoted by hand" in run("registry", "list")[1]
     assert [one["verdict"] for one in json.loads(run("registry", "list", "--json")[1])] == ["promoted"] * 2
     assert run("registry", "rollback", "--reason", "it answers slowly")[0] == 0
@@ -92,7 +90,7 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     told = run("registry", "explain", second)[1]
     assert told.startswith(f"{second} rolled back, decision 4 of ")
     assert "(it answers slowly).\npromoted by hand, decision 3 of " in told
-    assert "(it is what was agreed).\n  The gate, decision 2: Kept: a tie" in told
+    assert "(it is what was agreed).\n  The gate, decision 2: Kept: no difference" in told
     assert f"registry release {second}" in told
     assert run("registry", "release", second, "--reason", "it was the network")[0] == 0
     assert run("registry", "hold", second, "--reason", "or not")[0] == 0
@@ -118,7 +116,7 @@ def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_re
     assert (facts["kind"], facts["improvement"]) == ("tie", 0.0)
     assert facts["compared_rows"] == facts["holdout_rows"] > 50  # all rows are new to both
     assert facts["scores"]["challenger"] == facts["scores"]["champion"]
-    assert f"With {first} as champion and {second} as challenger, the gate would keep {first}: a tie" in text
+    assert f"With {first} as champion and {second} as challenger, the gate would keep {first}: no difference" in text
     assert "weighted F1 (decides)" in text
     assert f"{facts['scores']['champion']['f1_score']:.4f}" in text
     assert "Not surely better" in page.read_text(encoding="utf-8")
@@ -127,9 +125,12 @@ def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_re
     assert len(open_registry(settings).versions()) == 2
 
 
-def test_a_reader_that_has_seen_enough_gets_no_traceback(settings: Settings) -> None:
-    command = f"{sys.executable} -m {PACKAGE}.cli registry list --json | true"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+def test_a_reader_that_has_seen_enough_gets_no_traceback(settings: Settings, tmp_path: Path) -> None:
+    command = f"{sys.executable} -m {PACKAGE} registry list --json | true"
+    environment = os.environ | {"PYTHONPATH": str(plain_source(tmp_path / "plain"))}
+    done = subprocess.run(
+        command, shell=True, env=environment, capture_output=True, text=True, check=False
+    )
 
     assert done.stderr == ""
 
@@ -229,7 +230,8 @@ def test_bad_settings_end_with_2_and_are_named(
 
 def test_a_server_that_is_away_is_named(settings: Settings, tmp_path: Path) -> None:
     environment = os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", cli.__name__, "retrain"]
+    environment |= {"PYTHONPATH": str(plain_source(tmp_path / "plain"))}
+    command = [sys.executable, "-m", PACKAGE, "retrain"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 1
@@ -313,18 +315,8 @@ def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(
         steps = {name.rpartition("-")[0] for (name,) in database.execute("SELECT name FROM task_run")}
         logs = database.execute("SELECT count(*) FROM log").fetchone()[0]
     assert states == [("COMPLETED",)]
-    assert {"fetch", "train", "record"} <= steps
+    assert {"fetch", "train", "promote"} <= steps
     assert logs > 10
-
-
-@pytest.mark.usefixtures("prefect_api")
-def test_a_run_has_the_projects_tag_and_its_tasks_none(settings: Settings) -> None:
-    @flow
-    def tagged() -> tuple[list[str], set[str]]:
-        return runtime.flow_run.tags, TagsContext.get().current_tags
-
-    with tags("this-project"):
-        assert _run._untagged_inside(tagged)() == (["this-project"], set())
 
 
 def test_a_server_of_the_run_that_does_not_start_in_time_is_an_error_in_a_sentence(
@@ -333,7 +325,8 @@ def test_a_server_of_the_run_that_does_not_start_in_time_is_an_error_in_a_senten
     def late() -> None:
         raise RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")
 
-    monkeypatch.setattr(_run, "_start_server", late)
+    monkeypatch.setattr(_run, "current_flows", lambda: SimpleNamespace(retrain=late))
+    monkeypatch.setattr(_run, "current_project", now)
 
     with pytest.raises(ProjectError, match=r"server\. The machine may be busy: run this again"):
         _run.run("retrain")

@@ -3,19 +3,20 @@
 import pytest
 from churn.flows import retrain
 
+from retrainer import Project
 from retrainer.cli._comparison import compare_versions
 from retrainer.errors import RegistryError
 from retrainer.settings import Settings
 
-from ..conftest import load_settings, make_table, now, use
+from ..conftest import make_table, now, use
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
-def changed(monkeypatch: pytest.MonkeyPatch, **values: str) -> Settings:
-    """Return the settings with some changed, which are those of the next retrain too."""
+def changed(monkeypatch: pytest.MonkeyPatch, **values: str) -> Project:
+    """Return the project with some settings changed, which are those of the next retrain too."""
     use(monkeypatch, **values)
-    return load_settings()
+    return now()
 
 
 def test_only_rows_new_to_both_are_compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +25,7 @@ def test_only_rows_new_to_both_are_compared(settings: Settings, monkeypatch: pyt
     again = changed(monkeypatch, SPLIT__SEED="2")
     second = retrain()["version"]
 
-    facts = compare_versions(first, second, settings=again)
+    facts = compare_versions(first, second, project=again)
 
     compared = facts.decision.compared_rows
     assert compared == facts.rows.sum() == len(facts.truth)
@@ -42,7 +43,7 @@ def test_versions_to_which_no_row_is_new_are_not_compared(
     swapped = changed(monkeypatch, DATA__SOURCE="other.csv", SPLIT__SOURCE="table.csv")
 
     with pytest.raises(RegistryError, match="none of the 600 rows held out today is new to both") as error:
-        compare_versions(second, first, settings=swapped)
+        compare_versions(second, first, project=swapped)
 
     assert f"{first} was trained on 600 of them" in str(error.value)
 

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from sklearn.preprocessing import StandardScaler
 
 from retrainer.cli import _doctor as doctor
 from retrainer.cli import _server
-from retrainer.data import _feature_code
 from retrainer.prefect import (
     prepare_deployment,
     register_automations,
@@ -36,7 +36,7 @@ from retrainer.prefect import (
 )
 from retrainer.settings import ProblemType, Settings
 
-from ..conftest import ENV_PREFIX, PROJECT, Receiver, run_command_line, use
+from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, now, run_command_line, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -52,7 +52,7 @@ def healthy(
     wanted = schedules(settings.schedule)
     retrain.to_deployment(name=settings.project, schedules=wanted, paused=False).apply()
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
-        register_automations()
+        register_automations(now())
     with httpx.Client(base_url=prefect_api, timeout=30) as client:
         # Asking for work, as a runner does, is what makes a deployment ready, a moment after the answer.
         name = deployment(client, settings)
@@ -137,14 +137,15 @@ def test_a_source_without_the_target(settings: Settings, monkeypatch: pytest.Mon
 
 
 def test_a_target_that_label_makes_is_no_fault(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = _feature_code.FEATURES_FILE.read_text().replace(
+    code = PROJECT.features_file.read_text().replace(
         "return frame", 'return frame.assign(churned=frame["usage"] > 0)', 1
     )
-    features = settings.root / "features.py"
-    features.write_text(code)
-    monkeypatch.setattr(_feature_code, "FEATURES_FILE", features)
+    (settings.root / "features.py").write_text(code)
+    shutil.copy(PROJECT.config_file, settings.root)
     monkeypatch.setenv(f"{ENV_PREFIX}DATA__TARGET", "churned")
-    assert faults("data source") == []
+    elsewhere = replace(PROJECT, folder=settings.root)
+    (source,) = [check for check in doctor.examine(elsewhere) if check.name == "data source"]
+    assert source.severity == "ok", source.found
 
 
 class Gone(StandardScaler):
@@ -310,7 +311,7 @@ def test_a_schedule_that_was_changed_and_not_deployed(
     (kind, value) = list(changed.items())[-1]
     assert f"the settings say {kind.lower()} {value}" in found("schedule").found
 
-    prepare_deployment("retrain")
+    prepare_deployment(PACKAGE, "retrain", settings.project)
 
     assert [check.found for check in doctor.examine(PROJECT) if check.name == "schedule"] == ["1 active"]
 

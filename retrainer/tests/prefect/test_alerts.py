@@ -227,7 +227,7 @@ def test_a_url_that_is_no_webhook_is_not_saved_and_not_shown(
 ) -> None:
     monkeypatch.setenv("SLACK_WEBHOOK_URL", UNREADABLE)
 
-    with pytest.raises(ConfigurationError, match="not a webhook's URL, so nothing was saved") as refused:
+    with pytest.raises(ConfigurationError, match="Nothing was saved, as the test message was not") as refused:
         set_up_slack(now())
 
     assert "SECRETX" not in f"{refused.value} {caplog.text} {capfd.readouterr()}"

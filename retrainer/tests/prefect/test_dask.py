@@ -1,5 +1,6 @@
 """Scaling out for real: a Dask scheduler and two worker processes, one of which dies; and a cluster for a run."""
 
+import inspect
 import json
 import os
 import signal
@@ -11,24 +12,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from churn import models
-from churn.flows import retrain, score
+from churn import flows, models
 from churn.tasks import fetch, preprocess, split
-from prefect import flow
+from prefect import Flow, flow
 
+import retrainer
 from retrainer.cli import _doctor as doctor
 from retrainer.prefect import task_runner
 from retrainer.prefect._dask_workers import NoWorkersError
 from retrainer.prefect._parallel import candidate_scores
 from retrainer.settings import Settings
 
-from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, forget, now
+from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, _OneLibrary, forget, now
 
 ROWS, BATCH = 400_000, 10_000
+# Workers and commands are other processes: there too the project carries the library that is tested.
+ONE_LIBRARY = f"""
+import sys
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+{inspect.getsource(_OneLibrary)}
+sys.meta_path.insert(0, _OneLibrary())
+"""
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -63,6 +77,11 @@ def make_table(rows: int) -> pd.DataFrame:
 def use(settings: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return what changes settings, for this process and those that it starts."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    start = settings.root / "start"
+    start.mkdir()
+    (start / "sitecustomize.py").write_text(ONE_LIBRARY)
+    library = Path(retrainer.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (start, library, PROJECT.folder.parent))))
     make_table(4_000).to_parquet(settings.root / "train.parquet")
     make_table(ROWS).to_parquet(settings.root / "new.parquet")
 
@@ -133,8 +152,24 @@ def scored_candidates() -> list[float]:
     return [float(each[0]) for each in scores]
 
 
+def run(flow: Flow[..., Any], **parameters: Any) -> Any:
+    """Run a flow where the settings say now; those of the project took their task runner when they were imported."""
+    return flow.with_options(task_runner=task_runner(now()))(**parameters)
+
+
 def candidates() -> list[float]:
-    return scored_candidates.with_options(task_runner=task_runner(now()))()
+    scores: list[float] = run(scored_candidates)
+    return scores
+
+
+def retrain() -> dict[str, Any]:
+    recorded: dict[str, Any] = run(flows.retrain)
+    return recorded
+
+
+def score(**parameters: Any) -> dict[str, Any]:
+    scored: dict[str, Any] = run(flows.score, **parameters)
+    return scored
 
 
 def taken(path: str) -> bytes:

@@ -264,7 +264,7 @@ def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) 
 
 
 def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
-    run = "Run: {{ flow_run.name }} {{ flow_run | ui_url }}"
+    run = "Run: {{ flow_run.name }} {{ flow_run | ui_url or '' }}"
     why = "Why: {{ flow_run.state.message }}"
     for build, subject, lines in (
         (_messages.unreported_message, "{{ flow.name }} {{ flow_run.state.name | lower }}", [run, why]),
@@ -309,10 +309,10 @@ def test_the_recipient_is_known_also_where_other_settings_are_broken(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, NOTIFICATIONS__BLOCK="slack-webhook/team")
-    assert _messages.recipient() == (settings.project, "slack-webhook/team")
+    assert _messages.recipient(PROJECT) == (settings.project, "slack-webhook/team")
 
     use(monkeypatch, SPLIT__HOLDOUT="many")
-    assert _messages.recipient() == (settings.project, "slack-webhook/team")
+    assert _messages.recipient(PROJECT) == (settings.project, "slack-webhook/team")
 
 
 def test_a_call_is_given_up_on_after_its_time(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 import pytest
+from churn import flows
 from churn.flows import retrain, score
 from mlflow.models import Model
 from prefect.blocks.notifications import SlackWebhook
@@ -28,20 +29,22 @@ from prefect.settings import (
 )
 from pydantic import SecretStr
 
-from retrainer.cli._app import _copy_to_mlflow as copy_to_mlflow
+from retrainer.cli import _app
+from retrainer.cli._context import enter
 from retrainer.errors import RegistryError
 from retrainer.registry import Damaged, Registry, open_files, open_registry
 from retrainer.registry._mlflow_store import MlflowStore
 from retrainer.settings import Settings
 from retrainer.training import Production
 
-from ..conftest import ENV_PREFIX, PACKAGE, Receiver, forget, load_settings, make_table
+from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, forget, load_settings, make_table
 
 RACE = """
 import json, sys
-from PACKAGE import registry, settings
+from PACKAGE import project
+from PACKAGE.retrainer import registry
 
-kept = registry.open_registry(settings.load_settings())
+kept = registry.open_registry(project.settings)
 versions = [kept.stage({"of": sys.argv[1]}, metrics={"f1_score": 0.5}, lineage={}) for _ in range(3)]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -186,6 +189,12 @@ def live(root: Path, kind: str, url: str) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
+def copy_to_mlflow() -> None:
+    """Run the command as it is, in this process."""
+    enter(PROJECT, lambda: flows)
+    _app._copy_to_mlflow()
+
+
 @pytest.fixture
 def settings(lives: Lives, tracking: Tracking) -> Iterator[Settings]:
     """Use the project's registry in MLflow."""
@@ -284,6 +293,7 @@ def test_of_two_processes_that_decide_at_once_none_loses_a_decision(lives: Lives
                 stdout=subprocess.PIPE,
                 text=True,
                 cwd=lives.root,
+                env=os.environ | {"PYTHONPATH": str(PROJECT.folder.parent)},
             )
             for name in "ab"
         ]

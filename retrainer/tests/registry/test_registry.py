@@ -832,7 +832,7 @@ def test_the_commit_is_the_one_checked_out(tmp_path: Path) -> None:
         subprocess.run([*git, *command], check=True)
     commit = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
     assert _lineage.lineage(tmp_path)["git_commit"] == commit
-    assert _lineage.lineage(tmp_path)["template"] == VERSION
+    assert _lineage.lineage(tmp_path)["retrainer"] == VERSION
     (tmp_path / "a").write_text("")
     subprocess.run([*git, "add", "a"], check=True)
     assert _lineage.git_commit(tmp_path) == f"{commit}-dirty"

@@ -12,7 +12,7 @@ import pytest
 from retrainer.registry import LocalStore, Registry, package_versions
 from retrainer.training import load_model
 
-from ..conftest import now
+from ..conftest import PACKAGE, now
 
 RELEASES = sorted(
     path
@@ -26,8 +26,8 @@ SAVED_AS = "ml_retraining"  # the package in which the models were saved
 def test_models_of_earlier_releases_predict_what_they_did(
     release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("", ".training"):
-        monkeypatch.setitem(sys.modules, SAVED_AS + name, importlib.import_module("retrainer" + name))
+    monkeypatch.setitem(sys.modules, SAVED_AS, importlib.import_module(PACKAGE))
+    monkeypatch.delitem(sys.modules, f"{SAVED_AS}.training", raising=False)
     registry = Registry(LocalStore(release / "models"), metric="f1_score")
     rows = pd.read_csv(release / "rows.csv")
     expected = json.loads((release / "expected.json").read_text(encoding="utf-8"))

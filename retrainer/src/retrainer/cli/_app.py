@@ -31,7 +31,7 @@ For example:
   retrain --as-of 2026-10-01         as if it were October
   score --source new.csv --json      predict another table
   registry explain champion          why this one is in production
-  registry rollback                  put the one before back
+  registry rollback --reason "slow"  put the one before back
   doctor                             what is wrong now
 """
 

@@ -92,7 +92,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
         label = known_metric(metric, own_metrics=own).label
         write(f"{sparkline(scores[-60:])}  {label}, oldest first; each on the holdout of its time")
     for name, reason in held.items():
-        write(f"on hold: {name} ({reason}); `registry release {name}` lifts it")
+        write(f"on hold: {name} ({reason}); `registry release {name} --reason …` lifts it")
     if decisions and len(decisions) < decisions[-1].sequence:
         write("Some decisions cannot be read: `registry verify` names them.")
 
@@ -131,7 +131,8 @@ def explain(
     if by_hand := [sentence for sentence in sentences if sentence]:
         text = "\n".join([*by_hand, f"  The gate, decision {record.sequence}: {text}"])
     if record.version in registry.held():
-        text += f"\n  On hold: a challenger must be better than it too; `registry release {record.version}` lifts it."
+        text += "\n  On hold: a challenger must be better than it too;"
+        text += f" `registry release {record.version} --reason …` lifts it."
     if markdown:
         from ..reporting import escaped
 

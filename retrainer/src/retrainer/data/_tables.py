@@ -173,7 +173,7 @@ def _alike(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
     signs = [frame.attrs.setdefault(SIGNS_ATTRIBUTE, decimal_signs(frame)) for frame in frames]
     if all(sign == signs[0] for sign in signs):
         return frames
-    found = {}
+    found: dict[str, str] = {}
     for frame, sign in zip(frames, signs, strict=True):
         for name in frame.columns:
             if sign.get(str(name), sign.get("")) == ",":

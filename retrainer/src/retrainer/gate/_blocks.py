@@ -6,6 +6,7 @@ go alike twice in a row
 (the idea of batch means, Law and Kelton 2000, "Simulation Modeling and Analysis", section 9.5.3).
 """
 
+import datetime
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,15 +41,12 @@ def blocks_of_time(
         problem_type: What is predicted.
         block: `7 days` or `50 rows`; None: as long as the differences of the losses go alike.
     """
-    if block is not None and not isinstance(length := length_of(block), int):
-        return np.asarray((times - times.min()) // round(length.total_seconds() * 1e6)), f"blocks of {block}"
+    asked = length_of(block) if block is not None else None
+    if isinstance(asked, datetime.timedelta):
+        return np.asarray((times - times.min()) // round(asked.total_seconds() * 1e6)), f"blocks of {block}"
     order = np.argsort(times, kind="stable")
-    length = (
-        length_of(block)
-        if block
-        else max(
-            _length(differences[order]) for differences in _differences(y, champion, challenger, problem_type)
-        )
+    length = asked or max(
+        _length(differences[order]) for differences in _differences(y, champion, challenger, problem_type)
     )
     codes = np.empty(len(times), dtype=np.intp)
     codes[order] = np.arange(len(times)) // length

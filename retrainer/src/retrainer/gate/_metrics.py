@@ -119,7 +119,7 @@ METRICS = _built_in()
 
 
 @dataclass(frozen=True)
-class Scored(Whole):
+class SklearnScorer(Whole):
     """A scorer of scikit-learn, which is asked anew for each resample."""
 
     one_class: bool = False
@@ -135,7 +135,7 @@ def _scored(name: str) -> Metric:
         name.startswith("neg_"),
         "regression" if of_values else "classification",
         bool(_OF_PROBABILITIES.fullmatch(name)),
-        Scored(partial(_score, name, one_class), by_class=not of_values, one_class=one_class),
+        SklearnScorer(partial(_score, name, one_class), by_class=not of_values, one_class=one_class),
     )
 
 
@@ -182,7 +182,7 @@ def get_metric(
             "give it another."
         )
     metric = own or METRICS.get(name) or _scored(name)
-    if metric.name == name and isinstance(metric.measure, Scored) and not _is_scorer(name):
+    if metric.name == name and isinstance(metric.measure, SklearnScorer) and not _is_scorer(name):
         possible = _names(problem_type, own_metrics)
         near = difflib.get_close_matches(name, possible, n=3)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -211,7 +211,7 @@ def _about(metric: Metric, positive: Any) -> Metric:
 
 
 def _names(problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> list[str]:
-    from ._scorers import get_scorer_names
+    from sklearn.metrics import get_scorer_names
 
     known = METRICS | {name: _scored(name) for name in get_scorer_names() if name not in METRICS}
     fitting = [name for name, metric in known.items() if metric.problem_type == problem_type]
@@ -283,7 +283,7 @@ def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metri
             raise missing_column(name, missing[0], table.columns)
         if isinstance(metric.measure, Own):
             metric.measure.check(table, target, metric.problem_type)
-        if isinstance(metric.measure, Scored):
+        if isinstance(metric.measure, SklearnScorer):
             _check_scorer(metric, table[target].head(CHECKED_ROWS).to_numpy())
         about_one = metric.positive is not None or metric.one_class
         if metric.problem_type == "classification" and about_one:

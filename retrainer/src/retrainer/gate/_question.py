@@ -107,7 +107,9 @@ def weigh(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
     Rows about the same are one piece, and rows of one block of time. Where both are known, what makes the difference
     less certain counts.
     """
-    evidence = [(pair.entities, "entities")] if pair.entities is not None else []
+    evidence: list[tuple[Array | None, str]] = []
+    if pair.entities is not None:
+        evidence.append((pair.entities, "entities"))
     if pair.times is not None:
         evidence.append(
             blocks_of_time(
@@ -119,6 +121,8 @@ def weigh(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
                 block=question.gate.block,
             )
         )
+    if not evidence:
+        evidence.append((None, ""))
     found = [
         (
             compare(
@@ -134,6 +138,6 @@ def weigh(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
             ),
             replace(pair, entities=units),
         )
-        for units, named in evidence or [(None, "")]
+        for units, named in evidence
     ]
     return max(found, key=lambda each: each[0].p_value)

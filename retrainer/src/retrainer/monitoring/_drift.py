@@ -197,7 +197,9 @@ class _Units:
 
 def _grouped(units: Any) -> _Units | None:
     """Return what the rows are about; None where each stands for itself."""
-    codes, distinct = pd.factorize(np.asarray(units)) if units is not None else ((), ())
+    if units is None:
+        return None
+    codes, distinct = pd.factorize(np.asarray(units))
     if len(distinct) == len(codes):
         return None
     sizes = np.bincount(codes)
@@ -461,7 +463,7 @@ def _chance(table: Counts) -> float:
     return float((table.shape[1] - 1) * np.sum(1 / np.maximum(1, table.sum(axis=1))))
 
 
-def _p_value(table: Counts, units: _Units | None = None) -> float:
+def _p_value(table: np.ndarray[Any, Any], units: _Units | None = None) -> float:
     """Return how likely a difference this large is between two draws from one distribution.
 
     Two small counts are tested exactly. With few units the design effect is itself uncertain, hence the F distribution.

@@ -108,12 +108,12 @@ def compare_with_production(
         gate.Rival(
             f"{name}, which is on hold",
             gate.what_serves(question, opponent(registry.version(name)))[0],
-            advice=f"`registry release {name}` lifts the hold",
+            advice=f"`registry release {name} --reason …` lifts the hold",
         )
         for name in (held if decision.promoted else ())
     ]
     simple = scores.baseline
-    proper = simple.proper and gate.Champion(simple.proper, compared)
+    proper = gate.Champion(simple.proper, compared) if simple.proper else None
     no_model = gate.Rival(simple.name, gate.Champion(simple.predictions, compared), proper=proper)
     decision = gate.confirm(decision, question, scores.predictions, baseline=no_model, held=rivals)
     said += gate.alarms(decision, question, scores.predictions, in_production)

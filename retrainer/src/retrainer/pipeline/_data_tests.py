@@ -11,7 +11,7 @@ import pandas as pd
 from .. import data
 from ..errors import RegistryError
 from ..project import Project
-from ..registry import open_registry
+from ..registry import Damaged, open_registry
 from ..settings import Settings
 
 PROFILE = "profile.json"
@@ -32,11 +32,15 @@ def tested(table: data.Table, *, fetched: int, project: Project) -> data.Table:
     """
     settings = project.settings
     warned = data.run_tests(table.rows, settings.data.tests)
-    champion = open_registry(settings).champion()
+    registry = open_registry(settings)
+    try:
+        champion = registry.champion()
+    except Damaged:  # a damaged champion is what the comparison finds and says
+        champion = None
     if champion is not None and PROFILE in champion.files:
         try:
-            profile = json.loads(open_registry(settings).read_file(champion, PROFILE))
-        except RegistryError:  # a damaged champion is what the comparison finds and says
+            profile = json.loads(registry.read_file(champion, PROFILE))
+        except RegistryError:
             profile = {}
         learned_from = sum(champion.lineage.get("rows", {}).values())
         warned += _unlike(table, profile, learned_from, settings)

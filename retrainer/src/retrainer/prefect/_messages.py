@@ -67,7 +67,7 @@ TODO = {
     "staging": "look at `registry explain`; `registry promote staging --reason …` puts it into production.",
     "rejected": "look at the data: `registry explain` has the numbers.",
 }
-ROLLBACK = "; `registry rollback` puts the former model back"
+ROLLBACK = "; `registry rollback --reason …` puts the former model back"
 OVERRULED = {"kept": "kept it", "staging": "put it into staging", "rejected": "rejected it"}
 UNSENT = "The message was: "  # begins the line of the log with a message that nobody took
 
@@ -112,7 +112,7 @@ BY_HAND = {
     "promoted": ("{version} promoted by hand", "nothing{rollback}."),
     "held": (
         "{version} is on hold",
-        "nothing; a challenger must be better than it too, until `registry release {version}`.",
+        "nothing; a challenger must be better than it too, until `registry release {version} --reason …`.",
     ),
     "released": ("{version} is no longer on hold", "nothing; the next retrain decides without it."),
 }
@@ -136,7 +136,8 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
         why.append(f"The gate had {OVERRULED[gate.verdict]}: {reason}")
     if record.verdict == "rolled_back" and record.champion_before in record.held:
         before = record.champion_before
-        to_do += f" {before} is on hold: a challenger must be better than it too, until `registry release {before}`."
+        to_do += f" {before} is on hold: a challenger must be better than it too,"
+        to_do += f" until `registry release {before} --reason …`."
     in_production = _in_production(record.champion, record.held)
     return _message(f"{project}: {subject}", *why, *in_production, f"To do: {to_do}")
 

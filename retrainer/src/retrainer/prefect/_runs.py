@@ -95,7 +95,8 @@ def fingerprint_of_source(context: TaskRunContext, parameters: dict[str, Any]) -
         return None  # the fetch itself will say so
     if not fingerprint:
         return None
-    key = f"{project.package} {project.settings.root.resolve()} {fingerprint}"
+    kept = f"{data.Snapshot.__module__}.{data.Snapshot.__qualname__}"  # what is kept names its class, which may move
+    key = f"{kept} {project.package} {project.settings.root.resolve()} {fingerprint}"
     return hashlib.sha256(key.encode()).hexdigest()
 
 

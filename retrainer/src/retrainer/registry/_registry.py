@@ -36,8 +36,8 @@ VERDICTS = ("promoted", "staging", "kept", "rejected")
 ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
 RESTORE_VERSION = (
-    f"{RESTORE}. If it is the champion, `registry rollback` puts the one before back; where there is none, "
-    "`retrain --accept-not-comparable` trains one that takes its place."
+    f"{RESTORE}. If it is the champion, `registry rollback --reason …` puts the one before back; where there is none,"
+    " `retrain --accept-not-comparable` trains one that takes its place."
 )
 
 logger = logging.getLogger(__name__)
@@ -548,7 +548,7 @@ class Registry:
 
     def _record(self, number: int) -> Record:
         key = _decision_key(number)
-        fix = f"{RESTORE}; `registry rollback --to VERSION` names the champion without it."
+        fix = f"{RESTORE}; `registry rollback --to VERSION --reason …` names the champion without it."
         record = self._read(Record, key, fix)
         if record.sequence != number:
             raise Damaged(self.store.where(key), f"is a copy of decision {record.sequence}", fix)

@@ -50,7 +50,7 @@ _STYLE = {
     "xtick.color": COLOURS["ink"],
     "ytick.color": COLOURS["ink"],
 }
-_UNIT = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.02), "aspect": "auto"}
+_UNIT: dict[str, Any] = {"xlim": (-0.02, 1.02), "ylim": (-0.02, 1.02), "aspect": "auto"}
 _DIAGONAL = {"color": COLOURS["muted"], "linestyle": "dotted", "label": "_"}
 _VERDICTS = {  # marker, colour and filling
     "promoted": ("^", "challenger", COLOURS["challenger"]),
@@ -80,7 +80,8 @@ def draw(
     import matplotlib
     from matplotlib.figure import Figure
 
-    with warnings.catch_warnings(), matplotlib.rc_context(_STYLE | {"svg.hashsalt": title}):
+    style: Any = _STYLE | {"svg.hashsalt": title}
+    with warnings.catch_warnings(), matplotlib.rc_context(style):
         warnings.filterwarnings("ignore", "Glyph")  # the page's font has the letter, if matplotlib's has not
         figure = Figure(figsize=size, layout="constrained")
         drawn = figure.subplots()
@@ -89,8 +90,8 @@ def draw(
         handles, labels = drawn.get_legend_handles_labels()
         once = dict(zip(labels, handles, strict=True))
         if once:
-            above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-            drawn.legend(once.values(), once, ncols=max(1, int(size[0] // 2) - 1), **above)
+            above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+            drawn.legend(list(once.values()), list(once), ncols=max(1, int(size[0] // 2) - 1), **above)
         written = io.StringIO()
         figure.savefig(written, format="svg")
     return Picture(title, _inline(written.getvalue(), alt))
@@ -146,7 +147,7 @@ def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[st
         for truth, score, look in _curves(models, positive):
             PrecisionRecallDisplay.from_predictions(truth, score, ax=axes, drop_intermediate=True, **look)
 
-    rates = {"xlabel": "false positive rate", "ylabel": "true positive rate"}
+    rates: dict[str, Any] = {"xlabel": "false positive rate", "ylabel": "true positive rate"}
     return [
         draw("ROC", roc, alt=alts[0], **rates, **_UNIT),
         draw(

@@ -475,7 +475,7 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 
 def _rollback(facts: Facts) -> Section:
-    champion, code = facts.champion, f"{facts.project} registry rollback"
+    champion, code = facts.champion, f"{facts.project} registry rollback --reason …"
     if facts.decision.verdict == "promoted" and champion:
         text = f"This puts {champion.id} back into production, at once:"
         code += f" --to {champion.id}"
