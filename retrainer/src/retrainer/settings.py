@@ -640,7 +640,7 @@ def load_settings(
         return Settings.model_validate(functools.reduce(merged, layers))
     except ValidationError as error:
         lines = [
-            f"  {_name(item['loc'])}: {_trouble(item).format(prefix=env_prefix)}{_origin(item, env_prefix)}"
+            f"  {_name(item['loc'])}: {_trouble(item).replace('{prefix}', env_prefix)}{_origin(item, env_prefix)}"
             for item in error.errors()
         ]
         raise ConfigurationError(

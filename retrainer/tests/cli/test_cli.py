@@ -116,7 +116,10 @@ def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_re
     assert (facts["kind"], facts["improvement"]) == ("tie", 0.0)
     assert facts["compared_rows"] == facts["holdout_rows"] > 50  # all rows are new to both
     assert facts["scores"]["challenger"] == facts["scores"]["champion"]
-    assert f"With {first} as champion and {second} as challenger, the gate would keep {first}: no difference" in text
+    assert (
+        f"With {first} as champion and {second} as challenger, the gate would keep {first}: no difference"
+        in text
+    )
     assert "weighted F1 (decides)" in text
     assert f"{facts['scores']['champion']['f1_score']:.4f}" in text
     assert "Not surely better" in page.read_text(encoding="utf-8")
@@ -128,9 +131,7 @@ def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_re
 def test_a_reader_that_has_seen_enough_gets_no_traceback(settings: Settings, tmp_path: Path) -> None:
     command = f"{sys.executable} -m {PACKAGE} registry list --json | true"
     environment = os.environ | {"PYTHONPATH": str(plain_source(tmp_path / "plain"))}
-    done = subprocess.run(
-        command, shell=True, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, shell=True, env=environment, capture_output=True, text=True, check=False)
 
     assert done.stderr == ""
 

@@ -246,5 +246,5 @@ def test_of_numbers_it_is_tried_on_the_truth_and_the_mean(monkeypatch: pytest.Mo
 
 def test_records_of_a_metric_that_is_gone_can_be_shown() -> None:
     gone = known_metric("cost_of_2024")
-    assert gone.label == "cost_of_2024"
+    assert gone.label == "cost of 2024"
     assert gone.format(12.5) == "12.5000"

@@ -80,8 +80,9 @@ def use(settings: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -
     start = settings.root / "start"
     start.mkdir()
     (start / "sitecustomize.py").write_text(ONE_LIBRARY)
-    library = Path(retrainer.__file__).parents[1]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (start, library, PROJECT.folder.parent))))
+    library, tests = Path(retrainer.__file__).parents[1], Path(__file__).parents[2]
+    folders = (start, library, PROJECT.folder.parent, tests)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
     make_table(4_000).to_parquet(settings.root / "train.parquet")
     make_table(ROWS).to_parquet(settings.root / "new.parquet")
 

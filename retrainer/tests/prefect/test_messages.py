@@ -142,7 +142,7 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
     assert rollback["message"].startswith(
         "Why: v2 was too slow.\nIn production: v1\nOn hold: v2\nTo do: find out"
     )
-    assert rollback["message"].endswith("until `registry release v2`.")
+    assert rollback["message"].endswith("until `registry release v2 --reason …`.")
     assert drift["title"] == "churn: the data drifted, a retrain is triggered"
     assert drift["message"].startswith(
         "Run: quiet-otter http://ui\nWhy: usage drifted.\nColumns: usage, age\n"
@@ -234,10 +234,10 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
             {"verdict": "promoted", "champion_before": None, "alarms": ["A leak."]},
             "look at what is named above.",
         ),
-        ({"verdict": "promoted"}, "nothing; `registry rollback` puts the former model back."),
+        ({"verdict": "promoted"}, "nothing; `registry rollback --reason …` puts the former model back."),
         (
             {"verdict": "promoted", "alarms": ["A leak."]},
-            "look at what is named above; `registry rollback` puts the former model back.",
+            "look at what is named above; `registry rollback --reason …` puts the former model back.",
         ),
     ],
 )
@@ -257,7 +257,10 @@ def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) 
         return _messages.by_hand_message(project="churn", record=record, gate=gate).body.splitlines()
 
     assert body(promoted, gate)[1] == "The gate had kept it: a tie."
-    assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback` puts the former model back."
+    assert (
+        body(promoted, gate)[-1]
+        == "To do: nothing; `registry rollback --reason …` puts the former model back."
+    )
     assert body(promoted, promoted)[1] == "In production: v1"
     first = dataclasses.replace(promoted, champion_before=None)
     assert body(first, gate)[-1] == "To do: nothing."
@@ -292,7 +295,7 @@ def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Se
         "To do: find out what was wrong with the model before.",
     ]
     held = _messages.by_hand_message(project="churn", record=record_of("held", version="v1"))
-    assert held.body.endswith("until `registry release v1`.")
+    assert held.body.endswith("until `registry release v1 --reason …`.")
 
 
 def test_without_a_block_the_message_is_in_the_log(

@@ -201,7 +201,7 @@ def get_metric(
 def known_metric(
     name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None
 ) -> Metric:
-    """Return the metric of a recorded name, for showing; one that is no longer there has its name as its label."""
+    """Return the metric of a recorded name, for showing; one that is no longer there has its name in words."""
     return _about(_own(name, "classification", own_metrics) or METRICS.get(name) or _scored(name), positive)
 
 

@@ -24,5 +24,22 @@ def unpickled(file: BinaryIO) -> Any:
             package, _, room = name.rpartition(".")
             if not package or room not in MOVED or name in sys.modules:
                 raise
-            sys.modules[name] = import_module(MOVED[room], __package__)
-            file.seek(0)
+            moved = [name]
+        except AttributeError:
+            moved = _emptied()
+            if not moved:
+                raise
+        for name in moved:
+            sys.modules[name] = import_module(MOVED[name.rpartition(".")[2]], __package__)
+        file.seek(0)
+
+
+def _emptied() -> list[str]:
+    """Return the modules of old rooms whose folders git left behind, with compiled files only: Python imports these."""
+    return [
+        name
+        for name, module in sys.modules.items()
+        if name.rpartition(".")[2] in MOVED
+        and hasattr(module, "__path__")
+        and getattr(module, "__file__", None) is None
+    ]
