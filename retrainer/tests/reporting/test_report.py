@@ -191,7 +191,7 @@ def test_page_and_card_open_with_the_decision(case: tuple[Facts, str]) -> None:
     assert markdown == card(facts, sections(facts))
     assert rows_of_page(html) == rows_of_card(markdown)
     assert ["seed", "3"] in rows_of_card(markdown)
-    undo = "registry rollback --to 20261113-060000-bbbbbb"
+    undo = "registry rollback --reason … --to 20261113-060000-bbbbbb"
     assert (undo in markdown) == (facts.decision.promoted and facts.champion is not None)
 
 
