@@ -5,7 +5,7 @@
 
 Every window is drawn as the training data were, and compared by what `monitor` calls, with the defaults. Half of the
 columns are numbers (normal, and log-normal), half are text with a few common and many rare values; some cells are
-missing. Ten rows to a key are alike: text is the same in all of them, numbers differ by a tenth of their spread. """
+missing. Ten rows to a key are alike: text is the same in all of them, numbers differ by a tenth of their spread."""
 
 import argparse
 import sys
