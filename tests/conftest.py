@@ -68,6 +68,7 @@ collect_ignore = [
     "test_bounds.py",
     "test_execution.py",
     "test_forking.py",
+    "test_fuzz_answers.py",
     "test_image.py",
     "test_life.py",
     "test_nyc_taxi.py",

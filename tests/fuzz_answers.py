@@ -216,7 +216,7 @@ for number, folder in json.load(sys.stdin).items():
         metadata.validate_fields()
         for write in get_core_metadata_constructors().values():
             Metadata.from_email(write(metadata))
-        schedule = importlib.import_module(f"{package}.settings").load_settings().schedule
+        schedule = importlib.import_module(package).project.settings.schedule
         CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
         next(CronSim(schedule.cron, now))
         croniter(schedule.cron, now).get_next()
