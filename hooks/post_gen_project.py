@@ -8,17 +8,17 @@ from pathlib import Path
 
 ANSWERS = r"""<< cookiecutter | jsonify >>"""
 
-LIBRARY = "src/{package_name}/retrainer"
+CARRIED = "src/{package_name}/retrainer"
 
 # What is there only with this answer: files and folders, below the project.
 ONLY_WITH = {
     ("ci_provider", "github"): [".github"],
     ("tracking", "mlflow"): [
-        f"{LIBRARY}/registry/_mlflow_registry.py",
-        f"{LIBRARY}/registry/_mlflow_store.py",
+        f"{CARRIED}/registry/_mlflow_registry.py",
+        f"{CARRIED}/registry/_mlflow_store.py",
     ],
-    ("scale_out", "dask"): [f"{LIBRARY}/prefect/_dask.py", f"{LIBRARY}/prefect/_dask_workers.py"],
-    ("serving", "http"): [f"{LIBRARY}/docs/serving.md", f"{LIBRARY}/serving"],
+    ("scale_out", "dask"): [f"{CARRIED}/prefect/_dask.py", f"{CARRIED}/prefect/_dask_workers.py"],
+    ("serving", "http"): [f"{CARRIED}/docs/serving.md", f"{CARRIED}/serving"],
 }
 
 
@@ -65,7 +65,7 @@ def write_manifest(library: Path) -> None:
 def main() -> None:
     """Finish the project in the current folder."""
     answers = json.loads(ANSWERS)
-    library = Path(LIBRARY.format(**answers))
+    library = Path(CARRIED.format(**answers))
     require_library(library)
     remove_unasked(answers, Path.cwd())
     write_manifest(library)

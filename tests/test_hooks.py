@@ -221,7 +221,7 @@ def test_the_next_commands_are_said(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(post, "ANSWERS", json.dumps(GOOD))
     monkeypatch.setattr(post, "ONLY_WITH", {})
-    library = tmp_path / post.LIBRARY.format(**GOOD)
+    library = tmp_path / post.CARRIED.format(**GOOD)
     library.mkdir(parents=True)
     (library / "__init__.py").touch()
 
