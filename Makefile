@@ -56,7 +56,7 @@ demo/$(SLUG)/pyproject.toml: setup
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
 
-fuzz: setup  ## Try 1,500 sets of answers drawn at random; `make test` tries 150
+fuzz: setup  ## Try 1,500 sets of answers drawn at random; `make test` tries 40
 	FUZZ_SETS=1500 $(BIN)/python -m pytest tests/test_fuzz_answers.py $(ARGS)
 
 demo: setup  ## Render the defaults into demo/, retrain twice, show the decisions
