@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test test-library test-template test-render test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
+.PHONY: help setup test test-library test-template test-render test-long test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ test-template: setup  ## Render the template every way and run what it renders; 
 
 test-render: setup  ## Render the template every way and look at the files: nothing is executed
 	$(PYTEST) tests/test_render.py tests/test_hooks.py tests/test_answers.py $(ARGS)
+
+test-long: setup  ## Wait for schedules, kill runs, build the image, load models of another scikit-learn
+	$(PYTEST) -m long $(ARGS)
 
 test-newest:  ## Refresh the locks and run all tests with them; say which upper bounds can go
 	$(MAKE) lock

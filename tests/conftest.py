@@ -48,16 +48,14 @@ FOREIGN = (
 
 # Files of tests run side by side, those that take longest first and in this order: none begins late and ends alone.
 LONGEST_FILES = (
-    "test_week",
+    "test_projects",
     "test_unattended",
-    "test_optional",
-    "test_image",
-    "test_life",
-    "test_execution",
+    "test_week",
+    "test_render",
     "test_update",
-    "test_forking",
-    "test_upgrade",
-    "test_registry_crash",
+    "test_image",
+    "test_object_store",
+    "test_execution",
 )
 
 NOT_TESTED = "not tested here: "
