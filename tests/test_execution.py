@@ -92,7 +92,6 @@ def test_the_life_of_a_model(own_copy: Bake, runner: Runner, receiver: Receiver)
 
     scored = runner.command(project, "score", "--json")
     assert (scored["version"], scored["rows"]) == (better["version"], 400)
-    assert not runner.command(project, "monitor", "--json")["retrain"]
 
     before = files(project.path / "models")
     said = runner.command(project, "retrain", code=1, DATA__SOURCE="gone.csv")
