@@ -134,7 +134,7 @@ def test_every_command_is_in_the_readme(bake: Bake, runner: Runner) -> None:
     project = bake()
     readme = (project.path / "README.md").read_text()
 
-    commands = runner.python(project, "-c", COMMANDS).stdout.split("\n")[:-1]
+    commands = runner.python(project, "-B", "-c", COMMANDS).stdout.split("\n")[:-1]
 
     assert len(commands) > 8
     assert [name for name in commands if f"{name}`" not in readme and f" {name}" not in readme] == []

@@ -1,6 +1,5 @@
 """A project's own checks and tests under answers that share no name: what runs under the defaults works only there."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,4 +45,5 @@ def test_a_project_passes_its_own_checks_and_tests(
     tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
     done = run(commands / "python", *tests, cwd=project.path, environment=variables)
 
-    assert re.search(r"^\d+ passed in", done.stdout, re.MULTILINE), "nothing is skipped"
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
