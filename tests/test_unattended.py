@@ -135,7 +135,7 @@ class Unattended:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
-    def wait(self, what: Any, seconds: float = 60) -> Any:
+    def wait(self, what: Any, seconds: float = 300) -> Any:
         return wait_for(
             what, seconds=seconds, trouble=lambda: f"{self.log.read_text()}\n{self.receiver.payloads}"
         )

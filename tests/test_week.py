@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .conftest import AUTHOR, Bake, Runner, clean_environment, commit_all, git, run
 
 # Who comes often and uses little, or the other way round, stays: a line sees half of it.
@@ -73,14 +75,13 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
         (check,) = [check for check in json.loads(done.stdout) if check["name"] == "lock"]
         return check["severity"], check["command"]
 
-    # Monday: pip alone sets it up; the first model is better than no model. Nothing is left for git.
+    # Monday: the first model is better than no model. Nothing is left for git.
     (project.path / "data").mkdir()
     runner.python(project, "-c", VISITS)
     git(project.path, "init", "--quiet", "--initial-branch", "main")
     commit_all(project.path, "Begin")
     make = ("make", f"PYTHON={sys.executable}")
-    quick = variables | {"PIP_NO_COMPILE": "1"}
-    run(*make, "UV=", "setup", "retrain", cwd=project.path, environment=quick, timeout=900)
+    run(*make, "setup", "retrain", cwd=project.path, environment=variables, timeout=900)
     first = champion()
     assert "better than" in command("registry", "explain")
     shown = command("registry", "show", "--json")
@@ -140,3 +141,14 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     assert "are held out" in looked.stdout
     git(project.path, "add", "--all")
     run(commands / "pre-commit", "run", "--all-files", cwd=project.path, environment=AUTHOR)
+
+
+@pytest.mark.long
+def test_pip_alone_sets_a_project_up(own_copy: Bake) -> None:
+    project = own_copy()
+
+    quick = {"PIP_NO_COMPILE": "1"}  # half the time
+    run("make", f"PYTHON={sys.executable}", "UV=", "setup", cwd=project.path, environment=quick, timeout=1800)
+
+    listed = run(project.path / ".venv" / "bin" / project.slug, "registry", "list", cwd=project.path)
+    assert "no version" in listed.stdout
