@@ -358,7 +358,7 @@ class Server:
         return None
 
 
-def wait_for(what: Callable[[], Any], *, seconds: float = 120, trouble: Callable[[], str]) -> Any:
+def wait_for(what: Callable[[], Any], *, seconds: float = 300, trouble: Callable[[], str]) -> Any:
     """Return what `what` returns as soon as that is true; fail with `trouble` if it takes too long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

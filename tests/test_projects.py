@@ -43,7 +43,7 @@ def test_a_project_passes_its_own_checks_and_tests(
 
     check(project, commands)
     tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
-    done = run(commands / "python", *tests, cwd=project.path, environment=variables)
+    done = run(commands / "python", *tests, cwd=project.path, environment=variables, timeout=900)
 
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
