@@ -85,7 +85,7 @@ def test_workers_that_live_for_one_command_share_models_predictions_and_drift(
     better = workers.facts("retrain", ESTIMATORS='["hist_gradient_boosting"]')
     scored = workers.facts("score")
     drifted = [workers.facts("monitor", "--source", f"{BUCKET}/new-{day}.csv") for day in (1, 2)]
-    workers.run("registry", "rollback")
+    workers.run("registry", "rollback", "--reason", "A test.")
     again = workers.facts("score")
 
     assert [run["verdict"] for run in (first, kept, better)] == ["promoted", "kept", "promoted"]

@@ -91,7 +91,7 @@ def reports(
         "pair": retrain(people, "promoted", *classes, "Slices", **boosting),
         "rejected": retrain(people, "rejected", *classes, GATE__FLOOR="0.99", GATE__STAGING_FLOOR="0.98"),
     }
-    runner.command(people, "registry", "rollback")
+    runner.command(people, "registry", "rollback", "--reason", "A test.")
     page = people.path / "life of the model.html"
     runner.command(people, "registry", "report", "--output", str(page))
     told = ("promoted", "rejected", "rolled back", found["pair"].words[1])
