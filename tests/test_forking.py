@@ -6,7 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from .conftest import RENDERED, TEMPLATE, Project, Runner, render, run
+
+pytestmark = pytest.mark.long
 
 PACKAGE = f"{RENDERED}/src/<<cookiecutter.package_name>>"
 REPLACE = (

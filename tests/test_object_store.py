@@ -14,6 +14,8 @@ import pytest
 from .conftest import S3, SECRET, TEMPLATE, Bake, Project, Runner, Server
 from .test_execution import write_table
 
+pytestmark = pytest.mark.long
+
 BUCKET = "s3://bucket"
 URL = f"{BUCKET}/models"
 

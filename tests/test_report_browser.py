@@ -14,6 +14,8 @@ from selenium import webdriver
 from .conftest import Bake, Project, Runner, Server, lacks, project_in
 from .test_execution import write_table
 
+pytestmark = pytest.mark.long
+
 PHONE, DESK = 390, 1280
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 HOSTILE = "<img src=x onerror=alert(1)>"

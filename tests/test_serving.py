@@ -8,8 +8,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from .conftest import Bake, Runner, clean_environment, free_port, wait_for
 from .test_execution import write_table
+
+pytestmark = pytest.mark.long
 
 SWITCHES = 8
 CLIENTS = 2

@@ -29,6 +29,8 @@ from .conftest import (
 )
 from .test_execution import champion, files, write_table
 
+pytestmark = pytest.mark.long
+
 SECRET = "a-secret"  # in the webhook's URL
 
 # The user's own code, in the copy under test: a run waits here for as long as the test holds it.

@@ -10,6 +10,8 @@ import pytest
 
 from .conftest import AUTHOR, TEMPLATE, Bake, Project, Runner, commit_all, create, git, run
 
+pytestmark = pytest.mark.long
+
 # Earlier states of the template, each as one commit without locks and tests: a clone may be shallow.
 # Made with `git bundle create NAME.bundle main`.
 RELEASES = TEMPLATE / "tests" / "releases"

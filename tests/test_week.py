@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import AUTHOR, Bake, Runner, clean_environment, commit_all, git, run
 
+pytestmark = pytest.mark.long
+
 # Who comes often and uses little, or the other way round, stays: a line sees half of it.
 VISITS = """
 import numpy as np, pandas as pd
@@ -143,7 +145,6 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     run(commands / "pre-commit", "run", "--all-files", cwd=project.path, environment=AUTHOR)
 
 
-@pytest.mark.long
 def test_pip_alone_sets_a_project_up(own_copy: Bake) -> None:
     project = own_copy()
 
