@@ -126,7 +126,7 @@ def run(
     cwd: Path,
     environment: Mapping[str, str] | None = None,
     code: int = 0,
-    timeout: float = 300,
+    timeout: float = 900,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, which must end with `code`; show its output if it does not."""
     done = subprocess.run(
