@@ -12,7 +12,7 @@ from ._contract import Contract, ContractError, ReadReport, SchemaError, describ
 from ._expectations import DataTestError, run_tests
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
-from ._preparation import Table, inputs, label, prepare, prepare_like, require_target
+from ._preparation import Table, check_features, inputs, label, prepare, prepare_like, require_target
 from ._snapshots import Snapshot, SourceChangedError, fetch, fill_in_query, fingerprint, head, load, resolve
 from ._sources import SourceError, SourceUnavailable
 from ._splitting import MissingClassError, Split, group_codes, split, times
@@ -43,6 +43,7 @@ __all__ = [
     "are_known",
     "batches",
     "changed_imports",
+    "check_features",
     "clean_text",
     "current_code",
     "describe_unread",

@@ -79,6 +79,8 @@ class Column:
         categories: Every value of a text column, sorted, if at most 100.
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
+        shortest: The digits of the shortest of these.
+        plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
         words: Words of missingness that are values here.
     """
 
@@ -91,6 +93,8 @@ class Column:
     categories: tuple[str, ...] | None = None
     example: str | None = None
     leading_zeros: bool = False
+    shortest: int = 0
+    plain_codes: bool = False
     words: tuple[str, ...] = ()
 
     @property
@@ -172,7 +176,7 @@ def learn_column(
             return _described(prior, cells), cells
     column = _classify(values, tolerance, decimal or ".")
     if column.kind == "text":
-        column = replace(column, words=_frequent_words(values, marks))
+        column = _described_codes(replace(column, words=_frequent_words(values, marks)), values)
     cells = read_column(values, column, decimal=decimal)
     return _described(column, cells), cells
 
@@ -365,6 +369,18 @@ def _frequent_words(values: pd.Series, marks: Collection[str]) -> tuple[str, ...
     return tuple(sorted(word for word, count in found.items() if count > FREQUENT_WORD * len(values)))
 
 
+def _described_codes(column: Column, values: pd.Series) -> Column:
+    """Return a text column with what tells its codes from what other programs make of them."""
+    known = [text for text in distinct_texts(values)[1] if text is not None]
+    digits = [len(text) for text in known if text.isdecimal()] if column.leading_zeros else []
+    plain = not any(map(_is_whole_float, known))
+    return replace(column, shortest=min(digits, default=0), plain_codes=plain)
+
+
+def _is_whole_float(text: str) -> bool:
+    return text.endswith(".0") and text[:-2].isdecimal()
+
+
 def _is_code(values: pd.Series) -> bool:
     """Return whether whole numbers are too large for float64, as long account numbers are."""
     if values.dtype.kind not in "iu" and not pd.api.types.is_integer_dtype(values.dtype):
@@ -463,6 +479,8 @@ def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
 
 def _read_text(values: pd.Series, column: Column) -> Cells:
     codes, texts = distinct_texts(values, column.words)
+    if column.plain_codes:
+        texts = [text[:-2] if text and _is_whole_float(text) else text for text in texts]
     counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
     missing = int((codes < 0).sum()) + sum(
         count for text, count in zip(texts, counts, strict=True) if text is None
@@ -476,10 +494,14 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
     distinct = pd.array([*texts, None], dtype="str")
     read = pd.Series(distinct.take(codes), index=values.index, name=values.name)
     bad = _lost_codes(values, read, column)
+    if column.shortest:  # 9 is none of 009 and 042, written as text or as a number
+        short = [text is not None and text.isdecimal() and len(text) < column.shortest for text in texts]
+        bad |= np.array([*short, False])[codes]
     if not bad.any():
         return Cells(read, missing, new_categories=new)
     position = int(np.argmax(bad))
-    return Cells(read.mask(bad), missing, int(bad.sum()), (str(values.iloc[position]), position))
+    new = {text: count for text, count in new.items() if text not in set(read[bad])}
+    return Cells(read.mask(bad), missing, int(bad.sum()), (str(values.iloc[position]), position), new)
 
 
 def _lost_codes(values: pd.Series, read: pd.Series, column: Column) -> Mask:

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
+MOSTLY = 0.5  # of a column's values may be unknown from training
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
 
@@ -119,6 +120,8 @@ class Contract:
         identity: The columns whose values tell a row from others; empty where all inputs do. A column that counts the
             rows does not.
         identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
+        content: The columns that tell a row where `identity` does not, those that the model does not get among them;
+            empty: the inputs.
         tolerance: The share of a column's cells that may be unreadable.
         features_sha256: Of the features.py the model was trained with.
         imports: Modules of the project that features.py or the pipeline use, and that the version does not hold, to
@@ -132,6 +135,7 @@ class Contract:
     classes: tuple[Any, ...] | None = None
     identity: tuple[str, ...] = ()
     identity_from: Literal["keys", "identifier", "content"] = "content"
+    content: tuple[str, ...] = ()
     tolerance: float = 0.01
     features_sha256: str = ""
     imports: dict[str, str] = field(default_factory=dict)
@@ -215,7 +219,9 @@ class Contract:
         numbers = all(self.columns[name].kind == "number" for name in self.inputs)
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
 
-    def check(self, report: ReadReport, *, rows: int | None = None, counted: str = "row") -> None:
+    def check(
+        self, report: ReadReport, *, rows: int | None = None, counted: str = "row", unknown: bool = True
+    ) -> None:
         """Make sure that what was read fits, and warn of what is new.
 
         Args:
@@ -223,10 +229,11 @@ class Contract:
             rows: Of the whole table, where it is known and `report` is of its beginning: only what more rows could
                 not cure is an error then.
             counted: What the rows are called in messages.
+            unknown: Whether most values of a column may not be new.
 
         Raises:
-            SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; ten
-                are named with what was expected, what came, and where.
+            SchemaError: too many cells of a column could not be read, most of its values are unknown from training, or
+                it is emptier by 30 points or more; ten are named with what was expected, what came, and where.
         """
         rest = max(0, (rows or 0) - report.rows)
         problems = []
@@ -243,6 +250,8 @@ class Contract:
                 problems.append(
                     f"column {name!r}: {share:.0%} of {report.rows:,} rows have no value, {before:.0%} in training"
                 )
+        if unknown and not rest:
+            problems += self._unknown(report)
         if problems:
             raise _not_as_trained(problems)
         if rest:
@@ -256,9 +265,29 @@ class Contract:
             )
             logger.warning("Categories unknown from training, read as missing: %s", named)
 
+    def _unknown(self, report: ReadReport) -> Iterator[str]:
+        for name, counts in report.new_categories.items():
+            unread = report.unread[name].cells if name in report.unread else 0
+            known, new = report.rows - report.missing[name] - unread, sum(counts.values())
+            if report.rows >= MISSING_ROWS and new > MOSTLY * known:
+                yield (
+                    f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
+                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
+                    "whose values are always new says nothing: leave it out (data.drop)"
+                )
+
     def identities(self, frame: pd.DataFrame) -> Identities:
-        """Return the identity of each row, shape (n,), of n rows that this contract read."""
-        return row_identities(frame, columns=self.identity or self.inputs, otherwise=self.inputs)
+        """Return the identity of each row, shape (n,), of n rows that this contract read.
+
+        Raises:
+            SchemaError: columns that tell rows apart are missing.
+        """
+        content = self.content or self.inputs
+        if gone := {*self.identity, *content}.difference(frame.columns):
+            raise _not_as_trained(
+                [f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)]
+            )
+        return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
         """Return it as it is saved."""
@@ -292,7 +321,7 @@ class Contract:
                 for name, facts in content["columns"].items()
             }
             known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
-            tuples = {name: tuple(known[name]) for name in ("inputs", "identity")}
+            tuples = {name: tuple(known[name]) for name in ("inputs", "identity", "content") if name in known}
             classes = None if known["classes"] is None else tuple(known["classes"])
             return cls(**known | tuples | {"columns": columns, "classes": classes})
         except (ValueError, KeyError, TypeError) as error:
@@ -383,7 +412,7 @@ def identity_of(
     frame: pd.DataFrame,
     columns: Mapping[str, Column],
     *,
-    inputs: Sequence[str],
+    names: Sequence[str],
     keys: Iterable[str],
     time_column: str | None,
     prior: Contract | None,
@@ -396,7 +425,7 @@ def identity_of(
     Args:
         frame: The table, read.
         columns: What its columns are.
-        inputs: The columns to choose from.
+        names: The columns to choose from: those of the source, whether the model gets them or not.
         keys: Of the settings.
         time_column: Of a split by time.
         prior: The contract of the model in production.
@@ -407,13 +436,13 @@ def identity_of(
     """
     if keys := tuple(keys):
         return (*keys, *([time_column] if time_column and time_column not in keys else [])), "keys"
-    if prior and prior.identity_from == "identifier" and set(prior.identity) <= set(inputs):
+    if prior and prior.identity_from == "identifier" and set(prior.identity) <= set(names):
         return prior.identity, "identifier"
-    found = [name for name in inputs if is_identifier(name, frame[name], columns[name])]
+    found = [name for name in names if is_identifier(name, frame[name], columns[name])]
     if len(found) == 1:
         return (found[0],), "identifier"
-    telling = tuple(name for name in inputs if not is_row_counter(frame[name], columns[name]))
-    return (telling if len(telling) < len(inputs) else ()), "content"
+    telling = tuple(name for name in names if not is_row_counter(frame[name], columns[name]))
+    return (telling if len(telling) < len(names) else ()), "content"
 
 
 def describe_unread(name: str, unread: Unread, column: Column) -> str:

@@ -36,19 +36,30 @@ def _figure(decimal: str) -> re.Pattern[str]:
 
 
 _FIGURES = {sign: _figure(sign) for sign in SIGNS}
+# As pandas writes a duration, and as ISO 8601 does.
+_DURATION = re.compile(
+    r"-?\d+ days?(?: [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?"
+    r"|-?P(?=T?\d)(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:[\d.]+S)?)?"
+)
 # Written as sums of money are, with signs between the digits: no name of a row is.
 _SUM = re.compile(r"(?=.*[.,'( ]|.*-$)[-+(]?\s*[$€£¥₹]?\s*\d[\d.,' ]*[)-]?\s*[%€$]?")
 
 
 def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored."""
+    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored.
+
+    A duration is the number of its seconds, as it is from a file that has a type for it.
+    """
     figure, groups = _FIGURES[decimal], re.compile(rf"[{SIGNS[decimal == '.']} ']")
 
     def number(text: Any) -> float:
         if not isinstance(text, str):
             return np.nan
-        if not figure.fullmatch(text) and not figure.fullmatch(text := _bare(text)):
-            return np.nan
+        if not figure.fullmatch(text):
+            if _DURATION.fullmatch(text):
+                return pd.Timedelta(text).total_seconds()
+            if not figure.fullmatch(text := _bare(text)):
+                return np.nan
         # float() is exact, as the readers of files are: pandas' own parser may miss the last bit.
         return float(groups.sub("", text).replace(decimal, "."))
 

@@ -260,14 +260,8 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             read = file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False)
             for table in _cut(read, rows, skip=partition.start - skipped, take=left):
                 yield _to_pandas(table)
-    elif kind == "json" and not _has_lines(path):
-        yield _read_json(path)
     elif kind == "json":
-        with (
-            open_decompressed(path) as stream,
-            pd.read_json(stream, lines=True, chunksize=rows, **_JSON_OPTIONS) as parts,
-        ):
-            yield from parts
+        yield from _json_parts(path, rows)
     else:
         dialect = detect_dialect(path)
         with (
@@ -596,7 +590,7 @@ def _read_one(path: Path, kind: Format, texts: Collection[str]) -> "pd.DataFrame
     if kind == "parquet":
         return _read_parquet([path])
     with _reading(path):
-        frame: pd.DataFrame = _read_csv(path, texts) if kind == "csv" else _read_json(path)
+        frame: pd.DataFrame = _read_csv(path, texts) if kind == "csv" else next(_json_parts(path, None))
     frame.columns = _column_names(frame.columns, path)
     _add_folders(frame, path)
     return frame
@@ -634,7 +628,7 @@ def _doubtful_numbers(frame: "pd.DataFrame", path: Path, dialect: Dialect) -> li
     numbers = frame.select_dtypes("number")
     if _has_leading_zeros(path, dialect):
         return list(numbers.columns)
-    return [str(name) for name in numbers if numbers[name].abs().max() > LARGEST_EXACT]
+    return _too_large(frame)
 
 
 def _has_leading_zeros(path: Path, dialect: Dialect) -> bool:
@@ -685,11 +679,33 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _read_json(path: Path) -> "pd.DataFrame":
+def _json_parts(path: Path, rows: int | None) -> "Iterator[pd.DataFrame]":
+    """Read a JSON file in parts of at most `rows` lines; an array of records is one part."""
     import pandas as pd
 
+    lines = _has_lines(path)
     with open_decompressed(path) as stream:
-        return pd.read_json(stream, lines=_has_lines(path), **_JSON_OPTIONS)
+        while text := b"".join(itertools.islice(stream, rows if lines else None)):
+            frame = pd.read_json(io.BytesIO(text), lines=lines, **_JSON_OPTIONS)
+            if doubtful := _too_large(frame):
+                records = (
+                    [json.loads(line) for line in text.splitlines() if line.strip()]
+                    if lines
+                    else json.loads(text)
+                )
+                for name in doubtful:
+                    cells = [record.get(name) for record in records]
+                    if all(isinstance(cell, int | None) for cell in cells):
+                        frame[name] = (
+                            pd.Series(cells, dtype="object").map(str, na_action="ignore").astype("str")
+                        )
+            yield frame
+
+
+def _too_large(frame: "pd.DataFrame") -> list[str]:
+    """Return the columns with numbers of which float64 does not hold every digit."""
+    numbers = frame.select_dtypes("number")
+    return [str(name) for name in numbers if numbers[name].abs().max() > LARGEST_EXACT]
 
 
 def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
@@ -728,10 +744,17 @@ def _with_folders(table: "pa.Table", path: Path) -> "pa.Table":
 def _to_pandas(table: "pa.Table") -> "pd.DataFrame":
     """Hand a table over column by column; the Arrow table is of no use afterwards."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     for position, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(position, field.name, nearest_floats(table.column(position)))
+        elif pa.types.is_int64(field.type) or pa.types.is_uint64(field.type):
+            column = table.column(position)
+            ends = pc.min_max(column).as_py() if column.null_count else {"min": None}
+            if ends["min"] is not None and max(-ends["min"], ends["max"]) > LARGEST_EXACT:
+                # A gap makes floats of whole numbers, which do not hold all digits of these.
+                table = table.set_column(position, field.name, column.cast(pa.string()))
     # An index that pandas saved is a column like any other if it has a name, otherwise it says nothing.
     unnamed = [name for name in table.column_names if _UNNAMED_INDEX.fullmatch(name)]
     table = table.drop_columns(unnamed).replace_schema_metadata(None)

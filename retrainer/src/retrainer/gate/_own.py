@@ -60,7 +60,12 @@ class Own(Measure):
         Raises:
             OwnMetricError: it fails, gives no number for a perfect prediction, or none for some row.
         """
-        rows = table.head(CHECKED_ROWS)
+        gaps = table[list(self.own.columns)].isna().any(axis=1)
+        rows = (
+            pd.concat([table[gaps], table[~gaps]]).head(CHECKED_ROWS)
+            if gaps.any()
+            else table.head(CHECKED_ROWS)
+        )
         truth = rows[target].to_numpy()
         for what, predictions in simple_answers(truth, problem_type):
             (sample,) = make_samples(truth, predictions, problem_type=problem_type, rows=rows)
@@ -89,7 +94,9 @@ class Own(Measure):
         have = [] if rows is None else list(rows.columns)
         if missing := [column for column in self.own.columns if column not in have]:
             raise missing_column(self.name, missing[0], have)
-        given = None if rows is None else rows[list(self.own.columns)]
+        given = (
+            None if rows is None else rows[list(self.own.columns)].reset_index(drop=True)
+        )  # as the arrays are
         truth, predictions = _raw(sample)
         try:
             value = np.asarray(self.own.function(truth, predictions, given), dtype=np.float64)

@@ -71,7 +71,9 @@ def _contract_in_production(project: Project) -> data.Contract | None:
 def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, project: Project) -> data.Table:
     """Read the holdout's own source as the training table was read."""
     frame = data.load(snapshot, texts=table.contract.texts)
-    return data.prepare_like(frame, table, settings=project.settings)
+    holdout = data.prepare_like(frame, table, settings=project.settings)
+    gate.check_table(holdout.rows, target=table.contract.target, metrics=gate.recorded_metrics(project))
+    return holdout
 
 
 def split(
@@ -107,11 +109,12 @@ def split(
         y = rows[contract.target]
         return SplitSide(rows, X, y, identities, contract, table.code, sides.definition, unread, table.alarms)
 
-    gap = None
+    training, gap = part(sides.train, sides.train_identities), None
+    data.check_features(training.rows, training.X, contract=contract, code=table.code)
     if sides.gap is not None and sides.gap_identities is not None:
         gap = part(sides.gap, sides.gap_identities)
     return (
-        part(sides.train, sides.train_identities),
+        training,
         gap,
         part(sides.holdout, sides.holdout_identities),
     )
