@@ -6,13 +6,14 @@ timestamp. A column is learned once, and read the same way from then on, whateve
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..settings import ReadSettings
 from ._numbers import looks_like_sums, parse, proven
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ DATE_FORMATS = (
     ),
     *("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%Y%m%dT%H%M%S", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
 )
+_MONTH_FIRST = sorted(DATE_FORMATS, key=lambda text: not text.startswith(("ISO", "%m")))
 CATEGORIES_KEPT = 100
 FEW_ROWS = 1000
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
@@ -63,6 +65,7 @@ class NumberFormat:
 
 
 _PLAIN = NumberFormat()
+_AS_FOUND = ReadSettings()
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Column:
         shortest: The digits of the shortest of these.
         plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
         words: Words of missingness that are values here.
+        absent: Words and numbers that stand for missing values here, in addition to the usual ones.
     """
 
     kind: Kind
@@ -96,6 +100,7 @@ class Column:
     shortest: int = 0
     plain_codes: bool = False
     words: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def as_written(self) -> bool:
@@ -158,6 +163,8 @@ def learn_column(
     prior: Column | None = None,
     decimal: str | None = None,
     marks: Collection[str] = (),
+    kind: Kind | None = None,
+    how: ReadSettings = _AS_FOUND,
 ) -> tuple[Column, Cells]:
     """Determine what a column is, and read it.
 
@@ -167,18 +174,40 @@ def learn_column(
         prior: What the column was for the model in production: kept if the cells still fit.
         decimal: The sign that the file has in this column; None: what the column itself proves.
         marks: Words that are known to stand for missing values, however frequent.
+        kind: What it is by the settings; None: what is found.
+        how: How files are read.
     """
     decimal = decimal or proven(values)
-    if prior is not None and prior.kind not in ("empty", "other"):
+    if prior is not None and prior.kind == (kind or prior.kind) and _may_stay(prior, how):
+        prior = replace(prior, absent=how.missing)
         cells = read_column(values, prior, decimal=decimal)
         known = len(values) - cells.missing
         if known and tolerated(cells.bad, known, tolerance=tolerance):
             return _described(prior, cells), cells
-    column = _classify(values, tolerance, decimal or ".")
+    found = _without(values, how.missing)
+    column = _classify(found, 1.0 if kind else tolerance, decimal or ".", how.day_first)
+    if kind and column.kind not in (kind, "empty"):
+        column = Column(kind, number_format=NumberFormat(decimal or "."))
+    column = replace(column, absent=how.missing)
     if column.kind == "text":
-        column = _described_codes(replace(column, words=_frequent_words(values, marks)), values)
+        column = _described_codes(replace(column, words=_frequent_words(found, marks)), found)
     cells = read_column(values, column, decimal=decimal)
     return _described(column, cells), cells
+
+
+def _may_stay(prior: Column, how: ReadSettings) -> bool:
+    """Return whether the settings leave a column what it was for the model in production."""
+    return prior.kind not in ("empty", "other") and (prior.kind != "date" or how.day_first is None)
+
+
+def _without(values: pd.Series, absent: Collection[str]) -> pd.Series:
+    """Return the cells without those that the settings call missing; -999 also where the file has it as a number."""
+    if not absent:
+        return values
+    if kind_of(values) == "number":
+        numbers = parse(absent, ".")
+        return values.mask(values.isin(numbers[~np.isnan(numbers)]))
+    return values.mask(values.astype("str").str.strip().isin(absent)) if kind_of(values) == "text" else values
 
 
 def read_column(values: pd.Series, column: Column, *, decimal: str | None = None) -> Cells:
@@ -189,8 +218,11 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
         column: What `learn_column` returned.
         decimal: The sign that the file proves for this column; None: as it was learned.
     """
-    if column.kind == "number" and values.dtype == np.float64:  # most cells of most tables
+    if (
+        column.kind == "number" and values.dtype == np.float64 and not column.absent
+    ):  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
+    values = _without(values, column.absent)
     kind = kind_of(values)
     if column.kind == "other":
         return Cells(values, int(values.isna().sum()))
@@ -208,7 +240,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
         return _read_text(values, column)
     if column.kind == "number":
         if kind in ("number", "boolean"):
-            return _native(_numbers(values))
+            return _native(as_numbers(values))
         sign = decimal or column.number_format.decimal
         return _read_texts(values, lambda texts: parse(texts, sign))
     if column.kind == "boolean":
@@ -249,10 +281,14 @@ def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
         if not values.is_unique or values.str.contains(r"\s").any():
             return False
         return not looks_like_sums(values)
-    if not is_identifier_name(name) or not values.is_unique:
+    return is_number_identifier(name, values) and not _counts_rows(values.to_numpy(dtype=np.float64))
+
+
+def is_number_identifier(name: str, values: pd.Series) -> bool:
+    """Return whether a column of numbers is called like an identifier, and holds whole numbers, none of them twice."""
+    if not is_identifier_name(name) or len(values) < FEWEST_FOR_A_SLIP or values.dtype.kind == "m":
         return False
-    numbers = values.to_numpy(dtype=np.float64)
-    return bool((numbers % 1 == 0).all()) and not _counts_rows(numbers)
+    return bool((values.dropna() % 1 == 0).all()) and bool(values.is_unique)
 
 
 _ID_NAME = re.compile(
@@ -325,7 +361,7 @@ def _text_of(value: Any) -> str:
     return str(value)
 
 
-def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
+def _classify(values: pd.Series, tolerance: float, decimal: str, day_first: bool | None) -> Column:
     kind = kind_of(values)
     if kind == "number" and _is_code(values):
         return Column("text")
@@ -351,7 +387,7 @@ def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
         if fits(~np.isnan(numbers)):
             large = np.abs(numbers) > LARGEST_EXACT
             return Column("text") if large.any() else Column("number", number_format=NumberFormat(decimal))
-    if date_format := _date_format(distinct, fits):
+    if date_format := _date_format(distinct, fits, DATE_FORMATS if day_first is not False else _MONTH_FIRST):
         return Column("date", date_format=date_format)
     return Column("text")
 
@@ -389,11 +425,11 @@ def _is_code(values: pd.Series) -> bool:
     return bool(len(known)) and max(abs(int(known.min())), abs(int(known.max()))) > LARGEST_EXACT
 
 
-def _date_format(distinct: pd.Series, fits: Callable[[Mask], bool]) -> str | None:
+def _date_format(distinct: pd.Series, fits: Callable[[Mask], bool], formats: Iterable[str]) -> str | None:
     some = distinct[:100]
     if some.map(lambda text: _DATE_LIKE.search(text) is not None).mean() < 0.5:
         return None
-    for date_format in DATE_FORMATS:
+    for date_format in formats:
         if _dates(some, date_format).notna().any() and fits(_dates(distinct, date_format).notna().to_numpy()):
             return date_format
     return None
@@ -430,7 +466,8 @@ def _native(read: pd.Series) -> Cells:
     return Cells(read, int(read.isna().sum()))
 
 
-def _numbers(values: pd.Series) -> pd.Series:
+def as_numbers(values: pd.Series) -> pd.Series:
+    """Return a column whose kind is number or boolean as float64, durations as seconds."""
     dtype = values.dtype
     if dtype.name == "float64":
         return values

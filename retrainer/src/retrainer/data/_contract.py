@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from ..settings import ProblemType
+from ..settings import ProblemType, ReadSettings, Settings
 from ._checks import check_duplicates
 from ._columns import (
     FEW_ROWS,
@@ -45,6 +45,7 @@ MISSING_ROWS = 30  # fewer rows say nothing about a share
 MOSTLY = 0.5  # of a column's values may be unknown from training
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
+_AS_FOUND = ReadSettings()
 
 
 class SchemaError(DataError):
@@ -124,6 +125,7 @@ class Contract:
             empty: the inputs.
         tolerance: The share of a column's cells that may be unreadable.
         features_sha256: Of the features.py the model was trained with.
+        decimal: The decimal sign of text files by the settings; None: what each file proves.
         imports: Modules of the project that features.py or the pipeline use, and that the version does not hold, to
             their SHA-256.
     """
@@ -138,6 +140,7 @@ class Contract:
     content: tuple[str, ...] = ()
     tolerance: float = 0.01
     features_sha256: str = ""
+    decimal: str | None = None
     imports: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -160,7 +163,11 @@ class Contract:
     @property
     def texts(self) -> frozenset[str]:
         """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
-        return frozenset(name for name, column in self.columns.items() if column.as_written)
+        return frozenset(
+            name
+            for name, column in self.columns.items()
+            if column.as_written or (self.decimal and column.kind == "number")
+        )
 
     def read(
         self, frame: pd.DataFrame, *, report: ReadReport | None = None, others: bool = False
@@ -259,11 +266,14 @@ class Contract:
         for name, unread in report.unread.items():
             logger.warning("%s", describe_unread(name, unread, self.columns[name]))
         if report.new_categories:
-            named = ", ".join(
+            new = [
                 f"{name} ({sum(counts.values())} rows, such as {next(iter(counts))!r})"
                 for name, counts in report.new_categories.items()
+            ]
+            more = f" and {len(new) - _SHOWN:,} more columns" if len(new) > _SHOWN else ""
+            logger.warning(
+                "Categories unknown from training, read as missing: %s", ", ".join(new[:_SHOWN]) + more
             )
-            logger.warning("Categories unknown from training, read as missing: %s", named)
 
     def _unknown(self, report: ReadReport) -> Iterator[str]:
         for name, counts in report.new_categories.items():
@@ -316,6 +326,7 @@ class Contract:
                         "number_format": NumberFormat(facts["number_format"]["decimal"]),
                         "categories": None if facts["categories"] is None else tuple(facts["categories"]),
                         "words": tuple(facts.get("words", ())),
+                        "absent": tuple(facts.get("absent", ())),
                     }
                 )
                 for name, facts in content["columns"].items()
@@ -329,6 +340,8 @@ class Contract:
 
     def _signs(self, frame: pd.DataFrame) -> dict[str, str]:
         """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
+        if self.decimal:
+            return {"": self.decimal}
         if SIGNS in frame.attrs:
             signs: dict[str, str] = frame.attrs[SIGNS]
             return signs
@@ -361,13 +374,27 @@ def _not_as_trained(problems: list[str]) -> SchemaError:
     return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
 
 
+class _EveryColumn(frozenset[str]):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def texts_of(settings: Settings, prior: Contract | None) -> frozenset[str]:
+    """Return the columns that must come as they are written, for `learn_columns`."""
+    how = settings.data.read
+    if how.decimal:  # no number is to be read by the sign that the file seems to have
+        return _EveryColumn()
+    texts = frozenset(name for name, kind in how.types.items() if kind == "text")
+    return texts | prior.texts if prior else texts
+
+
 def learn_columns(
     frame: pd.DataFrame,
     *,
     tolerance: float,
     prior: Contract | None = None,
     target: str | None = None,
-    missing: Collection[str] = (),
+    how: ReadSettings = _AS_FOUND,
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
     """Determine what each column of a table is, and read it.
 
@@ -376,12 +403,12 @@ def learn_columns(
         tolerance: The share of a column's cells that may be unreadable.
         prior: The contract of the model in production: what its columns are is kept where the cells still fit.
         target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
-        missing: Words that are never a value.
+        how: How files are read, by the settings.
 
     Returns:
         The columns by name, the n rows read, and what was noticed.
     """
-    signs = frame.attrs.get(SIGNS) or decimal_signs(frame)
+    signs = {"": how.decimal} if how.decimal else frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport(len(frame))
@@ -392,7 +419,9 @@ def learn_columns(
             tolerance=tolerance,
             prior=before,
             decimal=signs.get(name, signs.get("")),
-            marks={*missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
+            marks={*how.missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
+            kind=how.types.get(name),
+            how=how,
         )
         cells.new_categories = {}
         report.note(name, cells)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, named
 from ..project import Project
 
 LIBRARY = __package__.rpartition(".")[0]
@@ -126,7 +126,7 @@ class FeatureCode:
         except Exception as error:
             columns = ""
             if isinstance(error, KeyError):  # most often a column
-                columns = f"\n{name}() gets the columns {', '.join(map(str, frame.columns))}"
+                columns = f"\n{name}() gets the columns {named(frame.columns)}"
                 columns += ", without those of data.drop." if name == "features" else "."
             raise FeaturesError(self._explained(f"{name}() in ", error) + columns) from error
         if not isinstance(result, pd.DataFrame):

@@ -148,5 +148,5 @@ def with_points(values: pd.Series) -> pd.Series:
 
 def looks_like_sums(values: pd.Series) -> bool:
     """Return whether most texts are digits with the signs of numbers among them."""
-    some = values.iloc[:_LOOKED_AT].dropna()
+    some = values.iloc[:_LOOKED_AT].dropna().astype("str")
     return bool(len(some)) and bool(some.str.fullmatch(_SUM.pattern).mean() >= 0.5)

@@ -14,6 +14,7 @@ from . import _checks
 from ._contract import Contract, ReadReport, identity_of, learn_columns
 from ._feature_code import FeatureCode, FeaturesError
 from ._identity import Identities
+from ._tables import DIALECT_ATTRIBUTE
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def prepare(
         tolerance=settings.data.tolerance,
         prior=prior,
         target=target,
-        missing=settings.data.read.missing,
+        how=settings.data.read,
     )
     words = columns[target].words if target in columns else ()
     rows = label(read, settings=settings, code=code, words=words)
@@ -91,9 +92,19 @@ def prepare(
         content=() if content == inputs else content,
         tolerance=settings.data.tolerance,
         features_sha256=code.sha256,
+        decimal=settings.data.read.decimal,
         imports=code.imports,
     )
-    return Table(rows, identities_of(rows, contract), contract, code, report)
+    notes = _how_it_was_read(frame.attrs.get(DIALECT_ATTRIBUTE), contract)
+    return Table(rows, identities_of(rows, contract), contract, code, report, notes)
+
+
+def _how_it_was_read(dialect: str | None, contract: Contract) -> tuple[str, ...]:
+    """Say how the file is written, as far as that was a guess."""
+    formats = [column.date_format for column in contract.columns.values() if column.kind == "date"]
+    days = {"%d": "day first", "%m": "month first"}
+    found = [dialect, *dict.fromkeys(days[form[:2]] for form in formats if form[:2] in days)]
+    return (f"The table was read with {', '.join(filter(None, found))}.",) if any(found) else ()
 
 
 def _tell_changes(
@@ -103,7 +114,7 @@ def _tell_changes(
     for setting, chosen in (("data.drop", settings.data.drop), ("data.keep", settings.data.keep)):
         if unknown := [name for name in chosen if name not in columns]:
             _refuse_misspelled(setting, unknown, columns)
-            logger.warning("%s names %s, which is not in the table.", setting, ", ".join(map(repr, unknown)))
+            logger.warning("%s names %s, which is not in the table.", setting, named(unknown))
     if prior is None:
         return
     for which, names in (
@@ -111,7 +122,7 @@ def _tell_changes(
         ("gets in addition", [name for name in inputs if name not in prior.inputs]),
     ):
         if names:
-            logger.warning("Unlike for the champion, features() %s: %s.", which, ", ".join(map(repr, names)))
+            logger.warning("Unlike for the champion, features() %s: %s.", which, named(names))
 
 
 def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str]) -> None:

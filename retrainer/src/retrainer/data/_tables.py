@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
+DIALECT_ATTRIBUTE = "dialect"  # of a frame: how its file is written, in words
 _SAMPLE_BYTES = 256 * 1024
 _READ_BYTES = 1024 * 1024
 _SAMPLE_RECORDS = 200
@@ -98,7 +99,7 @@ class Dialect:
     def __str__(self) -> str:
         """Say it in the words of a log line."""
         decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
-        encoding = "UTF-8" if self.encoding == UTF_8 else self.encoding
+        encoding = {UTF_8: "UTF-8", "cp1252": "Windows-1252"}.get(self.encoding, self.encoding)
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
         return (
             f"fields between {self.separator!r}, {decimal}, {encoding}, {len(self.header)} columns{skipped}"
@@ -156,11 +157,14 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
     if set(kinds) == {"parquet"}:
         frame = _read_parquet(paths)
     else:
-        frames = []
+        frames: list[pd.DataFrame] = []
+        said: dict[str, None] = {}
         for path, kind in zip(paths, kinds, strict=True):
             frames.append(_read_one(path, kind, texts))
+            said[frames[-1].attrs.get(DIALECT_ATTRIBUTE, "")] = None
             require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
         frame = frames[0] if len(frames) == 1 else pd.concat(_alike(frames), ignore_index=True)
+        frame.attrs[DIALECT_ATTRIBUTE] = "; ".join(filter(None, said))
     if not len(frame):
         raise EmptyTableError(f"{_names(paths)} has no rows.")
     if SIGNS_ATTRIBUTE not in frame.attrs:
@@ -613,8 +617,9 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     signs = decimal_signs(frame, dialect.signs)
     if signs.get("") == "," and dialect.signs.get("") is None:  # proven late in the file
         frame = read(replace(dialect, signs=signs))
-    frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks}
-    logger.info("%s: %s", path, replace(dialect, signs=signs, encoding=encoding))
+    said = str(replace(dialect, signs=signs, encoding=encoding))
+    frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks, DIALECT_ATTRIBUTE: said}
+    logger.info("%s: %s", path, said)
     if doubtful := _doubtful_numbers(frame, path, dialect):
         written = read(dialect, dtype="str", usecols=doubtful)
         digits = written.apply(lambda cells: cells.str.fullmatch(r"\s*(0\d[\d.]*|[-+]?\d{16,})\s*").any())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ProjectError
+from ..errors import ProjectError, named
 from ..project import OwnMetric
 from ..settings import ProblemType
 from ._measures import Losses, Measure, Resampler, Whole
@@ -26,7 +26,7 @@ def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricEr
     """Return the error of a metric that reads a column which is not there."""
     return OwnMetricError(
         f"Metric {metric!r} (metrics.py) reads column {column!r}, and the rows have: "
-        f"{', '.join(map(str, have)) or 'no columns'}."
+        f"{named(have) or 'no columns'}."
     )
 
 
