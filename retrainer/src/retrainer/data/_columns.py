@@ -54,6 +54,7 @@ _LEADING_ZERO = re.compile(r"0\d+")
 
 Kind = Literal["number", "boolean", "date", "text", "empty", "other"]
 Codes = np.ndarray[Any, np.dtype[np.intp]]
+Written = tuple[Codes, list[str]]  # of each cell the position of its text, -1 without one; the texts
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
@@ -185,12 +186,13 @@ def learn_column(
         if known and tolerated(cells.bad, known, tolerance=tolerance):
             return _described(prior, cells), cells
     found = _without(values, how.missing)
-    column = _classify(found, 1.0 if kind else tolerance, decimal or ".", how.day_first)
+    written = _written(found) if kind_of(found) == "text" else None
+    column = _classify(found, written, 1.0 if kind else tolerance, decimal or ".", how.day_first)
     if kind and column.kind not in (kind, "empty"):
         column = Column(kind, number_format=NumberFormat(decimal or "."))
     column = replace(column, absent=how.missing)
     if column.kind == "text":
-        column = _described_codes(replace(column, words=_frequent_words(found, marks)), found)
+        column = _described_codes(column, written, marks)
     cells = read_column(values, column, decimal=decimal)
     return _described(column, cells), cells
 
@@ -330,10 +332,17 @@ def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Code
 
     Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
     """
+    return _without_missing(_written(values), words)
+
+
+def _written(values: pd.Series) -> Written:
     codes, uniques = pd.factorize(values)
-    texts = [clean_text(_text_of(value)) for value in uniques]
+    return codes, [clean_text(_text_of(value)) for value in uniques]
+
+
+def _without_missing(written: Written, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     missing = MISSING_VALUES.difference(words)
-    return codes, [None if text in missing else text for text in texts]
+    return written[0], [None if text in missing else text for text in written[1]]
 
 
 def clean_text(text: str) -> str:
@@ -361,13 +370,15 @@ def _text_of(value: Any) -> str:
     return str(value)
 
 
-def _classify(values: pd.Series, tolerance: float, decimal: str, day_first: bool | None) -> Column:
-    kind = kind_of(values)
-    if kind == "number" and _is_code(values):
-        return Column("text")
-    if kind != "text":
+def _classify(
+    values: pd.Series, written: Written | None, tolerance: float, decimal: str, day_first: bool | None
+) -> Column:
+    if written is None:
+        kind = kind_of(values)
+        if kind == "number" and _is_code(values):
+            return Column("text")
         return Column("empty" if values.isna().all() else kind)
-    codes, texts = distinct_texts(values)
+    codes, texts = _without_missing(written)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     known = [text for text, count in zip(texts, counts, strict=True) if text is not None and count]
     weights = counts[[text is not None and count > 0 for text, count in zip(texts, counts, strict=True)]]
@@ -392,25 +403,23 @@ def _classify(values: pd.Series, tolerance: float, decimal: str, day_first: bool
     return Column("text")
 
 
-def _frequent_words(values: pd.Series, marks: Collection[str]) -> tuple[str, ...]:
-    """Return the words of missingness so frequent in a column of few texts that they are one of them."""
-    codes, texts = distinct_texts(values, VALUE_WORDS)
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    if len(texts) > CATEGORIES_KEPT:
-        return ()
-    found = dict.fromkeys(VALUE_WORDS.difference(marks), 0)
-    for text, count in zip(texts, counts.tolist(), strict=True):
-        if text in found:
-            found[text] += count
-    return tuple(sorted(word for word, count in found.items() if count > FREQUENT_WORD * len(values)))
+def _described_codes(column: Column, written: Written | None, marks: Collection[str]) -> Column:
+    """Return a text column with its words of missingness, and with what tells its codes from those of other programs.
 
-
-def _described_codes(column: Column, values: pd.Series) -> Column:
-    """Return a text column with what tells its codes from what other programs make of them."""
-    known = [text for text in distinct_texts(values)[1] if text is not None]
-    digits = [len(text) for text in known if text.isdecimal()] if column.leading_zeros else []
-    plain = not any(map(_is_whole_float, known))
-    return replace(column, shortest=min(digits, default=0), plain_codes=plain)
+    A word is a value if the texts are few, and it is frequent.
+    """
+    if written is None:  # whole numbers too large for a float
+        return replace(column, plain_codes=True)
+    codes, texts = _without_missing(written, VALUE_WORDS.difference(marks))
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
+    words = dict.fromkeys(VALUE_WORDS.difference(marks), 0)
+    for text, count in zip(texts, counts, strict=True) if len(texts) <= CATEGORIES_KEPT else ():
+        if text in words:
+            words[text] += count
+    frequent = sorted(word for word, count in words.items() if count > FREQUENT_WORD * len(codes))
+    digits = [len(text) for text in texts if text and text.isdecimal()] if column.leading_zeros else []
+    plain = not any(text and _is_whole_float(text) for text in texts)
+    return replace(column, words=tuple(frequent), shortest=min(digits, default=0), plain_codes=plain)
 
 
 def _is_whole_float(text: str) -> bool:

@@ -4,6 +4,7 @@ import bz2
 import codecs
 import contextlib
 import csv
+import functools
 import gzip
 import io
 import itertools
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
+OTHERWISE_WINDOWS = "otherwise Windows"  # what becomes of bytes that are no UTF-8
 DIALECT_ATTRIBUTE = "dialect"  # of a frame: how its file is written, in words
 _SAMPLE_BYTES = 256 * 1024
 _READ_BYTES = 1024 * 1024
 _SAMPLE_RECORDS = 200
+_LINES = 10_000  # counted at a time
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _GIVEN_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's first line
 _TITLE_LINES = 20
@@ -79,7 +82,7 @@ class Dialect:
     Attributes:
         separator: Between the fields.
         signs: The decimal signs that its first records prove, see `decimal_signs`.
-        encoding: Of its text; a byte-order mark is not part of it.
+        encoding: Of its first text, for people.
         header: The names of the columns as they are written.
         words: Columns of text, in which a word such as `None` may be a value.
         marks: Words that stand for missing numbers.
@@ -99,11 +102,8 @@ class Dialect:
     def __str__(self) -> str:
         """Say it in the words of a log line."""
         decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
-        encoding = {UTF_8: "UTF-8", "cp1252": "Windows-1252"}.get(self.encoding, self.encoding)
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
-        return (
-            f"fields between {self.separator!r}, {decimal}, {encoding}, {len(self.header)} columns{skipped}"
-        )
+        return f"fields between {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -270,9 +270,7 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
         dialect = detect_dialect(path)
         with (
             _opened(path, dialect) as stream,
-            pd.read_csv(
-                stream, encoding=_encoding(path), chunksize=rows, **_csv_options(dialect, texts)
-            ) as parts,
+            pd.read_csv(stream, chunksize=rows, **_csv_options(dialect, texts)) as parts,
         ):
             for part in parts:
                 part.attrs[SIGNS_ATTRIBUTE] = dialect.signs
@@ -400,6 +398,13 @@ def open_decompressed(path: Path) -> IO[bytes]:
 
 
 def detect_dialect(path: Path) -> Dialect:
+    """Find out how a CSV file is written, once for each state of it; see `_detected`."""
+    facts = path.stat()
+    return _detected(path, facts.st_size, facts.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=32)
+def _detected(path: Path, size: int, changed: int) -> Dialect:
     """Find out how a CSV file is written, from its first records.
 
     The separator is the one that gives most records as many fields as the header, two at least, unless a first line
@@ -502,21 +507,27 @@ def _habits(
     return signs, frozenset(words), frozenset(marks)
 
 
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Read bytes that are not UTF-8 as cp1252, which Western spreadsheets write, or latin-1, which has every byte."""
+    assert isinstance(error, UnicodeDecodeError)
+    found = error.object[error.start : error.end]
+    try:
+        return found.decode("cp1252"), error.end
+    except UnicodeDecodeError:
+        return found.decode("latin-1"), error.end
+
+
+codecs.register_error(OTHERWISE_WINDOWS, _as_windows)
+
+
 def _decode(sample: bytes) -> tuple[str, str]:
     """Return encoding and text of the beginning of a file, which may end within a character."""
+    text = codecs.getincrementaldecoder(UTF_8)(OTHERWISE_WINDOWS).decode(sample)
     try:
-        return UTF_8, codecs.getincrementaldecoder(UTF_8)().decode(sample)
+        codecs.getincrementaldecoder(UTF_8)().decode(sample)
     except UnicodeDecodeError:
-        return _single_byte(sample), sample.decode(_single_byte(sample))
-
-
-def _single_byte(data: bytes) -> str:
-    """Return cp1252, which Western spreadsheets write, or latin-1, which has a character for every byte."""
-    try:
-        data.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
+        return "Windows-1252", text
+    return "UTF-8", text
 
 
 def _count_csv(path: Path, dialect: Dialect) -> int:
@@ -524,19 +535,25 @@ def _count_csv(path: Path, dialect: Dialect) -> int:
     rows, quoted, last = -1, False, b""
     opening = re.compile(rb'(?:\A|%s) *"' % re.escape(dialect.separator.encode()))
     with _opened(path, dialect) as stream:
-        for line in itertools.islice(stream, dialect.skipped, None):
-            if not quoted:
-                if line.isspace():
-                    continue
-                rows += 1
-                last = line
-            marks = line.count(b'"')
-            if marks and (quoted or marks & 1 or _may_stay_open(line, opening)):
-                quoted = _ends_quoted(line, quoted, opening)
+        found = itertools.islice(stream, dialect.skipped, None)
+        while lines := list(itertools.islice(found, _LINES)):
+            if not quoted and b'"' not in b"".join(lines):  # most files, and without a look at each line
+                rows += len(lines) - sum(map(bytes.isspace, lines))
+                last = next((line for line in reversed(lines) if not line.isspace()), last)
+                continue
+            for line in lines:
+                if not quoted:
+                    if line.isspace():
+                        continue
+                    rows += 1
+                    last = line
+                marks = line.count(b'"')
+                if marks and (quoted or marks & 1 or _may_stay_open(line, opening)):
+                    quoted = _ends_quoted(line, quoted, opening)
     if quoted:
         raise TruncatedTableError(f"{path} is truncated: it ends within quotes.")
     if rows > 0 and not last.endswith((b"\n", b"\r")):
-        text = last.decode(dialect.encoding, errors="replace")
+        text = last.decode("utf-8", errors="replace")
         fields = next(csv.reader([text], delimiter=dialect.separator, skipinitialspace=True))
         if len(fields) < len(dialect.columns):
             raise TruncatedTableError(
@@ -604,20 +621,17 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     import pandas as pd
 
     dialect = detect_dialect(path)
-    encoding = _encoding(path)
 
     def read(dialect: Dialect, **options: Any) -> pd.DataFrame:
         with _opened(path, dialect) as stream:
-            table: pd.DataFrame = pd.read_csv(
-                stream, encoding=encoding, **_csv_options(dialect, texts) | options
-            )
+            table: pd.DataFrame = pd.read_csv(stream, **_csv_options(dialect, texts) | options)
         return table
 
     frame = read(dialect)
     signs = decimal_signs(frame, dialect.signs)
     if signs.get("") == "," and dialect.signs.get("") is None:  # proven late in the file
         frame = read(replace(dialect, signs=signs))
-    said = str(replace(dialect, signs=signs, encoding=encoding))
+    said = str(replace(dialect, signs=signs))
     frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks, DIALECT_ATTRIBUTE: said}
     logger.info("%s: %s", path, said)
     if doubtful := _doubtful_numbers(frame, path, dialect):
@@ -650,22 +664,6 @@ def _has_leading_zeros(path: Path, dialect: Dialect) -> bool:
     return False
 
 
-def _encoding(path: Path) -> str:
-    """Return the encoding of a whole file: bytes that are not UTF-8 may come late."""
-    decoder = codecs.getincrementaldecoder(UTF_8)()
-    try:
-        with open_decompressed(path) as stream:
-            while block := stream.read(_SAMPLE_BYTES):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        with open_decompressed(path) as stream:
-            encoding = _single_byte(stream.read())
-        logger.warning("%s is not UTF-8: read as %s", path, encoding)
-        return encoding
-    return UTF_8
-
-
 def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     missing = {}
     for position, name in enumerate(map(str.lstrip, dialect.header)):
@@ -673,6 +671,7 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
         missing[name or f"Unnamed: {position}"] = MISSING_VALUES - VALUE_WORDS if is_text else MISSING_VALUES
     return {
         "sep": dialect.separator,
+        "encoding_errors": OTHERWISE_WINDOWS,
         "decimal": "," if dialect.signs.get("") == "," else ".",
         "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if clean_text(name) in texts},
         "na_values": missing,
