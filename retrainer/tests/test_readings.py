@@ -3,7 +3,10 @@
 Files in, models and predictions out, through the doors that the flows use.
 """
 
+import contextlib
 import dataclasses
+import datetime
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from retrainer import data, gate, pipeline
-from retrainer.errors import DataError
+from retrainer.errors import ConfigurationError, DataError
 from retrainer.gate import OwnMetricError
 from retrainer.project import OwnMetric, Project
+from retrainer.registry import open_registry
+from retrainer.settings import Settings
 from retrainer.training import Model, Recipe
 
-from .conftest import PROJECT
+from .conftest import PROJECT, load_settings, use
 
 ROWS = 240
 FEATURES = (
@@ -451,6 +456,28 @@ def test_folders_named_like_values_are_columns_here_and_far_away(lab: Lab) -> No
         snapshot = data.fetch(source, settings=lab.project.settings)
         cities = data.load(snapshot)["city"].value_counts().to_dict()
         assert cities == ({"Rome": ROWS} if "b.csv" in source else {"Paris": ROWS, "Rome": ROWS}), source
+
+
+@pytest.mark.usefixtures("prefect_api")
+@pytest.mark.parametrize("settings", ["regression"], indirect=True)
+def test_a_moment_is_filled_into_queries_and_an_error_where_it_means_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from churn.flows import retrain
+
+    with pytest.raises(ConfigurationError, match="no date is to be filled in"):
+        retrain(as_of=datetime.datetime(2026, 3, 1))
+
+    table = pd.read_csv(settings.root / "table.csv").assign(day=["2026-02-01", "2026-04-01"] * 300)
+    with contextlib.closing(sqlite3.connect(settings.root / "shop.db")) as shop:
+        table.to_sql("orders", shop, index=False)
+    query = "select * from orders where day < '{as_of:%Y-%m-%d}'"
+    use(monkeypatch, DATA__SOURCE="sqlite:///shop.db", DATA__QUERY=query)
+
+    retrain(as_of=datetime.datetime(2026, 3, 1))
+
+    (version,) = open_registry(load_settings()).versions()
+    assert version.lineage["data"]["rows"] == 300
 
 
 # --- how a file is read: said, and overruled

@@ -4,6 +4,7 @@
 and every cell is read by it: a cell that only the other sign could read is none.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -83,11 +84,15 @@ def proven(values: pd.Series) -> str | None:
     votes: Counter[str | None] = Counter()
     for text, count in counts.items():
         votes[sign_of(str(text))] += count
-    both, none = votes.pop("", 0), votes.pop(None, 0)
-    total = both + none + sum(votes.values())
-    if not votes or none > (1 - _MOSTLY) * total:
+    return elected(votes)
+
+
+def elected(votes: Counter[str | None]) -> str | None:
+    """Return the sign that most texts prove, of `sign_of` each; None if none does, or many are no numbers."""
+    signs = {sign: votes[sign] for sign in SIGNS if votes[sign]}
+    if not signs or votes[None] > (1 - _MOSTLY) * votes.total():
         return None
-    return votes.most_common(1)[0][0]
+    return max(signs, key=lambda sign: signs[sign])
 
 
 def sign_of(text: str) -> str | None:
@@ -103,12 +108,19 @@ def _may_be_numbers(values: pd.Series) -> bool:
     """Return whether some of the first cells are numbers with a sign among their digits, or all are digits."""
     if not (isinstance(values.dtype, pd.StringDtype) or values.dtype == object):
         return False
-    first = values.iloc[:_LOOKED_AT].dropna().unique()[:100]
-    signs = [sign_of(text.strip()) for text in first if isinstance(text, str)]
+    first = dict.fromkeys(text.strip() for text in values.iloc[:_LOOKED_AT] if isinstance(text, str))
+    signs = list(map(sign_of, itertools.islice(first, 100)))
     return len(signs) > 0 and sum(sign is not None for sign in signs) >= len(signs) / 2
 
 
-def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> dict[str, str]:
+class Signs(dict[str, str]):
+    """Column to decimal sign, as a frame carries it: pandas copies what a frame carries for each column taken of it."""
+
+    def __deepcopy__(self, memo: Any) -> "Signs":
+        return self
+
+
+def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> Signs:
     """Return the decimal sign of the columns that hold text: what each proves, else what most others do.
 
     Args:
@@ -118,7 +130,7 @@ def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> d
     Returns:
         Column to sign; the sign of most columns is under the empty name. Empty where nothing is proven.
     """
-    signs = dict(known or {})
+    signs = Signs(known or {})
     signs.pop("", None)
     for name in frame.columns:
         if str(name) not in signs and (sign := proven(frame[name])):

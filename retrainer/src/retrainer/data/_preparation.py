@@ -231,18 +231,22 @@ def _unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
     """Return the columns that differ by more than rounding."""
     if list(ours.columns) != list(theirs.columns):
         return sorted(map(str, {*ours.columns} ^ {*theirs.columns})) or ["the order of the columns"]
-    return [str(name) for name in ours.columns if not _same(ours[name], theirs[name])]
+    numbers = [name for name in ours.columns if _is_number(ours[name]) and _is_number(theirs[name])]
+    one, other = (frame[numbers].to_numpy(dtype="float64", na_value=np.nan) for frame in (ours, theirs))
+    largest = np.max(np.abs(one), axis=0, initial=0.0, where=np.isfinite(one))
+    same = np.isclose(one, other, rtol=1e-6, atol=1e-9 * largest, equal_nan=True).all(axis=0)
+    unlike = [str(name) for name, alike in zip(numbers, same, strict=True) if not alike]
+    for name in ours.columns.difference(numbers, sort=False):
+        texts = [
+            frame[name].astype("object").map(str).mask(frame[name].isna(), "") for frame in (ours, theirs)
+        ]
+        if (texts[0] != texts[1]).any():
+            unlike.append(str(name))
+    return unlike
 
 
-def _same(ours: pd.Series, theirs: pd.Series) -> bool:
-    if all(
-        pd.api.types.is_numeric_dtype(values.dtype) and values.dtype.kind != "c" for values in (ours, theirs)
-    ):
-        one, other = (values.to_numpy(dtype="float64", na_value=np.nan) for values in (ours, theirs))
-        largest = np.max(np.abs(one), initial=0.0, where=np.isfinite(one))
-        return bool(np.isclose(one, other, rtol=1e-6, atol=1e-9 * largest, equal_nan=True).all())
-    one, other = (values.astype("object").map(str).mask(values.isna(), "") for values in (ours, theirs))
-    return bool((one == other).all())
+def _is_number(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype) and values.dtype.kind != "c"
 
 
 def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.DataFrame:

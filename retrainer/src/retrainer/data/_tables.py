@@ -13,6 +13,7 @@ import logging
 import lzma
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,9 +25,10 @@ from ._columns import LARGEST_EXACT, MISSING_VALUES, VALUE_WORDS, clean_text, ne
 from ._numbers import (
     MARKS_ATTRIBUTE,
     SIGNS_ATTRIBUTE,
+    Signs,
     decimal_signs,
+    elected,
     most_common,
-    proven,
     sign_of,
     with_points,
 )
@@ -184,7 +186,7 @@ def _alike(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
                 frame[name] = with_points(frame[name])
         found |= dict.fromkeys([*map(str, frame.columns), ""], ".")
     for frame in frames:
-        frame.attrs = {SIGNS_ATTRIBUTE: found}
+        frame.attrs = {SIGNS_ATTRIBUTE: Signs(found)}
     return frames
 
 
@@ -273,7 +275,7 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             pd.read_csv(stream, chunksize=rows, **_csv_options(dialect, texts)) as parts,
         ):
             for part in parts:
-                part.attrs[SIGNS_ATTRIBUTE] = dialect.signs
+                part.attrs[SIGNS_ATTRIBUTE] = Signs(dialect.signs)
                 yield part
 
 
@@ -483,8 +485,6 @@ def _habits(
     header: list[str], rest: list[list[str]], separator: str
 ) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
     """Return the decimal signs that the records prove, the columns of text, and the words for missing numbers."""
-    import pandas as pd
-
     signs: dict[str, str] = {}
     likely: dict[str, str] = {}
     words, marks = set(), set()
@@ -492,11 +492,12 @@ def _habits(
         name = clean_text(raw) or f"Unnamed: {position}"
         cells = [record[position].strip() for record in rest if position < len(record)]
         known = [cell for cell in cells if cell not in MISSING_VALUES]
-        if known and sum(sign_of(cell) is not None for cell in known) < len(known) / 2:
+        votes = Counter(map(sign_of, known))
+        if votes[None] > len(known) / 2:
             words.add(name)
             continue
         marks |= {cell for cell in cells if cell and cell in MISSING_VALUES} if known else set()
-        if sign := proven(pd.Series(known, dtype="str")):
+        if sign := elected(votes):
             signs[name] = sign
         elif separator == ";" and any("," in cell for cell in known):
             likely[name] = ","  # where commas are the separator of no one, they are decimal signs

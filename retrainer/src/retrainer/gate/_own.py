@@ -60,12 +60,8 @@ class Own(Measure):
         Raises:
             OwnMetricError: it fails, gives no number for a perfect prediction, or none for some row.
         """
-        gaps = table[list(self.own.columns)].isna().any(axis=1)
-        rows = (
-            pd.concat([table[gaps], table[~gaps]]).head(CHECKED_ROWS)
-            if gaps.any()
-            else table.head(CHECKED_ROWS)
-        )
+        whole = table[list(self.own.columns)].notna().all(axis=1).to_numpy()
+        rows = table.iloc[np.argsort(whole, kind="stable")[:CHECKED_ROWS]]  # those with gaps first
         truth = rows[target].to_numpy()
         for what, predictions in simple_answers(truth, problem_type):
             (sample,) = make_samples(truth, predictions, problem_type=problem_type, rows=rows)
