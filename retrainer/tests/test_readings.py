@@ -425,18 +425,16 @@ def test_columns_carried_over_are_there_under_a_name_of_their_own(lab: Lab) -> N
 
 
 @pytest.mark.parametrize("fault", ["gone", "infinite", "text", "twice"])
-def test_an_error_over_4000_columns_is_short(lab: Lab, fault: str) -> None:
-    wide = pd.DataFrame({f"column_{number:04}": RNG.normal(size=100) for number in range(400)})
+def test_an_error_over_many_columns_names_ten_and_counts_the_rest(lab: Lab, fault: str) -> None:
+    wide = pd.DataFrame({f"column_{number:02}": RNG.normal(size=100) for number in range(60)})
     model = lab.fit(wide.assign(target=NUMBERS[:100]))
-    if fault == "twice":
-        wide = pd.concat([wide, wide], axis=1)
-    changed = {"gone": wide[["column_0000"]], "infinite": wide * np.inf, "text": wide.map("n{:.0f}".format)}
+    changed = {"gone": wide[["column_00"]], "infinite": wide * np.inf, "text": wide.map("n{:.0f}".format)}
 
     with pytest.raises(DataError) as raised:
-        lab.score(model, changed.get(fault, wide))
+        lab.score(model, changed.get(fault, pd.concat([wide, wide], axis=1)))
 
-    assert len(str(raised.value)) < 2500
-    assert "column_0005" in str(raised.value) or fault == "twice"
+    assert 5 <= str(raised.value).count("column_") <= 10
+    assert any(more in str(raised.value) for more in ("49 more", "50 more", "60 column name(s)"))
 
 
 # --- sources
