@@ -329,7 +329,7 @@ def test_the_ci_configuration_is_what_the_provider_reads(bake: Bake, provider: s
     run("check-jsonschema", "--builtin-schema", schema, *workflows, cwd=project.path)
     jobs = ci_jobs(project, provider)
     assert set(jobs) == {"test", "smoke", "refresh"}
-    assert "make lock setup check test" in jobs["refresh"]["commands"]
+    assert "make lock UPGRADE=1 setup check test" in jobs["refresh"]["commands"]
     assert jobs["refresh"]["environment"] == jobs["smoke"]["environment"]
     assert {"make setup", "make check", "make test"} <= set(jobs["test"]["commands"])
     assert jobs["test"]["pythons"] == pythons(project)

@@ -13,7 +13,7 @@ from .retrainer.prefect import begin, resolve_source, task_runner
 Source = Annotated[str | None, Field(description="Another source than the one of the settings.")]
 AsOf = Annotated[
     datetime.datetime | None,
-    Field(description="The moment that dates in the source stand for; empty: when the run was due."),
+    Field(description="The date to fill into the source, `{as_of:%Y-%m-%d}`; empty: when the run was due."),
 ]
 Accept = Annotated[bool, Field(description="Let a challenger replace a champion it cannot be compared with.")]
 DryRun = Annotated[
@@ -80,7 +80,7 @@ def retrain(
     on_cancellation=[tasks.notify_outcome],
 )
 def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
-    """Let the model in production predict a table; the same table gives the same file."""
+    """Let the model in production predict a table; a repeated run writes the same file again."""
     project = begin(this_project, as_of=as_of)
     wanted = resolve_source(source, project.settings.score.source, as_of=as_of, project=project)
     return tasks.score_batches(tasks.fetch(wanted, project=project), project=project)
