@@ -493,6 +493,19 @@ def test_how_a_file_is_written_is_said_where_it_matters(lab: Lab, caplog: pytest
     assert f"{said}, day first" in Path(facts["report"]).read_text()
 
 
+def test_bytes_that_are_no_utf_8_may_come_late(lab: Lab) -> None:
+    lines = ["city,target", *(f"Zürich number {row % 9},{row}" for row in range(20_000))]
+    path = lab.root / "late.csv"
+    path.write_bytes("\n".join(lines).encode() + "\nKöln,5\n".encode("cp1252"))
+    assert path.stat().st_size > 400_000, "more than is looked at to find the dialect"
+
+    whole = data.load(data.fetch(str(path), settings=lab.project.settings))
+
+    for table in (whole, pd.concat(data.batches([path], rows=3000))):
+        assert table["city"].iloc[[0, -1]].tolist() == ["Zürich number 0", "Köln"]
+        assert len(table) == 20_001
+
+
 READ = [
     ({"decimal": ","}, "1.234", 1234.0),
     ({"decimal": "."}, "1.234", 1.234),
