@@ -337,7 +337,10 @@ def test_features_of_the_row_alone_pass_in_whatever_order(lab: Lab, code: str) -
 
 
 @pytest.mark.parametrize("where", ["in features()", "when it is imported"])
-def test_a_file_that_feature_code_opens_is_refused(lab: Lab, where: str) -> None:
+def test_a_file_that_feature_code_opens_is_refused(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.syspath_prepend(lab.folder.parent)  # as an installed project's is
     rates = lab.root / "rates.csv"
     rates.write_text("rate\n2\n")
     read = f"pd.read_csv({str(rates)!r})['rate'][0]"

@@ -5,6 +5,7 @@ import hashlib
 import linecache
 import os
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
@@ -163,10 +164,8 @@ def _watch_files() -> None:
 
 
 def _is_system(path: str) -> bool:
-    folders = {sys.prefix, sys.base_prefix, *map(os.path.dirname, sys.path[1:])}
-    return path.startswith(
-        (*map(os.path.realpath, folders - {"", "/"}), "/usr/", "/etc/", "/proc/", "/sys/", "/dev/")
-    )
+    folders = map(os.path.realpath, {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()})
+    return path.startswith((*folders, "/usr/", "/etc/", "/proc/", "/sys/", "/dev/"))
 
 
 def current_code(project: Project) -> FeatureCode:
