@@ -56,9 +56,6 @@ collect_ignore = [
     "prefect/test_dask.py",
     "prefect/test_refit.py",
     "registry/test_mlflow.py",
-    "test_contract.py",
-    "test_files.py",
-    "test_messy_tables.py",
     "test_secrets.py",
 ]
 

@@ -84,8 +84,18 @@ class ReadSettings(Section):
 
     missing: tuple[str, ...] = Field(
         default=(),
-        description="Words such as `None` or `NA` that always stand for a missing value; a frequent one in a column of"
-        " text is taken for a value otherwise.",
+        description="Words and numbers that always stand for a missing value, such as `None`, `unknown` or `-999`; a"
+        " frequent `None` in a column of text is taken for a value otherwise.",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None, description="The decimal sign of text files; empty: what each file proves."
+    )
+    day_first: bool | None = Field(
+        default=None,
+        description="Whether 03/02/2026 is 3 February; empty: unless the column proves otherwise.",
+    )
+    types: dict[str, Literal["number", "text", "date", "boolean"]] = Field(
+        default={}, description="What columns hold, by name, where it is not what is found."
     )
 
 

@@ -53,15 +53,23 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
         gate.evaluate(each, holdout.y, metrics=gate.recorded_metrics(project), rows=holdout.rows)
         for each in (predictions, simple.predictions)
     )
-    return Scores(predictions, metrics, simple, of_baseline, _alarms(training, holdout, project))
+    alarms = _alarms(training, holdout, challenger.left_out, project)
+    return Scores(predictions, metrics, simple, of_baseline, alarms)
 
 
-def _alarms(training: SplitSide, holdout: SplitSide, project: Project) -> tuple[str, ...]:
+def _alarms(
+    training: SplitSide, holdout: SplitSide, unused: dict[str, str], project: Project
+) -> tuple[str, ...]:
     """Return what makes the score look better than it will be."""
     settings = project.settings
     target, problem_type = training.contract.target, settings.problem_type
     found = [*training.alarms]
-    found += given_away(training.X, training.y, problem_type=problem_type, seed=settings.seed)
+    found += [
+        f"Column {name!r} is left out: {why}." for name, why in unused.items() if why.startswith("figures")
+    ]
+    found += given_away(
+        training.X, training.y, problem_type=problem_type, seed=settings.seed, left_out=unused
+    )
     if settings.split.method == "hash" and not settings.split.key_columns:
         found += shared_entities(training.rows, holdout.rows, target=target, problem_type=problem_type)
     return tuple(found)

@@ -199,7 +199,10 @@ def _score_of(
     model: Model, labelled: pd.DataFrame, trained: data.Identities, champion: Version, *, project: Project
 ) -> Live:
     settings = project.settings
-    unseen = ~data.are_known(model.contract.identities(labelled), trained)
+    try:
+        unseen = ~data.are_known(model.contract.identities(labelled), trained)
+    except data.SchemaError as error:  # of data.drop, which the model does not get
+        return Live(reason=str(error))
     labelled = labelled[unseen]
     if len(labelled) < LEAST_LABELS:
         return Live(

@@ -16,7 +16,7 @@ from ..settings import Settings
 from ..training import Model, Recipe, example_files, load_contract, packages_of_steps
 from ._comparison import GateResult, Scores
 from ._sides import SplitSide
-from ._training import Refit, left_out
+from ._training import Refit
 
 EXAMPLE_ROWS = 5
 CARD, REPORT, PROFILE = "card.md", "report.html", "profile.json"
@@ -70,7 +70,7 @@ def save(
     model, learned, twin = challenger, training, None
     if refitted and refitted.model and refitted.part:
         model, learned, twin = refitted.model, refitted.part, challenger
-    profile = monitoring.learn_profile(learned.X, left_out=left_out(model.pipeline))
+    profile = monitoring.learn_profile(learned.X, left_out=model.left_out)
     if settings.problem_type == "classification":
         profile["classes"] = {str(name): int(count) for name, count in learned.y.value_counts().items()}
     files = model.files(learned.identities, twin=training.identities if twin else None)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from .. import data, gate
 from ..errors import ProjectError
@@ -179,15 +178,10 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
     return recipe
 
 
-def left_out(pipeline: Pipeline) -> dict[str, str]:
-    """Return the columns that the steps of a pipeline left out, each with the reason."""
-    return {name: why for stage in pipeline for name, why in getattr(stage, "left_out_", {}).items()}
-
-
 def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
     """Fit the recipe's estimator with its preprocessing on the training rows."""
     model = _fit(training, recipe, project)
-    for column, reason in left_out(model.pipeline).items():
+    for column, reason in model.left_out.items():
         logger.info("Column %r is left out: %s", column, reason)
     return model
 

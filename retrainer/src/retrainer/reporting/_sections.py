@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..data import kind_of
 from ..gate import Array, EncodedLabels, Metric
 from ..monitoring import Drift
 from . import _pictures
@@ -378,12 +379,7 @@ def _slices(facts: Facts) -> Section | None:
 def _few_valued(X: pd.DataFrame) -> tuple[str, ...]:
     """Return the columns of text, categories or truth values that have few values."""
     head = X.head(10_000)
-    kinds = (X[name].dtype for name in X.columns)
-    texts = [
-        name
-        for name, kind in zip(X.columns, kinds, strict=True)
-        if pd.api.types.is_bool_dtype(kind) or not (pd.api.types.is_numeric_dtype(kind) or kind.kind in "mM")
-    ]
+    texts = [name for name in X.columns if kind_of(head[name]) in ("text", "boolean")]
     return tuple([name for name in texts if 2 <= head[name].nunique() <= SLICE_VALUES][:SLICE_COLUMNS])
 
 
