@@ -34,7 +34,9 @@ def first_promoted(
         )
         if min(y[:rows].sum(), y[rows:].sum()) < 5:
             return False
-        model = LogisticRegression(class_weight="balanced" if how == WEIGHTED else None).fit(X[:rows], y[:rows])
+        model = LogisticRegression(class_weight="balanced" if how == WEIGHTED else None).fit(
+            X[:rows], y[:rows]
+        )
         chance = model.predict_proba(X[rows:])
         labels = (chance[:, 1] >= share).astype(int) if how == THRESHOLD else chance.argmax(axis=1)
         challenger, problem_type = Predictions(labels, chance, model.classes_), "classification"
@@ -78,7 +80,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--only", choices=("first", "time"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rows", type=int, nargs="+", help="default: 100 and 1,000; by time 500, 1,000 and 2,000")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", help="default: 100 and 1,000; by time 500, 1,000 and 2,000"
+    )
     options = parser.parse_args()
     with threadpool_limits(limits=1):
         if options.only != "time":

@@ -28,7 +28,11 @@ TRAINING_ROWS = 10_000
 HOLDOUT_ROWS = 2_000
 PROFILES = 10  # the training data are drawn anew so often
 TOWNS = 1 / np.arange(1, 41)
-WAYS = ("alone", "keys", "days")  # what the rows are about: themselves, keys of ten, days in twenty blocks of time
+WAYS = (
+    "alone",
+    "keys",
+    "days",
+)  # what the rows are about: themselves, keys of ten, days in twenty blocks of time
 DAYS, BLOCKS = 100, 20  # of a window
 
 

@@ -239,7 +239,7 @@ def refit(
 def _judge_refit(
     predictions: gate.Predictions, challenger: gate.Predictions, holdout: SplitSide, *, project: Project
 ) -> None:
-    """Refuse a refit that on the holdout, which it learned from, is worse beyond chance than the model that never saw it.
+    """Refuse a refit that on the holdout, which it learned from, is worse beyond chance than its twin, which did not.
 
     Raises:
         RefitError: it is, or has no finite score.
@@ -248,7 +248,9 @@ def _judge_refit(
     scores = gate.evaluate(predictions, holdout.y, metrics={metric.name: metric}, rows=holdout.rows)
     if not math.isfinite(scores[metric.name]):
         raise RefitError(f"{metric.name} of its predictions is {scores[metric.name]}.")
-    settings = project.settings  # by rows: what is judged is how it fits these, and not others of another time
+    settings = (
+        project.settings
+    )  # by rows: what is judged is how it fits these, and not others of another time
     question = gate.Question(holdout.y, metric, settings.gate, holdout.rows, seed=settings.seed)
     if lost := gate.lost_by_refit(question, predictions, gate.Champion(challenger)):
         raise RefitError(
