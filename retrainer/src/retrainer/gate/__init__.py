@@ -27,7 +27,7 @@ from ._promotion import Rival, confirm, to_staging
 from ._question import Question
 from ._resampling import Comparison, compare, standard_error
 from ._samples import PositiveClassError, find_positive
-from ._serving import what_serves
+from ._serving import lost_by_refit, what_serves
 from ._verdict import decide
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "gate_metrics",
     "get_metric",
     "known_metric",
+    "lost_by_refit",
     "predict",
     "recorded_metrics",
     "standard_error",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .. import data, gate
@@ -27,7 +27,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate decided, and about which champion; `metrics` are the challenger's on the whole holdout."""
+    """What the gate decided, and about which champion; `predictions` are the champion's, `challenger` the other's."""
 
     decision: gate.Decision
     champion: Version | None
@@ -35,7 +35,7 @@ class GateResult:
     comparable: Any
     held: dict[str, str]
     baseline_metrics: dict[str, float]
-    metrics: dict[str, float] = field(default_factory=dict)
+    challenger: gate.Predictions
 
 
 def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Scores:
@@ -140,5 +140,5 @@ def compare_with_production(
         in_production.comparable if in_production else None,
         held,
         scores.baseline_metrics,
-        scores.metrics,
+        scores.predictions,
     )

@@ -15,7 +15,7 @@ from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
 from ..settings import Settings
-from ..training import Model, another_question, load_model, load_trained_rows
+from ..training import Model, another_question, load_model, load_trained_rows, load_twin
 from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
@@ -34,6 +34,8 @@ class Live:
         rows: Those rows.
         reason: Why there is no score.
         change: How the score differs from the one at training.
+        twin: The score there of the model that was compared, where what serves was fitted once more on all rows.
+        lost: That the refit is worse than its twin beyond chance, as a sentence; empty if it is not.
         labelled: The rows of the window that have a label.
         span: The times of the first and the last of them, where there is a time column.
     """
@@ -42,6 +44,8 @@ class Live:
     rows: int = 0
     reason: str = ""
     change: gate.Change | None = None
+    twin: float | None = None
+    lost: str = ""
     labelled: int = 0
     span: tuple[str | None, str | None] = (None, None)
 
@@ -84,13 +88,16 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         digest=snapshot.digest,
         version=champion.id,
         drifted=found.drifted,
-        reason=f"{found.reason} {_said(live, promised, project)}" if worse else found.reason,
+        reason=" ".join(
+            filter(None, [found.reason, _said(live, promised, project) if worse else "", live.lost])
+        ),
         metric=live.score,
         promised=promised,
         worse=worse,
         live_reason=live.reason,
         live_rows=live.rows,
         live_p_value=live.change.p_value if live.change else None,
+        twin=live.twin,
         rows=found.rows[1],
         labelled=live.labelled,
         labelled_from=live.span[0],
@@ -222,7 +229,32 @@ def _score_of(
     ) as error:  # a cost needs a column that is not here, say: drift is reported all the same
         return Live(rows=len(labelled), reason=str(error))
     score = scores.get(settings.metric)
-    return Live(score, len(labelled), change=_change(score, predictions, labelled, y, champion, project))
+    change = _change(score, predictions, labelled, y, champion, project)
+    twin, lost = _beside_twin(predictions, labelled, y, champion, project)
+    return Live(score, len(labelled), change=change, twin=twin, lost=lost)
+
+
+def _beside_twin(
+    served: gate.Predictions, rows: pd.DataFrame, y: pd.Series, champion: Version, project: Project
+) -> tuple[float | None, str]:
+    """Score the model that was compared on the rows that what serves has not seen: it learned from fewer."""
+    settings, metric = project.settings, gate.deciding_metric(project)
+    if "rows" not in (champion.lineage.get("refit") or {}):  # what serves is what was compared
+        return None, ""
+    try:
+        twin = load_twin(open_registry(settings), champion, project=project)
+    except ProjectError as error:
+        logger.warning("The model that was compared is not scored: %s", error)
+        return None, ""
+    X = data.inputs(rows, contract=twin.contract, code=twin.code)
+    predictions = gate.predict(twin.pipeline, X, problem_type=settings.problem_type)
+    score = gate.evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)[metric.name]
+    question = gate.Question(
+        y, metric, settings.gate, rows, entities=_units(rows, settings), seed=settings.seed
+    )
+    lost = gate.lost_by_refit(question, served, gate.Champion(predictions))
+    said = "What serves is worse than the model that was compared before it was fitted once more on all rows:"
+    return score, f"{said} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
 
 
 def _change(

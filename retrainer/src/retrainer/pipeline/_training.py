@@ -28,7 +28,6 @@ from ..training import (
 from ._comparison import GateResult
 from ._sides import SplitSide
 
-ROUNDING = 1e-9  # less is the order of a sum, and no worse model
 LEAST_OF_A_CLASS = 10  # rows of each class in a sample, where there are as many
 
 logger = logging.getLogger(__name__)
@@ -218,7 +217,7 @@ def refit(
         part = _joined([side for side in (training, gap, holdout) if side is not None])
         model = _fit(part, recipe, project)
         predictions = gate.predict(model.pipeline, holdout.X, problem_type=settings.problem_type)
-        _judge_refit(predictions, comparison, holdout, project=project)
+        _judge_refit(predictions, comparison.challenger, holdout, project=project)
     except Exception as error:  # an estimator may fail in any way
         reason = f"{type(error).__name__}: {error}"
         logger.warning(
@@ -232,24 +231,25 @@ def refit(
 
 
 def _judge_refit(
-    predictions: gate.Predictions, comparison: GateResult, holdout: SplitSide, *, project: Project
+    predictions: gate.Predictions, challenger: gate.Predictions, holdout: SplitSide, *, project: Project
 ) -> None:
-    """Refuse a refit that is worse on the holdout, which it learned from, than the model that never saw it.
+    """Refuse a refit that on the holdout, which it learned from, is worse beyond chance than its twin, which did not.
 
     Raises:
         RefitError: it is, or has no finite score.
     """
     metric = gate.deciding_metric(project)
-    score = gate.evaluate(predictions, holdout.y, metrics={metric.name: metric}, rows=holdout.rows)[
-        metric.name
-    ]
-    if not math.isfinite(score):
-        raise RefitError(f"{metric.name} of its predictions is {score}.")
-    twin = comparison.metrics.get(metric.name)
-    if twin is not None and metric.improvement(score, twin) < -ROUNDING:
+    scores = gate.evaluate(predictions, holdout.y, metrics={metric.name: metric}, rows=holdout.rows)
+    if not math.isfinite(scores[metric.name]):
+        raise RefitError(f"{metric.name} of its predictions is {scores[metric.name]}.")
+    settings = (
+        project.settings
+    )  # by rows: what is judged is how it fits these, and not others of another time
+    question = gate.Question(holdout.y, metric, settings.gate, holdout.rows, seed=settings.seed)
+    if lost := gate.lost_by_refit(question, predictions, gate.Champion(challenger)):
         raise RefitError(
-            f"{metric.label} on the holdout, which it learned from, is {metric.format(score)}, and was"
-            f" {metric.format(twin)} before: the rows it learned from in addition make it worse."
+            f"{metric.label} on the holdout, which it learned from and the model that was compared did not, is {lost}"
+            " so the rows it learned from in addition make it worse."
         )
 
 
