@@ -71,7 +71,6 @@ def test_the_life_of_two_champions(settings: Settings, run: Run, receiver: Recei
     assert Path(score()["path"]).read_bytes() == before
 
 
-@pytest.mark.skip("it fails since the machinery moved into the library, and the cause is not known")
 def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     settings: Settings, run: Run, receiver: Receiver
 ) -> None:
