@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ProjectError, files_explained
-from ._context import current_flows, current_project
+from ._context import current_flows
 
 # Without PREFECT_API_URL, Prefect starts a server for the time of the run. It records the run, and does without what
 # only a server that stays needs.
@@ -34,13 +34,12 @@ def run(flow: str, **parameters: Any) -> Any:
     _require_home()
     for name, value in SERVER_OF_ONE_RUN.items():
         os.environ.setdefault(name, value)
-    from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     flows = current_flows()
     logging.getLogger("prefect.flow_runs").addFilter(_not_said_by_the_command)
     try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             return getattr(flows, flow)(**parameters)
     except RuntimeError as error:
         raise explained(error) from None
@@ -83,11 +82,3 @@ def _not_said_by_the_command(record: logging.LogRecord) -> bool:
     exception, finished, *hooks = REPEATED
     repeated = text.startswith(exception) and not record.exc_info
     return not (repeated or text.startswith((f"{finished} Failed", *hooks, UNSENT)))
-
-
-def _project() -> str:
-    project = current_project()
-    try:
-        return project.settings.project
-    except ProjectError:  # the flow itself says so, and sends the message
-        return project.package
