@@ -48,17 +48,6 @@ from churn import project as PROJECT  # noqa: E402
 from retrainer import Project  # noqa: E402
 from retrainer.settings import Settings  # noqa: E402
 
-# Not seen to pass as a whole since the machinery moved into the library; each leaves this list once it does.
-collect_ignore = [
-    "cli/test_cli.py",
-    "prefect/test_alerts.py",
-    "prefect/test_cancellation.py",
-    "prefect/test_dask.py",
-    "prefect/test_refit.py",
-    "registry/test_mlflow.py",
-    "test_secrets.py",
-]
-
 ROWS = 600
 CONFIG_FILE, ENV_PREFIX, PACKAGE = PROJECT.config_file, PROJECT.env_prefix, PROJECT.package
 

@@ -217,7 +217,6 @@ def test_an_unchanged_source_is_fetched_once_a_changed_one_again(settings: Setti
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.skip("it fails since the machinery moved into the library, and the cause is not known")
 def test_several_estimators_the_best_is_chosen_on_the_training_rows_or_a_sample_of_them(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
