@@ -179,14 +179,11 @@ class Registry:
 
         joblib.dump(pipeline, file)
 
-    def add_file(self, version: Version | str, name: str, data: bytes) -> Version:
-        """Add a file to a staged version, and return its new description."""
-        with self.store.lock():
-            staged = self._undecided(version)
-            self.store.write(_extra_key(staged.id, name), data)
-            files = staged.files | {name: _fingerprint(data)}
-            self.store.write(_key(staged.id, MANIFEST), sealed(vars(staged) | {"files": files}))
-        return self._version(staged.id)
+    def attach(self, version: Version, name: str, data: bytes) -> None:
+        """Put a file beside a version, such as its report: made from it, so neither sealed nor needed."""
+        if name in version.files:
+            raise ValueError(f"{name!r} is a sealed file of {version.id}")
+        self.store.write(_extra_key(version.id, name), data)
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
         """Describe a staged pipeline to whoever loads models without this project; files need no such thing."""
