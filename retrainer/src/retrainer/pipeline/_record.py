@@ -121,7 +121,7 @@ def _draw_report(saved: Saved, comparison: GateResult, *, project: Project, run:
         predictions=evaluation.predictions,
         baseline=evaluation.baseline.predictions,
         champion=champion,
-        champion_predictions=opponent and opponent.predictions,
+        champion_predictions=opponent.predictions if opponent else None,
         metrics=gate.recorded_metrics(project),
         holdout=holdout.rows,
         comparable=opponent.comparable if opponent else None,

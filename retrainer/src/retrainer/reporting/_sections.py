@@ -310,12 +310,14 @@ def _slices(facts: Facts) -> list[Section]:
 def _slice(facts: Facts, column: str) -> Table:
     metric, rows = facts.metric, []
     values = facts.X[column][facts.rows].reset_index(drop=True)
-    for value, count in values.value_counts(dropna=False).head(SLICE_VALUES).items():
+    counts: dict[Any, int] = values.value_counts(dropna=False).head(SLICE_VALUES).to_dict()
+    for value, count in counts.items():
+        missing = pd.isna(value)
         if count < SLICE_ROWS:
             break
-        chosen = np.flatnonzero(values.isna() if pd.isna(value) else values == value)
+        chosen = np.flatnonzero(values.isna() if missing else values == value)
         found = [facts.score(name, chosen, {metric.name: metric})[metric.name] for name in facts.models]
-        row: list[str | Cell] = ["(missing)" if pd.isna(value) else str(value), f"{count:,}"]
+        row: list[str | Cell] = ["(missing)" if missing else str(value), f"{count:,}"]
         row += map(metric.format, found)
         rows.append([*row, _better_by(metric, *found)] if facts.compared else row)
     compared = ("champion", "better by") if facts.compared else ()
@@ -323,7 +325,7 @@ def _slice(facts: Facts, column: str) -> Table:
     return Table(f"{metric.label} by {column}", header, rows)
 
 
-def _few_valued(X: pd.DataFrame) -> list[str]:
+def _few_valued(X: pd.DataFrame) -> list[Any]:
     """Return the columns of text, categories or truth values that have few values."""
     texts = X.head(10_000).select_dtypes(exclude=["number", "datetime", "datetimetz", "timedelta"])
     return [name for name in texts if 2 <= texts[name].nunique() <= SLICE_VALUES][:SLICE_COLUMNS]
