@@ -10,6 +10,10 @@ from ..registry import Version, open_registry
 from ..training import Baseline, Model, baseline, given_away, opponent_of, shared_entities
 from ._sides import SplitSide
 
+LEFT_TO_A_PERSON = (
+    "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
+)
+
 logger = logging.getLogger(__name__)
 
 
@@ -75,22 +79,12 @@ def compare_with_production(
     settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
     champion, held = registry.to_beat(), registry.held()
-    entities = data.group_codes(rows, keys=settings.split.key_columns)
-    by_time, by_hash = (settings.split.method == method for method in ("time", "hash"))
-    question = gate.Question(
-        evaluation.holdout.y,
-        gate.deciding_metric(project),
-        settings.gate,
-        rows,
-        entities,
-        data.times(rows, column=str(settings.split.time_column)) if by_time else None,
-        settings.seed,
-        accept_not_comparable,
-        project.metrics(),
-    )
+    question = _question(evaluation.holdout, project, accept_not_comparable)
 
     def opponent(version: Version) -> tuple[gate.Champion, tuple[str, ...]]:
-        together = entities if by_hash else None  # a split by hash holds out all rows of one entity
+        together = (
+            question.entities if settings.split.method == "hash" else None
+        )  # all rows of one are held out
         found = opponent_of(registry, version, rows, project=project, entities=together)
         return gate.what_serves(question, found)
 
@@ -112,11 +106,24 @@ def compare_with_production(
     alarms = evaluation.alarms + alarms
     alarms += gate.alarms(decision, question, evaluation.predictions, in_production)
     if alarms and decision.promoted and settings.gate.alarms == "stage":
-        wait = (
-            "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
-        )
-        decision = gate.to_staging(decision, "alarm", wait)
+        decision = gate.to_staging(decision, "alarm", LEFT_TO_A_PERSON)
     for alarm in alarms:
         logger.warning(alarm)
     decision = dataclasses.replace(decision, alarms=alarms)
     return GateResult(evaluation, decision, champion, in_production, held)
+
+
+def _question(holdout: SplitSide, project: Project, accept_not_comparable: bool) -> gate.Question:
+    """Return what is asked of the challenger and each of its rivals."""
+    split = project.settings.split
+    return gate.Question(
+        holdout.y,
+        gate.deciding_metric(project),
+        project.settings.gate,
+        holdout.rows,
+        data.group_codes(holdout.rows, keys=split.key_columns),
+        data.times(holdout.rows, column=str(split.time_column)) if split.method == "time" else None,
+        project.settings.seed,
+        accept_not_comparable,
+        project.metrics(),
+    )

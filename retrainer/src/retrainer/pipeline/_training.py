@@ -231,10 +231,12 @@ def _judge_refit(model: Model, evaluation: Evaluation, project: Project) -> None
 
 def _joined(sides: Sequence[SplitSide]) -> SplitSide:
     """Return one part with the rows of all."""
+    first, rows = sides[0], pd.concat([side.rows for side in sides], ignore_index=True)
     return dataclasses.replace(
-        sides[0],
-        rows=pd.concat([side.rows for side in sides], ignore_index=True),
-        X=pd.concat([side.X for side in sides], ignore_index=True),
-        y=pd.concat([side.y for side in sides], ignore_index=True),
+        first,
+        rows=rows,
+        # Not joined: categories that a side lacks would make another type of the column.
+        X=data.inputs(rows, contract=first.contract, code=first.code),
+        y=rows[first.contract.target],
         identities=np.concatenate([side.identities for side in sides]),
     )
