@@ -161,6 +161,7 @@ def export_dry_run(
 
 
 @task(cache_policy=NO_CACHE)
+@reports_progress
 def publish(
     recorded: dict[str, Any], saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
 ) -> dict[str, Any]:

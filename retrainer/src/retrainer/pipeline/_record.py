@@ -198,15 +198,11 @@ def add_report(
 
     Nobody waits for it: the decision is recorded, and the team notified.
     """
-    registry = open_registry(project.settings)
 
-    def draw() -> str:
-        files = _draw_report(saved, comparison, project=project, run=run)
-        for name, content in files.items():
-            registry.attach(saved.version, name, content)
-        return files[CARD].decode()
+    def keep(name: str, content: bytes) -> None:
+        open_registry(project.settings).attach(saved.version, name, content)
 
-    return _with_report(recorded, draw)
+    return _with_report(recorded, keep, saved, comparison, project, run)
 
 
 def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project, run: Run) -> dict[str, Any]:
@@ -214,26 +210,33 @@ def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project, ru
     settings = project.settings
     registry, folder = open_registry(settings), settings.resolve("dry-run")
     registry.discard(saved.version)
-    folder.mkdir(parents=True, exist_ok=True)
+    facts = _facts(saved, comparison, registry, report=str(folder / REPORT)) | {"dry_run": True}
 
-    def draw() -> str:
+    def keep(name: str, content: bytes) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+    return _with_report(facts, keep, saved, comparison, project, run)[0]
+
+
+def _with_report(
+    facts: dict[str, Any],
+    keep: Callable[[str, bytes], None],
+    saved: Saved,
+    comparison: GateResult,
+    project: Project,
+    run: Run,
+) -> tuple[dict[str, Any], str]:
+    """Draw the report and keep its files; return the facts and the card. What goes wrong costs the report alone."""
+    try:
         files = _draw_report(saved, comparison, project=project, run=run)
         for name, content in files.items():
-            (folder / name).write_bytes(content)
-        return files[CARD].decode()
-
-    facts = _facts(saved, comparison, registry, report=str(folder / REPORT))
-    return _with_report(facts | {"dry_run": True}, draw)[0]
-
-
-def _with_report(facts: dict[str, Any], draw: Callable[[], str]) -> tuple[dict[str, Any], str]:
-    """Return the facts and the card that `draw` returns; a report that cannot be drawn costs the report alone."""
-    try:
-        return facts, draw()
+            keep(name, content)
     except Exception as error:
         missing = f"{type(error).__name__}: {error}"
         logger.warning("The report is missing, it could not be drawn (%s).", missing, exc_info=True)
         return facts | {"report": None, "report_error": missing}, f"The report is missing: {missing}"
+    return facts, files[CARD].decode()
 
 
 def _facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
