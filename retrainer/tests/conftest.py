@@ -46,6 +46,7 @@ sys.meta_path.insert(0, _OneLibrary())
 from churn import project as PROJECT  # noqa: E402
 
 from retrainer import Project  # noqa: E402
+from retrainer.registry import Registry, Version  # noqa: E402
 from retrainer.settings import Settings  # noqa: E402
 
 ROWS = 600
@@ -112,6 +113,11 @@ def plain_source(folder: Path) -> Path:
     copy = folder / "src" / PACKAGE
     shutil.copytree(PROJECT.folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
     return copy.parent
+
+
+def attached(registry: Registry, version: Version, name: str) -> str:
+    """Return the text of a file that was put beside a version, such as its report."""
+    return registry.store.read(f"versions/{version.id}/{name}").decode()
 
 
 def run_command_line() -> None:
