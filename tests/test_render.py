@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, Project, one_choice_each, run
+from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Project, one_choice_each, run
 from .test_hooks import post
 
 LIBRARY = "retrainer/src/retrainer"
@@ -219,13 +219,6 @@ def test_lint_and_format_find_nothing(bake: Bake, environment: Path, answers: di
 
     run(environment / "ruff", "check", "--no-cache", ".", cwd=project.path)
     run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
-
-
-@pytest.mark.parametrize("answers", [{}, OTHER], ids=["defaults", "every text answered"])
-def test_types_are_right(bake: Bake, environment: Path, once: Once, answers: dict[str, str]) -> None:
-    cache = {"MYPY_CACHE_DIR": str(once("mypy", lambda folder: None))}
-
-    run(environment / "mypy", cwd=bake(**answers).path, environment=cache)
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

@@ -19,7 +19,7 @@ from retrainer.errors import ProjectError
 from retrainer.registry import Registry, open_registry
 from retrainer.settings import Settings
 
-from ..conftest import PACKAGE, Receiver, make_table, now, plain_source, run_command_line, use
+from ..conftest import PACKAGE, Receiver, attached, make_table, plain_source, run_command_line, use
 
 # What is typed and printed is the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -71,7 +71,6 @@ def test_the_life_of_two_champions(settings: Settings, run: Run, receiver: Recei
     assert Path(score()["path"]).read_bytes() == before
 
 
-@pytest.mark.skip("it fails since the machinery moved into the library, and the cause is not known")
 def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     settings: Settings, run: Run, receiver: Receiver
 ) -> None:
@@ -274,7 +273,7 @@ def test_what_a_person_should_look_at_is_in_the_terminal_the_decision_the_report
     registry = open_registry(settings)
     version = registry.version("champion")
     for name in ("report.html", "card.md"):
-        page = registry.read_file(version, name).decode()
+        page = attached(registry, version, name)
         assert "To look at" in page
         assert "leak" in page
     assert "To look at: Column 'leak' by itself" in receiver.payloads[-1]["message"]
@@ -328,7 +327,6 @@ def test_a_server_of_the_run_that_does_not_start_in_time_is_an_error_in_a_senten
         raise RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")
 
     monkeypatch.setattr(_run, "current_flows", lambda: SimpleNamespace(retrain=late))
-    monkeypatch.setattr(_run, "current_project", now)
 
     with pytest.raises(ProjectError, match=r"server\. The machine may be busy: run this again"):
         _run.run("retrain")
