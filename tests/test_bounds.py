@@ -6,35 +6,15 @@ release beyond the bound, the bound can go, and the test says so. It downloads, 
 
 import re
 import subprocess
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Bake, Project, Server, clean_environment, serving
+from .conftest import Bake, Project, clean_environment
 
 pytestmark = pytest.mark.newest
-
-
-def start_and_schedule(environment: Path, folder: Path, beyond: Path) -> None:
-    """Start a server and let it schedule runs; fails where it cannot, or schedules none within a minute."""
-    with serving(environment, folder, PYTHONPATH=str(beyond)) as server:
-        schedule_a_run(server)
-
-
-def schedule_a_run(server: Server) -> None:
-    flow = server.call("/flows/", {"name": "probe"})
-    schedule = {"schedule": {"interval": 3600, "timezone": "UTC"}, "active": True}
-    deployment = server.call(
-        "/deployments/", {"name": "probe", "flow_id": flow["id"], "schedules": [schedule]}
-    )
-    deadline = time.monotonic() + 60
-    wanted = {"deployments": {"id": {"any_": [deployment["id"]]}}}
-    while not server.call("/flow_runs/filter", wanted):
-        assert time.monotonic() < deadline, "no run was scheduled"
-        time.sleep(1)
 
 
 def run_its_tests(*tests: str) -> Callable[[Path, Path, Path], None]:
@@ -49,9 +29,6 @@ def run_its_tests(*tests: str) -> Callable[[Path, Path, Path], None]:
 
 
 PROBES = {
-    "fastapi": start_and_schedule,
-    "sqlalchemy": start_and_schedule,
-    "prefect": run_its_tests("tests/test_flows.py", "tests/orchestration"),
     "pandas": run_its_tests("tests/test_contract.py", "tests/data"),
 }
 

@@ -16,6 +16,7 @@ from churn.flows import retrain, score
 
 from retrainer.cli import _run
 from retrainer.errors import ProjectError
+from retrainer.prefect import _messages
 from retrainer.registry import Registry, open_registry
 from retrainer.settings import Settings
 
@@ -30,6 +31,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prefect_api: str) -> Run:
     """Return a function that runs a command line and gives exit code, standard output and standard error."""
+    monkeypatch.setattr(_messages, "SECONDS", 60.0)  # a busy machine is not what is tested
 
     def call(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["command", *words])
