@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, Project, one_choice_each, run
+from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Project, one_choice_each, run
 from .test_hooks import post
 
 LIBRARY = "retrainer/src/retrainer"
@@ -221,13 +221,6 @@ def test_lint_and_format_find_nothing(bake: Bake, environment: Path, answers: di
     run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
 
 
-@pytest.mark.parametrize("answers", [{}, OTHER], ids=["defaults", "every text answered"])
-def test_types_are_right(bake: Bake, environment: Path, once: Once, answers: dict[str, str]) -> None:
-    cache = {"MYPY_CACHE_DIR": str(once("mypy", lambda folder: None))}
-
-    run(environment / "mypy", cwd=bake(**answers).path, environment=cache)
-
-
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_every_prompt_has_a_label_and_changes_something(bake: Bake, prompt: str) -> None:
     before, after = bake(), bake(**{prompt: other_answer(prompt)})
@@ -329,7 +322,7 @@ def test_the_ci_configuration_is_what_the_provider_reads(bake: Bake, provider: s
     run("check-jsonschema", "--builtin-schema", schema, *workflows, cwd=project.path)
     jobs = ci_jobs(project, provider)
     assert set(jobs) == {"test", "smoke", "refresh"}
-    assert "make lock setup check test" in jobs["refresh"]["commands"]
+    assert "make lock UPGRADE=1 setup check test" in jobs["refresh"]["commands"]
     assert jobs["refresh"]["environment"] == jobs["smoke"]["environment"]
     assert {"make setup", "make check", "make test"} <= set(jobs["test"]["commands"])
     assert jobs["test"]["pythons"] == pythons(project)

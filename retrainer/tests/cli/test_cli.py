@@ -20,7 +20,7 @@ from retrainer.prefect import _messages
 from retrainer.registry import Registry, open_registry
 from retrainer.settings import Settings
 
-from ..conftest import PACKAGE, Receiver, make_table, plain_source, run_command_line, use
+from ..conftest import PACKAGE, Receiver, attached, make_table, plain_source, run_command_line, use
 
 # What is typed and printed is the same for either type of problem.
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
@@ -275,7 +275,7 @@ def test_what_a_person_should_look_at_is_in_the_terminal_the_decision_the_report
     registry = open_registry(settings)
     version = registry.version("champion")
     for name in ("report.html", "card.md"):
-        page = registry.read_file(version, name).decode()
+        page = attached(registry, version, name)
         assert "To look at" in page
         assert "leak" in page
     assert "To look at: Column 'leak' by itself" in receiver.payloads[-1]["message"]

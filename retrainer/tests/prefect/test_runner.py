@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=Tr
 
 SERVE = """
 import sys
+import uuid
 from churn import project
 from churn.retrainer.prefect import serve
 
@@ -33,7 +35,7 @@ serve(project, [retrain.to_deployment(name=sys.argv[1])])
 def test_a_deployment_leaves_its_work_pool_and_sigterm_ends_the_process_in_order(
     settings: Settings, prefect_api: str, tmp_path: Path
 ) -> None:
-    name = tmp_path.name
+    name = uuid.uuid4().hex
     environment = {"PREFECT_API_URL": prefect_api, "PYTHONPATH": str(plain_source(tmp_path / "plain"))}
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=name, type="process"))

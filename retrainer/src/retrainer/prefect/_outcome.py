@@ -101,9 +101,9 @@ def _listens(name: str) -> tuple[bool, str]:
 
 
 def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
-    """Notify the team of a decision; that the champion is kept is news only when the report is missing."""
+    """Notify the team of a decision; that the champion is kept only where the settings ask for it."""
     notifications = project.settings.notifications
-    if recorded["verdict"] == "kept" and not (notifications.kept or recorded["report_error"]):
+    if recorded["verdict"] == "kept" and not notifications.kept:
         return
     message = _messages.decision_message(project=project.settings.project, run=run, decision=recorded)
     _messages.send(message, block=notifications.block, logger=logger)
