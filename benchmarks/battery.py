@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 TEMPLATE = Path(__file__).parents[1]
 NAME, POOL = "battery", "battery-pool"
 HEARTBEAT = 90
+TIME_LIMIT = "time limit of 10 s"
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 WAITING = """
 import os
@@ -214,17 +215,6 @@ class Life:
         until(lambda: len(list(decisions.iterdir())) > before, 900)
         self.kill(signal.SIGTERM, run=False, process=True)
 
-    def cancel_and_outage(self, run: str, seconds: float) -> None:
-        self.cancel(run)
-        self.lose_server(seconds)
-        self.release()
-
-    def outage_and_cancel(self, run: str, seconds: float, *, release: bool) -> None:
-        self.lose_server(seconds)
-        self.cancel(run)
-        if release:
-            self.release()
-
 
 def until(what: Callable[[], Any], seconds: float = 120) -> Any:
     """Return the first true answer."""
@@ -236,23 +226,27 @@ def until(what: Callable[[], Any], seconds: float = 120) -> Any:
     return found
 
 
-def outage(seconds: float) -> Callable[[Life, str], None]:
+def outage(seconds: float, *, cancel: str = "", hangs: bool = False) -> Callable[[Life, str], None]:
     def happen(life: Life, run: str) -> None:
+        if cancel == "before":
+            life.cancel(run)
         life.lose_server(seconds)
-        life.release()
+        if cancel == "after":
+            life.cancel(run)
+        if not hangs:
+            life.release()
 
     return happen
 
 
-def time_limit(life: Life, run: str) -> None:
-    """Let the server wait for 10 seconds from the next run on, instead of a day."""
-    wanted = {"automations": {"name": {"any_": [f"{NAME}: time limit of retrain"]}}}
-    (found,) = until(lambda: life.call("/automations/filter", wanted))
-    changed = {name: found[name] for name in ("name", "enabled", "actions", "trigger")}
-    changed["trigger"]["within"] = 10
-    url = f"{life.environment['PREFECT_API_URL']}/automations/{found['id']}"
-    headers = {"Content-Type": "application/json"}
-    urllib.request.urlopen(urllib.request.Request(url, json.dumps(changed).encode(), headers, method="PUT"))
+def shorten_the_time_limit(life: Life) -> None:
+    """Deploy with a time limit of 10 seconds."""
+    life.environment[f"{NAME.upper()}_SCHEDULE__TIME_LIMIT"] = "10"
+    before = life.process
+    life.kill(signal.SIGTERM, run=False, process=True)
+    until(lambda: life.process is not before)
+    if life.mode == "pool":
+        life.deploy()
 
 
 def deployed_again_and_killed(life: Life, run: str) -> None:
@@ -272,16 +266,12 @@ DISTURBANCES: dict[str, Callable[[Life, str], Any]] = {
     "outage of 20 s": outage(20),
     "outage of 75 s": outage(75),
     "outage of 180 s": outage(180),
-    "cancelled right before an outage of 75 s": lambda life, run: life.cancel_and_outage(run, 75),
-    "cancelled after an outage of 75 s, goes on": lambda life, run: life.outage_and_cancel(
-        run, 75, release=True
-    ),
-    "cancelled after an outage of 75 s, hangs": lambda life, run: life.outage_and_cancel(
-        run, 75, release=False
-    ),
+    "cancelled right before an outage of 75 s": outage(75, cancel="before"),
+    "cancelled after an outage of 75 s, goes on": outage(75, cancel="after"),
+    "cancelled after an outage of 75 s, hangs": outage(75, cancel="after", hangs=True),
     "kill -9 of run and process": lambda life, run: life.kill(signal.SIGKILL, run=True, process=True),
     "deployed again, then kill -9 of both": deployed_again_and_killed,
-    "time limit": time_limit,
+    TIME_LIMIT: lambda life, run: None,
 }
 
 
@@ -310,13 +300,12 @@ def main() -> None:
 def observed(life: Life, name: str, disturb: Callable[[Life, str], Any]) -> str:
     """Disturb a run; return the line of the table."""
     try:
-        if name == "time limit":
-            disturb(life, "")
+        if name == TIME_LIMIT:
+            shorten_the_time_limit(life)
         run = life.held_run()
         Messages.received.clear()
         began = time.monotonic()
-        if name != "time limit":
-            disturb(life, run)
+        disturb(life, run)
         over = time.monotonic()
         until(lambda: life.state(run)["type"] in ENDED, 600)
         ended = time.monotonic()

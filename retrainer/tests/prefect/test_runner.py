@@ -26,6 +26,7 @@ SERVE = """
 import sys
 import uuid
 from churn import project
+from churn.flows import retrain
 from churn.retrainer.prefect import serve
 
 serve(project, [retrain.to_deployment(name=sys.argv[1])])
