@@ -100,14 +100,20 @@ class Life:
         }
         (self.path / "src" / NAME / "features.py").write_text(WAITING)
         self.process: subprocess.Popen[bytes] | None = None
+        self.server: subprocess.Popen[bytes] | None = None
+        self.stopping = False
+
+    def start(self) -> None:
+        """Start the server and the supervised process, and promote a champion."""
         self.start_server()
         self.run("setup_slack.py")
-        if mode == "pool":
+        if self.mode == "pool":
             self.run("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
             self.deploy()
-        self.stopping = False
         threading.Thread(target=self.supervise, daemon=True).start()
-        self.run_to_completion()  # a champion, and what the first run fills
+        self.release()
+        run = self.start_run()
+        until(lambda: self.state(run)["type"] in ENDED, 900)
 
     def popen(self, *words: str) -> "subprocess.Popen[bytes]":
         """Start a process of the project in a session of its own."""
@@ -126,6 +132,7 @@ class Life:
         until(lambda: self.call("/health") is True, 900)
 
     def lose_server(self, seconds: float) -> None:
+        assert self.server
         os.killpg(self.server.pid, signal.SIGKILL)
         self.server.wait()
         time.sleep(seconds)
@@ -190,11 +197,6 @@ class Life:
 
     def state(self, run: str) -> dict[str, Any]:
         return (self.call(f"/flow_runs/{run}") or {}).get("state") or {"type": "", "name": "", "message": ""}
-
-    def run_to_completion(self) -> None:
-        self.release()
-        run = self.start_run()
-        until(lambda: self.state(run)["type"] in ENDED, 400)
 
     def kill(self, number: int, *, run: bool, process: bool) -> None:
         if process and self.process:
@@ -285,8 +287,11 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         life = Life(Path(folder), options.mode, options.python)
-        print("| disturbance | the run ends as | after | messages |\n| --- | --- | --- | --- |", flush=True)
         try:
+            life.start()
+            print(
+                "| disturbance | the run ends as | after | messages |\n| --- | --- | --- | --- |", flush=True
+            )
             for name, disturb in DISTURBANCES.items():
                 if re.search(options.only, name):
                     print(observed(life, name, disturb), flush=True)

@@ -21,10 +21,8 @@ from ..conftest import now, plain_source
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
-
 SERVE = """
 import sys
-import uuid
 from churn import project
 from churn.flows import retrain
 from churn.retrainer.prefect import serve
