@@ -13,6 +13,7 @@ import argparse
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,14 +26,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 TEMPLATE = Path(__file__).parents[1]
 NAME, POOL = "battery", "battery-pool"
 HEARTBEAT = 90
+TIME_LIMIT = "time limit of 10 s"
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 WAITING = """
 import os
+import re
 import time
 from pathlib import Path
 
@@ -51,21 +54,14 @@ def features(frame):
 """
 
 
-class Receiver(http.server.ThreadingHTTPServer):
+class Messages(http.server.BaseHTTPRequestHandler):
     """Takes messages as Slack does, and notes when each came."""
 
-    def __init__(self) -> None:
-        self.messages: list[tuple[float, str]] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Receiver
+    received: ClassVar[list[tuple[float, str]]] = []
 
     def do_POST(self) -> None:
         message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.messages.append((time.monotonic(), message["title"].removeprefix(f"{NAME}: ")))
+        self.received.append((time.monotonic(), message["title"].removeprefix(f"{NAME}: ")))
         self.send_response(200)
         self.end_headers()
 
@@ -78,7 +74,8 @@ class Life:
 
     def __init__(self, folder: Path, mode: str, python: str | None) -> None:
         self.folder, self.mode, self.path = folder, mode, folder / NAME
-        self.receiver = Receiver()
+        receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Messages)
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -97,20 +94,26 @@ class Life:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
-            "SLACK_WEBHOOK_URL": f"json://127.0.0.1:{self.receiver.server_port}/token",
+            "SLACK_WEBHOOK_URL": f"json://127.0.0.1:{receiver.server_port}/token",
             f"{NAME.upper()}_ESTIMATORS": '["linear"]',
             f"{NAME.upper()}_NOTIFICATIONS__KEPT": "true",
         }
         (self.path / "src" / NAME / "features.py").write_text(WAITING)
         self.process: subprocess.Popen[bytes] | None = None
+        self.server: subprocess.Popen[bytes] | None = None
+        self.stopping = False
+
+    def start(self) -> None:
+        """Start the server and the supervised process, and promote a champion."""
         self.start_server()
         self.run("setup_slack.py")
-        if mode == "pool":
+        if self.mode == "pool":
             self.run("-m", "prefect", "work-pool", "create", "--type", "process", POOL)
             self.deploy()
-        self.stopping = False
         threading.Thread(target=self.supervise, daemon=True).start()
-        self.run_to_completion()  # a champion, and what the first run fills
+        self.release()
+        run = self.start_run()
+        until(lambda: self.state(run)["type"] in ENDED, 900)
 
     def popen(self, *words: str) -> "subprocess.Popen[bytes]":
         """Start a process of the project in a session of its own."""
@@ -126,9 +129,10 @@ class Life:
 
     def start_server(self) -> None:
         self.server = self.popen("-m", "prefect", "server", "start", "--port", str(self.port))
-        until(lambda: self.call("/health") is True, 300)
+        until(lambda: self.call("/health") is True, 900)
 
     def lose_server(self, seconds: float) -> None:
+        assert self.server
         os.killpg(self.server.pid, signal.SIGKILL)
         self.server.wait()
         time.sleep(seconds)
@@ -146,7 +150,9 @@ class Life:
 
     def supervise(self) -> None:
         """Start what serves the deployments, and again whenever it ends."""
-        words = ("deploy.py",) if self.mode == "serve" else ("-m", "prefect", "worker", "start", "--pool", POOL)
+        words = (
+            ("deploy.py",) if self.mode == "serve" else ("-m", "prefect", "worker", "start", "--pool", POOL)
+        )
         while not self.stopping:
             self.process = self.popen(*words)
             self.process.wait()
@@ -163,8 +169,10 @@ class Life:
     def start_run(self) -> str:
         """Start a retrain once something is there to run it."""
         path = f"/deployments/name/retrain/{NAME}"
-        found = until(lambda: (it := self.call(path)) and it["status"] == "READY" and it, 300)
-        made = until(lambda: self.call(f"/deployments/{found['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}}))
+        found = until(lambda: (it := self.call(path)) and it["status"] == "READY" and it, 900)
+        made = until(
+            lambda: self.call(f"/deployments/{found['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
+        )
         return str(made["id"])
 
     def held_run(self) -> str:
@@ -172,9 +180,12 @@ class Life:
         (self.path / "held").unlink(missing_ok=True)
         (self.path / "hold").touch()
         run = self.start_run()
-        until((self.path / "held").exists, 300)
-        wanted = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
-        until(lambda: (self.call("/events/filter", {"filter": wanted}) or {}).get("events"), 300)
+        until((self.path / "held").exists, 900)
+        wanted = {
+            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "resource": {"id": [f"prefect.flow-run.{run}"]},
+        }
+        until(lambda: (self.call("/events/filter", {"filter": wanted}) or {}).get("events"), 900)
         return run
 
     def release(self) -> None:
@@ -186,11 +197,6 @@ class Life:
 
     def state(self, run: str) -> dict[str, Any]:
         return (self.call(f"/flow_runs/{run}") or {}).get("state") or {"type": "", "name": "", "message": ""}
-
-    def run_to_completion(self) -> None:
-        self.release()
-        run = self.start_run()
-        until(lambda: self.state(run)["type"] in ENDED, 400)
 
     def kill(self, number: int, *, run: bool, process: bool) -> None:
         if process and self.process:
@@ -208,19 +214,8 @@ class Life:
         decisions = self.path / "models" / "decisions"
         before = len(list(decisions.iterdir()))
         self.release()
-        until(lambda: len(list(decisions.iterdir())) > before, 300)
+        until(lambda: len(list(decisions.iterdir())) > before, 900)
         self.kill(signal.SIGTERM, run=False, process=True)
-
-    def cancel_and_outage(self, run: str, seconds: float) -> None:
-        self.cancel(run)
-        self.lose_server(seconds)
-        self.release()
-
-    def outage_and_cancel(self, run: str, seconds: float, *, release: bool) -> None:
-        self.lose_server(seconds)
-        self.cancel(run)
-        if release:
-            self.release()
 
 
 def until(what: Callable[[], Any], seconds: float = 120) -> Any:
@@ -233,23 +228,27 @@ def until(what: Callable[[], Any], seconds: float = 120) -> Any:
     return found
 
 
-def outage(seconds: float) -> Callable[[Life, str], None]:
+def outage(seconds: float, *, cancel: str = "", hangs: bool = False) -> Callable[[Life, str], None]:
     def happen(life: Life, run: str) -> None:
+        if cancel == "before":
+            life.cancel(run)
         life.lose_server(seconds)
-        life.release()
+        if cancel == "after":
+            life.cancel(run)
+        if not hangs:
+            life.release()
 
     return happen
 
 
-def time_limit(life: Life, run: str) -> None:
-    """Let the server wait for 10 seconds from the next run on, instead of a day."""
-    wanted = {"automations": {"name": {"any_": [f"{NAME}: time limit of retrain"]}}}
-    (found,) = until(lambda: life.call("/automations/filter", wanted))
-    changed = {name: found[name] for name in ("name", "enabled", "actions", "trigger")}
-    changed["trigger"]["within"] = 10
-    url = f"{life.environment['PREFECT_API_URL']}/automations/{found['id']}"
-    headers = {"Content-Type": "application/json"}
-    urllib.request.urlopen(urllib.request.Request(url, json.dumps(changed).encode(), headers, method="PUT"))
+def shorten_the_time_limit(life: Life) -> None:
+    """Deploy with a time limit of 10 seconds."""
+    life.environment[f"{NAME.upper()}_SCHEDULE__TIME_LIMIT"] = "10"
+    before = life.process
+    life.kill(signal.SIGTERM, run=False, process=True)
+    until(lambda: life.process is not before)
+    if life.mode == "pool":
+        life.deploy()
 
 
 def deployed_again_and_killed(life: Life, run: str) -> None:
@@ -269,27 +268,32 @@ DISTURBANCES: dict[str, Callable[[Life, str], Any]] = {
     "outage of 20 s": outage(20),
     "outage of 75 s": outage(75),
     "outage of 180 s": outage(180),
-    "cancelled right before an outage of 75 s": lambda life, run: life.cancel_and_outage(run, 75),
-    "cancelled after an outage of 75 s, goes on": lambda life, run: life.outage_and_cancel(run, 75, release=True),
-    "cancelled after an outage of 75 s, hangs": lambda life, run: life.outage_and_cancel(run, 75, release=False),
+    "cancelled right before an outage of 75 s": outage(75, cancel="before"),
+    "cancelled after an outage of 75 s, goes on": outage(75, cancel="after"),
+    "cancelled after an outage of 75 s, hangs": outage(75, cancel="after", hangs=True),
     "kill -9 of run and process": lambda life, run: life.kill(signal.SIGKILL, run=True, process=True),
     "deployed again, then kill -9 of both": deployed_again_and_killed,
-    "time limit": time_limit,
+    TIME_LIMIT: lambda life, run: None,
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("mode", choices=["serve", "pool"])
-    parser.add_argument("--only", default="", help="disturbances with this in their name")
+    parser.add_argument("--only", default="", help="disturbances whose name this regular expression finds")
     parser.add_argument("--python", help="of an environment that has the project's packages")
     options = parser.parse_args()
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         life = Life(Path(folder), options.mode, options.python)
-        print("| disturbance | the run ends as | after | messages |\n| --- | --- | --- | --- |", flush=True)
         try:
+            life.start()
+            print(
+                "| disturbance | the run ends as | after | messages |\n| --- | --- | --- | --- |", flush=True
+            )
             for name, disturb in DISTURBANCES.items():
-                if options.only in name:
+                if re.search(options.only, name):
                     print(observed(life, name, disturb), flush=True)
         finally:
             life.stopping = True
@@ -301,23 +305,22 @@ def main() -> None:
 def observed(life: Life, name: str, disturb: Callable[[Life, str], Any]) -> str:
     """Disturb a run; return the line of the table."""
     try:
-        if name == "time limit":
-            disturb(life, "")
+        if name == TIME_LIMIT:
+            shorten_the_time_limit(life)
         run = life.held_run()
-        life.receiver.messages.clear()
+        Messages.received.clear()
         began = time.monotonic()
-        if name != "time limit":
-            disturb(life, run)
+        disturb(life, run)
         over = time.monotonic()
         until(lambda: life.state(run)["type"] in ENDED, 600)
         ended = time.monotonic()
         with suppress(TimeoutError):
-            until(lambda: life.receiver.messages, 150)
+            until(lambda: Messages.received, 150)
         time.sleep(5)
         state = life.state(run)
-        told = "; ".join(f"{title} ({at - began:.0f} s)" for at, title in life.receiver.messages)
-        line = f"| {name} | {state['name']}: {state['message']} | {ended - began:.0f} s (disturbed for {over - began:.0f})"
-        return f"{line} | {told or 'none'} |"
+        told = "; ".join(f"{title} ({at - began:.0f} s)" for at, title in Messages.received)
+        after = f"{ended - began:.0f} s (disturbed for {over - began:.0f})"
+        return f"| {name} | {state['name']}: {state['message']} | {after} | {told or 'none'} |"
     except (TimeoutError, OSError) as error:
         return f"| {name} | {type(error).__name__}: {error} | | |"
     finally:

@@ -178,7 +178,7 @@ def server(server_home: Path) -> Iterator[str]:
 
 
 def _wait_until_healthy(api: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{api}/health", timeout=1):

@@ -2,12 +2,13 @@
 
 import os
 import signal
-import threading
+import subprocess
+import sys
+import uuid
 from pathlib import Path
 
 import pytest
-from churn.flows import retrain
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import DeploymentStatus
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -16,33 +17,37 @@ from retrainer.errors import ConfigurationError
 from retrainer.prefect import _cancellation, serve
 from retrainer.settings import Settings
 
-from ..conftest import now
+from ..conftest import now, plain_source
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
+SERVE = """
+import sys
+from churn import project
+from churn.flows import retrain
+from churn.retrainer.prefect import serve
 
-def stop_once_served(client: SyncPrefectClient, name: str) -> None:
-    """Send SIGTERM to this process as soon as the server knows that somebody serves the deployment."""
-    while client.read_deployment_by_name(name).status != DeploymentStatus.READY:
-        threading.Event().wait(0.2)
-    os.kill(os.getpid(), signal.SIGTERM)
+serve(project, [retrain.to_deployment(name=sys.argv[1])])
+"""
 
 
 def test_a_deployment_leaves_its_work_pool_and_sigterm_ends_the_process_in_order(
     settings: Settings, prefect_api: str, tmp_path: Path
 ) -> None:
-    name = f"retrain/{settings.project}"
+    name = uuid.uuid4().hex
+    environment = {"PREFECT_API_URL": prefect_api, "PYTHONPATH": str(plain_source(tmp_path / "plain"))}
     with get_client(sync_client=True) as client:
-        client.create_work_pool(WorkPoolCreate(name=tmp_path.name, type="process"), overwrite=True)
-        flow = client.create_flow_from_name("retrain")
-        client.create_deployment(flow, settings.project, work_pool_name=tmp_path.name)
-        assert client.read_deployment_by_name(name).work_pool_name == tmp_path.name
-        threading.Thread(target=stop_once_served, args=(client, name), daemon=True).start()
+        client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+        client.create_deployment(client.create_flow_from_name("retrain"), name, work_pool_name=name)
 
-        serve(now(), [retrain.to_deployment(name=settings.project)])
+        process = subprocess.Popen([sys.executable, "-c", SERVE, name], env=os.environ | environment)
+        while client.read_deployment_by_name(f"retrain/{name}").status != DeploymentStatus.READY:
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
 
-        assert client.read_deployment_by_name(name).work_pool_name is None
-        assert not client.read_deployment_by_name(name).paused
+        assert process.wait(timeout=120) == 0
+        served = client.read_deployment_by_name(f"retrain/{name}")
+        assert (served.work_pool_name, served.paused) == (None, False)
 
 
 @pytest.mark.usefixtures("prefect_api")
