@@ -138,6 +138,6 @@ def _histogram(column: ColumnDrift) -> str:
             )
     height = len(column.histogram) * LINE
     return (
-        f'<svg class="chart" font-size="12" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(column.name)}, in training '
-        f'and in the window. {escape(said)}">{"".join(parts)}</svg>'
+        f'<svg class="chart" font-size="12" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(column.name)}, in training and in the window. {escape(said)}">{"".join(parts)}</svg>'
     )
