@@ -129,7 +129,7 @@ def free_port() -> int:
 
 
 def wait_for(what: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not what():
         if time.monotonic() > deadline:
             pytest.fail(f"waited too long\n{log.read_text()}")

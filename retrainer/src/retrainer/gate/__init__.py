@@ -25,7 +25,7 @@ from ._own import OwnMetricError
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
 from ._promotion import Rival, confirm, to_staging
 from ._question import Question
-from ._resampling import Comparison, compare, standard_error
+from ._resampling import Comparison, Pair, compare, standard_error
 from ._samples import PositiveClassError, find_positive
 from ._serving import lost_by_refit, what_serves
 from ._verdict import decide
@@ -41,6 +41,7 @@ __all__ = [
     "EncodedLabels",
     "Metric",
     "OwnMetricError",
+    "Pair",
     "PositiveClassError",
     "Predictions",
     "Question",
