@@ -291,7 +291,7 @@ def test_deploy_py_keeps_its_schedule_never_overlaps_and_says_what_it_cuts_short
     assert f"In production: {version}" in life.message("retrain cancelled")
     life.assert_untouched(models)
     assert code == 0
-    assert "Traceback" not in life.log.read_text()
+    assert "Traceback" not in life.log.read_text(), life.log.read_text()
     life.assert_secret_is_kept()
 
 

@@ -129,7 +129,8 @@ def _histogram(column: ColumnDrift) -> str:
                 f'<text x="{BARS_FROM + width + 5:.1f}" y="{top + offset + 10}">{share:.1%}</text>'
             )
     height = len(column.histogram) * LINE
+    label = f"{escape(column.name)}, in training and in the window. {escape(said)}"
     return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(column.name)}, in training '
-        f'and in the window. {escape(said)}">{"".join(parts)}</svg>'
+        f'<svg class="chart" font-size="12" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">'
+        f"{''.join(parts)}</svg>"
     )
