@@ -95,24 +95,14 @@ class Lab:
             pipeline.preprocess(snapshot, project=project), project=project
         )
         model = pipeline.train(training, recipe=recipe, project=project)
-        scores = pipeline.evaluate(model, training, holdout, project=project)
-        found = pipeline.compare_with_production(
-            scores, holdout, project=project, accept_not_comparable=False
-        )
-        again = pipeline.refit(
-            found, training, *([gap] if gap else [None]), holdout, recipe=recipe, project=project
-        )
-        facts = {
-            "training": training,
-            "holdout": holdout,
-            "refitted": again,
-            "snapshot": snapshot,
-            "recipe": recipe,
-        }
-        saved = pipeline.save(model, found, scores, project=project, run=run, **facts)
+        evaluation = pipeline.evaluate(model, training, holdout, project=project)
+        found = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=False)
+        again = pipeline.refit(found, gap, recipe=recipe, project=project)
+        saved = pipeline.save(found, again, snapshot=snapshot, recipe=recipe, project=project, run=run)
         recorded = pipeline.record(saved, found, project=project, run=run)
         assert recorded is not None
-        return recorded | {"alarms": found.decision.alarms, "lineage": saved.version.lineage}
+        shown, _ = pipeline.add_report(recorded, saved, found, project=project, run=run)
+        return shown | {"alarms": found.decision.alarms, "lineage": saved.version.lineage}
 
     def predictions(self, content: Any, name: str = "new.csv") -> pd.DataFrame:
         """Score a table with the model in production; return the file that is written."""
