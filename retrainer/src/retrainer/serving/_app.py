@@ -32,7 +32,7 @@ REFRESH_SECONDS = 1.0
 # Longer than load balancers and proxies keep an idle connection: they close it, not the server.
 KEEP_ALIVE_SECONDS = 75
 BODY_SECONDS = 15.0  # in which the body of a request must have come, and the head of a connection's first
-STOP_SECONDS = 5  # in which requests that are at work when the process is to end are finished
+STOP_SECONDS = 4  # in which requests that are at work when the process is to end are finished
 CONNECTIONS = 1000  # at a time; one more is answered with 503
 BODIES = 4  # as many bodies of the largest size may wait at a time for the rest of them
 OPEN = {"/health", "/ready"}  # for whoever watches the process, without the token
