@@ -88,7 +88,7 @@ lock: setup  ## Refresh the locks, the template's and the render's
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo tracking=mlflow scale_out=dask
 	$(MAKE) -C demo/$(SLUG) setup
-	$(MAKE) -C demo/$(SLUG) lock
+	$(MAKE) -C demo/$(SLUG) lock UPGRADE=1
 	cp demo/$(SLUG)/*.lock '$(RENDER)'
 	$(MAKE) -C retrainer lock
 	$(MAKE) -C demo/$(SLUG) setup LOCK=requirements-extras.lock

@@ -6,14 +6,13 @@ release beyond the bound, the bound can go, and the test says so. It downloads, 
 
 import re
 import subprocess
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import TEMPLATE, Bake, Once, Project, Server, clean_environment, install, serving
+from .conftest import TEMPLATE, Bake, Once, Project, clean_environment, install
 
 pytestmark = pytest.mark.newest
 
@@ -24,25 +23,6 @@ LIBRARY = TEMPLATE / "retrainer"
 def environment(once: Once) -> Path:
     """Install what the library's tests need; return the environment's folder of commands."""
     return once("library", lambda folder: install(LIBRARY / "requirements.lock", folder)) / "bin"
-
-
-def start_and_schedule(environment: Path, folder: Path, beyond: Path) -> None:
-    """Start a server and let it schedule runs; fails where it cannot, or schedules none within a minute."""
-    with serving(environment, folder, PYTHONPATH=str(beyond)) as server:
-        schedule_a_run(server)
-
-
-def schedule_a_run(server: Server) -> None:
-    flow = server.call("/flows/", {"name": "probe"})
-    schedule = {"schedule": {"interval": 3600, "timezone": "UTC"}, "active": True}
-    deployment = server.call(
-        "/deployments/", {"name": "probe", "flow_id": flow["id"], "schedules": [schedule]}
-    )
-    deadline = time.monotonic() + 60
-    wanted = {"deployments": {"id": {"any_": [deployment["id"]]}}}
-    while not server.call("/flow_runs/filter", wanted):
-        assert time.monotonic() < deadline, "no run was scheduled"
-        time.sleep(1)
 
 
 def run_tests(*tests: str) -> Callable[[Path, Path, Path], None]:
@@ -57,9 +37,6 @@ def run_tests(*tests: str) -> Callable[[Path, Path, Path], None]:
 
 
 PROBES = {
-    "fastapi": start_and_schedule,
-    "sqlalchemy": start_and_schedule,
-    "prefect": run_tests("tests/test_flows.py", "tests/prefect"),
     "pandas": run_tests("tests/test_contract.py", "tests/data"),
 }
 

@@ -1,11 +1,13 @@
 """A project's own checks and tests under answers that share no name: what runs under the defaults works only there."""
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Bake, Project, run
+from .conftest import Bake, Project, Runner, run
 
 Check = Callable[[Project, Path], None]
 
@@ -47,3 +49,28 @@ def test_a_project_passes_its_own_checks_and_tests(
 
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+BOTH = """
+import json
+import pandas as pd
+import house_prices, ml_retraining
+
+for package, file in ((ml_retraining, "sample-classification.csv"), (house_prices, "sample-regression.csv")):
+    rows = pd.read_csv(package.project.settings.resolve("data") / file).head(100)
+    print(json.dumps([str(value) for value in package.champion().predict(rows)]))
+"""
+
+
+def test_two_projects_in_one_process_predict_with_their_own_models(own_copy: Bake, runner: Runner) -> None:
+    """The library is a package of each: neither meets the other's settings, classes or registry."""
+    projects = [own_copy(**ANSWERS[name]) for name in ("defaults", "regression")]
+    for project in projects:
+        runner.command(project, "retrain")
+
+    path = os.pathsep.join(str(project.path / "src") for project in projects)
+    done = runner.python(projects[0], "-c", BOTH, variables={"PYTHONPATH": path})
+
+    classes, numbers = map(json.loads, done.stdout.splitlines())
+    assert set(classes) == {"benign", "malignant"}
+    assert len({float(number) for number in numbers}) > 90

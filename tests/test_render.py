@@ -322,7 +322,7 @@ def test_the_ci_configuration_is_what_the_provider_reads(bake: Bake, provider: s
     run("check-jsonschema", "--builtin-schema", schema, *workflows, cwd=project.path)
     jobs = ci_jobs(project, provider)
     assert set(jobs) == {"test", "smoke", "refresh"}
-    assert "make lock setup check test" in jobs["refresh"]["commands"]
+    assert "make lock UPGRADE=1 setup check test" in jobs["refresh"]["commands"]
     assert jobs["refresh"]["environment"] == jobs["smoke"]["environment"]
     assert {"make setup", "make check", "make test"} <= set(jobs["test"]["commands"])
     assert jobs["test"]["pythons"] == pythons(project)
@@ -374,7 +374,11 @@ def test_the_templates_own_ci_is_what_github_reads(template: Path) -> None:
         run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=folder)
 
 
-@pytest.mark.parametrize("answers", [{}, {"serving": "http"}, OTHER], ids=["defaults", "http", "every text"])
+@pytest.mark.parametrize(
+    "answers",
+    [{}, {"serving": "http"}, {"tracking": "mlflow", "serving": "http"}, OTHER],
+    ids=["defaults", "http", "mlflow", "every text"],
+)
 def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
 
@@ -382,8 +386,18 @@ def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answer
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", cwd=project.path)
     services = load_yaml(project.path / "compose.yaml")["services"]
     expected = {"database", "server", "deploy", "worker"}
-    assert services.keys() == expected | ({"serving"} if answers.get("serving") == "http" else set())
-    for name in services.keys() - {"database"}:
+    expected |= {"serving"} if answers.get("serving") == "http" else set()
+    expected |= {"mlflow"} if answers.get("tracking") == "mlflow" else set()
+    assert services.keys() == expected
+    for name in services.keys() - {"deploy"}:
+        assert services[name]["healthcheck"], name
+    for name in services.keys() - {"database", "mlflow"}:
+        assert services[name]["cap_drop"] == ["ALL"], name
+    for name in services.keys() - {"database", "server"}:
+        assert services[name]["environment"].get("POSTGRES_PASSWORD", "") == "", name
+        if name in ("worker", "serving") and "mlflow" in services:
+            assert services[name]["environment"]["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
+    for name in services.keys() - {"database", "mlflow"}:
         assert services[name]["read_only"], name
         assert services[name]["security_opt"] == ["no-new-privileges:true"], name
     leases = services["server"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]

@@ -1,4 +1,4 @@
-"""Yours to extend: what features.py promises, on the first rows of your table.
+"""Yours to extend: what features.py promises, on rows of your table.
 
 To test a feature of your own, build the few rows it is about, and compare what `features()` makes of them:
 
@@ -17,7 +17,7 @@ from << cookiecutter.package_name >>.retrainer import data
 
 @pytest.fixture
 def rows(team_table: data.Table) -> pd.DataFrame:
-    """Return the first rows as `features()` gets them, without the target."""
+    """Return the rows as `features()` gets them, without the target."""
     return team_table.rows[list(team_table.contract.inputs)]
 
 

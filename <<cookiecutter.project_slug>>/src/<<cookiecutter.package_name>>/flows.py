@@ -13,7 +13,7 @@ from .retrainer.prefect import begin, resolve_source, task_runner
 Source = Annotated[str | None, Field(description="Another source than the one of the settings.")]
 AsOf = Annotated[
     datetime.datetime | None,
-    Field(description="The moment that dates in the source stand for; empty: when the run was due."),
+    Field(description="The date to fill into the source, `{as_of:%Y-%m-%d}`; empty: when the run was due."),
 ]
 Accept = Annotated[bool, Field(description="Let a challenger replace a champion it cannot be compared with.")]
 DryRun = Annotated[
@@ -42,34 +42,21 @@ def retrain(
 
     recipe = tasks.choose_recipe(training, project=project)
     challenger = tasks.train(training, recipe=recipe, project=project)
-    scores = tasks.evaluate(challenger, training, holdout, project=project)
+    evaluation = tasks.evaluate(challenger, training, holdout, project=project)
 
     # Another retrain may decide between comparison and promotion: then there is a new champion to beat.
     recorded = None
     while recorded is None:
         comparison = tasks.compare_with_production(
-            scores, holdout, project=project, accept_not_comparable=accept_not_comparable
+            evaluation, project=project, accept_not_comparable=accept_not_comparable
         )
-        refitted = None
-        if not dry_run:
-            refitted = tasks.refit(comparison, training, gap, holdout, recipe=recipe, project=project)
-        saved = tasks.save(
-            challenger,
-            comparison,
-            project=project,
-            scores=scores,
-            training=training,
-            holdout=holdout,
-            refitted=refitted,
-            snapshot=snapshot,
-            recipe=recipe,
-        )
+        refitted = None if dry_run else tasks.refit(comparison, gap, recipe=recipe, project=project)
+        saved = tasks.save(comparison, refitted, snapshot=snapshot, recipe=recipe, project=project)
         if dry_run:
             return tasks.export_dry_run(saved, comparison, project=project)
         recorded = tasks.promote(saved, comparison, project=project)
-    tasks.publish(recorded, project=project)
     tasks.notify(recorded, project=project)
-    return recorded
+    return tasks.publish(recorded, saved, comparison, project=project)
 
 
 @flow(
@@ -80,7 +67,7 @@ def retrain(
     on_cancellation=[tasks.notify_outcome],
 )
 def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
-    """Let the model in production predict a table; the same table gives the same file."""
+    """Let the model in production predict a table; a repeated run writes the same file again."""
     project = begin(this_project, as_of=as_of)
     wanted = resolve_source(source, project.settings.score.source, as_of=as_of, project=project)
     return tasks.score_batches(tasks.fetch(wanted, project=project), project=project)

@@ -5,6 +5,8 @@ pickling them would cost more than the training, so only `fetch` is cached, whos
 """
 
 import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect import Flow, task
@@ -22,6 +24,15 @@ from .retrainer.locations import Location
 from .retrainer.prefect import is_transient, reports_progress, this_run
 
 
+@contextmanager
+def shown_if_possible() -> Iterator[None]:
+    """Make an error of Prefect's artifacts a warning: what was decided or found stands without a picture of it."""
+    try:
+        yield
+    except Exception as error:
+        get_run_logger().warning("The result is not shown in Prefect: %s", error)
+
+
 @task(
     retries=3,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
@@ -33,7 +44,10 @@ from .retrainer.prefect import is_transient, reports_progress, this_run
 )
 @reports_progress
 def fetch(source: Location, *, project: Project) -> data.Snapshot:
-    """Fetch the table; an unchanged source is not fetched again, a changed one never served stale."""
+    """Fetch the table; an unchanged source is not fetched again, a changed one never served stale.
+
+    A network or a store that fails is tried again; a missing file or a wrong setting is not.
+    """
     snapshot = data.fetch(source, settings=project.settings)
     get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
     return snapshot
@@ -77,7 +91,7 @@ def choose_recipe(side: pipeline.SplitSide, *, project: Project) -> training.Rec
     return orchestration.choose_recipe(side, project=project)
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_condition_fn=is_transient)
+@task(cache_policy=NO_CACHE)
 @reports_progress
 def train(side: pipeline.SplitSide, *, recipe: training.Recipe, project: Project) -> training.Model:
     """Fit the recipe's estimator with its preprocessing on the training side."""
@@ -90,27 +104,23 @@ def train(side: pipeline.SplitSide, *, recipe: training.Recipe, project: Project
 @reports_progress
 def evaluate(
     challenger: training.Model, side: pipeline.SplitSide, holdout: pipeline.SplitSide, *, project: Project
-) -> pipeline.Scores:
-    """Score the challenger on the holdout, beside the answer that looks at nothing but the target."""
-    scores = pipeline.evaluate(challenger, side, holdout, project=project)
-    for name, metrics in (("challenger", scores.metrics), (scores.baseline.name, scores.baseline_metrics)):
+) -> pipeline.Evaluation:
+    """Score the challenger on the holdout, beside the best constant answer: no model at all."""
+    found = pipeline.evaluate(challenger, side, holdout, project=project)
+    for name, metrics in (("challenger", found.metrics), (found.baseline.name, found.baseline_metrics)):
         shown = ", ".join(f"{metric} {score:.4f}" for metric, score in metrics.items())
         get_run_logger().info("%s on %s rows: %s", name, f"{len(holdout.rows):,}", shown)
-    return scores
+    return found
 
 
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def compare_with_production(
-    scores: pipeline.Scores,
-    holdout: pipeline.SplitSide,
-    *,
-    project: Project,
-    accept_not_comparable: bool,
+    evaluation: pipeline.Evaluation, *, project: Project, accept_not_comparable: bool
 ) -> pipeline.GateResult:
     """Let the champion, what is on hold, and no model at all predict the same holdout, and ask the gate."""
     result = pipeline.compare_with_production(
-        scores, holdout, project=project, accept_not_comparable=accept_not_comparable
+        evaluation, project=project, accept_not_comparable=accept_not_comparable
     )
     get_run_logger().info(result.decision.reason)
     return result
@@ -119,19 +129,30 @@ def compare_with_production(
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def refit(
-    comparison: pipeline.GateResult, *sides: Any, recipe: training.Recipe, project: Project
+    comparison: pipeline.GateResult,
+    gap: pipeline.SplitSide | None,
+    *,
+    recipe: training.Recipe,
+    project: Project,
 ) -> pipeline.Refit | None:
     """Fit the recipe on all labelled rows, for a model that may go to production; None where it does not."""
-    return pipeline.refit(comparison, *sides, recipe=recipe, project=project)
+    return pipeline.refit(comparison, gap, recipe=recipe, project=project)
 
 
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def save(
-    challenger: training.Model, comparison: pipeline.GateResult, *, project: Project, **facts: Any
+    comparison: pipeline.GateResult,
+    refitted: pipeline.Refit | None,
+    *,
+    snapshot: data.Snapshot,
+    recipe: training.Recipe,
+    project: Project,
 ) -> pipeline.Saved:
-    """Save the version with its report and all that it was made from; not in use until it is promoted."""
-    return pipeline.save(challenger, comparison, project=project, run=this_run(), **facts)
+    """Save the version with all that it was made from; not in use until it is promoted."""
+    return pipeline.save(
+        comparison, refitted, snapshot=snapshot, recipe=recipe, project=project, run=this_run()
+    )
 
 
 @task(cache_policy=NO_CACHE)
@@ -149,24 +170,26 @@ def promote(
 def export_dry_run(
     saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
 ) -> dict[str, Any]:
-    """Take the report of a dry run out of the registry, and the version too: nothing was decided."""
-    return pipeline.export_dry_run(saved, comparison, project=project)
+    """Write the report of a dry run into a folder, and remove its version: nothing was decided."""
+    return pipeline.export_dry_run(saved, comparison, project=project, run=this_run())
 
 
 @task(cache_policy=NO_CACHE)
-def publish(recorded: dict[str, Any], *, project: Project) -> None:
-    """Show in Prefect what happened: the model card as an artifact, and the run's name."""
-    try:
-        card = pipeline.read_card(recorded, project=project)
+@reports_progress
+def publish(
+    recorded: dict[str, Any], saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
+) -> dict[str, Any]:
+    """Draw the report, and show in Prefect what happened: the model card as an artifact, and the run's name."""
+    shown, card = pipeline.add_report(recorded, saved, comparison, project=project, run=this_run())
+    with shown_if_possible():
         create_markdown_artifact(card, key="retrain", description=recorded["reason"])
         orchestration.rename_run(recorded)
-    except Exception as error:  # the decision stands, whatever the server says
-        get_run_logger().warning("The result is not shown in Prefect: %s", error)
+    return shown
 
 
 @task(cache_policy=NO_CACHE)
 def notify(recorded: dict[str, Any], *, project: Project) -> None:
-    """Notify the team of the decision; a webhook that is down is a warning."""
+    """Notify the team of the decision; where the webhook is down, the message becomes a warning in the log."""
     orchestration.notify_decision(recorded, project=project, run=this_run(), logger=get_run_logger())
 
 
@@ -178,7 +201,8 @@ def score_batches(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any
         facts = pipeline.score_table(snapshot, project=project, progress=progress, scorer=scorer)
     rows = [{"what": name, "value": str(value)} for name, value in facts.items()]
     description = f"{facts['rows']:,} rows scored by {facts['version']}"
-    create_table_artifact(rows, key="scored", description=description)
+    with shown_if_possible():
+        create_table_artifact(rows, key="scored", description=description)
     return facts
 
 
@@ -188,7 +212,8 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
     """Compare new data with the champion's training data, and its predictions with labels that have come."""
     window = pipeline.check_drift(snapshot, project=project)
     get_run_logger().info("%s Report: %s", window["reason"], window["report"] or "missing")
-    create_table_artifact(window["columns"], key="drift", description=window["reason"])
+    with shown_if_possible():
+        create_table_artifact(window["columns"], key="drift", description=window["reason"])
     return window
 
 

@@ -231,7 +231,7 @@ def test_a_url_that_is_no_webhook_is_not_saved_and_not_shown(
         set_up_slack(now())
 
     assert "SECRETX" not in f"{refused.value} {caplog.text} {capfd.readouterr()}"
-    _messages.deliver(_messages.trial_message(project="churn"), block=str(settings.notifications.block))
+    _messages.deliver(_messages.message("trial", project="churn"), block=str(settings.notifications.block))
     assert [payload["title"] for payload in receiver.payloads] == ["churn: a test message"]
 
 
@@ -242,7 +242,7 @@ def test_a_saved_url_that_is_no_webhook_is_not_shown(
     SlackWebhook(url=SecretStr(UNREADABLE)).save(block.removeprefix("slack-webhook/"), overwrite=True)
 
     with pytest.raises(_messages.NotSent) as failed:
-        _messages.deliver(_messages.trial_message(project="churn"), block=block)
+        _messages.deliver(_messages.message("trial", project="churn"), block=block)
 
     assert "SECRETX" not in f"{failed.value} {caplog.text} {capfd.readouterr()}"
 

@@ -1,16 +1,19 @@
 """Models that earlier releases saved: this one loads them, and they predict what they predicted then."""
 
 import importlib
+import io
 import json
+import pickle
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from retrainer.registry import LocalStore, Registry, package_versions
-from retrainer.training import load_model
+from retrainer.registry import LocalStore, Registry, package_versions, unpickled
+from retrainer.training import TableCleaner, load_model
 
 from ..conftest import PACKAGE, now
 
@@ -45,3 +48,19 @@ def test_models_of_earlier_releases_predict_what_they_did(
 
 def test_there_is_a_release_to_load() -> None:
     assert RELEASES
+
+
+def test_a_model_finds_the_library_where_its_project_carries_no_copy_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where an organisation publishes the library, and its projects depend on that."""
+    project = ModuleType("gone")
+    project.__path__ = []
+    monkeypatch.setitem(sys.modules, "gone", project)
+    saved = pickle.dumps(TableCleaner(), protocol=0)
+    moved = saved.replace(b"cretrainer.training\n", b"cgone.retrainer.training\n")
+    assert moved != saved
+
+    assert isinstance(unpickled(io.BytesIO(moved)), TableCleaner)
+    for name in ("gone.retrainer", "gone.retrainer.training"):
+        monkeypatch.delitem(sys.modules, name)

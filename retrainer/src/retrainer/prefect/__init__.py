@@ -15,8 +15,8 @@ from ._messages import (
     NotSent,
     by_hand_message,
     deliver,
+    message,
     recipient,
-    trial_message,
 )
 from ._outcome import notify_decision, report_outcome, trigger_retrain
 from ._parallel import check_workers, choose_recipe, scorer, task_runner
@@ -45,6 +45,7 @@ __all__ = [
     "deliver",
     "fingerprint_of_source",
     "is_transient",
+    "message",
     "notify_decision",
     "prepare_deployment",
     "recipient",
@@ -62,7 +63,6 @@ __all__ = [
     "set_up_slack",
     "task_runner",
     "this_run",
-    "trial_message",
     "trigger_retrain",
     "with_prefect_secrets",
 ]

@@ -1,11 +1,12 @@
-"""Reading a pickled pipeline, also one that was saved when the library's rooms lay in the project's own package."""
+"""Reading a pickled pipeline, also one that was saved when the library, or its rooms, lay elsewhere."""
 
 import sys
 from importlib import import_module
 from typing import Any, BinaryIO
 
-# Where a pickle of before 1.0 looks for the classes of the library, below the project's package, and where they are.
-MOVED = {"training": "..training"}
+# Where a pickle looks for the library's classes, below the project's package, and where they are: before 1.0 the rooms
+# lay there; a project that takes the library from a package index has lost its own copy.
+MOVED = {"training": "..training", "retrainer": ".."}
 
 
 def unpickled(file: BinaryIO) -> Any:
@@ -24,7 +25,7 @@ def unpickled(file: BinaryIO) -> Any:
             package, _, room = name.rpartition(".")
             if not package or room not in MOVED or name in sys.modules:
                 raise
-            moved = [name]
+            moved = [name, f"{name}.training"] if room == "retrainer" else [name]
         except AttributeError:
             moved = _emptied()
             if not moved:
