@@ -120,22 +120,12 @@ def retrain(project: Any) -> str:
     training, gap, holdout = pipeline.split(pipeline.preprocess(snapshot, project=project), project=project)
     recipe = Recipe("linear", None)
     challenger = pipeline.train(training, recipe=recipe, project=project)
-    scores = pipeline.evaluate(challenger, training, holdout, project=project)
-    compared = pipeline.compare_with_production(scores, holdout, project=project, accept_not_comparable=False)
-    refitted = pipeline.refit(compared, training, gap, holdout, recipe=recipe, project=project)
-    saved = pipeline.save(
-        challenger,
-        compared,
-        scores,
-        training=training,
-        holdout=holdout,
-        refitted=refitted,
-        snapshot=snapshot,
-        recipe=recipe,
-        project=project,
-        run=pipeline.Run(),
-    )
-    pipeline.record(saved, compared, project=project, run=pipeline.Run())
+    evaluation = pipeline.evaluate(challenger, training, holdout, project=project)
+    compared = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=False)
+    refitted = pipeline.refit(compared, gap, recipe=recipe, project=project)
+    run = pipeline.Run()
+    saved = pipeline.save(compared, refitted, snapshot=snapshot, recipe=recipe, project=project, run=run)
+    pipeline.record(saved, compared, project=project, run=run)
     said = compared.decision.verdict
     said += ", refit refused" if refitted and refitted.error else ""
     return said + (", alarm" if compared.decision.alarms else "")

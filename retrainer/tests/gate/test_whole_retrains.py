@@ -29,19 +29,12 @@ def retrained(table: pd.DataFrame, project: Project) -> Decision:
     training, gap, holdout = pipeline.split(pipeline.preprocess(snapshot, project=project), project=project)
     recipe = Recipe(project.settings.estimators[0], None)
     challenger = pipeline.train(training, recipe=recipe, project=project)
-    scores = pipeline.evaluate(challenger, training, holdout, project=project)
-    compared = pipeline.compare_with_production(scores, holdout, project=project, accept_not_comparable=False)
-    refitted = pipeline.refit(compared, training, gap, holdout, recipe=recipe, project=project)
-    sides = {"training": training, "holdout": holdout, "snapshot": snapshot}
-    saved = pipeline.save(
-        *(challenger, compared, scores),
-        **sides,  # type: ignore[arg-type]
-        refitted=refitted,
-        recipe=recipe,
-        project=project,
-        run=pipeline.Run(),
-    )
-    pipeline.record(saved, compared, project=project, run=pipeline.Run())
+    evaluation = pipeline.evaluate(challenger, training, holdout, project=project)
+    compared = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=False)
+    refitted = pipeline.refit(compared, gap, recipe=recipe, project=project)
+    run = pipeline.Run()
+    saved = pipeline.save(compared, refitted, snapshot=snapshot, recipe=recipe, project=project, run=run)
+    pipeline.record(saved, compared, project=project, run=run)
     return compared.decision
 
 
