@@ -370,7 +370,7 @@ def test_a_run_that_hangs_is_ended_and_the_server_tells_of_one_whose_code_cannot
         life.release()
 
         life.become_impatient("unreported failures", after=60)
-        (life.project.source / "models.py").write_text("def linear(\n")
+        (life.project.source / "tasks.py").write_text("def fetch(\n")
 
         assert life.end(run_of(life.server, deployment))["state_type"] == "CRASHED"
 

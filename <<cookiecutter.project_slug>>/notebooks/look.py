@@ -36,7 +36,7 @@ else:
 print(wrong.head(20))
 
 
-# %% Try a feature by cross-validation on the training side, with the same estimator; it goes into features() if it helps
+# %% Try a feature by cross-validation on the training side, with the same estimator: features() gets it if it helps
 def as_now(rows):
     return data.inputs(rows, contract=table.contract, code=table.code)
 

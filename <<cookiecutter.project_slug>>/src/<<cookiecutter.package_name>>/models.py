@@ -26,8 +26,9 @@ from .retrainer.training import TableCleaner, TreeEncoder, linear_encoder
 def hist_gradient_boosting(problem_type: ProblemType, seed: int) -> Pipeline:
     """Return gradient boosting on binned values: fast on large tables, and at home with gaps and categories.
 
-    It stops early, by a validation set of a tenth of the rows: without that and the penalty, it overfits small tables. With 48 leaves a tree, not 31, it loses nothing to `gradient_boosting` on 100,000 rows of twenty
-    numbers. The template's docs/benchmarks/defaults.md has the study.
+    It stops early, by a validation set of a tenth of the rows: without that and the penalty, it overfits small tables.
+    With 48 leaves a tree, not 31, it loses nothing to `gradient_boosting` on 100,000 rows of twenty numbers. The
+    template's docs/benchmarks/defaults.md has the study.
     """
     kind = (
         HistGradientBoostingClassifier if problem_type == "classification" else HistGradientBoostingRegressor
