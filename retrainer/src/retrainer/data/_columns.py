@@ -39,10 +39,21 @@ DATE_FORMATS = (
             *("%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y"),
         )
     ),
-    *("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%Y%m%dT%H%M%S", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
+    *(
+        f"{day}{time}"
+        for time in ("", " %H:%M", " %H:%M:%S")
+        for day in ("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
+    ),
+    *(
+        "%d.%m.%Y, %H:%M:%S",
+        "%d/%m/%Y, %H:%M:%S",
+        "%m/%d/%Y, %I:%M:%S %p",
+        "%Y%m%dT%H%M%S",
+    ),  # as browsers write them
 )
 _MONTH_FIRST = sorted(DATE_FORMATS, key=lambda text: not text.startswith(("ISO", "%m")))
 CATEGORIES_KEPT = 100
+CODES_KEPT = 5000  # of a column whose values come again: codes, which are compared with those of training
 FEW_ROWS = 1000
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
 LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
@@ -80,7 +91,7 @@ class Column:
         missing: Share of missing cells, 0 to 1.
         minimum: Of numbers, and of dates as ISO 8601; None if there are none.
         maximum: Likewise.
-        categories: Every value of a text column, sorted, if at most 100.
+        categories: Every value of a text column, sorted, if at most 100, or 5,000 that come twice each on average.
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
         shortest: The digits of the shortest of these.
@@ -459,7 +470,8 @@ def _described(column: Column, cells: Cells) -> Column:
         else:
             distinct = values.dropna().unique()
             facts["example"] = str(distinct[0])
-            few = column.kind == "text" and len(distinct) <= CATEGORIES_KEPT
+            repeated = CODES_KEPT if 2 * len(distinct) <= values.notna().sum() else 0
+            few = column.kind == "text" and len(distinct) <= max(CATEGORIES_KEPT, repeated)
             facts["categories"] = tuple(sorted(map(str, distinct))) if few else None
     return replace(
         column, **({"minimum": None, "maximum": None, "categories": None, "example": None} | facts)

@@ -21,6 +21,7 @@ from ..errors import DataError
 from ..settings import ProblemType, ReadSettings, Settings
 from ._checks import check_duplicates
 from ._columns import (
+    CATEGORIES_KEPT,
     FEW_ROWS,
     Cells,
     Column,
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
 MOSTLY = 0.5  # of a column's values may be unknown from training
+THOUSAND = 1000.0  # what a point or a comma that is read as the other one makes of a number
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
 _AS_FOUND = ReadSettings()
@@ -76,6 +78,7 @@ class ReadReport:
         missing: Column to how many cells are missing, unread ones not among them.
         new_categories: Column to value to how many rows hold it, for values that training did not have.
         new_columns: Names that were not there in training; they are ignored.
+        spans: Column to its smallest and largest number.
     """
 
     rows: int = 0
@@ -83,6 +86,7 @@ class ReadReport:
     missing: Counter[str] = field(default_factory=Counter)
     new_categories: dict[str, Counter[str]] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict, compare=False, repr=False)
 
     def note(self, name: str, cells: Cells) -> None:
         """Note one column of the rows."""
@@ -92,6 +96,14 @@ class ReadReport:
             self.unread[name] = Unread(cells.bad, self.rows - cells.missing, text, position + 1)
         if cells.new_categories:
             self.new_categories[name] = Counter(cells.new_categories)
+        if cells.values.dtype == np.float64:
+            self.note_spans({name: cells.values.to_numpy()})
+
+    def note_spans(self, columns: Mapping[str, Any]) -> None:
+        """Note the smallest and the largest number of columns that have one."""
+        for name, numbers in columns.items():
+            if len(numbers) and not math.isnan(least := np.fmin.reduce(numbers)):
+                self.spans[name] = float(least), float(np.fmax.reduce(numbers))
 
     def add(self, more: "ReadReport") -> None:
         """Count another part of the same table, whose rows come after."""
@@ -104,6 +116,9 @@ class ReadReport:
         self.missing.update(more.missing)
         for name, counts in more.new_categories.items():
             self.new_categories.setdefault(name, Counter()).update(counts)
+        for name, (least, most) in more.spans.items():
+            first, last = self.spans.get(name, (least, most))
+            self.spans[name] = min(first, least), max(last, most)
         self.new_columns = self.new_columns or more.new_columns
         self.rows += more.rows
 
@@ -191,6 +206,7 @@ class Contract:
         if (floats := self._read_already(frame)) is not None:
             part.missing.update(dict(zip(self.inputs, np.isnan(floats).sum(axis=0).tolist(), strict=True)))
             if report is not None:
+                part.note_spans(dict(zip(self.inputs, floats.T, strict=True)))
                 report.add(part)
             return pd.DataFrame(floats, index=frame.index, columns=self.input_index)
         names = [clean_text(str(name)) for name in frame.columns]
@@ -257,6 +273,8 @@ class Contract:
                 problems.append(
                     f"column {name!r}: {share:.0%} of {report.rows:,} rows have no value, {before:.0%} in training"
                 )
+        if not rest and report.rows >= MISSING_ROWS:
+            problems += self._scaled(report)
         if unknown and not rest:
             problems += self._unknown(report)
         if problems:
@@ -275,11 +293,29 @@ class Contract:
                 "Categories unknown from training, read as missing: %s", ", ".join(new[:_SHOWN]) + more
             )
 
+    def _scaled(self, report: ReadReport) -> Iterator[str]:
+        """Name the columns whose numbers are all beyond those of training, and among them times or over a thousand."""
+        for name, (least, most) in report.spans.items():
+            low, high = self.columns[name].minimum, self.columns[name].maximum
+            if not isinstance(low, float) or not isinstance(high, float) or (least <= high and most >= low):
+                continue
+            for factor, said in ((THOUSAND, "smaller"), (1 / THOUSAND, "larger")):
+                if low <= least * factor and most * factor <= high:
+                    yield (
+                        f"column {name!r}: all numbers, {least:g} to {most:g}, are as if 1000 times {said} than in "
+                        f"training, {low:g} to {high:g}. If the file's decimal sign was misread, set "
+                        "data.read.decimal; otherwise bring the column back to its unit"
+                    )
+
     def _unknown(self, report: ReadReport) -> Iterator[str]:
         for name, counts in report.new_categories.items():
             unread = report.unread[name].cells if name in report.unread else 0
             known, new = report.rows - report.missing[name] - unread, sum(counts.values())
-            if report.rows >= MISSING_ROWS and new > MOSTLY * known:
+            if report.rows < MISSING_ROWS or new <= MOSTLY * known:
+                continue
+            if (
+                len(self.columns[name].categories or ()) <= CATEGORIES_KEPT
+            ):  # more: new codes come with new customers
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
                     f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "

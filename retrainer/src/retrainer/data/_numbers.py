@@ -18,8 +18,13 @@ SIGNS_ATTRIBUTE = "decimal signs"  # of a frame: what `decimal_signs` found in i
 MARKS_ATTRIBUTE = "missing numbers"  # likewise: the words that stand for missing numbers in it
 _LOOKED_AT = 1000  # cells that must look like numbers before a whole column is looked at
 _MOSTLY = 0.9  # of a column's values must be numbers, or it proves nothing
-_TYPOGRAPHY = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"})
-_MONEY = r"(?:[$€£¥₹₽₺₩]|R\$|Rs\.?|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?)"
+_TYPOGRAPHY = str.maketrans(
+    dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
+    | dict.fromkeys("\u2012\u2013\u2212", "-")
+    | {"\u2019": "'"}
+)
+_NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?=\D*$)")  # 25.160,- is a whole sum, and none below zero
+_MONEY = r"(?:[$€£¥₹₽₺₩]|R\$|Rs\.?|R(?= )|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?)"
 _CURRENCY = re.compile(rf"^([+-]?\(?)\s*{_MONEY}?\s*|\s*(?:{_MONEY}|%)?\s*(\)?)$")
 _NEGATIVE = re.compile(r"\((?P<brackets>[^-+()]+)\)|(?P<behind>[^-+]+)-")
 
@@ -69,7 +74,7 @@ def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.flo
 
 def _bare(text: str) -> str:
     """Return the figure alone, with its sign in front: `(1,234.50)`, `50.00-` and `€ 3` are figures."""
-    text = _CURRENCY.sub(r"\1\2", text.translate(_TYPOGRAPHY))
+    text = _CURRENCY.sub(r"\1\2", _NO_CENTS.sub(r"\1", text.translate(_TYPOGRAPHY)))
     if found := _NEGATIVE.fullmatch(text):
         return "-" + _CURRENCY.sub(r"\1\2", found["brackets"] or found["behind"])
     return text
