@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,26 @@ def run(flow: str, **parameters: Any) -> Any:
     flows = current_flows()
     logging.getLogger("prefect.flow_runs").addFilter(_not_said_by_the_command)
     try:
+        _start_server()
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             return getattr(flows, flow)(**parameters)
     except RuntimeError as error:
         raise explained(error) from None
+
+
+def _start_server() -> None:
+    """Start the server of one run, where none is set, so that Ctrl-C does not end it: it records that.
+
+    A terminal sends Ctrl-C to all processes of a command. A process keeps signals blocked that were when it began.
+    """
+    from prefect.client.orchestration import get_client
+
+    if not os.environ.get("PREFECT_API_URL"):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            get_client(sync_client=True)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def explained(error: RuntimeError) -> Exception:
