@@ -146,6 +146,26 @@ def test_the_page_of_settings_is_up_to_date() -> None:
         ("GATE__MIN_IMPROVEMENT", "0,5 %", "unable to parse string as a number; it is '0,5 %' (the variable"),
         ("SPLIT__METHOD", "hsah", "'hash', 'time' or 'source'; it is 'hsah' (the variable"),
         ("ESTIMATORS", "linear", "variable of the environment"),
+        (
+            "DATA__TESTS",
+            '[{"column": "a", "not_nul": true}]',
+            "data.tests.0.not_nul: there is no such setting; did you mean not_null? (the variable",
+        ),
+        ("DATA__TESTS", '[{"column": "a"}]', "data.tests.0: it tests nothing"),
+        ("DATA__TESTS", '[{"unique": true}]', "data.tests.0: unique needs column (the variable"),
+        ("DATA__TESTS", '[{"column": "a", "newest": "5 rows"}]', "data.tests.0: newest is '5 rows'"),
+        (
+            "DATA__TESTS",
+            '[{"column": "a", "between": [3, 1]}]',
+            "data.tests.0: between is [3, 1]: the least comes first",
+        ),
+        ("DATA__TESTS", '[{"rows": [30, 20]}]', "rows is [30, 20]: the least comes first"),
+        ("DATA__TESTS", '[{"column": "a", "share": {"x": [0.3, 0.1]}}]', "share of x is [0.3, 0.1]"),
+        ("MONITOR__LAST", "7 days", "rows are the newest (the variable CHURN_MONITOR__LAST)"),
+        ("MONITOR__NEEDED", "9", "monitor: needed = 9 of windows = 5 can never be (the variable"),
+        ("SPLIT__METHOD", "time", 'split: method = "time" needs time_column (the variable'),
+        ("SPLIT__METHOD", "source", 'split: method = "source" needs source (the variable'),
+        ("SPLIT__GAP", "7 days", 'split: gap needs method = "time" (the variable'),
     ],
 )
 def test_a_variable_that_cannot_be_meant_is_refused_and_named(

@@ -15,7 +15,7 @@ import tomllib
 import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -142,6 +142,11 @@ class DataTest(Section):
             )
         if self.newest is not None and not self.newest_time:
             raise ValueError(f"newest is {self.newest!r}: write `2 days` or `36 hours`")
+        limits = {"between": self.between, "rows": self.rows}
+        limits |= {f"share of {value}": ends for value, ends in (self.share or {}).items()}
+        for name, ends in limits.items():
+            if ends is not None and ends[0] > ends[1]:
+                raise ValueError(f"{name} is [{ends[0]:g}, {ends[1]:g}]: the least comes first")
         return self
 
     @property
@@ -181,7 +186,8 @@ class DataSettings(Section):
     )
     read: ReadSettings = ReadSettings()
     tests: tuple[DataTest, ...] = Field(
-        default=(), description="Tests of the table, each a `[[data.tests]]`: see docs/monitoring.md."
+        default=(),
+        description="Tests of the table, each a `[[data.tests]]`: see [data.md](data.md#tests-of-the-data).",
     )
 
     @field_validator("drop")
@@ -360,7 +366,10 @@ class MonitorSettings(Section):
     """When new data differ so much from the training data that the model is trained again."""
 
     psi: float = Field(
-        default=0.2, gt=0, description="A column drifts beyond this population stability index."
+        default=0.2,
+        gt=0,
+        description="A column drifts beyond this population stability index, less what chance makes of it, where a"
+        " chi-squared test is below `significance`, too.",
     )
     rate_change: Share = Field(
         default=0.05,
@@ -686,11 +695,13 @@ def _check_variables(env_prefix: str) -> None:
 
 def _trouble(item: "ErrorDetails") -> str:
     """Return what is wrong with a setting, where pydantic's words would not help."""
-    *sections, name = item["loc"]
     if item["type"] == "extra_forbidden":
+        *sections, name = item["loc"]
         model: Any = Settings
         for section in sections:
-            model = model.model_fields[str(section)].annotation
+            if isinstance(section, str):  # else the position in a list of tables, such as [[data.tests]]
+                model = model.model_fields[section].annotation
+                model = (get_args(model) or (model,))[0]
         near = difflib.get_close_matches(str(name), model.model_fields, n=1)
         return "there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
     if item["input"] is None and item["type"] != "value_error":
@@ -704,7 +715,7 @@ def _origin(item: "ErrorDetails", env_prefix: str) -> str:
     names = [str(part) for part in item["loc"]]
     paths = [names[:count] for count in range(1, len(names) + 1)]
     if item["type"] == "value_error":
-        paths += [[*names, word] for word in re.findall(r"\w+", item["msg"])]
+        paths += [[*names, *word.split(".")] for word in re.findall(r"\w+(?:\.\w+)*", item["msg"])]
     variables = {env_prefix + "__".join(path).upper() for path in paths}
     found = [variable for variable in os.environ if variable.upper() in variables]
     return f" (the variable {', '.join(found)})" if found else ""

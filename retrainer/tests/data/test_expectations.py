@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from retrainer.data import DataTestError, run_tests
+from retrainer.errors import DataError
 from retrainer.settings import DataTest
 
 NOW = datetime.datetime(2026, 11, 10, tzinfo=datetime.UTC)
@@ -15,6 +16,7 @@ TABLE = pd.DataFrame(
         "age": [1.0, 2, None, 2],
         "plan": ["a", "b", "z", "a"],
         "seen": pd.to_datetime(["2026-11-01", "2026-11-02", None, "2026-11-01"]),
+        "never": pd.to_datetime([None] * 4),
         "target": [1.0, 0, 0, 0],
     }
 )
@@ -48,6 +50,11 @@ def said(**test: Any) -> list[str]:
             {"column": "seen", "newest": "7 days"},
             "Column 'seen' has nothing newer than 2026-11-02T00:00:00+00:00, which is more than 7 days ago.",
         ),
+        (
+            {"column": "plan", "between": [1, 3]},
+            "Column 'plan' holds text such as 'a' in 4 of 4 rows (row 1, 2, 3, 4), and `between` needs numbers.",
+        ),
+        ({"column": "never", "newest": "7 days"}, "Column 'never' has no time in any row."),
         ({"rows": [10, 20]}, "It has 4 rows with a label, and 10 to 20 are expected."),
     ],
 )
@@ -67,6 +74,12 @@ def test_each_test_names_rows_and_column(test: dict[str, Any], message: str) -> 
 )
 def test_at_its_limits_a_table_passes(test: dict[str, Any]) -> None:
     assert said(**test) == []
+
+
+@pytest.mark.parametrize("column", ["age", "plan"])
+def test_the_newest_of_what_is_no_time_names_column_and_setting(column: str) -> None:
+    with pytest.raises(DataError, match=rf"'{column}' \(`newest` of data\.tests\).*not.* times"):
+        said(column=column, newest="7 days")
 
 
 def test_an_error_ends_the_run_and_names_every_failure() -> None:

@@ -1,6 +1,7 @@
 """Predictions once, and metrics that agree with scikit-learn's."""
 
 import math
+import re
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -527,6 +528,14 @@ def test_a_share_of_a_profit_below_zero_is_of_its_size() -> None:
     ]
     assert found[0].improvement > 0 > found[1].improvement
     assert found[0].lower > 0 > found[1].upper
+
+
+def test_what_scores_clusters_is_not_among_the_possible_metrics() -> None:
+    with pytest.raises(UnknownMetricError, match="balanced_accuracy") as refused:
+        get_metric("no such", problem_type="classification")
+    assert not re.search(
+        "rand_score|mutual_info|homogeneity|completeness|v_measure|fowlkes", str(refused.value)
+    )
 
 
 def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> None:

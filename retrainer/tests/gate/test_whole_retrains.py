@@ -135,6 +135,22 @@ def test_a_challenger_with_an_alarm_waits_where_the_setting_says_so(
         assert "`registry promote staging --reason …`" in decision.reason
 
 
+@NUMBERS
+def test_a_key_that_knows_the_target_of_its_rows_is_no_alarm(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = np.random.default_rng(0).permutation(600).repeat(2)
+    table = line(1200).assign(cust=keys, target=keys**2 / 1e4)
+
+    found = []
+    for columns in ("[]", '["cust"]'):
+        use(monkeypatch, SPLIT__KEY_COLUMNS=columns)
+        alarms = retrained(table, now()).alarms
+        found.append(any("'cust' by itself" in alarm for alarm in alarms))
+
+    assert found == [True, False]
+
+
 @CLASSES
 def test_without_an_alarm_the_setting_changes_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch

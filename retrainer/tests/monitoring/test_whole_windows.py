@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from retrainer import data, pipeline
+from retrainer.errors import ConfigurationError
 from retrainer.monitoring import History
-from retrainer.prefect import begin
+from retrainer.prefect import begin, resolve_source
 from retrainer.registry import open_store
 from retrainer.settings import Settings
 from retrainer.training import Recipe
@@ -47,6 +48,22 @@ def test_a_model_that_collapsed_is_worse_without_any_setting(settings: Settings)
         window.violates
         for window in History(open_store(now().settings.monitor.folder, settings=settings)).windows()
     ] == [False, True, True]
+
+
+@NUMBERS
+@pytest.mark.parametrize(("impossible", "share"), [(2, "2 rows make 100% of the squared error"), (0, None)])
+def test_a_score_many_times_worse_that_chance_could_make_is_mentioned(
+    impossible: int, share: str | None, settings: Settings
+) -> None:
+    assert retrained(line(), now()).promoted
+    new = line(400, seed=1)
+    new.loc[: impossible - 1, "target"] = 120_000.0
+
+    window = watched(new)
+
+    assert not window["worse"]
+    assert (share in window["reason"]) if share else "beyond chance" not in window["reason"]
+    assert ("not beyond chance" in window["reason"]) is bool(impossible)
 
 
 @NUMBERS
@@ -157,6 +174,40 @@ def test_each_flow_has_its_own_query_with_dates_of_its_own_schedule(
 
     expected = {"monitor": ["2026-03-01"], "score": ["2026-02-27"], "retrain": list(rows["day"])}[flow]
     assert [str(day)[:10] for day in data.load(snapshot)["day"]] == expected
+
+
+@pytest.mark.parametrize("flow", ["monitor", "score"])
+@NUMBERS
+def test_the_date_of_a_runs_own_source_is_one_to_fill_in(
+    flow: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(source: str | None) -> SimpleNamespace:
+        return SimpleNamespace(
+            flow_name=flow, scheduled_start_time=None, parameters={"source": source}, id=None
+        )
+
+    moment = datetime.datetime(2026, 3, 18)
+    monkeypatch.setattr("retrainer.prefect._runs.flow_run", run("w{as_of:%d}.csv"))
+    project = begin(now(), as_of=moment)
+    assert str(resolve_source("w{as_of:%d}.csv", as_of=moment, project=project)) == "w18.csv"
+    for source in ("w.csv", None):
+        monkeypatch.setattr("retrainer.prefect._runs.flow_run", run(source))
+        with pytest.raises(ConfigurationError, match="no date is to be filled in"):
+            begin(now(), as_of=moment)
+
+
+@NUMBERS
+def test_classes_that_have_become_numbers_are_no_alarm_about_their_shares(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = two_classes().assign(target=lambda rows: (rows["target"] == "yes").astype(int))
+    use(monkeypatch, PROBLEM_TYPE="classification")
+    assert retrained(table, now()).promoted
+    use(monkeypatch, PROBLEM_TYPE="regression")
+
+    alarms = retrained(table.assign(target=table["target"] + 0.5), now()).alarms
+
+    assert not any("Class" in alarm for alarm in alarms)
 
 
 @CLASSES

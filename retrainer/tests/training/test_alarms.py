@@ -34,6 +34,26 @@ def test_the_target_in_other_words_is_named_and_no_other_column(
         assert "'leak'" in found[0]
 
 
+@pytest.mark.parametrize("codes", [60, 151, 500])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_codes_in_any_order_that_stand_for_the_target_are_named_and_random_ones_are_not(
+    codes: int, as_text: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    y = pd.Series(rng.normal(size=1000))
+    names = rng.permutation(codes)
+    leak, honest = (
+        names[(y.rank() - 1).astype(int) * codes // 1000],
+        rng.permutation(names.repeat(1000 // codes + 1)),
+    )
+    X = pd.DataFrame({"leak": leak, "honest": honest[:1000]}).astype(float)
+    X = X.map("code {:.0f}".format) if as_text else X
+
+    (alarm,) = given_away(X, y, problem_type="regression", seed=0)
+
+    assert "'leak' by itself explains" in alarm
+
+
 def entities(problem_type: ProblemType, *, alike: bool, rows_of_each: int = 4) -> pd.DataFrame:
     """Return 800 rows of customers whose targets are alike, or not."""
     rng = np.random.default_rng(0)

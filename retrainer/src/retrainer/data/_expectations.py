@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import DataError
 from ..settings import DataTest
 from ._checks import require_columns
-from ._splitting import times
+from ._splitting import require_times, times
 
 SHOWN_ROWS = 5
 
@@ -35,6 +35,7 @@ def run_tests(
     Raises:
         DataTestError: a test failed that is an error; the message has all of them, with rows and column.
         SplitColumnError: a test names a column that is not there.
+        TimeColumnError: `newest` is about a column that holds no times.
     """
     moment = now or datetime.datetime.now(datetime.UTC)
     failed: dict[str, list[str]] = {"error": [], "warn": []}
@@ -65,16 +66,21 @@ def _failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -> Ite
             yield f"{name} holds {values[other].iloc[0]!r}, which is none of the accepted values, in {_named(other)}."
     if test.between is not None:
         numbers = pd.to_numeric(values, errors="coerce")
-        if (outside := there & ~numbers.between(*test.between)).any():
-            low, high = test.between
+        low, high = test.between
+        if (text := there & numbers.isna()).any():
+            yield f"{name} holds text such as {values[text].iloc[0]!r} in {_named(text)}, and `between` needs numbers."
+        if (outside := there & numbers.notna() & ~numbers.between(low, high)).any():
             yield f"{name} holds {values[outside].iloc[0]}, not between {low:g} and {high:g}, in {_named(outside)}."
     shares = values.map(_text).value_counts(normalize=True)
     for value, (low, high) in (test.share or {}).items():
         if not low <= (share := float(shares.get(value, 0.0))) <= high:
             yield f"{name} is {value!r} in {share:.1%} of the rows, and {low:.1%} to {high:.1%} are expected."
     if test.newest is not None:
+        require_times(values, test.column, setting="`newest` of data.tests")
         newest = pd.Timestamp(int(times(rows, column=test.column).max()), unit="us", tz="UTC")
-        if now - newest > test.newest_time:
+        if not there.any():
+            yield f"{name} has no time in any row."
+        elif now - newest > test.newest_time:
             yield f"{name} has nothing newer than {newest.isoformat()}, which is more than {test.newest} ago."
 
 

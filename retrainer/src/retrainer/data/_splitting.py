@@ -211,7 +211,7 @@ def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[st
     """Return which rows are held out, and which are in the gap before them."""
     column = str(settings.time_column)
     require_columns(labelled, [column], setting="split.time_column", table="the table")
-    _require_times(labelled[column], column)
+    require_times(labelled[column], column, setting="split.time_column")
     moments, known = _microseconds(labelled[column])
     instants, counts = np.unique(moments[known], return_counts=True)
     if len(instants) < 2:
@@ -244,19 +244,24 @@ def _iso(moment: np.int64) -> str:
     return pd.Timestamp(int(moment), unit="us", tz="UTC").isoformat()
 
 
-def _require_times(values: pd.Series, column: str) -> None:
+def require_times(values: pd.Series, column: str, *, setting: str) -> None:
+    """Make sure that a column of the settings holds points in time.
+
+    Raises:
+        TimeColumnError: it holds something else.
+    """
     advice = (
         "Convert it in features.label(), for example with pd.to_datetime(…, unit='s') for seconds since 1970."
     )
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         raise TimeColumnError(
-            f"Column {column!r} (split.time_column) holds {values.dtype} values, not times. {advice}"
+            f"Column {column!r} ({setting}) holds {values.dtype} values, not times. {advice}"
         )
     try:
         _microseconds(values)
     except (ValueError, TypeError) as error:
         raise TimeColumnError(
-            f"Column {column!r} (split.time_column) does not hold times that can be read: {first_line(error)}. {advice}"
+            f"Column {column!r} ({setting}) does not hold times that can be read: {first_line(error)}. {advice}"
         ) from None
 
 

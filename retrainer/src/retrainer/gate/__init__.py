@@ -5,7 +5,7 @@ Out:   metrics, and a decision: promoted, kept, staging or rejected, with the re
 Never: reads a table or a model; changes what is in production.
 """
 
-from ._alarms import Change, alarms, change
+from ._alarms import Change, alarms, change, worst_rows
 from ._comparability import Champion
 from ._decision import Criterion, Decision
 from ._metrics import (
@@ -67,4 +67,5 @@ __all__ = [
     "standard_error",
     "to_staging",
     "what_serves",
+    "worst_rows",
 ]

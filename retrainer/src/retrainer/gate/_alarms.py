@@ -12,7 +12,7 @@ from ._comparability import Champion
 from ._decision import Decision
 from ._measures import ClassCounts, Losses
 from ._metrics import Metric, evaluate
-from ._predictions import Predictions
+from ._predictions import Array, Predictions
 from ._question import Question
 from ._resampling import standard_error
 from ._samples import Sample
@@ -106,23 +106,40 @@ def _hardly_seen(y: Any, challenger: Predictions, metric: Metric) -> Iterator[st
 
 def _few_rows(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
     """Say that a few rows make most of the squared error, in which case the metric says little about the others."""
+    worst, share = worst_rows(y, challenger, metric)
+    if not len(worst):
+        return
+    values = ", ".join(f"{value:.4g}" for value in y[worst[:4]])
+    yield (
+        f"{len(worst):,} of the {len(y):,} holdout rows make {share:.0%} of the squared error; their values are "
+        f"{values}{', …' if len(worst) > 4 else ''}. {metric.label} says little about the other rows. If the values are"
+        " impossible, leave such rows out in label() of features.py or bound them; if not, mae sees every row"
+        " (gate.metric)."
+    )
+
+
+def worst_rows(y: Any, predictions: Predictions, metric: Metric) -> tuple[Array, float]:
+    """Return the positions of the few rows that make most of the squared error, and their share of it.
+
+    No rows where no few do, or the metric is about something else.
+
+    Args:
+        y: The truth, shape (n,).
+        predictions: Of the n rows.
+        metric: The score.
+    """
+    y = np.asarray(y)
+    nothing: tuple[Array, float] = np.empty(0, dtype=np.intp), 0.0
     if metric.problem_type != "regression" or not isinstance(metric.measure, Losses) or len(y) < _ENOUGH:
-        return
-    errors = (np.asarray(challenger.labels, dtype=np.float64) - y) ** 2
-    of_metric = metric.measure.rows(Sample(np.asarray(y, np.float64), challenger.labels), None)
+        return nothing
+    errors = (np.asarray(predictions.labels, dtype=np.float64) - y) ** 2
+    of_metric = metric.measure.rows(Sample(np.asarray(y, np.float64), predictions.labels), None)
     if of_metric.shape[1] != 2 or not np.allclose(of_metric[:, 1], errors):
-        return
+        return nothing
     few = max(1, round(len(y) * _FEW_SHARE))
     worst = np.argsort(-errors)[:few]
     share = float(errors[worst].sum() / errors.sum()) if errors.any() else 0.0
-    if share > _MOST_ERROR:
-        values = ", ".join(f"{value:.4g}" for value in y[worst[:4]])
-        yield (
-            f"{few:,} of the {len(y):,} holdout rows make {share:.0%} of the squared error; their values are {values}"
-            f"{', …' if few > 4 else ''}. {metric.label} says little about the other rows. If the values are"
-            " impossible, leave such rows out in label() of features.py or bound them; if not, mae sees every row"
-            " (gate.metric)."
-        )
+    return (worst, share) if share > _MOST_ERROR else nothing
 
 
 def _far_from_recorded(decision: Decision, question: Question, champion: Champion) -> Iterator[str]:

@@ -24,6 +24,16 @@ from ._samples import Sample, find_positive, make_samples
 _OF_VALUES = re.compile(r"explained_variance|d2_absolute.*|neg_(mean|root|median|max)_.*")
 _OF_PROBABILITIES = re.compile(r"roc_auc_ov.*|top_k_accuracy|d2_(brier|log_loss)_score")
 _OF_ONE_CLASS = re.compile(r"positive_likelihood_ratio|neg_negative_likelihood_ratio")
+_OF_CLUSTERS = {
+    *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "fowlkes_mallows_score"),
+    *(
+        "homogeneity_score",
+        "mutual_info_score",
+        "normalized_mutual_info_score",
+        "rand_score",
+        "v_measure_score",
+    ),
+}
 
 
 class UnknownMetricError(ConfigurationError):
@@ -212,7 +222,8 @@ def _about(metric: Metric, positive: Any) -> Metric:
 def _names(problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> list[str]:
     from sklearn.metrics import get_scorer_names
 
-    known = METRICS | {name: _scored(name) for name in get_scorer_names() if name not in METRICS}
+    scorers = set(get_scorer_names()) - METRICS.keys() - _OF_CLUSTERS
+    known = METRICS | {name: _scored(name) for name in sorted(scorers)}
     fitting = [name for name, metric in known.items() if metric.problem_type == problem_type]
     pinball = ["neg_mean_pinball_loss_0.9"] if problem_type == "regression" else []
     return [*(own_metrics or {}), *fitting, *pinball]

@@ -17,7 +17,7 @@ from ._scoring import (
     write,
     write_parts,
 )
-from ._windows import History, Window, is_worse, needs_retrain, summary
+from ._windows import History, Window, is_far, is_worse, needs_retrain, summary
 
 __all__ = [
     "ColumnDrift",
@@ -29,6 +29,7 @@ __all__ = [
     "Window",
     "checked",
     "compare_with_profile",
+    "is_far",
     "is_worse",
     "learn_profile",
     "needs_retrain",

@@ -1,6 +1,7 @@
 """The windows of new data compared so far, and whether they trigger a retrain."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -72,11 +73,21 @@ def is_worse(live: Change | None, *, settings: Settings) -> bool:
         live: The score, compared with the one at training; None where there is none.
         settings: `monitor` and `gate.min_improvement`.
     """
+    return (
+        live is not None and live.worse > _allowed(settings) and live.p_value < settings.monitor.significance
+    )
+
+
+def is_far(live: Change, *, settings: Settings) -> bool:
+    """Return whether a live score is worse by more than three times what is allowed, by chance or not."""
+    return live.worse > 3 * _allowed(settings)
+
+
+def _allowed(settings: Settings) -> float:
     allowed = settings.monitor.worsening
-    if live is None or allowed == "never":
-        return False
-    allowed = settings.gate.min_improvement if allowed is None else allowed
-    return live.worse > allowed and live.p_value < settings.monitor.significance
+    if allowed == "never":
+        return math.inf
+    return settings.gate.min_improvement if allowed is None else allowed
 
 
 class History:

@@ -72,7 +72,11 @@ def _alarms(
         f"Column {name!r} is left out: {why}." for name, why in unused.items() if why.startswith("figures")
     ]
     found += given_away(
-        training.X, training.y, problem_type=problem_type, seed=settings.seed, left_out=unused
+        training.X,
+        training.y,
+        problem_type=problem_type,
+        seed=settings.seed,
+        left_out={*unused, *settings.split.key_columns},  # no key of the holdout is among the training rows
     )
     if settings.split.method == "hash" and not settings.split.key_columns:
         found += shared_entities(training.rows, holdout.rows, target=target, problem_type=problem_type)

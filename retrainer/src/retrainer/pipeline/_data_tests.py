@@ -65,6 +65,8 @@ def _unlike(
                     f"{name!r} is missing in {missing / rows:.1%} of the rows, and was in {facts['nulls'] / before:.1%}"
                     " of those that the champion was trained on."
                 )
+    if settings.problem_type != "classification":  # the champion's may have been one
+        return
     counts = table.rows[table.contract.target].map(str).value_counts()
     for name, count in profile.get("classes", {}).items():
         now = int(counts.get(name, 0))

@@ -19,6 +19,7 @@ from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
 LEAST_LABELS = 30  # fewer say little about a score
+UNUSUAL = 0.05  # a score so unlikely by chance is mentioned, though it is no violation
 TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
 logger = logging.getLogger(__name__)
@@ -231,6 +232,12 @@ def _judged(
     said = (
         f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(score)} on {count:,} rows with labels, and"
         f" was {metric.format(promised)} at training: worse by {metric.format_difference(change.worse)}, as chance"
-        f" makes {change.p_value:.2%} of such windows."
+        f" makes {change.p_value:.2%} of such windows"
     )
-    return replace(window, reason=said if window.worse else "")
+    if window.worse:
+        return replace(window, reason=f"{said}.")
+    worst, share = gate.worst_rows(y, predictions, metric)
+    if not monitoring.is_far(change, settings=settings) or (change.p_value > UNUSUAL and not len(worst)):
+        return window
+    few = f": {len(worst):,} rows make {share:.0%} of the squared error; look at these" if len(worst) else ""
+    return replace(window, reason=f"{said}, which is not beyond chance{few}.")

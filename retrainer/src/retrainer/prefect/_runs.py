@@ -136,6 +136,7 @@ def _require_dates(settings: Settings, given: Location | None, query: str | None
     """
     flow = str(flow_run.flow_name)
     source = {"score": settings.score.source, "monitor": settings.monitor.source}.get(flow)
+    given = given or flow_run.parameters.get("source")  # of score and monitor, which resolve it themselves
     texts = [given or source or settings.data.source, query or settings.data.query, settings.data.watermark]
     texts += [settings.split.source] if flow == "retrain" else []
     if not any("{as_of" in Location(text).reveal() for text in texts if text):

@@ -14,7 +14,8 @@ GIVEN_AWAY = (
     0.9  # of the target's variance, in rows that were not looked at; honest columns have reached 0.86
 )
 _LEAVES = 64
-_ROWS_OF_A_VALUE = 10  # on average, so that the mean of each value says something
+_ROWS_OF_A_VALUE = 2  # on average: the other rows of a value say what a row is
+_ENOUGH_ROWS = 30  # that are not alone with their value, and half of all
 _ENTITY_ROWS = 20  # a value with more rows on average names a group, such as a city, and no entity
 _FEWEST_ENTITIES = 20
 _KNOWN, _ALIKE, _SIGNIFICANCE = 0.2, 0.2, 0.001
@@ -25,8 +26,8 @@ def given_away(
 ) -> list[str]:
     """Return an alarm for each column that by itself says what the target is.
 
-    A tree, or the mean of each value where values are many times there, learns from half of a sample of rows, and
-    explains at least 90 % of the target's variance in the other half.
+    A tree learns from half of a sample of rows and explains at least 90 % of the target's variance in the other half;
+    or the mean of the other rows with its value does so of each row, where values are twice there or more.
 
     Args:
         X: What the pipeline gets of the training part, shape (n, features).
@@ -58,23 +59,37 @@ def _targets(y: pd.Series, problem_type: ProblemType) -> Array:
 
 
 def _explained(values: pd.Series, targets: Array, half: int) -> float:
-    """Return the share of the second half's variance that a column explains."""
-    seen, other = targets[:half], targets[half:]
-    total = float(np.sum((other - seen.mean(axis=0)) ** 2))
-    if total == 0 or values.isna().all():
+    """Return the share of the variance that a column explains in rows that were not looked at."""
+    if values.isna().all():
         return 0.0
-    guesses = []
-    codes, names = pd.factorize(values)
-    if len(names) * _ROWS_OF_A_VALUE <= len(values):  # numbers too: 80 codes of a category have no order
-        means = pd.DataFrame(seen).groupby(codes[:half]).mean()
-        guesses.append(means.reindex(codes[half:]).fillna(pd.Series(seen.mean(axis=0))).to_numpy())
-    if kind_of(values) != "text":
-        from sklearn.tree import DecisionTreeRegressor
+    by_value = _by_value(values, targets)  # of numbers too: 80 codes of a category have no order
+    if kind_of(values) == "text":
+        return by_value
+    from sklearn.tree import DecisionTreeRegressor
 
-        column = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
-        tree = DecisionTreeRegressor(max_leaf_nodes=_LEAVES, random_state=0).fit(column[:half], seen)
-        guesses.append(tree.predict(column[half:]).reshape(other.shape))
-    return max((1 - float(np.sum((other - guessed) ** 2)) / total for guessed in guesses), default=0.0)
+    column = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
+    tree = DecisionTreeRegressor(max_leaf_nodes=_LEAVES, random_state=0).fit(column[:half], targets[:half])
+    other = targets[half:]
+    guessed = tree.predict(column[half:]).reshape(other.shape)
+    return max(by_value, _share(other, guessed, targets[:half].mean(axis=0)))
+
+
+def _by_value(values: pd.Series, targets: Array) -> float:
+    """Return the share that the means of the other rows with the same value explain, in rows that have others."""
+    codes, names = pd.factorize(values)
+    mean = targets.mean(axis=0)
+    rows = pd.DataFrame(targets - mean).groupby(codes)
+    others = rows.transform("size").to_numpy() - 1
+    known = others > 0
+    if len(names) * _ROWS_OF_A_VALUE > len(values) or known.sum() < max(_ENOUGH_ROWS, len(values) / 2):
+        return 0.0
+    guessed = mean + (rows.transform("sum").to_numpy() - (targets - mean))[known] / others[known, None]
+    return _share(targets[known], guessed, mean)
+
+
+def _share(truth: Array, guessed: Array, mean: Array) -> float:
+    total = float(np.sum((truth - mean) ** 2))
+    return 1 - float(np.sum((truth - guessed) ** 2)) / total if total else 0.0
 
 
 def shared_entities(
