@@ -6,7 +6,8 @@ something is wrong with the rows that arrive, and they stay in the table until t
 predicts the rows of the next week as they truly are.
 
 The same year is run without four rules: that a promotion beats no model also where there is a champion, that a refit is
-judged before it serves, that what serves is compared on rows newer than it, and that chance is counted in blocks of time.
+judged before it serves, that what serves is compared on rows newer than it, and that chance is counted in blocks of
+time.
 """
 
 import argparse
