@@ -91,7 +91,8 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     assert git(project.path, "status", "--porcelain") == ""
 
     # Tuesday: a column goes; a feature, an estimator and a metric come, and every test of the project still passes.
-    edit(config, old="\n\n[gate]", new='\ndrop = ["called"]\n\n[gate]\nmetric = "cost"')
+    edit(config, old="[data]\n", new='[data]\ndrop = ["called"]\n')
+    edit(config, old="[gate]\n", new='[gate]\nmetric = "cost"\n')
     edit(config, old="estimators = [", new='estimators = ["extra_trees", ')
     edit(project.source / "features.py", old="    return frame\n", new=FEATURE)
     edit(models, old="ESTIMATORS: ", new=ESTIMATOR)
