@@ -56,7 +56,8 @@ def retrain(
             return tasks.export_dry_run(saved, comparison, project=project)
         recorded = tasks.promote(saved, comparison, project=project)
     tasks.notify(recorded, project=project)
-    return tasks.publish(recorded, saved, comparison, project=project)
+    recorded = tasks.publish(recorded, saved, comparison, project=project)
+    return recorded
 
 
 @flow(
