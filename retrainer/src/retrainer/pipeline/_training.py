@@ -21,6 +21,7 @@ from ..training import (
     best,
     code_of_steps,
     cross_validate_scores,
+    make_folds,
     make_pipeline,
     possible_thresholds,
     with_jobs,
@@ -107,6 +108,18 @@ def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
     columns = list(selection_metric(project).columns)
     rows = training.rows[columns] if columns else None
     return FoldInputs(training.X, np.asarray(training.y), groups, times, rows)
+
+
+def folds(inputs: FoldInputs, *, project: Project) -> list[tuple[gate.Array, gate.Array]]:
+    """Return the folds of cross-validation: positions to fit and to score."""
+    settings = project.settings
+    return make_folds(
+        inputs.y,
+        problem_type=settings.problem_type,
+        seed=settings.seed,
+        groups=inputs.groups,
+        times=inputs.times,
+    )
 
 
 def selection_metric(project: Project) -> gate.Metric:

@@ -21,7 +21,7 @@ from prefect.logging import get_run_logger
 from prefect_dask import DaskTaskRunner
 
 from .. import data, gate, monitoring, training
-from ..pipeline import FoldInputs, Scorer, SplitSide, fold_inputs, scored_batches, selection_metric
+from ..pipeline import FoldInputs, Scorer, SplitSide, fold_inputs, folds, scored_batches, selection_metric
 from ..project import Project
 from ..registry import Version, open_registry
 from ..settings import Settings
@@ -49,7 +49,7 @@ def _workers(settings: Settings) -> int:
     return settings.scale_out.workers or os.cpu_count() or 1
 
 
-def _threads_per_task(settings: Settings) -> int:
+def threads_per_task(settings: Settings) -> int:
     """Return the threads that a task on a worker may compute with, so that all of them together fill the cores."""
     if settings.scale_out.threads:
         return int(settings.scale_out.threads)
@@ -66,16 +66,16 @@ def scores_on_workers(
     """
     require_workers(project.settings)
     inputs = fold_inputs(training_part, project=project)
-    folds = range(len(_folds(inputs, project.settings)))
-    each = [(name, fold) for name in names for fold in folds]
-    with _shared(inputs, project.settings) as path:
+    positions = range(len(folds(inputs, project=project)))
+    each = [(name, fold) for name in names for fold in positions]
+    with shared(inputs, project.settings) as path:
         scores = cross_validate_fold.map(
             unmapped(path),
             estimator=[name for name, _ in each],
             fold=[fold for _, fold in each],
             project=unmapped(project),
         ).result()
-    count = len(folds)
+    count = len(positions)
     return [
         training.mean_scores(
             scores[start : start + count], metric=selection_metric(project).name, rows=len(inputs.y)
@@ -88,34 +88,24 @@ def scores_on_workers(
 @reports_progress
 def cross_validate_fold(path: Path, *, estimator: str, fold: int, project: Project) -> gate.Array:
     """Score one candidate on one fold, on a worker, which reads the training part itself."""
-    inputs = _read(path)
+    inputs = read(path)
     scores = training.fold_scores(
         training.make_pipeline(estimator, project=project),
         inputs.X,
         inputs.y,
-        _folds(inputs, project.settings)[fold],
+        folds(inputs, project=project)[fold],
         metric=selection_metric(project),
         thresholds=training.possible_thresholds(project.settings.train.threshold),
         rows=inputs.rows,
-        threads=_threads_per_task(project.settings),
+        threads=threads_per_task(project.settings),
     )
     shown = f": {scores[0]:.4f}" if len(scores) == 1 else ""
     get_run_logger().info("%s, fold %d%s", estimator, fold, shown)
     return scores
 
 
-def _folds(inputs: FoldInputs, settings: Settings) -> list[tuple[gate.Array, gate.Array]]:
-    return training.make_folds(
-        inputs.y,
-        problem_type=settings.problem_type,
-        seed=settings.seed,
-        groups=inputs.groups,
-        times=inputs.times,
-    )
-
-
 @contextmanager
-def _shared(inputs: FoldInputs, settings: Settings) -> Iterator[Path]:
+def shared(inputs: FoldInputs, settings: Settings) -> Iterator[Path]:
     """Write the inputs where workers can read them, and remove them in the end.
 
     Pickled: unlike a table format it keeps every type, category, index and order, so that scores are those of a run
@@ -133,7 +123,7 @@ def _shared(inputs: FoldInputs, settings: Settings) -> Iterator[Path]:
 
 
 @functools.lru_cache(maxsize=1)
-def _read(path: Path) -> FoldInputs:
+def read(path: Path) -> FoldInputs:
     """Read inputs that another process wrote; the last ones stay in memory for the next task."""
     with path.open("rb") as file:
         inputs: FoldInputs = pickle.load(file)
@@ -180,7 +170,7 @@ def score_part(
 ) -> list[monitoring.ScoredPart]:
     """Score one part of the table, on a worker, which reads it and the verified model itself."""
     found, model = _model(version, project)
-    threads = _threads_per_task(project.settings)
+    threads = threads_per_task(project.settings)
     with training.thread_budget(threads):
         training.with_jobs(model.pipeline, threads)
         parts = monitoring.write_parts(
