@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from churn import models
-from churn.flows import retrain, tune
+from churn import flows, models
 from sklearn.linear_model import LogisticRegression
 
+import retrainer
 from retrainer import tuning
 from retrainer.registry import open_registry
 from retrainer.settings import Settings
@@ -15,6 +16,9 @@ from retrainer.settings import Settings
 from ..conftest import PROJECT, Receiver
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
+
+SOURCE = Path(retrainer.__file__).parent
 
 
 class Moody(LogisticRegression):
@@ -34,25 +38,25 @@ def test_a_search_proposes_what_the_next_retrain_uses_and_names(
         models.ESTIMATORS, "linear", lambda *options: good(*options).set_params(model=Moody(max_iter=1000))
     )
 
-    (dry,) = tune(trials=8, dry_run=True)
+    (dry,) = flows.tune(trials=8, dry_run=True)
     assert not PROJECT.params_file.exists()
-    (facts,) = tune(trials=8)
+    (facts,) = flows.tune(trials=8)
 
     assert facts["study"] == dry["study"]
     assert facts["trials"] == dry["trials"], "the dry run's trials are not run again"
     assert {"failed", "complete"} <= {trial["state"] for trial in facts["trials"]}
     assert facts["written"] == str(PROJECT.params_file)
     registry = open_registry(settings)
-    version = registry.version(retrain()["version"])
+    version = registry.version(flows.retrain()["version"])
     assert version.lineage["tuned"]["study"] == facts["study"]
-    assert registry.load(version)["model"].C == facts["parameters"]["model__C"] != 1.0
+    assert registry.load_model(version)["model"].C == facts["parameters"]["model__C"] != 1.0
 
 
 def test_a_time_limit_shorter_than_one_trial_is_named(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(tuning.TimeLimitError, match=r"0 of 5 folds took \d"):
-        tune(trials=3, time_limit="0.001s")
+        flows.tune(trials=3, time_limit="0.001s")
 
 
 def test_the_search_library_is_imported_by_a_search_alone() -> None:

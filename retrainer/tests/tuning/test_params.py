@@ -1,6 +1,7 @@
 """params.toml: written for a person, used by a retrain, and refused where it does not fit."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_where_nothing_is_better_nothing_is_written(inputs: FoldInputs) -> None:
 def test_the_page_shows_every_trial_and_what_matters(inputs: FoldInputs) -> None:
     facts = tuning.propose(search(inputs, 6), project=now())
 
-    page = open(facts["page"], encoding="utf-8").read()
+    page = Path(facts["page"]).read_text(encoding="utf-8")
     assert page.count("<svg") == 3
     for text in ("The best by time", "What matters", "model__alpha", "today"):
         assert text in page
