@@ -26,6 +26,14 @@ def forget_studies() -> None:
         file.unlink()
 
 
+def kill(number: int, inputs: FoldInputs) -> None:
+    """Search in another process, which is killed in the middle of a trial."""
+    process = multiprocessing.get_context("fork").Process(target=kill_in_trial, args=(number, inputs))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
 def kill_in_trial(number: int, inputs: FoldInputs) -> None:
     """Search in this process, and kill it in the middle of a trial."""
     done = 0
@@ -48,10 +56,7 @@ def test_a_killed_study_goes_on_counts_no_trial_twice_and_finds_the_same(
     assert search(inputs, TRIALS) == unbroken, "what is complete is not searched again"
     forget_studies()
 
-    process = multiprocessing.get_context("fork").Process(target=kill_in_trial, args=(number, inputs))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    kill(number, inputs)
     (journal,) = (now().settings.root / "data" / "tuning").glob("*.journal")
     with journal.open("a") as file:
         file.write('{"op_code": 4, "half')  # a kill in the middle of a line
@@ -60,6 +65,16 @@ def test_a_killed_study_goes_on_counts_no_trial_twice_and_finds_the_same(
     assert len(resumed.trials) == TRIALS
     assert shown(resumed) == shown(unbroken)
     assert resumed.study == unbroken.study
+
+
+def test_a_trial_in_which_the_process_is_killed_twice_has_failed(inputs: FoldInputs) -> None:
+    kill(2, inputs)
+    kill(0, inputs)
+
+    found = search(inputs, TRIALS)
+    assert [trial["state"] for trial in found.trials].count("failed") == 1
+    assert "killed" in found.trials[2]["error"]
+    assert len(found.trials) == TRIALS
 
 
 def test_the_best_is_what_cross_validation_says_of_it_and_no_worse_than_today(

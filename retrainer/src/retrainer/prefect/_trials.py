@@ -56,9 +56,14 @@ def _run(
 ) -> tuning.Outcome | None:
     """Let trials run until there are enough, or the time is over; return one that was stopped, None if none was."""
     running: dict[PrefectFuture[tuning.Outcome], int] = {}
-    stopped = None
+    stopped, begun = None, False
     while True:
-        while len(running) < workers and study.count < trials and time.time() < options["deadline"]:
+        while (
+            len(running) < workers
+            and study.count < trials
+            and not (begun and time.time() >= options["deadline"])
+        ):
+            begun = True
             number, parameters = study.ask()
             name = "today" if number == tuning.TODAY else number
             running[

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 TODAY = -1  # the number of the trial of the parameters of today
 COMPARED = 5  # complete trials, before one is given up
-_BASELINE, _ERROR, _SECONDS = "baseline", "error", "seconds"
+_BASELINE, _ERROR, _SECONDS, _STOPPED, _AGAIN = "baseline", "error", "seconds", "stopped", "again"
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+_KILLED_TWICE = (
+    "The process was killed in it, and once more when it was tried again: it may need too much memory."
+)
 
 
 class StudyInUseError(ProjectError):
@@ -90,13 +94,21 @@ def open_study(inputs: FoldInputs, *, estimator: str, project: Project) -> Itera
 
 def _identity(inputs: FoldInputs, estimator: str, space: Space, project: Project) -> str:
     """Return the digest of the rows, what is compared, the space, and the estimator's other parameters."""
-    settings, parameters = project.settings, make_pipeline(estimator, project=project).get_params()
+    settings, pipeline = project.settings, make_pipeline(estimator, project=project)
     fixed = {
         name: value
-        for name, value in parameters.items()
+        for name, value in pipeline.get_params().items()
         if name not in space and isinstance(value, str | int | float | None)
     }
-    facts = (estimator, sorted(space.items()), sorted(fixed.items()), settings.train.threshold, settings.seed)
+    steps = [type(step).__name__ for step in pipeline.named_steps.values()]
+    facts = (
+        estimator,
+        steps,
+        sorted(space.items()),
+        sorted(fixed.items()),
+        settings.train.threshold,
+        settings.seed,
+    )
     digest = hashlib.sha256(repr((*facts, selection_metric(project).name, list(inputs.X.columns))).encode())
     for part in (inputs.X, inputs.y, inputs.groups, inputs.times, inputs.rows):
         if part is not None:
@@ -127,7 +139,9 @@ class Study:
             load_if_exists=True,
         )
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._again(trial.number, trial.params)
+            self._study.tell(trial.number, state=TrialState.FAIL)
+            if _AGAIN not in trial.user_attrs:
+                self._study.enqueue_trial(dict(trial.params), user_attrs={_AGAIN: True})
 
     @property
     def today(self) -> Mapping[str, Any] | None:
@@ -142,17 +156,15 @@ class Study:
         return ended + len(self._running)
 
     def _ended(self) -> "list[FrozenTrial]":
-        """Return the trials that ended, in their order, without that of the parameters of today."""
+        """Return the trials that ended, in their order: without that of today, and without those that were cut off."""
         from optuna.trial import TrialState
 
+        ended = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         return [
             trial
-            for trial in self._study.get_trials(deepcopy=False)
-            if _BASELINE not in trial.user_attrs
-            and (
-                trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-                or (trial.state == TrialState.FAIL and _ERROR in trial.user_attrs)
-            )
+            for trial in self._study.get_trials(deepcopy=False, states=ended)
+            if not {_BASELINE, _STOPPED} & trial.user_attrs.keys()
+            and (trial.state != TrialState.FAIL or {_ERROR, _AGAIN} & trial.user_attrs.keys())
         ]
 
     def ask(self) -> tuple[int, dict[str, Any]]:
@@ -189,7 +201,9 @@ class Study:
             trial.set_user_attr(_ERROR, f"{type(outcome).__name__}: {first_line(outcome)}")
             self._study.tell(trial, state=TrialState.FAIL)
         elif outcome.state == "stopped":
-            self._again(number, trial.params)
+            trial.set_user_attr(_STOPPED, True)
+            self._study.tell(trial, state=TrialState.FAIL)
+            self._study.enqueue_trial(dict(trial.params))
         else:
             for step, mean in enumerate(outcome.means):
                 trial.report(mean, step)
@@ -219,13 +233,6 @@ class Study:
                 )
             )
 
-    def _again(self, number: int, parameters: Mapping[str, Any]) -> None:
-        """Let a trial that was cut off be asked for once more; without an error, it does not count."""
-        from optuna.trial import TrialState
-
-        self._study.tell(number, state=TrialState.FAIL)
-        self._study.enqueue_trial(dict(parameters))
-
     def best(self) -> tuple[float, dict[str, Any]]:
         """Return the best score and its parameters, empty where they are those of today."""
         assert self.today is not None
@@ -251,11 +258,11 @@ class Study:
         trials = [
             {
                 "trial": trial.number,
-                "state": "failed" if _ERROR in trial.user_attrs else trial.state.name.lower(),
-                "score": trial.values[0] if _complete(trial) and trial.values else None,
+                "state": _STATES[trial.state.name],
+                "score": trial.value if _complete(trial) else None,
                 "seconds": trial.user_attrs.get(_SECONDS),
                 "parameters": trial.params,
-                "error": trial.user_attrs.get(_ERROR, ""),
+                "error": trial.user_attrs.get(_ERROR, _KILLED_TWICE) if trial.state.name == "FAIL" else "",
             }
             for trial in self._ended()
         ]
@@ -273,8 +280,7 @@ class Study:
     def _importance(self) -> dict[str, float]:
         from optuna.importance import get_param_importances
 
-        scores = {trial.values[0] for trial in self._ended() if _complete(trial) and trial.values}
-        if len(scores) < 2:
+        if len({trial.value for trial in self._ended() if _complete(trial)}) < 2:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says that few trials tell little
