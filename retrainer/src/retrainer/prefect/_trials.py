@@ -126,7 +126,8 @@ def _handed_on(
 ) -> Iterator[tuple[pipeline.FoldInputs | Path, int]]:
     """Yield the inputs as the trials get them, and how many threads each may use."""
     if project.settings.scale_out.runner == "dask":
-        from ._dask import require_workers, shared, threads_per_task
+        from ._dask import shared, threads_per_task
+        from ._dask_workers import require_workers
 
         require_workers(project.settings)
         with shared(inputs, project.settings) as path:

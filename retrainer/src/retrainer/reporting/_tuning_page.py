@@ -120,6 +120,7 @@ def _slices(metric: Metric, trials: Sequence[Mapping[str, Any]], names: Sequence
         values, scores = zip(*points, strict=True)
         numbers = all(type(value) in (int, float) for value in values)
         wide = numbers and min(values) > 0 and max(values) > 20 * min(values)
+        scale: dict[str, Any] = {"xscale": "log"} if wide else {}
         shown = values if numbers else tuple(map(str, values))
         yield _pictures.draw(
             name,
@@ -129,5 +130,5 @@ def _slices(metric: Metric, trials: Sequence[Mapping[str, Any]], names: Sequence
             alt=f"{metric.label} of each complete trial by its {name}; the table has every value.",
             xlabel=name,
             ylabel=metric.label,
-            **({"xscale": "log"} if wide else {}),
+            **scale,
         )
