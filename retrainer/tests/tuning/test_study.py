@@ -128,7 +128,7 @@ def test_a_trial_that_is_worse_than_most_is_given_up(inputs: FoldInputs) -> None
 
 def test_a_trial_that_the_time_limit_stops_is_asked_for_again(inputs: FoldInputs) -> None:
     project = now()
-    search(inputs, 2)
+    kill(2, inputs)  # the trial that was cut off is the next, and is then stopped
     with tuning.open_study(inputs, estimator="linear", project=project) as study:
         number, parameters = study.ask()
         study.tell(number, tuning.Outcome("stopped", (), 0.0, 5))
