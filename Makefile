@@ -12,7 +12,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist 
 # Recipes find the tools of the lock first, uv among them; a render's own Makefile then uses it too.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup test test-library test-template test-render test-newest test-lowest mutants times fuzz demo pictures check docs format lock release
+.PHONY: help setup test test-library test-template test-render test-long test-newest test-lowest times fuzz demo pictures check docs format lock release
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ test-template: setup  ## Render the template every way and run what it renders; 
 test-render: setup  ## Render the template every way and look at the files: nothing is executed
 	$(PYTEST) tests/test_render.py tests/test_hooks.py tests/test_answers.py $(ARGS)
 
+test-long: setup  ## Wait for schedules, kill runs, build the image, load models of another scikit-learn
+	$(PYTEST) -m long $(ARGS)
+
 test-newest:  ## Refresh the locks and run all tests with them; say which upper bounds can go
 	$(MAKE) lock
 	$(MAKE) test
@@ -42,11 +45,6 @@ test-newest:  ## Refresh the locks and run all tests with them; say which upper 
 
 test-lowest: setup  ## Run the library's tests with the lowest versions that it declares
 	$(MAKE) -C retrainer test-lowest ARGS="$(ARGS)"
-
-mutants: demo/$(SLUG)/pyproject.toml  ## Print the share of small mutations that each room's tests notice; ARGS="--rooms gate"
-	$(MAKE) -C demo/$(SLUG) setup
-	$(BIN)/uv pip install --quiet --python demo/$(SLUG)/.venv/bin/python "mutmut>=3.8"
-	$(BIN)/python tests/mutants.py demo/$(SLUG) --python demo/$(SLUG)/.venv/bin/python $(ARGS)
 
 times: demo/$(SLUG)/pyproject.toml  ## Print how long the suites take here, beside what they may take
 	$(MAKE) -C demo/$(SLUG) setup
@@ -56,7 +54,7 @@ demo/$(SLUG)/pyproject.toml: setup
 	rm -rf demo
 	$(BIN)/cookiecutter . --no-input --default-config --output-dir demo
 
-fuzz: setup  ## Try 1,500 sets of answers drawn at random; `make test` tries 150
+fuzz: setup  ## Try 1,500 sets of answers drawn at random; `make test` tries 40
 	FUZZ_SETS=1500 $(BIN)/python -m pytest tests/test_fuzz_answers.py $(ARGS)
 
 demo: setup  ## Render the defaults into demo/, retrain twice, show the decisions

@@ -108,7 +108,7 @@ def main() -> None:
     """Release, or say why not."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("version")
-    parser.add_argument("--tests", default="make check test", help="what has to pass first")
+    parser.add_argument("--tests", default="make check test test-long", help="what has to pass first")
     arguments = parser.parse_args()
     try:
         release(arguments.version, tests=arguments.tests)

@@ -151,7 +151,7 @@ def make_pipeline(name: str, *, problem_type: str, seed: int) -> Any:
 
 def fit_default(part: Part) -> Any:
     """Fit what a retrain with the default settings fits: the better one of the candidates."""
-    from project.training import best, cross_validate_scores
+    from project.training import FoldInputs, best, cross_validate_scores
 
     candidates = {
         name: make_pipeline(name, problem_type=part.problem_type, seed=0)
@@ -159,7 +159,7 @@ def fit_default(part: Part) -> Any:
     }
     metric = metric_of(part)
     scores = {
-        name: cross_validate_scores(pipeline, part.X, part.y, metric=metric)
+        name: cross_validate_scores(pipeline, FoldInputs(part.X, part.y, part.problem_type), metric=metric)
         for name, pipeline in candidates.items()
     }
     return candidates[best(scores, metric=metric).estimator].fit(part.X, part.y)

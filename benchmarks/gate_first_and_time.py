@@ -15,9 +15,12 @@ from retrainer.training import baseline
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
+WEIGHTED, THRESHOLD = ", classes weighted", ", with a threshold"
+OWN_NOISE = 0.3  # of each row, beside the errors that last
+
 
 def first_promoted(
-    metric_name: str, rows: int, share: float, signal: float, rng: np.random.Generator
+    metric_name: str, how: str, rows: int, share: float, signal: float, rng: np.random.Generator
 ) -> bool:
     """Train a linear model on columns that say little or nothing, and ask the gate about it as the first one."""
     X = rng.normal(size=(2 * rows, 5))
@@ -31,13 +34,12 @@ def first_promoted(
         )
         if min(y[:rows].sum(), y[rows:].sum()) < 5:
             return False
-        weight = "balanced" if metric_name == "f1" else None
-        model = LogisticRegression(class_weight=weight).fit(X[:rows], y[:rows])
-        chance = model.predict_proba(X[rows:])
-        challenger, problem_type = (
-            Predictions(model.classes_[chance.argmax(axis=1)], chance, model.classes_),
-            "classification",
+        model = LogisticRegression(class_weight="balanced" if how == WEIGHTED else None).fit(
+            X[:rows], y[:rows]
         )
+        chance = model.predict_proba(X[rows:])
+        labels = (chance[:, 1] >= share).astype(int) if how == THRESHOLD else chance.argmax(axis=1)
+        challenger, problem_type = Predictions(labels, chance, model.classes_), "classification"
     metric: Any = get_metric(metric_name, problem_type=problem_type)
     table = pd.DataFrame(X).assign(y=y)
     simple = baseline(table[:rows], table[rows:], target="y", metric=metric, split=SplitSettings())
@@ -57,7 +59,9 @@ def lasting_promoted(
         return rng.normal(size=rows // lasting + 2).repeat(lasting)[start : start + rows]
 
     y = rng.normal(size=rows)
-    champion, challenger = (Predictions(y + lasting_errors() + 0.5 * rng.normal(size=rows)) for _ in range(2))
+    champion, challenger = (
+        Predictions(y + lasting_errors() + OWN_NOISE * rng.normal(size=rows)) for _ in range(2)
+    )
     asked = {"seed": int(rng.integers(1 << 31)), "times": np.arange(rows) * 60_000_000}
     found = [
         decide(
@@ -75,49 +79,55 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--only", choices=("first", "time"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--rows", type=int, nargs="+", help="default: 100 and 1,000; by time 500, 1,000 and 2,000"
+    )
     options = parser.parse_args()
-    runs = options.runs
     with threadpool_limits(limits=1):
         if options.only != "time":
-            print_first_models(runs)
+            print_first_models(options)
             print()
         if options.only != "first":
-            print_lasting_errors(runs)
+            print_lasting_errors(options)
 
 
-def print_first_models(runs: int) -> None:
+def print_first_models(options: argparse.Namespace) -> None:
     """Print how often a first model is promoted that knows nothing, and one that knows a little."""
+    runs = options.runs
     print(
         f"| metric | holdout rows | positives | noise: promoted, of {runs} | some signal: promoted, of {runs} |"
     )
     print("|---|---|---|---|---|")
-    for metric, share in (
-        ("f1_score", 0.25),
-        ("f1_score", 0.5),
-        ("f1", 0.25),
-        ("roc_auc", 0.1),
-        ("rmse", 0.5),
-        ("mae", 0.5),
+    for metric, how, share in (
+        ("f1_score", "", 0.25),
+        ("f1_score", "", 0.5),
+        ("f1", WEIGHTED, 0.25),
+        ("f1", THRESHOLD, 0.25),
+        ("roc_auc", "", 0.1),
+        ("rmse", "", 0.5),
+        ("mae", "", 0.5),
     ):
-        for rows in (100, 1_000):
-            rng = np.random.default_rng(0)
+        for rows in options.rows or (100, 1_000):
+            rng = np.random.default_rng(options.seed)
             noise, some = (
-                sum(first_promoted(metric, rows, share, signal, rng) for _ in range(runs))
+                sum(first_promoted(metric, how, rows, share, signal, rng) for _ in range(runs))
                 for signal in (0.0, 0.4)
             )
             shown = f"{share:.0%}" if METRICS[metric].problem_type == "classification" else ""
-            print(f"| `{metric}` | {rows:,} | {shown} | {noise} | {some} |", flush=True)
+            print(f"| `{metric}`{how} | {rows:,} | {shown} | {noise} | {some} |", flush=True)
 
 
-def print_lasting_errors(runs: int) -> None:
+def print_lasting_errors(options: argparse.Namespace) -> None:
     """Print how often one of two equally good models is promoted whose errors last."""
+    runs = options.runs
     print(
         f"| rows | errors last, rows | blocks found: promoted, of {runs} | each row by itself: promoted, of {runs} |"
     )
     print("|---|---|---|---|")
-    for rows in (500, 2_000):
+    for rows in options.rows or (500, 1_000, 2_000):
         for lasting in (1, 5, 20, 100):
-            rng = np.random.default_rng(0)
+            rng = np.random.default_rng(options.seed)
             found = np.array([lasting_promoted(rows, lasting, None, rng) for _ in range(runs)]).sum(axis=0)
             print(f"| {rows:,} | {lasting} | {found[0]} | {found[1]} |", flush=True)
 

@@ -79,10 +79,11 @@ def work(place: str, acknowledge: Callable[[int, str], None]) -> None:
     registry = open_registry(place)
     registry.catch_up()
     for turn in range(1_000_000):
-        version = registry.add_file(stage(registry), "report.html", b"report")
+        version = stage(registry)
         verdict = "kept" if turn % 3 == 2 else "promoted"
         number = registry.record(version, {"verdict": verdict}, expected_champion=registry.champion())
         acknowledge(number, version.id)
+        registry.attach(version, "report.html", b"report")
         if turn % 5 == 4:
             registry.rollback()
         if turn % 4 == 3:

@@ -36,7 +36,8 @@ WAYS = ("default", "tuned", "randomized")
 
 def tuned(part: Part, seconds: float, seed: int) -> tuple[Mapping[str, Any], int]:
     """Return the parameters that a search of the library finds, and the number of its trials."""
-    from churn.retrainer import Project, pipeline, tuning
+    from churn.retrainer import Project, tuning
+    from churn.retrainer.training import FoldInputs
 
     with TemporaryDirectory() as folder:
         (Path(folder) / "config.toml").write_text(CONFIG.format(part.problem_type, ESTIMATOR))
@@ -47,7 +48,7 @@ def tuned(part: Part, seconds: float, seed: int) -> tuple[Mapping[str, Any], int
             metrics=dict,
             spaces=import_team("models").spaces,
         ).with_settings(seed=seed, root=folder)
-        inputs = pipeline.FoldInputs(part.X, np.asarray(part.y), None, None)
+        inputs = FoldInputs(part.X, np.asarray(part.y), part.problem_type, seed)
         deadline = time.time() + seconds
         with tuning.open_study(inputs, estimator=ESTIMATOR, project=project) as study:
             while time.time() < deadline:
@@ -67,10 +68,10 @@ def tuned(part: Part, seconds: float, seed: int) -> tuple[Mapping[str, Any], int
 
 def randomized(part: Part, seconds: float, seed: int) -> tuple[Mapping[str, Any], int]:
     """Return the best of the parameters that RandomizedSearchCV draws from the same space in the same time."""
-    from churn.retrainer.training import make_folds
+    from churn.retrainer.training import FoldInputs, make_folds
 
     space = {name: _distribution(domain) for name, domain in _space(part).items()}
-    folds = make_folds(np.asarray(part.y), problem_type=part.problem_type, seed=seed)
+    folds = make_folds(FoldInputs(part.X, np.asarray(part.y), part.problem_type, seed))
     scoring = "neg_log_loss" if part.problem_type == "classification" else "neg_root_mean_squared_error"
     pipeline = make_pipeline(ESTIMATOR, problem_type=part.problem_type, seed=seed)
     best, found, trials, deadline = -np.inf, {}, 0, time.time() + seconds

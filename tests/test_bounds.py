@@ -1,4 +1,4 @@
-"""Whether each upper bound of the render is still needed: `make test-newest` tries what lies beyond it.
+"""Whether each upper bound of a project is still needed: `make test-newest` tries what lies beyond it.
 
 A bound names the failure that it prevents, and the probe here shows that failure. When the probe passes with the newest
 release beyond the bound, the bound can go, and the test says so. It downloads, so `make test` leaves it out.
@@ -6,53 +6,38 @@ release beyond the bound, the bound can go, and the test says so. It downloads, 
 
 import re
 import subprocess
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import Bake, Project, Server, clean_environment, serving
+from .conftest import TEMPLATE, Bake, Once, Project, clean_environment, install
 
 pytestmark = pytest.mark.newest
 
-
-def start_and_schedule(environment: Path, folder: Path, beyond: Path) -> None:
-    """Start a server and let it schedule runs; fails where it cannot, or schedules none within a minute."""
-    with serving(environment, folder, PYTHONPATH=str(beyond)) as server:
-        schedule_a_run(server)
+LIBRARY = TEMPLATE / "retrainer"
 
 
-def schedule_a_run(server: Server) -> None:
-    flow = server.call("/flows/", {"name": "probe"})
-    schedule = {"schedule": {"interval": 3600, "timezone": "UTC"}, "active": True}
-    deployment = server.call(
-        "/deployments/", {"name": "probe", "flow_id": flow["id"], "schedules": [schedule]}
-    )
-    deadline = time.monotonic() + 60
-    wanted = {"deployments": {"id": {"any_": [deployment["id"]]}}}
-    while not server.call("/flow_runs/filter", wanted):
-        assert time.monotonic() < deadline, "no run was scheduled"
-        time.sleep(1)
+@pytest.fixture(scope="module")
+def environment(once: Once) -> Path:
+    """Install what the library's tests need; return the environment's folder of commands."""
+    return once("library", lambda folder: install(LIBRARY / "requirements.lock", folder)) / "bin"
 
 
-def run_its_tests(*tests: str) -> Callable[[Path, Path, Path], None]:
-    """Return a probe: some of the render's own tests."""
+def run_tests(*tests: str) -> Callable[[Path, Path, Path], None]:
+    """Return a probe: some of the library's own tests."""
 
     def probe(environment: Path, folder: Path, beyond: Path) -> None:
         command = [environment / "python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-        values = clean_environment() | {"PYTHONPATH": f"{beyond}:{folder / 'src'}"}
-        subprocess.run(command, cwd=folder, env=values, check=True, capture_output=True)
+        values = clean_environment() | {"PYTHONPATH": str(beyond)}
+        subprocess.run(command, cwd=LIBRARY, env=values, check=True, capture_output=True)
 
     return probe
 
 
 PROBES = {
-    "fastapi": start_and_schedule,
-    "sqlalchemy": start_and_schedule,
-    "prefect": run_its_tests("tests/test_flows.py", "tests/orchestration"),
-    "pandas": run_its_tests("tests/test_contract.py", "tests/data"),
+    "pandas": run_tests("tests/test_contract.py", "tests/data"),
 }
 
 
@@ -71,9 +56,9 @@ def test_each_upper_bound_has_a_probe(bake: Bake) -> None:
 
 
 @pytest.mark.parametrize("name", PROBES)
-def test_an_upper_bound_is_still_needed(name: str, own_copy: Bake, environment: Path, tmp_path: Path) -> None:
-    project, beyond = own_copy(), tmp_path / "beyond"
-    bounds = upper_bounds(project)
+def test_an_upper_bound_is_still_needed(name: str, bake: Bake, environment: Path, tmp_path: Path) -> None:
+    beyond = tmp_path / "beyond"
+    bounds = upper_bounds(bake())
     bound = bounds.pop(name)
     others = tmp_path / "others.txt"
     others.write_text("".join(f"{other}<{limit}\n" for other, limit in bounds.items()))
@@ -86,7 +71,7 @@ def test_an_upper_bound_is_still_needed(name: str, own_copy: Bake, environment: 
 
     (version,) = [path.name for path in beyond.glob(f"{name}-*.dist-info")]
     try:
-        PROBES[name](environment, project.path, beyond)
+        PROBES[name](environment, tmp_path, beyond)
     except (AssertionError, OSError, subprocess.CalledProcessError, pytest.fail.Exception) as failure:
         print(f"{version}: {failure}")
         return

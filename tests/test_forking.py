@@ -1,12 +1,16 @@
 """docs/forking.md, followed: its code blocks are applied to a copy of the template, which is rendered and run."""
 
+import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from .conftest import RENDERED, TEMPLATE, Project, Runner, render, run
+
+pytestmark = pytest.mark.long
 
 PACKAGE = f"{RENDERED}/src/<<cookiecutter.package_name>>"
 REPLACE = (
@@ -33,46 +37,37 @@ def follow(guide: str, template: Path) -> int:
     return len(edits)
 
 
-@pytest.fixture
-def fork(template: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "fork"
-    shutil.copytree(template, copy, symlinks=True)
+def test_the_guide_leads_to_a_project_that_passes_the_checks_and_runs(
+    template: Path,
+    tmp_path: Path,
+    cookiecutter_config: Path,
+    check: Callable[[Project, Path], None],
+    runner: Runner,
+) -> None:
+    fork = shutil.copytree(template, tmp_path / "fork", symlinks=True)
     guide = (TEMPLATE / "docs" / "forking.md").read_text()
-    assert follow(guide, copy) == guide.count("\nwith\n") + guide.count("\nCreate `") + guide.count(
-        "\nAppend to `"
-    )
-    return copy
-
-
-@pytest.fixture
-def project(fork: Path, tmp_path: Path, cookiecutter_config: Path) -> Project:
+    blocks = sum(guide.count(f"\n{how}") for how in ("with\n", "Create `", "Append to `"))
+    assert follow(guide, fork) == blocks
     answers = {"keep_versions": "3", "estimator": "extra_trees", "data_source": "warehouse://customers"}
-    return render(fork, tmp_path / "out", cookiecutter_config, answers)
+    project = render(fork, tmp_path / "out", cookiecutter_config, answers)
+    library, python = fork / "retrainer", runner.environment / "python"
 
+    run(python, "tools/settings_page.py", cwd=library, environment={"PYTHONPATH": "src"})
+    assert "GATE__GUARD_SHARE" in (library / "src" / "retrainer" / "docs" / "settings.md").read_text()
+    for words in (("check",), ("format", "--check")):
+        run(runner.environment / "ruff", *words, "--no-cache", ".", cwd=library)
+    check(project, runner.environment)
 
-def test_the_guide_leads_to_a_project_that_runs(project: Project, runner: Runner) -> None:
-    first = runner.command(project, "retrain", "--json")
-    second = runner.command(project, "retrain", "--json", GATE__GUARD_SHARE="0.9")
-
-    assert (first["verdict"], second["verdict"]) == ("promoted", "kept")
-    assert "repeated rows" in runner.python(project, "-m", project.package, "retrain").stderr
+    assert "keep = 3" in (project.source / "config.toml").read_text()
+    retrain = ("-m", project.package, "retrain", "--json")
+    done = runner.python(project, *retrain)
+    assert "repeated rows" in done.stderr
+    assert json.loads(done.stdout)["verdict"] == "promoted"
     shown = runner.command(project, "registry", "show", "--json")
     assert shown["lineage"]["estimator"] == "extra_trees"
     assert shown["lineage"]["data"]["source"] == "warehouse://customers"
+    settings = {"GATE__GUARD_SHARE": "0.9", "GATE__METRIC": "weighted_mistakes"}
+    second = runner.command(project, "retrain", "--json", **settings)
+    assert (second["metric"], second["verdict"]) == ("weighted_mistakes", "kept")
     explained = runner.command(project, "registry", "explain", second["version"], "--json")
     assert "guard share" in [criterion["name"] for criterion in explained["decision"]["criteria"]]
-    own = runner.command(project, "retrain", "--json", GATE__METRIC="weighted_mistakes")
-    assert (own["metric"], own["verdict"]) == ("weighted_mistakes", "kept")
-    assert "keep = 3" in (project.source / "config.toml").read_text()
-
-
-def test_what_the_guide_leads_to_passes_the_checks(fork: Path, project: Project, environment: Path) -> None:
-    library = fork / "retrainer"
-    run(environment / "python", "tools/settings_page.py", cwd=library, environment={"PYTHONPATH": "src"})
-    assert "GATE__GUARD_SHARE" in (library / "src" / "retrainer" / "docs" / "settings.md").read_text()
-
-    for folder in (project.path, library):
-        run(environment / "ruff", "check", "--no-cache", ".", cwd=folder)
-        run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=folder)
-    run(environment / "mypy", cwd=project.path, environment={"MYPY_CACHE_DIR": "/dev/null"})
-    run(environment / "deptry", ".", cwd=project.path)

@@ -3,19 +3,15 @@
 import os
 from pathlib import Path
 
-import pytest
-
 from .fuzz_answers import outcome
 
-SETS = int(os.environ.get("FUZZ_SETS", "150"))  # 1500 with `make fuzz`
-BATCH = SETS // 3
+SETS = int(os.environ.get("FUZZ_SETS", "40"))  # 1500 with `make fuzz`
 
 
-@pytest.mark.parametrize("first", range(0, SETS, BATCH))
 def test_a_set_of_answers_is_refused_or_renders_a_project_that_holds(
-    template: Path, extras: Path, tmp_path: Path, first: int
+    template: Path, extras: Path, tmp_path: Path
 ) -> None:
-    found = outcome(range(first, first + BATCH), template, tmp_path / "sets", extras)
+    found = outcome(range(SETS), template, tmp_path / "sets", extras)
 
     assert found.wrong == []
     assert found.rendered

@@ -20,6 +20,8 @@ import yaml
 
 from .conftest import NOT_TESTED, Bake, Once, Project, free_port, lacks, run, wait_for
 
+pytestmark = pytest.mark.long
+
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 

@@ -14,6 +14,8 @@ import pytest
 from .conftest import S3, SECRET, TEMPLATE, Bake, Project, Runner, Server
 from .test_execution import write_table
 
+pytestmark = pytest.mark.long
+
 BUCKET = "s3://bucket"
 URL = f"{BUCKET}/models"
 
@@ -85,7 +87,7 @@ def test_workers_that_live_for_one_command_share_models_predictions_and_drift(
     better = workers.facts("retrain", ESTIMATORS='["hist_gradient_boosting"]')
     scored = workers.facts("score")
     drifted = [workers.facts("monitor", "--source", f"{BUCKET}/new-{day}.csv") for day in (1, 2)]
-    workers.run("registry", "rollback")
+    workers.run("registry", "rollback", "--reason", "A test.")
     again = workers.facts("score")
 
     assert [run["verdict"] for run in (first, kept, better)] == ["promoted", "kept", "promoted"]
@@ -146,17 +148,17 @@ def test_without_the_extra_the_error_says_what_to_install(runner: Runner, own_co
     assert "Traceback" not in done.stderr
 
 
-def test_60_kills_and_8_processes_lose_no_decision(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_30_kills_and_8_processes_lose_no_decision(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3.environment.items():
         monkeypatch.setenv(name, value)
     benchmark = TEMPLATE / "benchmarks" / "registry_crash.py"
-    options = ["--kills", "60", "--processes", "8", "--store", "s3://bucket/crash"]
+    options = ["--kills", "30", "--processes", "8", "--store", "s3://bucket/crash"]
     done = subprocess.run(
         [sys.executable, str(benchmark), *options], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     kills, unlocked = done.stdout.splitlines()
-    assert kills.startswith("60 kills")
+    assert kills.startswith("30 kills")
     assert "0 lost" in kills
     assert unlocked.startswith("8 processes without a lock")
     assert "40 promotions recorded, 0 lost" in unlocked

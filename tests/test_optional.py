@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import CHOICES, Bake, Project, Runner, run
+from .conftest import AUTHOR, CHOICES, Bake, Project, Runner, commit_all, create, git, run
 from .test_hooks import GOOD, post
-from .test_life import AUTHOR, commit_all, create, repository
 
 WORDS = re.compile("mlflow|dask", re.IGNORECASE)
 SETTINGS = {"tracking": ("REGISTRY__KIND", "mlflow"), "scale_out": ("SCALE_OUT__RUNNER", "dask")}
@@ -58,23 +57,13 @@ def test_a_name_in_the_table_that_is_no_file_is_an_error(tmp_path: Path) -> None
         post.remove_unasked(GOOD, tmp_path)
 
 
-@pytest.mark.parametrize("prompt", SETTINGS)
-def test_a_setting_whose_library_is_not_installed_is_refused_before_any_work(
-    own_copy: Bake, runner: Runner, prompt: str
-) -> None:
-    project = own_copy(**{prompt: ALL[prompt]})
-
-    said = runner.command(project, "retrain", code=2)
-
-    assert f"{ALL[prompt]!r} needs the package" in said
-    assert "make setup LOCK=requirements-extras.lock" in said
-    assert not (project.path / "models").exists()
-
-
-def test_the_error_names_the_command_that_adds_the_part(
+def test_the_error_names_the_command_that_adds_the_part_and_then_the_one_that_installs_it(
     template: Path, cookiecutter_config: Path, tmp_path: Path, runner: Runner, bake: Bake
 ) -> None:
-    project = create(repository(template, tmp_path / "template"), cookiecutter_config)
+    source = shutil.copytree(template, tmp_path / "template", symlinks=True)
+    git(source, "init", "--quiet", "--initial-branch", "main")
+    commit_all(source, "Begin")
+    project = create(source, cookiecutter_config)
     features = project.source / "features.py"
     features.write_text(features.read_text() + "\n# An edit of the user.\n")
     commit_all(project.path, "Edit")
@@ -85,16 +74,18 @@ def test_the_error_names_the_command_that_adds_the_part(
         done = run("sh", "-c", command, cwd=project.path, environment=AUTHOR)
         assert "Good work" in done.stdout, done.stdout + done.stderr
         commit_all(project.path, f"Add {prompt}")
+        said = runner.command(project, "retrain", code=2, **{setting: value})
+        assert f"{value!r} needs the package" in said
+        assert "make setup LOCK=requirements-extras.lock" in said
+        assert not (project.path / "models").exists(), "no work was done"
 
     asked = bake(**ALL)
     assert project.files() - {".cruft.json"} == asked.files() | git_files(project)
     assert features.read_text().endswith("# An edit of the user.\n")
     for name in asked.files() - {f"src/{project.package}/features.py"}:
         assert (project.path / name).read_bytes() == (asked.path / name).read_bytes(), name
-    assert (
-        json.loads((project.path / ".cruft.json").read_text())["context"]["cookiecutter"].items()
-        >= ALL.items()
-    )
+    answers = json.loads((project.path / ".cruft.json").read_text())["context"]["cookiecutter"]
+    assert answers.items() >= ALL.items()
 
 
 def git_files(project: Project) -> set[str]:
@@ -102,19 +93,5 @@ def git_files(project: Project) -> set[str]:
     return {name for name in project.files() if name.startswith(".git/") or "__pycache__" in name}
 
 
-@pytest.fixture(scope="module")
-def asked(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Render the project with every part, to run its tests in."""
-    project = bake(**EVERYTHING)
-    path = tmp_path_factory.mktemp("asked") / project.slug
-    shutil.copytree(project.path, path)
-    return Project(path, project.slug, project.package)
-
-
 def test_every_part_is_a_choice_of_its_prompt() -> None:
     assert all(value in CHOICES[prompt] for prompt, value in EVERYTHING.items())
-
-
-def test_types_and_dependencies_hold_with_every_part(asked: Project, extras: Path) -> None:
-    run(extras.with_name("mypy"), "--cache-dir", asked.path / ".mypy_cache", cwd=asked.path)
-    run(extras.with_name("deptry"), ".", cwd=asked.path)

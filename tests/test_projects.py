@@ -2,11 +2,14 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from .conftest import Bake, Project, Runner, run
+
+Check = Callable[[Project, Path], None]
 
 ANSWERS = {
     "defaults": {},
@@ -32,30 +35,20 @@ OPTIONS = {"tracking", "scale_out"}  # whose packages are in the larger lock
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_a_project_passes_its_own_checks_and_tests(
-    name: str, own_copy: Bake, environment: Path, request: pytest.FixtureRequest
+    name: str, own_copy: Bake, check: Check, environment: Path, request: pytest.FixtureRequest
 ) -> None:
-    project: Project = own_copy(**ANSWERS[name])
+    project = own_copy(**ANSWERS[name])
     commands = environment
     if OPTIONS & ANSWERS[name].keys():
         commands = request.getfixturevalue("extras").parent
-    path = {"PYTHONPATH": str(project.path / "src")}
+    variables = {"PYTHONPATH": str(project.path / "src"), "OMP_NUM_THREADS": "1"}
 
-    run(commands / "ruff", "check", ".", cwd=project.path)
-    run(commands / "ruff", "format", "--check", ".", cwd=project.path)
-    run(commands / "mypy", cwd=project.path)
-    run(commands / "deptry", ".", cwd=project.path)
-    done = run(
-        commands / "python",
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        cwd=project.path,
-        environment=path,
-    )
+    check(project, commands)
+    tests = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    done = run(commands / "python", *tests, cwd=project.path, environment=variables, timeout=900)
+
     assert " passed" in done.stdout
-    assert "failed" not in done.stdout
+    assert "skipped" not in done.stdout
 
 
 BOTH = """

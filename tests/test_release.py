@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import render, run
-from .test_life import AUTHOR, commit_all, git
+from .conftest import AUTHOR, commit_all, git, render, run
 
 PLACE = Path("retrainer/src/retrainer/version.py")
 

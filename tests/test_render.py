@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Once, Project, one_choice_each, run
+from .conftest import BINARY, CHOICES, CONTEXT, PROMPTS, RENDERED, Bake, Project, one_choice_each, run
 from .test_hooks import post
 
 LIBRARY = "retrainer/src/retrainer"
@@ -221,13 +221,6 @@ def test_lint_and_format_find_nothing(bake: Bake, environment: Path, answers: di
     run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
 
 
-@pytest.mark.parametrize("answers", [{}, OTHER], ids=["defaults", "every text answered"])
-def test_types_are_right(bake: Bake, environment: Path, once: Once, answers: dict[str, str]) -> None:
-    cache = {"MYPY_CACHE_DIR": str(once("mypy", lambda folder: None))}
-
-    run(environment / "mypy", cwd=bake(**answers).path, environment=cache)
-
-
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_every_prompt_has_a_label_and_changes_something(bake: Bake, prompt: str) -> None:
     before, after = bake(), bake(**{prompt: other_answer(prompt)})
@@ -381,7 +374,11 @@ def test_the_templates_own_ci_is_what_github_reads(template: Path) -> None:
         run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=folder)
 
 
-@pytest.mark.parametrize("answers", [{}, {"serving": "http"}, OTHER], ids=["defaults", "http", "every text"])
+@pytest.mark.parametrize(
+    "answers",
+    [{}, {"serving": "http"}, {"tracking": "mlflow", "serving": "http"}, OTHER],
+    ids=["defaults", "http", "mlflow", "every text"],
+)
 def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
 
@@ -389,8 +386,18 @@ def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answer
     run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", cwd=project.path)
     services = load_yaml(project.path / "compose.yaml")["services"]
     expected = {"database", "server", "deploy", "worker"}
-    assert services.keys() == expected | ({"serving"} if answers.get("serving") == "http" else set())
-    for name in services.keys() - {"database"}:
+    expected |= {"serving"} if answers.get("serving") == "http" else set()
+    expected |= {"mlflow"} if answers.get("tracking") == "mlflow" else set()
+    assert services.keys() == expected
+    for name in services.keys() - {"deploy"}:
+        assert services[name]["healthcheck"], name
+    for name in services.keys() - {"database", "mlflow"}:
+        assert services[name]["cap_drop"] == ["ALL"], name
+    for name in services.keys() - {"database", "server"}:
+        assert services[name]["environment"].get("POSTGRES_PASSWORD", "") == "", name
+        if name in ("worker", "serving") and "mlflow" in services:
+            assert services[name]["environment"]["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
+    for name in services.keys() - {"database", "mlflow"}:
         assert services[name]["read_only"], name
         assert services[name]["security_opt"] == ["no-new-privileges:true"], name
     leases = services["server"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]

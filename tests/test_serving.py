@@ -8,10 +8,14 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from .conftest import Bake, Runner, clean_environment, free_port, wait_for
 from .test_execution import write_table
 
-SWITCHES = 20
+pytestmark = pytest.mark.long
+
+SWITCHES = 8
 CLIENTS = 2
 
 # Makes a second version of the champion, puts the two into production in turn, and waits for each to be served.
@@ -57,7 +61,7 @@ class Client(threading.Thread):
             self.error = error
 
 
-def test_20_switches_under_load_fail_no_request(own_copy: Bake, runner: Runner, tmp_path: Path) -> None:
+def test_switches_under_load_fail_no_request(own_copy: Bake, runner: Runner, tmp_path: Path) -> None:
     names = {"project_slug": "served", "package_name": "served", "serving": "http", "estimator": "linear"}
     project = own_copy(**names, data_source="table.csv", target_column="left")
     write_table(project.path / "table.csv")

@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import Bake, Once, Runner, run
 
+pytestmark = pytest.mark.long
+
 OTHER = "scikit-learn==1.8.0"
 
 

@@ -2,12 +2,16 @@
 
 import csv
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from .conftest import Bake, Runner, run
-from .test_life import AUTHOR, commit_all, git
+import pytest
+
+from .conftest import AUTHOR, Bake, Runner, clean_environment, commit_all, git, run
+
+pytestmark = pytest.mark.long
 
 # Who comes often and uses little, or the other way round, stays: a line sees half of it.
 VISITS = """
@@ -61,22 +65,30 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
         ]
         return str(found)
 
-    # Monday: the first model, better than no model.
+    def lock() -> tuple[str, str]:
+        """Return what doctor says of the environment, and the command that repairs it."""
+        done = subprocess.run(
+            [commands / project.slug, "doctor", "--json"],
+            cwd=project.path,
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        (check,) = [check for check in json.loads(done.stdout) if check["name"] == "lock"]
+        return check["severity"], check["command"]
+
+    # Monday: the first model is better than no model. Nothing is left for git.
     (project.path / "data").mkdir()
     runner.python(project, "-c", VISITS)
     git(project.path, "init", "--quiet", "--initial-branch", "main")
     commit_all(project.path, "Begin")
-    run(
-        "make",
-        f"PYTHON={sys.executable}",
-        "setup",
-        "retrain",
-        cwd=project.path,
-        environment=variables,
-        timeout=900,
-    )
+    make = ("make", f"PYTHON={sys.executable}")
+    run(*make, "setup", "retrain", cwd=project.path, environment=variables, timeout=900)
     first = champion()
     assert "better than" in command("registry", "explain")
+    shown = command("registry", "show", "--json")
+    assert shown["lineage"]["git_commit"] == git(project.path, "rev-parse", "HEAD").strip()
+    assert git(project.path, "status", "--porcelain") == ""
 
     # Tuesday: a column goes; a feature, an estimator and a metric come, and every test of the project still passes.
     edit(config, old="\n\n[gate]", new='\ndrop = ["called"]\n\n[gate]\nmetric = "cost"')
@@ -91,10 +103,10 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
         old="    GradientBoostingClassifier,\n",
         new="    ExtraTreesClassifier,\n    GradientBoostingClassifier,\n",
     )
-    edit(metrics, old="from typing import Any\n", new="from typing import Any\n\nimport numpy as np\n")
-    edit(metrics, old="METRICS: dict[str, OwnMetric] = {}", new=METRIC)
-    make = ("make", f"PYTHON={sys.executable}", "check", "test")
-    run(*make, cwd=project.path, environment=AUTHOR, timeout=1200)
+    imports = "from .retrainer import OwnMetric\n"
+    edit(metrics, old=imports, new=f"import numpy as np\n\n{imports}")
+    edit(metrics, old="METRICS: dict[str, OwnMetric] = {}", new=f"\n{METRIC}")
+    run(*make, "check", "test", cwd=project.path, environment=AUTHOR, timeout=1200)
 
     # Wednesday: tried, then trained, which promotes it; the team changes its mind.
     tried = command("retrain", "--dry-run", "--json")
@@ -115,7 +127,12 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     assert champion() == second["version"]
     command("registry", "verify")
 
-    # Friday: predictions to hand over, a look, and a commit.
+    # Friday: an environment that lost a package is repaired; predictions to hand over, a look, and a commit.
+    run("uv", "pip", "uninstall", "--quiet", "--python", commands / "python", "iniconfig", cwd=project.path)
+    severity, repair = lock()
+    assert severity == "error"
+    run("sh", "-c", repair, cwd=project.path, environment={"PYTHON": sys.executable})
+    assert lock() == ("ok", "")
     scored = command("score", "--json", SCORE__FORMAT="csv")
     assert scored["version"] == second["version"]
     with open(scored["path"], newline="") as file:
@@ -126,3 +143,13 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     assert "are held out" in looked.stdout
     git(project.path, "add", "--all")
     run(commands / "pre-commit", "run", "--all-files", cwd=project.path, environment=AUTHOR)
+
+
+def test_pip_alone_sets_a_project_up(own_copy: Bake) -> None:
+    project = own_copy()
+
+    quick = {"PIP_NO_COMPILE": "1"}  # half the time
+    run("make", f"PYTHON={sys.executable}", "UV=", "setup", cwd=project.path, environment=quick, timeout=1800)
+
+    listed = run(project.path / ".venv" / "bin" / project.slug, "registry", "list", cwd=project.path)
+    assert "no version" in listed.stdout

@@ -16,8 +16,8 @@ from pathlib import Path
 RENDER = "demo/ml-retraining"
 LIMITS = {  # what is run, where, and the seconds that it may take on 2 quiet cores
     "make test-render": (".", 60),
-    "make test (of the render)": (RENDER, 120),
-    "make test": (".", 900),
+    "make test (of a project)": (RENDER, 30),
+    "make test": (".", 480),
 }
 
 

@@ -116,7 +116,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (home / "server.log").open("w") as log:
         process = subprocess.Popen([*command, "--no-services"], env=environment, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not _answers(api):
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"The Prefect server did not start:\n{(home / 'server.log').read_text()}")

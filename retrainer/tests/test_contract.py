@@ -263,9 +263,9 @@ def test_key_columns_were_text_one_month_and_numbers_the_next(project: Project) 
     assert_all_unseen(project.retrain())
 
 
-@pytest.mark.skip("it fails since the machinery moved into the library, and the cause is not known")
 def test_a_key_that_is_set_later_tells_what_the_champion_knows(project: Project) -> None:
     table = learnable(600)
+    table["target"] = table["target"].mask(np.arange(600) % 7 == 0, "no")  # what no model gets right
     table.insert(0, "customer", [f"c{row // 5}" for row in range(len(table))])
     project.write(table)
     project.set(SPLIT__SEED="1")
@@ -277,6 +277,7 @@ def test_a_key_that_is_set_later_tells_what_the_champion_knows(project: Project)
     assert (decision["verdict"], decision["kind"]) == ("kept", "not_comparable")
     assert "0 of the" in decision["reason"], "four rows in five of each customer were learned from"
     assert project.retrain(accept_not_comparable=True)["verdict"] == "promoted"
+    project.set(ESTIMATORS='["hist_gradient_boosting"]')  # the same model again differs in no resample
     assert "entities" in next(
         one["detail"] for one in project.retrain()["criteria"] if one["name"] == "confidence"
     )

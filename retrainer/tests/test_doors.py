@@ -1,10 +1,12 @@
 """The architecture: each room has a door that says what is public; imports run as docs/architecture.md draws them."""
 
+import ast
 import importlib
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -127,6 +129,7 @@ FORBIDDEN = {
     "data/_preparation.py": "def late() -> None:\n    from ..prefect import send",
     "gate/_metrics.py": "if TYPE_CHECKING:\n    from ..reporting import Facts",
     "reporting/_history.py": "from ..registry._store import LocalStore",
+    "monitoring/_windows.py": "def late() -> None:\n    import prefect",
 }
 
 
@@ -154,6 +157,40 @@ def test_an_import_upward_or_past_a_door_is_found_wherever_it_stands(tmp_path: P
         ("reporting._history", "registry._store"),
     ):
         assert f"{name}.{importer} -> {name}.{imported}" in result.stdout
+    assert f"{name}.monitoring._windows -> prefect" in result.stdout
+
+
+def _ways_out(folder: Path) -> list[str]:
+    """Return the imports that lead out of the library to anything but Python and packages that are installed."""
+    known = {*sys.stdlib_module_names, *packages_distributions()} - {package.__name__}
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        inside = path.relative_to(folder)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                out = any(alias.name.split(".")[0] not in known for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level:
+                out = node.level > len(inside.parts)
+            else:
+                out = isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] not in known
+            if out:
+                found.append(f"{inside}: {ast.unparse(node)}")
+    return found
+
+
+def test_the_library_imports_no_project_and_itself_relatively() -> None:
+    assert _ways_out(PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import churn", "from churn.flows import retrain", "from ... import flows", "import retrainer.data"],
+)
+def test_an_import_of_the_project_is_found(tmp_path: Path, line: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "_checks.py").write_text(f"from .. import errors\n\ndef late():\n    {line}\n")
+
+    assert _ways_out(tmp_path) == [f"data/_checks.py: {line}"]
 
 
 def test_a_class_has_a_name_of_its_own() -> None:

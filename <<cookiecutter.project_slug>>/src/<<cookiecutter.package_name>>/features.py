@@ -26,7 +26,8 @@ def features(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the columns that the model sees, a row for each row.
 
     Called in training and in scoring alike, without the target column. Each row must be derived from itself alone:
-    what has to be learned from all rows (means, categories) belongs into the pipeline in models.py.
+    what has to be learned from all rows (means, categories) belongs into the pipeline in models.py. A retrain tries that
+    before it trains, and refuses code that opens a file, which no model would hold.
 
     Args:
         frame: The rows of `label()`, or those to score.

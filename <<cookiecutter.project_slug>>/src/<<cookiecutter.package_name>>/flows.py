@@ -53,34 +53,21 @@ def retrain(
 
     recipe = tasks.choose_recipe(training, project=project)
     challenger = tasks.train(training, recipe=recipe, project=project)
-    scores = tasks.evaluate(challenger, training, holdout, project=project)
+    evaluation = tasks.evaluate(challenger, training, holdout, project=project)
 
     # Another retrain may decide between comparison and promotion: then there is a new champion to beat.
     recorded = None
     while recorded is None:
         comparison = tasks.compare_with_production(
-            scores, holdout, project=project, accept_not_comparable=accept_not_comparable
+            evaluation, project=project, accept_not_comparable=accept_not_comparable
         )
-        refitted = None
-        if not dry_run:
-            refitted = tasks.refit(comparison, training, gap, holdout, recipe=recipe, project=project)
-        saved = tasks.save(
-            challenger,
-            comparison,
-            project=project,
-            scores=scores,
-            training=training,
-            holdout=holdout,
-            refitted=refitted,
-            snapshot=snapshot,
-            recipe=recipe,
-        )
+        refitted = None if dry_run else tasks.refit(comparison, gap, recipe=recipe, project=project)
+        saved = tasks.save(comparison, refitted, snapshot=snapshot, recipe=recipe, project=project)
         if dry_run:
             return tasks.export_dry_run(saved, comparison, project=project)
         recorded = tasks.promote(saved, comparison, project=project)
-    tasks.publish(recorded, project=project)
     tasks.notify(recorded, project=project)
-    return recorded
+    return tasks.publish(recorded, saved, comparison, project=project)
 
 
 @flow(

@@ -104,27 +104,23 @@ def train(side: pipeline.SplitSide, *, recipe: training.Recipe, project: Project
 @reports_progress
 def evaluate(
     challenger: training.Model, side: pipeline.SplitSide, holdout: pipeline.SplitSide, *, project: Project
-) -> pipeline.Scores:
+) -> pipeline.Evaluation:
     """Score the challenger on the holdout, beside the best constant answer: no model at all."""
-    scores = pipeline.evaluate(challenger, side, holdout, project=project)
-    for name, metrics in (("challenger", scores.metrics), (scores.baseline.name, scores.baseline_metrics)):
+    found = pipeline.evaluate(challenger, side, holdout, project=project)
+    for name, metrics in (("challenger", found.metrics), (found.baseline.name, found.baseline_metrics)):
         shown = ", ".join(f"{metric} {score:.4f}" for metric, score in metrics.items())
         get_run_logger().info("%s on %s rows: %s", name, f"{len(holdout.rows):,}", shown)
-    return scores
+    return found
 
 
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def compare_with_production(
-    scores: pipeline.Scores,
-    holdout: pipeline.SplitSide,
-    *,
-    project: Project,
-    accept_not_comparable: bool,
+    evaluation: pipeline.Evaluation, *, project: Project, accept_not_comparable: bool
 ) -> pipeline.GateResult:
     """Let the champion, what is on hold, and no model at all predict the same holdout, and ask the gate."""
     result = pipeline.compare_with_production(
-        scores, holdout, project=project, accept_not_comparable=accept_not_comparable
+        evaluation, project=project, accept_not_comparable=accept_not_comparable
     )
     get_run_logger().info(result.decision.reason)
     return result
@@ -133,19 +129,30 @@ def compare_with_production(
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def refit(
-    comparison: pipeline.GateResult, *sides: Any, recipe: training.Recipe, project: Project
+    comparison: pipeline.GateResult,
+    gap: pipeline.SplitSide | None,
+    *,
+    recipe: training.Recipe,
+    project: Project,
 ) -> pipeline.Refit | None:
     """Fit the recipe on all labelled rows, for a model that may go to production; None where it does not."""
-    return pipeline.refit(comparison, *sides, recipe=recipe, project=project)
+    return pipeline.refit(comparison, gap, recipe=recipe, project=project)
 
 
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def save(
-    challenger: training.Model, comparison: pipeline.GateResult, *, project: Project, **facts: Any
+    comparison: pipeline.GateResult,
+    refitted: pipeline.Refit | None,
+    *,
+    snapshot: data.Snapshot,
+    recipe: training.Recipe,
+    project: Project,
 ) -> pipeline.Saved:
-    """Save the version with its report and all that it was made from; not in use until it is promoted."""
-    return pipeline.save(challenger, comparison, project=project, run=this_run(), **facts)
+    """Save the version with all that it was made from; not in use until it is promoted."""
+    return pipeline.save(
+        comparison, refitted, snapshot=snapshot, recipe=recipe, project=project, run=this_run()
+    )
 
 
 @task(cache_policy=NO_CACHE)
@@ -163,17 +170,21 @@ def promote(
 def export_dry_run(
     saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
 ) -> dict[str, Any]:
-    """Take the report of a dry run out of the registry, and the version too: nothing was decided."""
-    return pipeline.export_dry_run(saved, comparison, project=project)
+    """Write the report of a dry run into a folder, and remove its version: nothing was decided."""
+    return pipeline.export_dry_run(saved, comparison, project=project, run=this_run())
 
 
 @task(cache_policy=NO_CACHE)
-def publish(recorded: dict[str, Any], *, project: Project) -> None:
-    """Show in Prefect what happened: the model card as an artifact, and the run's name."""
+@reports_progress
+def publish(
+    recorded: dict[str, Any], saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
+) -> dict[str, Any]:
+    """Draw the report, and show in Prefect what happened: the model card as an artifact, and the run's name."""
+    shown, card = pipeline.add_report(recorded, saved, comparison, project=project, run=this_run())
     with shown_if_possible():
-        card = pipeline.read_card(recorded, project=project)
         create_markdown_artifact(card, key="retrain", description=recorded["reason"])
         orchestration.rename_run(recorded)
+    return shown
 
 
 @task(cache_policy=NO_CACHE)

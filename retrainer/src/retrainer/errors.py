@@ -2,9 +2,10 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class ProjectError(Exception):
@@ -56,6 +57,13 @@ def files_explained(place: str | Path = "") -> Iterator[None]:
         if error.errno is None and not place:
             raise
         raise FileError(explain(error, place)) from error
+
+
+def named(names: Iterable[Any], most: int = 10) -> str:
+    """Return the first names in quotes, and how many more there are: a message is to be read."""
+    names = list(map(str, names))
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
 
 
 def explain(error: OSError, place: str | Path = "") -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -61,10 +62,12 @@ def length_of(text: str) -> int | datetime.timedelta:
     return count if unit == "row" else datetime.timedelta(**{f"{unit}s": count})
 
 
-def _checked_span(span: str | None) -> str | None:
-    if span is not None:
-        length_of(span)
-    return span
+def _checked_length(text: str) -> str:
+    length_of(text)
+    return text
+
+
+Length = Annotated[str, AfterValidator(_checked_length)]
 
 
 def _span(span: str | None) -> tuple[int, datetime.timedelta]:
@@ -79,13 +82,28 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
+def _part(setting: str) -> AfterValidator:
+    """Refuse a value that needs a part of the library which this project does not have."""
+    return AfterValidator(functools.partial(_parts.check_part, setting))
+
+
 class ReadSettings(Section):
     """How files are read, where what is found in them is not what is meant."""
 
     missing: tuple[str, ...] = Field(
         default=(),
-        description="Words such as `None` or `NA` that always stand for a missing value; a frequent one in a column of"
-        " text is taken for a value otherwise.",
+        description="Words and numbers that always stand for a missing value, such as `None`, `unknown` or `-999`; a"
+        " frequent `None` in a column of text is taken for a value otherwise.",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None, description="The decimal sign of text files; empty: what each file proves."
+    )
+    day_first: bool | None = Field(
+        default=None,
+        description="Whether 03/02/2026 is 3 February; empty: unless the column proves otherwise.",
+    )
+    types: dict[str, Literal["number", "text", "date", "boolean"]] = Field(
+        default={}, description="What columns hold, by name, where it is not what is found."
     )
 
 
@@ -189,7 +207,7 @@ class SplitSettings(Section):
     source: Location | None = Field(
         default=None, description="The holdout's own source, for the source method."
     )
-    gap: str | None = Field(
+    gap: Length | None = Field(
         default=None,
         description="`7 days`, `36 hours` or `500 rows`: the newest rows before the holdout are not learned from, as if"
         " their labels had not arrived yet (time).",
@@ -209,11 +227,6 @@ class SplitSettings(Section):
         if self.gap is not None and self.method != "time":
             raise ValueError('gap needs method = "time"')
         return self
-
-    @field_validator("gap")
-    @classmethod
-    def _readable(cls, gap: str | None) -> str | None:
-        return _checked_span(gap)
 
     @property
     def gap_rows(self) -> int:
@@ -281,7 +294,7 @@ class GateSettings(Section):
         description="True: a promotion waits in staging until somebody runs `registry promote --reason …`.",
     )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
-    block: str | None = Field(
+    block: Length | None = Field(
         default=None,
         description="By a time split, rows of one block count as one piece of evidence: `1 day`, `50 rows`; `1 row`:"
         " each by itself. Empty: as long as the models' errors go alike.",
@@ -291,13 +304,6 @@ class GateSettings(Section):
         description="`say`: what a person should look at is said beside the decision; `stage`: a challenger with an"
         " alarm waits in staging.",
     )
-
-    @field_validator("block")
-    @classmethod
-    def _readable(cls, block: str | None) -> str | None:
-        if block is not None:
-            length_of(block)
-        return block
 
 
 class ScheduleSettings(Section):
@@ -382,7 +388,7 @@ class MonitorSettings(Section):
         default=None,
         description="In the syntax of `data.query`, with dates as in a source (`{as_of:%Y-%m-%d}`); empty: that query.",
     )
-    last: str | None = Field(
+    last: Length | None = Field(
         default=None,
         description="`7 days`, `36 hours` or `500 rows`: only the newest rows of the source are looked at, by"
         " `split.time_column`; empty: all of them.",
@@ -394,11 +400,6 @@ class MonitorSettings(Section):
         " `gate.min_improvement`. `never` turns it off.",
     )
     schedule: ScheduleSettings = ScheduleSettings()
-
-    @field_validator("last")
-    @classmethod
-    def _readable(cls, last: str | None) -> str | None:
-        return _checked_span(last)
 
     @property
     def last_rows(self) -> int:
@@ -445,7 +446,7 @@ class ScoreSettings(Section):
 class ScaleOutSettings(Section):
     """Where the parallel steps of a run happen: candidates, folds and parts of a table to score."""
 
-    runner: Literal["threads", "dask"] = Field(
+    runner: Annotated[Literal["threads", "dask"], _part("scale_out.runner")] = Field(
         default="threads", description="`threads`: in the run's own process; `dask`: on Dask workers."
     )
     address: str | None = Field(
@@ -461,11 +462,6 @@ class ScaleOutSettings(Section):
         description="Threads a task on a worker computes with; empty: 1 at an address, else cores over workers.",
     )
 
-    @field_validator("runner")
-    @classmethod
-    def _usable(cls, runner: str) -> str:
-        return _parts.check_part("scale_out.runner", runner)
-
 
 class NotificationSettings(Section):
     """Who receives messages, and about what."""
@@ -479,7 +475,7 @@ class NotificationSettings(Section):
 class RegistrySettings(Section):
     """Where models are kept."""
 
-    kind: Literal["json", "mlflow"] = Field(
+    kind: Annotated[Literal["json", "mlflow"], _part("registry.kind")] = Field(
         default="json", description="`json`: files in `path`; `mlflow`: an MLflow server."
     )
     tracking_uri: Location | None = Field(
@@ -492,11 +488,6 @@ class RegistrySettings(Section):
     keep: int = Field(
         default=10, ge=1, description="Versions kept beside champion, staging and the rollback target."
     )
-
-    @field_validator("kind")
-    @classmethod
-    def _usable(cls, kind: str) -> str:
-        return _parts.check_part("registry.kind", kind)
 
 
 class ServingSettings(Section):
@@ -629,23 +620,23 @@ def load_settings(
         ConfigurationError: a setting is missing, unknown or impossible; the message lists every one.
     """
     _check_variables(env_prefix)
+    environment = EnvSettingsSource(
+        Settings,  # type: ignore[arg-type]  # of which it reads the fields
+        env_prefix=env_prefix,
+        env_nested_delimiter="__",
+        env_parse_none_str="",
+    )
     try:
-        environment = EnvSettingsSource(
-            Settings,  # type: ignore[arg-type]  # of which it reads the fields
-            env_prefix=env_prefix,
-            env_nested_delimiter="__",
-            env_parse_none_str="",
-        )
         layers = (defaults or {}, _from_file(config_file), environment(), overrides)
         return Settings.model_validate(functools.reduce(merged, layers))
     except ValidationError as error:
         lines = [
-            f"  {_name(item['loc'])}: {_trouble(item).replace('{prefix}', env_prefix)}{_origin(item, env_prefix)}"
+            f"  {'.'.join(map(str, item['loc'])) or 'settings'}: {_trouble(item)}{_origin(item, env_prefix)}"
             for item in error.errors()
         ]
         raise ConfigurationError(
             "The settings cannot be used:\n"
-            + "\n".join(lines)
+            + "\n".join(lines).replace("{prefix}", env_prefix)
             + f"\nThey are read from {config_file} and {env_prefix}* variables."
         ) from None
     except SettingsError as error:
@@ -687,13 +678,10 @@ def _check_variables(env_prefix: str) -> None:
             continue
         near = difflib.get_close_matches(path[0], Settings.model_fields, n=1)
         if near or len(path) > 1:
-            meant = "__".join([*near, *path[1:]]).upper()
-            hint = (
-                f" Did you mean {env_prefix}{meant}?"
-                if near
-                else " retrainer/docs/settings.md lists them all."
-            )
-            raise ConfigurationError(f"The variable {variable} of the environment is no setting.{hint}")
+            hint = "retrainer/docs/settings.md lists them all."
+            if near:
+                hint = f"Did you mean {env_prefix}{'__'.join([*near, *path[1:]]).upper()}?"
+            raise ConfigurationError(f"The variable {variable} of the environment is no setting. {hint}")
 
 
 def _trouble(item: "ErrorDetails") -> str:
@@ -720,10 +708,6 @@ def _origin(item: "ErrorDetails", env_prefix: str) -> str:
     variables = {env_prefix + "__".join(path).upper() for path in paths}
     found = [variable for variable in os.environ if variable.upper() in variables]
     return f" (the variable {', '.join(found)})" if found else ""
-
-
-def _name(location: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, location)) or "settings"
 
 
 def refuse_secret(source: str | None) -> Location | None:

@@ -22,8 +22,10 @@ import pytest
 from churn import models
 from churn.flows import retrain
 from churn.models import linear
+from prefect.blocks.notifications import SlackWebhook
 from prefect.schedules import Cron
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from pydantic import SecretStr
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -332,6 +334,21 @@ def test_a_block_that_is_not_there(
 
     assert "saved-later" in missing.found
     cure(missing)
+
+
+def test_a_block_that_was_deleted_and_saved_anew(
+    settings: Settings, healthy: httpx.Client, receiver: Receiver
+) -> None:
+    kind, _, name = str(settings.notifications.block).partition("/")
+    saved = healthy.get(f"/block_types/slug/{kind}/block_documents/name/{name}").json()
+    healthy.delete(f"/block_documents/{saved['id']}").raise_for_status()
+    SlackWebhook(url=SecretStr(f"json://127.0.0.1:{receiver.server_port}")).save(name)
+
+    assert "a notification block that is there no more" in found("automations").found
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
+        register_automations(now())  # as the printed `make deploy` does
+    assert faults("automations") == []
 
 
 def test_a_webhook_that_is_dead(

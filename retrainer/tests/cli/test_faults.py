@@ -4,11 +4,10 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-import httpx
 import pytest
 from churn.flows import retrain
 
-from retrainer.cli import _doctor, _server
+from retrainer.cli import _doctor
 from retrainer.errors import ConfigurationError
 from retrainer.prefect import prepare_deployment
 from retrainer.registry import StorageError, open_registry
@@ -80,29 +79,6 @@ def test_the_lock_is_the_one_that_the_environment_was_made_from(
 
     assert "no-such-package not installed" in check.found
     assert check.command == f"touch {lock} && make setup LOCK={lock}"
-
-
-def test_automations_that_send_to_a_block_that_was_deleted(settings: Settings) -> None:
-    names = ("crash detection", "unreported failures", "collisions", "late runs")
-    names += tuple(f"time limit of {flow}" for flow in settings.schedules)
-    block = "new"
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if "automations" not in request.url.path:
-            return httpx.Response(200, json={"id": block})
-        action = {"type": "send-notification", "block_document_id": "old"}
-        there = [
-            {"name": f"{settings.project}: {name}", "enabled": True, "actions": [action]} for name in names
-        ]
-        return httpx.Response(200, json=there)
-
-    with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://prefect/api") as client:
-        lost = _server._check_automations(client, settings, deploy="make deploy")
-        block = "old"
-        cured = _server._check_automations(client, settings, deploy="make deploy")
-
-    assert (lost.severity, lost.command) == ("error", "make deploy")
-    assert cured.severity == "ok"
 
 
 def test_a_project_that_was_renamed_in_one_place_is_not_deployed(

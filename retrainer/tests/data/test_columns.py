@@ -487,7 +487,7 @@ def test_a_number_does_not_say_how_many_zeros_its_code_began_with(form: str) -> 
 
     assert (cells.bad, cells.bad_example) == (2, (str(pd.Series([7], dtype=form)[0]), 0))
     assert cells.values.isna().tolist() == [True, False, True]
-    assert (again.bad, again.new_categories) == (0, {"42": 1})
+    assert (again.bad, again.bad_example) == (1, ("42", 2)), "as a spreadsheet saves it"
 
 
 @pytest.mark.parametrize(

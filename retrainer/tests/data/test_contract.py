@@ -395,7 +395,7 @@ def test_what_tells_a_row_from_others(
         )
     options = {"keys": (), "time_column": None} | options
 
-    assert identity_of(read, columns, inputs=inputs, prior=prior, **options) == expected
+    assert identity_of(read, columns, names=inputs, prior=prior, **options) == expected
 
 
 def test_text_and_numbers_that_are_written_in_their_own_way_come_as_they_are_written() -> None:

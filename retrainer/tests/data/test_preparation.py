@@ -151,7 +151,7 @@ def test_features_never_see_the_target(prepared: Table) -> None:
         ("None", "must return a DataFrame, not NoneType"),
         (
             "frame['absent']",
-            r"line 9 failed: KeyError: 'absent'\n    return frame\['absent'\]\nfeatures\(\) gets the columns x, with",
+            r"line 9 failed: KeyError: 'absent'\n    return frame\['absent'\]\nfeatures\(\) gets the columns 'x', with",
         ),
     ],
 )

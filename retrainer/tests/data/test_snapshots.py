@@ -177,7 +177,7 @@ def test_text_that_is_not_utf_8_is_read_and_said(
     )
 
     assert read(project("table.csv"))["name"][position] == "café"
-    assert "table.csv is not UTF-8: read as cp1252" in caplog.text
+    assert "table.csv is not UTF-8: other bytes are read as Windows-1252" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "json"])

@@ -17,7 +17,7 @@ from retrainer.registry import open_registry
 from retrainer.settings import Settings
 from retrainer.training import Production
 
-from ..conftest import now, use
+from ..conftest import attached, now, use
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api"),
@@ -65,7 +65,7 @@ def test_a_metric_of_the_teams_choice_lives_a_whole_life(
     champion = registry.champion()
     assert (champion.metric, set(champion.metrics) >= {metric, "f1", "f1_score"}) == (metric, True)
     for name in ("report.html", "card.md"):
-        text = registry.read_file(champion, name).decode()
+        text = attached(registry, champion, name)
         assert shown in text
         assert "F1 of yes" in text
     decision = gate.Decision.from_dict(registry.decisions()[-1].decision)
@@ -159,7 +159,7 @@ def test_a_threshold_lives_a_whole_life_as_a_part_of_the_model(
     assert (labels == scored["prediction"]).all()
     assert ((scored["probability_yes"] >= 0.5) != (labels == "yes")).any()
     for name in ("report.html", "card.md"):
-        text = registry.read_file(by_threshold, name).decode()
+        text = attached(registry, by_threshold, name)
         assert f"predicts yes from a probability of {found['value']:g} on" in text
         assert ("tuned for cost of a customer" in text) == (threshold == "tuned")
     registry.rollback(reason="to look again")

@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from retrainer.errors import ConfigurationError
 from retrainer.gate import (
     METRICS,
+    Pair,
     PositiveClassError,
     Predictions,
     UnknownMetricError,
@@ -38,8 +39,7 @@ from retrainer.gate import (
     recorded_metrics,
 )
 from retrainer.gate._samples import make_samples
-from retrainer.training import _folds
-from retrainer.training._folds import FoldError, cross_validate_scores
+from retrainer.training._folds import FoldError, FoldInputs, cross_validate_scores, make_folds
 
 from ..conftest import PROJECT
 
@@ -459,7 +459,7 @@ def test_a_classifier_without_probabilities_has_its_labels_measured() -> None:
     some = {name: METRICS[name] for name in ("f1_score", "accuracy", "roc_auc", "log_loss")}
     assert set(evaluate(predictions, y, metrics=some)) == {"f1_score", "accuracy"}
     with pytest.raises(ConfigurationError, match=r"'roc_auc'.*probabilities"):
-        cross_validate_scores(LinearSVC(), X, y, metric=METRICS["roc_auc"])
+        cross_validate_scores(LinearSVC(), FoldInputs(X, y, "classification"), metric=METRICS["roc_auc"])
 
 
 def test_classes_that_the_model_does_not_know_count_against_it() -> None:
@@ -522,9 +522,7 @@ def test_a_share_of_a_profit_below_zero_is_of_its_size() -> None:
     assert (profit.improvement(1.0, 0.0), profit.improvement(-1.0, 0.0)) == (1.0, -1.0)
     y = np.arange(60.0)
     found = [
-        compare(
-            profit, y, champion=Predictions(y * a), challenger=Predictions(y * b), confidence=0.95, seed=0
-        )
+        compare(profit, Pair(y, Predictions(y * a), Predictions(y * b)), confidence=0.95, seed=0)
         for a, b in ((-2.0, -1.0), (-1.0, -2.0))
     ]
     assert found[0].improvement > 0 > found[1].improvement
@@ -546,10 +544,12 @@ def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> N
 def test_cross_validation_is_seeded_and_agrees_with_scikit_learn() -> None:
     X, y = make_rows()
     (score,), (again,), (other,) = (
-        cross_validate_scores(LogisticRegression(), X, y, metric=METRICS["accuracy"], seed=seed)
+        cross_validate_scores(
+            LogisticRegression(), FoldInputs(X, y, "classification", seed), metric=METRICS["accuracy"]
+        )
         for seed in (3, 3, 4)
     )
-    folds = _folds.make_folds(y, problem_type="classification", folds=5, seed=3)
+    folds = make_folds(FoldInputs(X, y, "classification", 3))
     assert score == again != other
     assert score == pytest.approx(
         cross_val_score(LogisticRegression(), X, y, cv=folds, scoring="accuracy").mean()
@@ -557,14 +557,14 @@ def test_cross_validation_is_seeded_and_agrees_with_scikit_learn() -> None:
 
 
 def test_folds_keep_groups_together_and_respect_time() -> None:
-    _, y = make_rows()
+    X, y = make_rows()
     groups = np.arange(len(y)) % 37
     values = np.random.default_rng(0).normal(size=len(y))
     for truth, kind in ((y, "classification"), (values, "regression")):
-        for train, test in _folds.make_folds(truth, problem_type=kind, seed=0, groups=groups):
+        for train, test in make_folds(FoldInputs(X, truth, kind, groups=groups)):
             assert not set(groups[train]) & set(groups[test])
     times = np.random.default_rng(1).permutation(len(y))
-    folds = _folds.make_folds(y, problem_type="classification", folds=5, seed=0, groups=groups, times=times)
+    folds = make_folds(FoldInputs(X, y, "classification", groups=groups, times=times))
     assert len(folds) == 5
     for train, test in folds:
         assert times[train].max() < times[test].min()
@@ -574,12 +574,16 @@ def test_folds_adapt_to_few_rows_of_a_class() -> None:
     X, y = make_rows(rows=60)
     y[y == "mid"] = "low"
     y[:3] = "top"
-    assert len(_folds.make_folds(y, problem_type="classification", folds=5, seed=0)) == 3
+    assert len(make_folds(FoldInputs(X, y, "classification"))) == 3
     y[1:3] = "low"
     with pytest.raises(FoldError, match=r"at least 2 rows of the rarest class.*has 1"):
-        cross_validate_scores(LogisticRegression(), X, y, metric=METRICS["f1_score"])
+        cross_validate_scores(
+            LogisticRegression(), FoldInputs(X, y, "classification"), metric=METRICS["f1_score"]
+        )
     with pytest.raises(FoldError, match="at least 2 groups"):
-        cross_validate_scores(Ridge(), X, X["a"], metric=METRICS["rmse"], groups=np.zeros(60), seed=0)
+        make_folds(FoldInputs(X, X["a"].to_numpy(), "regression", groups=np.zeros(60)))
+    with pytest.raises(FoldError, match="at least 3 rows in the training part, which has 2"):
+        make_folds(FoldInputs(X, y[:2], "classification", times=np.arange(2)))
 
 
 class ThreadsSeen(ClassifierMixin, BaseEstimator):
@@ -600,7 +604,8 @@ def test_a_thread_budget_holds_in_every_fit() -> None:
     X, y = make_rows(rows=50)
     with threadpool_limits(2):  # whatever this machine has, and the tests may use
         ThreadsSeen.seen = []
-        cross_validate_scores(ThreadsSeen(), X, y, metric=METRICS["accuracy"], threads=1)
+        inputs = FoldInputs(X, y, "classification")
+        cross_validate_scores(ThreadsSeen(), inputs, metric=METRICS["accuracy"], threads=1)
         assert set(ThreadsSeen.seen) == {1}
         assert {pool["num_threads"] for pool in threadpool_info()} == {2}
 
@@ -608,14 +613,9 @@ def test_a_thread_budget_holds_in_every_fit() -> None:
 def test_no_defined_fold_is_an_error() -> None:
     X, y = make_rows(rows=40)
     ordered = np.sort(y)
+    inputs = FoldInputs(X, ordered, "classification", times=np.arange(40))
     with pytest.raises(FoldError, match="no fold of the 40 training rows"):
-        cross_validate_scores(
-            DummyClassifier(),
-            X,
-            ordered,
-            metric=METRICS["roc_auc"],
-            times=np.arange(40),
-        )
+        cross_validate_scores(DummyClassifier(), inputs, metric=METRICS["roc_auc"])
 
 
 class Steps(BaseEstimator):

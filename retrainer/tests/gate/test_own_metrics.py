@@ -14,6 +14,7 @@ from retrainer.gate import (
     METRICS,
     Champion,
     OwnMetricError,
+    Pair,
     Predictions,
     Question,
     UnknownMetricError,
@@ -96,7 +97,7 @@ def test_both_forms_are_resampled_alike_and_as_the_built_in_metric(monkeypatch: 
     by_row = enter(monkeypatch, "each", lambda truth, predictions, rows: truth != predictions.labels)
     at_once = enter(monkeypatch, "all", wrong)
     found = [
-        compare(metric, y, champion=champion, challenger=challenger, confidence=0.9, seed=0, resamples=400)
+        compare(metric, Pair(y, champion, challenger), confidence=0.9, seed=0, resamples=400)
         for metric in (by_row, at_once, METRICS["accuracy"])
     ]
     assert found[0] == found[1]

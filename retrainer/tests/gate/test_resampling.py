@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from retrainer.gate import METRICS, Metric, Predictions, compare, evaluate, known_metric
+from retrainer import gate
+from retrainer.gate import METRICS, Comparison, Metric, Pair, Predictions, evaluate, known_metric
 from retrainer.gate._measures import Ranking, Whole
 from retrainer.gate._samples import make_samples
 
@@ -15,6 +17,19 @@ ROWS = 200
 MEDIAN = replace(
     METRICS["mae"], measure=Whole(lambda sample, positive: np.median(abs(sample.y - sample.labels)))
 )
+
+
+def compare(
+    metric: Metric,
+    y: Any,
+    *,
+    champion: Predictions,
+    challenger: Predictions,
+    entities: Any = None,
+    **options: Any,
+) -> Comparison:
+    """Compare two models on the same rows."""
+    return gate.compare(metric, Pair(y, champion, challenger, entities=entities), **options)
 
 
 def metric_of(name: str) -> Metric:

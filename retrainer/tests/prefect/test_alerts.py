@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 from pydantic import SecretStr
 
-from retrainer import reporting, training
+from retrainer import training
 from retrainer.cli import _doctor as doctor
 from retrainer.errors import ConfigurationError
 from retrainer.prefect import _messages, _outcome
@@ -73,11 +73,6 @@ def monitoring_is_a_file(settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     (settings.root / "monitoring").write_text("in the way")
 
 
-def report_that_cannot_be_drawn(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "page", failing("no picture"))
-    monkeypatch.setattr(reporting, "drift_page", failing("no picture"))
-
-
 def model_that_cannot_predict(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.Model, "predict", failing("no prediction"))
 
@@ -109,7 +104,6 @@ def outcome(flow: str) -> tuple[str, str]:
         (truncated_decision, "monitor", "000001.json"),
         (full_disk, "retrain", "full"),
         (predictions_is_a_file, "score", "predictions"),
-        (report_that_cannot_be_drawn, "retrain", "no picture"),
         (model_that_cannot_predict, "score", "no prediction"),
         (monitoring_is_a_file, "monitor", "monitoring"),
     ],
@@ -231,7 +225,7 @@ def test_a_url_that_is_no_webhook_is_not_saved_and_not_shown(
         set_up_slack(now())
 
     assert "SECRETX" not in f"{refused.value} {caplog.text} {capfd.readouterr()}"
-    _messages.deliver(_messages.trial_message(project="churn"), block=str(settings.notifications.block))
+    _messages.deliver(_messages.message("trial", project="churn"), block=str(settings.notifications.block))
     assert [payload["title"] for payload in receiver.payloads] == ["churn: a test message"]
 
 
@@ -242,7 +236,7 @@ def test_a_saved_url_that_is_no_webhook_is_not_shown(
     SlackWebhook(url=SecretStr(UNREADABLE)).save(block.removeprefix("slack-webhook/"), overwrite=True)
 
     with pytest.raises(_messages.NotSent) as failed:
-        _messages.deliver(_messages.trial_message(project="churn"), block=block)
+        _messages.deliver(_messages.message("trial", project="churn"), block=block)
 
     assert "SECRETX" not in f"{failed.value} {caplog.text} {capfd.readouterr()}"
 

@@ -14,6 +14,7 @@ from prefect.states import Cancelled, Cancelling, Crashed, Failed, State
 from sqlalchemy import create_engine
 
 from retrainer.errors import DataError
+from retrainer.pipeline import Run
 from retrainer.prefect import _messages, _outcome
 from retrainer.prefect._messages import Message
 from retrainer.registry import Record
@@ -25,6 +26,7 @@ from ..conftest import PROJECT, Receiver, make_table, use
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
 PASSWORD = "database-password"
+OTTER = Run("an id", "quiet-otter", "http://ui")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +132,8 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
     }
     messages = [
         _messages.by_hand_message(project="churn", record=rolled_back),
-        _messages.drift_message(project="churn", run="quiet-otter", link="http://ui", window=window),
-        _messages.unreported_message(project="churn"),
+        _messages.drift_message(project="churn", run=OTTER, window=window),
+        _messages.message("unreported", project="churn"),
     ]
 
     for message in messages:
@@ -169,8 +171,9 @@ def test_what_a_person_decides_has_a_message(settings: Settings, verdict: str, s
 
 
 def test_a_failure_says_what_happened_and_that_production_is_as_it_was(settings: Settings) -> None:
-    facts = {"project": "churn", "flow": "retrain", "run": "quiet-otter", "state": "Crashed"}
-    message = _messages.failure_message(**facts, reason="The disk is full.", link="", champion="v1")
+    facts = {"project": "churn", "flow": "retrain", "run": "quiet-otter", "state": "crashed"}
+    facts |= {"reason": "The disk is full.", "champion": "v1", "touched": "untouched by this run"}
+    message = _messages.message("ended", **facts)
 
     assert str(message).splitlines() == [
         "churn: retrain crashed",
@@ -197,8 +200,8 @@ DECISION: dict[str, Any] = {
 
 def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
     def lines(**changes: Any) -> list[str]:
-        facts = {"project": "churn", "run": "quiet-otter", "link": "http://ui"}
-        return str(_messages.decision_message(**facts, decision=DECISION | changes)).splitlines()
+        decision = DECISION | changes
+        return str(_messages.decision_message(project="churn", run=OTTER, decision=decision)).splitlines()
 
     assert lines() == [
         "churn: v2 staging",
@@ -245,7 +248,7 @@ def test_what_to_do_follows_from_the_alarms_and_from_whether_there_is_a_model_to
     settings: Settings, changes: dict[str, Any], to_do: str
 ) -> None:
     decision = DECISION | {"alarms": []} | changes
-    message = _messages.decision_message(project="churn", run="otter", link="", decision=decision)
+    message = _messages.decision_message(project="churn", run=OTTER, decision=decision)
     assert message.body.splitlines()[-1] == f"To do: {to_do}"
 
 
@@ -269,16 +272,16 @@ def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) 
 def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
     run = "Run: {{ flow_run.name }} {{ flow_run | ui_url or '' }}"
     why = "Why: {{ flow_run.state.message }}"
-    for build, subject, lines in (
-        (_messages.unreported_message, "{{ flow.name }} {{ flow_run.state.name | lower }}", [run, why]),
-        (_messages.collision_message, "{{ flow.name }} cancelled, another run is at work", [run, why]),
-        (_messages.late_message, "{{ flow.name }} is late", [run]),
+    for kind, subject, lines in (
+        ("unreported", "{{ flow.name }} {{ flow_run.state.name | lower }}", [run, why]),
+        ("collision", "{{ flow.name }} cancelled, another run is at work", [run, why]),
+        ("late", "{{ flow.name }} is late", [run]),
     ):
-        message = build(project="churn")
+        message = _messages.message(kind, project="churn")
         assert message.subject == f"churn: {subject}"
         assert message.body.splitlines()[: len(lines)] == lines
         assert message.body.splitlines()[-1].startswith("To do: ")
-    trial = _messages.trial_message(project="churn")
+    trial = _messages.message("trial", project="churn")
     assert str(trial) == "churn: a test message\nRetraining messages will arrive here."
 
 

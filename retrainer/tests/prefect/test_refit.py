@@ -23,7 +23,7 @@ from retrainer.training import (
     load_twin_rows,
 )
 
-from ..conftest import PACKAGE, PROJECT, Receiver, now, use
+from ..conftest import PACKAGE, PROJECT, Receiver, attached, now, use
 
 pytestmark = [
     pytest.mark.usefixtures("prefect_api"),
@@ -58,7 +58,7 @@ def weight(model: Any) -> float:
 
 def report(version: Version, settings: Settings) -> str:
     registry = open_registry(settings)
-    return "".join(registry.read_file(version, name).decode() for name in ("report.html", "card.md"))
+    return "".join(attached(registry, version, name) for name in ("report.html", "card.md"))
 
 
 def test_a_refit_lives_a_whole_life(settings: Settings, table: pd.DataFrame, receiver: Receiver) -> None:

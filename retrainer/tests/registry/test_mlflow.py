@@ -37,7 +37,7 @@ from retrainer.registry._mlflow_store import MlflowStore
 from retrainer.settings import Settings
 from retrainer.training import Production
 
-from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, forget, load_settings, make_table
+from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, forget, load_settings, make_table, now
 
 RACE = """
 import json, sys
@@ -95,7 +95,7 @@ def free_port() -> int:
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(f"{url}/health", timeout=1):
@@ -258,7 +258,7 @@ def test_mlflow_itself_loads_the_champion(registry: Registry, settings: Settings
     assert champion
     predicted = mlflow.sklearn.load_model(uri).predict(rows)
     assert list(predicted) == list(registry.load_model(champion).predict(rows))
-    loaded = Production(registry).current()
+    loaded = Production(registry, project=now()).current()
     assert (loaded.version, list(loaded.predict(rows))) == (champion.id, list(predicted))
     assert sorted(model.signature.inputs.input_names()) == sorted(rows) == ["age", "plan", "usage"]
 

@@ -193,19 +193,30 @@ def test_an_error_is_described_under_its_own_name(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "production_metrics.json").read_text())["rmse"] == 3.5
 
 
-def test_files_are_added_before_the_decision_and_never_after(registry: Registry) -> None:
+def test_a_report_is_put_beside_a_version_whose_own_files_never_change(registry: Registry) -> None:
     version = registry.stage(b"", metrics={}, lineage={}, files={"profile.json": b"{}"})
-    version = registry.add_file(version, "report.html", b"draft")
-    version = registry.add_file(version, "report.html", b"report")
     registry.record(version, {"verdict": "promoted"}, expected_champion=None)
+    registry.attach(version, "report.html", b"draft")
+    registry.attach(version, "report.html", b"report")
     champion = registry.version("champion")
-    assert registry.read_file(champion, "report.html") == b"report"
+    assert champion == version
+    assert registry.store.read(f"versions/{version.id}/report.html") == b"report"
     assert registry.read_file(champion, "profile.json") == b"{}"
-    for attempt in (lambda: registry.add_file(version, "more", b""), lambda: registry.discard(version)):
-        with pytest.raises(RegistryError, match="is decided on"):
-            attempt()
-    with pytest.raises(ValueError, match="cannot be the name"):
-        registry.add_file(stage(registry), "../escape", b"")
+    assert registry.verify() == []
+    with pytest.raises(RegistryError, match="is decided on"):
+        registry.discard(version)
+    for name in ("profile.json", "model.joblib", "version.json", "../escape"):
+        with pytest.raises(ValueError, match=r"cannot be the name|is a sealed file"):
+            registry.attach(version, name, b"")
+
+
+def test_a_report_goes_with_its_version(registry: Registry) -> None:
+    old = decide(registry)
+    registry.attach(old, "report.html", b"report")
+    for _ in range(3):
+        decide(registry)
+    assert old.id in registry.prune(1)
+    assert registry.store.list(f"versions/{old.id}") == [f"versions/{old.id}/version.json"]
 
 
 def test_a_discarded_version_leaves_nothing(registry: Registry) -> None:
@@ -705,8 +716,8 @@ def work(registry: Registry) -> None:
     """Do whatever writes."""
     registry.catch_up()
     version = stage(registry, model=b"new")
-    registry.add_file(version, "report.html", b"report")
     registry.record(version, {"verdict": "promoted"}, expected_champion=registry.champion())
+    registry.attach(version, "report.html", b"report")
     decide(registry, "kept")
     rolled_back = registry.rollback()
     registry.release(str(rolled_back.champion_before), reason="it was not the model")

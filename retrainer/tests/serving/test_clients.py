@@ -63,6 +63,24 @@ def test_what_is_refused_gives_its_memory_back(
     assert server.unfinished == others
 
 
+def test_a_body_that_is_unfinished_when_the_server_stops_is_refused(server: Any) -> None:
+    async def stopped() -> None:
+        never = asyncio.Event()
+
+        async def receive() -> Any:
+            await never.wait()
+
+        body = asyncio.create_task(_app._body(Request({"type": "http", "headers": []}, receive), server))
+        await asyncio.sleep(0)
+        body.cancel()
+        await body
+
+    with pytest.raises(RefusedError) as refused:
+        asyncio.run(stopped())
+
+    assert refused.value.status == 503
+
+
 def test_a_client_that_leaves_gives_its_memory_back(server: Any) -> None:
     with pytest.raises(ClientDisconnect):
         read(part(b"ab", more=True), {"type": "http.disconnect"}, server=server)

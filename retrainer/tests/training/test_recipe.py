@@ -20,6 +20,7 @@ from retrainer import OwnMetric
 from retrainer.errors import ConfigurationError
 from retrainer.gate import METRICS, PositiveClassError, get_metric, predict
 from retrainer.training import (
+    FoldInputs,
     Recipe,
     best,
     check_classes,
@@ -44,7 +45,8 @@ def pipeline() -> Pipeline:
 
 
 def tuned(metric: Any, X: Any, y: Any, **options: Any) -> float:
-    scores = cross_validate_scores(pipeline(), X, y, metric=metric, thresholds=THRESHOLDS, **options)
+    inputs = FoldInputs(X, y, "classification", **options)
+    scores = cross_validate_scores(pipeline(), inputs, metric=metric, thresholds=THRESHOLDS)
     threshold = best({"linear": scores}, metric=metric, thresholds=THRESHOLDS).threshold
     assert threshold is not None
     return threshold
@@ -57,11 +59,12 @@ def test_it_is_tuned_as_scikit_learn_does_on_the_same_folds() -> None:
         pipeline(),
         scoring=make_scorer(f1_score, pos_label="yes", zero_division=0),
         thresholds=np.array(THRESHOLDS),
-        cv=make_folds(y, problem_type="classification", seed=3),
+        cv=make_folds(FoldInputs(X, y, "classification", 3)),
         store_cv_results=True,
     ).fit(X, y)
 
-    scores = cross_validate_scores(pipeline(), X, y, metric=metric, thresholds=THRESHOLDS, seed=3)
+    inputs = FoldInputs(X, y, "classification", 3)
+    scores = cross_validate_scores(pipeline(), inputs, metric=metric, thresholds=THRESHOLDS)
 
     np.testing.assert_allclose(scores, reference.cv_results_["scores"], atol=1e-12)
     assert tuned(metric, X, y, seed=3) == pytest.approx(reference.best_threshold_)
@@ -89,10 +92,15 @@ def test_it_is_tuned_on_later_rows_where_they_have_times() -> None:
     X["a"] = np.where(late, X["a"], -X["a"])  # what is learned from the first third does not hold
     metric = get_metric("f1", problem_type="classification", positive="yes")
 
-    by_time = cross_validate_scores(
-        pipeline(), X, y, metric=metric, thresholds=THRESHOLDS, times=np.arange(len(y))
+    by_time, at_random = (
+        cross_validate_scores(
+            pipeline(),
+            FoldInputs(X, y, "classification", times=times),
+            metric=metric,
+            thresholds=THRESHOLDS,
+        )
+        for times in (np.arange(len(y)), None)
     )
-    at_random = cross_validate_scores(pipeline(), X, y, metric=metric, thresholds=THRESHOLDS)
 
     assert by_time.max() < at_random.max() - 0.02
 

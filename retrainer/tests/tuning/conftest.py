@@ -7,6 +7,7 @@ import pytest
 
 from retrainer import Project, data, pipeline, tuning
 from retrainer.settings import Settings
+from retrainer.training import FoldInputs
 
 from ..conftest import make_table, now
 
@@ -26,12 +27,12 @@ def side() -> pipeline.SplitSide:
 
 
 @pytest.fixture
-def inputs(side: pipeline.SplitSide) -> pipeline.FoldInputs:
+def inputs(side: pipeline.SplitSide) -> FoldInputs:
     return pipeline.fold_inputs(side, project=now())
 
 
 def search(
-    inputs: pipeline.FoldInputs,
+    inputs: FoldInputs,
     trials: int,
     *,
     estimator: str = "linear",

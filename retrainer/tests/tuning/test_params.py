@@ -7,8 +7,8 @@ import pytest
 
 from retrainer import tuning
 from retrainer.errors import ConfigurationError
-from retrainer.pipeline import FoldInputs, check
-from retrainer.training import make_pipeline
+from retrainer.pipeline import check
+from retrainer.training import FoldInputs, make_pipeline
 
 from ..conftest import PROJECT, now
 from .conftest import search

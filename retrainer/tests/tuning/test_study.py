@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from retrainer import pipeline, tuning
-from retrainer.pipeline import FoldInputs
+from retrainer.training import FoldInputs
 
 from ..conftest import now
 from .conftest import search

@@ -57,7 +57,7 @@ def _check_settings(project: Project) -> Check:
 
 def _send_test_message(project: Project) -> Check:
     """Send a message exactly as a failed run does: its block is found even where settings are broken."""
-    from ..prefect import NotSent, deliver, recipient, trial_message
+    from ..prefect import NotSent, deliver, message, recipient
 
     name, block = recipient(project)
     if not block:
@@ -65,7 +65,7 @@ def _send_test_message(project: Project) -> Check:
             "test message", "error", "no block is set: nobody is notified", "set notifications.block"
         )
     try:
-        deliver(trial_message(project=name), block=block)
+        deliver(message("trial", project=name), block=block)
     except NotSent as error:
         return Check("test message", "error", str(error), *new_block(name, block))
     return Check("test message", "ok", f"{block} took it: see that it arrived")

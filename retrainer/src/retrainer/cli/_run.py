@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ProjectError, files_explained
-from ._context import current_flows, current_project
+from ._context import current_flows
 
 # Without PREFECT_API_URL, Prefect starts a server for the time of the run. It records the run, and does without what
 # only a server that stays needs.
@@ -16,6 +16,10 @@ SERVER_OF_ONE_RUN = {
     "PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a busy machine takes longer than the 20 of Prefect
 }
+# What Prefect says.
+UNREACHABLE = "Failed to reach API at"
+NOT_STARTED = "Timed out while attempting to connect to ephemeral"
+REPEATED = ("Encountered exception", "Finished in state", "Running hook", "Hook ")
 SERVER_BYTES = 20 * 2**20  # what the database of a new server takes, with room for the run
 
 
@@ -30,13 +34,12 @@ def run(flow: str, **parameters: Any) -> Any:
     _require_home()
     for name, value in SERVER_OF_ONE_RUN.items():
         os.environ.setdefault(name, value)
-    from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     flows = current_flows()
     logging.getLogger("prefect.flow_runs").addFilter(_not_said_by_the_command)
     try:
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), tags(_project()):
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             return getattr(flows, flow)(**parameters)
     except RuntimeError as error:
         raise explained(error) from None
@@ -45,9 +48,9 @@ def run(flow: str, **parameters: Any) -> Any:
 def explained(error: RuntimeError) -> Exception:
     """Return what to do about a server that Prefect cannot reach or start; any other error as it is."""
     said = str(error)
-    if said.startswith("Failed to reach API"):
+    if said.startswith(UNREACHABLE):
         fix = "Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
-    elif said.startswith("Timed out while attempting to connect to ephemeral"):
+    elif said.startswith(NOT_STARTED):
         fix = (
             "The machine may be busy: run this again, or start a server that stays (make server), and set "
             "PREFECT_API_URL to its address."
@@ -76,13 +79,6 @@ def _not_said_by_the_command(record: logging.LogRecord) -> bool:
     from ..prefect import UNSENT
 
     text = record.getMessage()
-    repeated = text.startswith("Encountered exception") and not record.exc_info
-    return not (repeated or text.startswith(("Finished in state Failed", "Running hook", "Hook ", UNSENT)))
-
-
-def _project() -> str:
-    project = current_project()
-    try:
-        return project.settings.project
-    except ProjectError:  # the flow itself says so, and sends the message
-        return project.package
+    exception, finished, *hooks = REPEATED
+    repeated = text.startswith(exception) and not record.exc_info
+    return not (repeated or text.startswith((f"{finished} Failed", *hooks, UNSENT)))

@@ -6,13 +6,14 @@ Out:   a snapshot (files and their digest), its table, the contract that says wh
 Never: trains, scores or writes to a source; knows which model is in production.
 """
 
-from ._checks import InfiniteValuesError, SplitError, TargetError
-from ._columns import clean_text, is_identifier_name, kind_of
-from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread
+from ._checks import InfiniteValuesError, SplitError, TargetError, require_columns
+from ._columns import as_numbers, clean_text, is_identifier_name, is_number_identifier, kind_of
+from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread, texts_of
 from ._expectations import DataTestError, run_tests
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
-from ._preparation import Table, inputs, label, prepare, prepare_like, require_target
+from ._numbers import looks_like_sums
+from ._preparation import Table, check_features, inputs, label, prepare, prepare_like, require_target
 from ._snapshots import Snapshot, SourceChangedError, fetch, fill_in_query, fingerprint, head, load, resolve
 from ._sources import SourceError, SourceUnavailable
 from ._splitting import MissingClassError, Split, group_codes, split, times
@@ -41,8 +42,10 @@ __all__ = [
     "TableError",
     "TargetError",
     "are_known",
+    "as_numbers",
     "batches",
     "changed_imports",
+    "check_features",
     "clean_text",
     "current_code",
     "describe_unread",
@@ -53,17 +56,21 @@ __all__ = [
     "head",
     "inputs",
     "is_identifier_name",
+    "is_number_identifier",
     "kind_of",
     "known_identities",
     "label",
     "load",
     "local_modules",
+    "looks_like_sums",
     "partitions",
     "prepare",
     "prepare_like",
+    "require_columns",
     "require_target",
     "resolve",
     "run_tests",
     "split",
+    "texts_of",
     "times",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, named
 from ..settings import ProblemType
 from ._columns import MISSING_VALUES, as_floats, kind_of
 from ._tables import DuplicateColumnsError
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 _LARGEST = float(np.finfo(np.float32).max)  # scikit-learn's trees take larger ones for infinity
 MINIMUM_ROWS = 20  # half of what a split needs on each side would be less than chance
+SHOWN = 10  # columns in an error
 MANY_VALUES = 20  # a target of more distinct fractions is a number, not a class
 MANY_CLASSES = 100  # a target of more distinct whole numbers is one, too
 
@@ -171,7 +172,7 @@ def check_duplicates(table: pd.DataFrame) -> None:
     """
     if not table.columns.is_unique:
         twice = sorted(map(str, set(table.columns[table.columns.duplicated()])))
-        raise DuplicateColumnsError(f"The table has column {', '.join(map(repr, twice))} more than once.")
+        raise DuplicateColumnsError(f"The table has column {named(twice)} more than once.")
 
 
 def check_finite(table: pd.DataFrame) -> None:
@@ -192,7 +193,8 @@ def check_finite(table: pd.DataFrame) -> None:
             if count:
                 found[str(name)] = count
     if found:
-        counted = ", ".join(f"{name!r} ({count} of {len(table)} rows)" for name, count in found.items())
+        shown = [f"{name!r} ({count} of {len(table)} rows)" for name, count in list(found.items())[:SHOWN]]
+        counted = ", ".join(shown) + (f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else "")
         raise InfiniteValuesError(
             f"Infinite values, or numbers too large for a model, in column {counted}. Replace them in features() of "
             "features.py, for example by missing values."

@@ -6,13 +6,14 @@ timestamp. A column is learned once, and read the same way from then on, whateve
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from ..settings import ReadSettings
 from ._numbers import looks_like_sums, parse, proven
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ DATE_FORMATS = (
     ),
     *("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%Y%m%dT%H%M%S", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
 )
+_MONTH_FIRST = sorted(DATE_FORMATS, key=lambda text: not text.startswith(("ISO", "%m")))
 CATEGORIES_KEPT = 100
 FEW_ROWS = 1000
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
@@ -52,6 +54,7 @@ _LEADING_ZERO = re.compile(r"0\d+")
 
 Kind = Literal["number", "boolean", "date", "text", "empty", "other"]
 Codes = np.ndarray[Any, np.dtype[np.intp]]
+Written = tuple[Codes, list[str]]  # of each cell the position of its text, -1 without one; the texts
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
@@ -63,6 +66,7 @@ class NumberFormat:
 
 
 _PLAIN = NumberFormat()
+_AS_FOUND = ReadSettings()
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ class Column:
         categories: Every value of a text column, sorted, if at most 100.
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
+        shortest: The digits of the shortest of these.
+        plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
         words: Words of missingness that are values here.
+        absent: Words and numbers that stand for missing values here, in addition to the usual ones.
     """
 
     kind: Kind
@@ -91,7 +98,10 @@ class Column:
     categories: tuple[str, ...] | None = None
     example: str | None = None
     leading_zeros: bool = False
+    shortest: int = 0
+    plain_codes: bool = False
     words: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def as_written(self) -> bool:
@@ -154,6 +164,8 @@ def learn_column(
     prior: Column | None = None,
     decimal: str | None = None,
     marks: Collection[str] = (),
+    kind: Kind | None = None,
+    how: ReadSettings = _AS_FOUND,
 ) -> tuple[Column, Cells]:
     """Determine what a column is, and read it.
 
@@ -163,18 +175,41 @@ def learn_column(
         prior: What the column was for the model in production: kept if the cells still fit.
         decimal: The sign that the file has in this column; None: what the column itself proves.
         marks: Words that are known to stand for missing values, however frequent.
+        kind: What it is by the settings; None: what is found.
+        how: How files are read.
     """
     decimal = decimal or proven(values)
-    if prior is not None and prior.kind not in ("empty", "other"):
+    if prior is not None and prior.kind == (kind or prior.kind) and _may_stay(prior, how):
+        prior = replace(prior, absent=how.missing)
         cells = read_column(values, prior, decimal=decimal)
         known = len(values) - cells.missing
         if known and tolerated(cells.bad, known, tolerance=tolerance):
             return _described(prior, cells), cells
-    column = _classify(values, tolerance, decimal or ".")
+    found = _without(values, how.missing)
+    written = _written(found) if kind_of(found) == "text" else None
+    column = _classify(found, written, 1.0 if kind else tolerance, decimal or ".", how.day_first)
+    if kind and column.kind not in (kind, "empty"):
+        column = Column(kind, number_format=NumberFormat(decimal or "."))
+    column = replace(column, absent=how.missing)
     if column.kind == "text":
-        column = replace(column, words=_frequent_words(values, marks))
+        column = _described_codes(column, written, marks)
     cells = read_column(values, column, decimal=decimal)
     return _described(column, cells), cells
+
+
+def _may_stay(prior: Column, how: ReadSettings) -> bool:
+    """Return whether the settings leave a column what it was for the model in production."""
+    return prior.kind not in ("empty", "other") and (prior.kind != "date" or how.day_first is None)
+
+
+def _without(values: pd.Series, absent: Collection[str]) -> pd.Series:
+    """Return the cells without those that the settings call missing; -999 also where the file has it as a number."""
+    if not absent:
+        return values
+    if kind_of(values) == "number":
+        numbers = parse(absent, ".")
+        return values.mask(values.isin(numbers[~np.isnan(numbers)]))
+    return values.mask(values.astype("str").str.strip().isin(absent)) if kind_of(values) == "text" else values
 
 
 def read_column(values: pd.Series, column: Column, *, decimal: str | None = None) -> Cells:
@@ -185,8 +220,11 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
         column: What `learn_column` returned.
         decimal: The sign that the file proves for this column; None: as it was learned.
     """
-    if column.kind == "number" and values.dtype == np.float64:  # most cells of most tables
+    if (
+        column.kind == "number" and values.dtype == np.float64 and not column.absent
+    ):  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
+    values = _without(values, column.absent)
     kind = kind_of(values)
     if column.kind == "other":
         return Cells(values, int(values.isna().sum()))
@@ -204,7 +242,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
         return _read_text(values, column)
     if column.kind == "number":
         if kind in ("number", "boolean"):
-            return _native(_numbers(values))
+            return _native(as_numbers(values))
         sign = decimal or column.number_format.decimal
         return _read_texts(values, lambda texts: parse(texts, sign))
     if column.kind == "boolean":
@@ -245,10 +283,14 @@ def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
         if not values.is_unique or values.str.contains(r"\s").any():
             return False
         return not looks_like_sums(values)
-    if not is_identifier_name(name) or not values.is_unique:
+    return is_number_identifier(name, values) and not _counts_rows(values.to_numpy(dtype=np.float64))
+
+
+def is_number_identifier(name: str, values: pd.Series) -> bool:
+    """Return whether a column of numbers is called like an identifier, and holds whole numbers, none of them twice."""
+    if not is_identifier_name(name) or len(values) < FEWEST_FOR_A_SLIP or values.dtype.kind == "m":
         return False
-    numbers = values.to_numpy(dtype=np.float64)
-    return bool((numbers % 1 == 0).all()) and not _counts_rows(numbers)
+    return bool((values.dropna() % 1 == 0).all()) and bool(values.is_unique)
 
 
 _ID_NAME = re.compile(
@@ -290,10 +332,17 @@ def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Code
 
     Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
     """
+    return _without_missing(_written(values), words)
+
+
+def _written(values: pd.Series) -> Written:
     codes, uniques = pd.factorize(values)
-    texts = [clean_text(_text_of(value)) for value in uniques]
+    return codes, [clean_text(_text_of(value)) for value in uniques]
+
+
+def _without_missing(written: Written, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     missing = MISSING_VALUES.difference(words)
-    return codes, [None if text in missing else text for text in texts]
+    return written[0], [None if text in missing else text for text in written[1]]
 
 
 def clean_text(text: str) -> str:
@@ -321,13 +370,15 @@ def _text_of(value: Any) -> str:
     return str(value)
 
 
-def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
-    kind = kind_of(values)
-    if kind == "number" and _is_code(values):
-        return Column("text")
-    if kind != "text":
+def _classify(
+    values: pd.Series, written: Written | None, tolerance: float, decimal: str, day_first: bool | None
+) -> Column:
+    if written is None:
+        kind = kind_of(values)
+        if kind == "number" and _is_code(values):
+            return Column("text")
         return Column("empty" if values.isna().all() else kind)
-    codes, texts = distinct_texts(values)
+    codes, texts = _without_missing(written)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     known = [text for text, count in zip(texts, counts, strict=True) if text is not None and count]
     weights = counts[[text is not None and count > 0 for text, count in zip(texts, counts, strict=True)]]
@@ -347,22 +398,32 @@ def _classify(values: pd.Series, tolerance: float, decimal: str) -> Column:
         if fits(~np.isnan(numbers)):
             large = np.abs(numbers) > LARGEST_EXACT
             return Column("text") if large.any() else Column("number", number_format=NumberFormat(decimal))
-    if date_format := _date_format(distinct, fits):
+    if date_format := _date_format(distinct, fits, DATE_FORMATS if day_first is not False else _MONTH_FIRST):
         return Column("date", date_format=date_format)
     return Column("text")
 
 
-def _frequent_words(values: pd.Series, marks: Collection[str]) -> tuple[str, ...]:
-    """Return the words of missingness so frequent in a column of few texts that they are one of them."""
-    codes, texts = distinct_texts(values, VALUE_WORDS)
-    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
-    if len(texts) > CATEGORIES_KEPT:
-        return ()
-    found = dict.fromkeys(VALUE_WORDS.difference(marks), 0)
-    for text, count in zip(texts, counts.tolist(), strict=True):
-        if text in found:
-            found[text] += count
-    return tuple(sorted(word for word, count in found.items() if count > FREQUENT_WORD * len(values)))
+def _described_codes(column: Column, written: Written | None, marks: Collection[str]) -> Column:
+    """Return a text column with its words of missingness, and with what tells its codes from those of other programs.
+
+    A word is a value if the texts are few, and it is frequent.
+    """
+    if written is None:  # whole numbers too large for a float
+        return replace(column, plain_codes=True)
+    codes, texts = _without_missing(written, VALUE_WORDS.difference(marks))
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
+    words = dict.fromkeys(VALUE_WORDS.difference(marks), 0)
+    for text, count in zip(texts, counts, strict=True) if len(texts) <= CATEGORIES_KEPT else ():
+        if text in words:
+            words[text] += count
+    frequent = sorted(word for word, count in words.items() if count > FREQUENT_WORD * len(codes))
+    digits = [len(text) for text in texts if text and text.isdecimal()] if column.leading_zeros else []
+    plain = not any(text and _is_whole_float(text) for text in texts)
+    return replace(column, words=tuple(frequent), shortest=min(digits, default=0), plain_codes=plain)
+
+
+def _is_whole_float(text: str) -> bool:
+    return text.endswith(".0") and text[:-2].isdecimal()
 
 
 def _is_code(values: pd.Series) -> bool:
@@ -373,11 +434,11 @@ def _is_code(values: pd.Series) -> bool:
     return bool(len(known)) and max(abs(int(known.min())), abs(int(known.max()))) > LARGEST_EXACT
 
 
-def _date_format(distinct: pd.Series, fits: Callable[[Mask], bool]) -> str | None:
+def _date_format(distinct: pd.Series, fits: Callable[[Mask], bool], formats: Iterable[str]) -> str | None:
     some = distinct[:100]
     if some.map(lambda text: _DATE_LIKE.search(text) is not None).mean() < 0.5:
         return None
-    for date_format in DATE_FORMATS:
+    for date_format in formats:
         if _dates(some, date_format).notna().any() and fits(_dates(distinct, date_format).notna().to_numpy()):
             return date_format
     return None
@@ -414,7 +475,8 @@ def _native(read: pd.Series) -> Cells:
     return Cells(read, int(read.isna().sum()))
 
 
-def _numbers(values: pd.Series) -> pd.Series:
+def as_numbers(values: pd.Series) -> pd.Series:
+    """Return a column whose kind is number or boolean as float64, durations as seconds."""
     dtype = values.dtype
     if dtype.name == "float64":
         return values
@@ -463,6 +525,8 @@ def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
 
 def _read_text(values: pd.Series, column: Column) -> Cells:
     codes, texts = distinct_texts(values, column.words)
+    if column.plain_codes:
+        texts = [text[:-2] if text and _is_whole_float(text) else text for text in texts]
     counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
     missing = int((codes < 0).sum()) + sum(
         count for text, count in zip(texts, counts, strict=True) if text is None
@@ -476,10 +540,14 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
     distinct = pd.array([*texts, None], dtype="str")
     read = pd.Series(distinct.take(codes), index=values.index, name=values.name)
     bad = _lost_codes(values, read, column)
+    if column.shortest:  # 9 is none of 009 and 042, written as text or as a number
+        short = [text is not None and text.isdecimal() and len(text) < column.shortest for text in texts]
+        bad |= np.array([*short, False])[codes]
     if not bad.any():
         return Cells(read, missing, new_categories=new)
     position = int(np.argmax(bad))
-    return Cells(read.mask(bad), missing, int(bad.sum()), (str(values.iloc[position]), position))
+    new = {text: count for text, count in new.items() if text not in set(read[bad])}
+    return Cells(read.mask(bad), missing, int(bad.sum()), (str(values.iloc[position]), position), new)
 
 
 def _lost_codes(values: pd.Series, read: pd.Series, column: Column) -> Mask:

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from ..settings import ProblemType
+from ..settings import ProblemType, ReadSettings, Settings
 from ._checks import check_duplicates
 from ._columns import (
     FEW_ROWS,
@@ -42,8 +42,10 @@ logger = logging.getLogger(__name__)
 
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
+MOSTLY = 0.5  # of a column's values may be unknown from training
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
+_AS_FOUND = ReadSettings()
 
 
 class SchemaError(DataError):
@@ -119,8 +121,11 @@ class Contract:
         identity: The columns whose values tell a row from others; empty where all inputs do. A column that counts the
             rows does not.
         identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
+        content: The columns that tell a row where `identity` does not, those that the model does not get among them;
+            empty: the inputs.
         tolerance: The share of a column's cells that may be unreadable.
         features_sha256: Of the features.py the model was trained with.
+        decimal: The decimal sign of text files by the settings; None: what each file proves.
         imports: Modules of the project that features.py or the pipeline use, and that the version does not hold, to
             their SHA-256.
     """
@@ -132,8 +137,10 @@ class Contract:
     classes: tuple[Any, ...] | None = None
     identity: tuple[str, ...] = ()
     identity_from: Literal["keys", "identifier", "content"] = "content"
+    content: tuple[str, ...] = ()
     tolerance: float = 0.01
     features_sha256: str = ""
+    decimal: str | None = None
     imports: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -156,7 +163,11 @@ class Contract:
     @property
     def texts(self) -> frozenset[str]:
         """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
-        return frozenset(name for name, column in self.columns.items() if column.as_written)
+        return frozenset(
+            name
+            for name, column in self.columns.items()
+            if column.as_written or (self.decimal and column.kind == "number")
+        )
 
     def read(
         self, frame: pd.DataFrame, *, report: ReadReport | None = None, others: bool = False
@@ -215,7 +226,9 @@ class Contract:
         numbers = all(self.columns[name].kind == "number" for name in self.inputs)
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
 
-    def check(self, report: ReadReport, *, rows: int | None = None, counted: str = "row") -> None:
+    def check(
+        self, report: ReadReport, *, rows: int | None = None, counted: str = "row", unknown: bool = True
+    ) -> None:
         """Make sure that what was read fits, and warn of what is new.
 
         Args:
@@ -223,10 +236,11 @@ class Contract:
             rows: Of the whole table, where it is known and `report` is of its beginning: only what more rows could
                 not cure is an error then.
             counted: What the rows are called in messages.
+            unknown: Whether most values of a column may not be new.
 
         Raises:
-            SchemaError: too many cells of a column could not be read, or it is emptier by 30 points or more; ten
-                are named with what was expected, what came, and where.
+            SchemaError: too many cells of a column could not be read, most of its values are unknown from training, or
+                it is emptier by 30 points or more; ten are named with what was expected, what came, and where.
         """
         rest = max(0, (rows or 0) - report.rows)
         problems = []
@@ -243,6 +257,8 @@ class Contract:
                 problems.append(
                     f"column {name!r}: {share:.0%} of {report.rows:,} rows have no value, {before:.0%} in training"
                 )
+        if unknown and not rest:
+            problems += self._unknown(report)
         if problems:
             raise _not_as_trained(problems)
         if rest:
@@ -250,15 +266,38 @@ class Contract:
         for name, unread in report.unread.items():
             logger.warning("%s", describe_unread(name, unread, self.columns[name]))
         if report.new_categories:
-            named = ", ".join(
+            new = [
                 f"{name} ({sum(counts.values())} rows, such as {next(iter(counts))!r})"
                 for name, counts in report.new_categories.items()
+            ]
+            more = f" and {len(new) - _SHOWN:,} more columns" if len(new) > _SHOWN else ""
+            logger.warning(
+                "Categories unknown from training, read as missing: %s", ", ".join(new[:_SHOWN]) + more
             )
-            logger.warning("Categories unknown from training, read as missing: %s", named)
+
+    def _unknown(self, report: ReadReport) -> Iterator[str]:
+        for name, counts in report.new_categories.items():
+            unread = report.unread[name].cells if name in report.unread else 0
+            known, new = report.rows - report.missing[name] - unread, sum(counts.values())
+            if report.rows >= MISSING_ROWS and new > MOSTLY * known:
+                yield (
+                    f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
+                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
+                    "whose values are always new says nothing: leave it out (data.drop)"
+                )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
-        """Return the identity of each row, shape (n,), of n rows that this contract read."""
-        return row_identities(frame, columns=self.identity or self.inputs, otherwise=self.inputs)
+        """Return the identity of each row, shape (n,), of n rows that this contract read.
+
+        Raises:
+            SchemaError: columns that tell rows apart are missing.
+        """
+        content = self.content or self.inputs
+        if gone := {*self.identity, *content}.difference(frame.columns):
+            raise _not_as_trained(
+                [f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)]
+            )
+        return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
         """Return it as it is saved."""
@@ -287,12 +326,13 @@ class Contract:
                         "number_format": NumberFormat(facts["number_format"]["decimal"]),
                         "categories": None if facts["categories"] is None else tuple(facts["categories"]),
                         "words": tuple(facts.get("words", ())),
+                        "absent": tuple(facts.get("absent", ())),
                     }
                 )
                 for name, facts in content["columns"].items()
             }
             known = {name: content[name] for name in cls.__dataclass_fields__ if name in content}
-            tuples = {name: tuple(known[name]) for name in ("inputs", "identity")}
+            tuples = {name: tuple(known[name]) for name in ("inputs", "identity", "content") if name in known}
             classes = None if known["classes"] is None else tuple(known["classes"])
             return cls(**known | tuples | {"columns": columns, "classes": classes})
         except (ValueError, KeyError, TypeError) as error:
@@ -300,6 +340,8 @@ class Contract:
 
     def _signs(self, frame: pd.DataFrame) -> dict[str, str]:
         """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
+        if self.decimal:
+            return {"": self.decimal}
         if SIGNS in frame.attrs:
             signs: dict[str, str] = frame.attrs[SIGNS]
             return signs
@@ -332,13 +374,27 @@ def _not_as_trained(problems: list[str]) -> SchemaError:
     return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
 
 
+class _EveryColumn(frozenset[str]):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def texts_of(settings: Settings, prior: Contract | None) -> frozenset[str]:
+    """Return the columns that must come as they are written, for `learn_columns`."""
+    how = settings.data.read
+    if how.decimal:  # no number is to be read by the sign that the file seems to have
+        return _EveryColumn()
+    texts = frozenset(name for name, kind in how.types.items() if kind == "text")
+    return texts | prior.texts if prior else texts
+
+
 def learn_columns(
     frame: pd.DataFrame,
     *,
     tolerance: float,
     prior: Contract | None = None,
     target: str | None = None,
-    missing: Collection[str] = (),
+    how: ReadSettings = _AS_FOUND,
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
     """Determine what each column of a table is, and read it.
 
@@ -347,12 +403,12 @@ def learn_columns(
         tolerance: The share of a column's cells that may be unreadable.
         prior: The contract of the model in production: what its columns are is kept where the cells still fit.
         target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
-        missing: Words that are never a value.
+        how: How files are read, by the settings.
 
     Returns:
         The columns by name, the n rows read, and what was noticed.
     """
-    signs = frame.attrs.get(SIGNS) or decimal_signs(frame)
+    signs = {"": how.decimal} if how.decimal else frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport(len(frame))
@@ -363,7 +419,9 @@ def learn_columns(
             tolerance=tolerance,
             prior=before,
             decimal=signs.get(name, signs.get("")),
-            marks={*missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
+            marks={*how.missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
+            kind=how.types.get(name),
+            how=how,
         )
         cells.new_categories = {}
         report.note(name, cells)
@@ -383,7 +441,7 @@ def identity_of(
     frame: pd.DataFrame,
     columns: Mapping[str, Column],
     *,
-    inputs: Sequence[str],
+    names: Sequence[str],
     keys: Iterable[str],
     time_column: str | None,
     prior: Contract | None,
@@ -396,7 +454,7 @@ def identity_of(
     Args:
         frame: The table, read.
         columns: What its columns are.
-        inputs: The columns to choose from.
+        names: The columns to choose from: those of the source, whether the model gets them or not.
         keys: Of the settings.
         time_column: Of a split by time.
         prior: The contract of the model in production.
@@ -407,13 +465,13 @@ def identity_of(
     """
     if keys := tuple(keys):
         return (*keys, *([time_column] if time_column and time_column not in keys else [])), "keys"
-    if prior and prior.identity_from == "identifier" and set(prior.identity) <= set(inputs):
+    if prior and prior.identity_from == "identifier" and set(prior.identity) <= set(names):
         return prior.identity, "identifier"
-    found = [name for name in inputs if is_identifier(name, frame[name], columns[name])]
+    found = [name for name in names if is_identifier(name, frame[name], columns[name])]
     if len(found) == 1:
         return (found[0],), "identifier"
-    telling = tuple(name for name in inputs if not is_row_counter(frame[name], columns[name]))
-    return (telling if len(telling) < len(inputs) else ()), "content"
+    telling = tuple(name for name in names if not is_row_counter(frame[name], columns[name]))
+    return (telling if len(telling) < len(names) else ()), "content"
 
 
 def describe_unread(name: str, unread: Unread, column: Column) -> str:

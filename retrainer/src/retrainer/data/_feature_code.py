@@ -3,16 +3,21 @@
 import ast
 import hashlib
 import linecache
+import os
 import sys
+import sysconfig
+import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, named
 from ..project import Project
 
 LIBRARY = __package__.rpartition(".")[0]
@@ -30,6 +35,7 @@ class FeatureCode:
         sha256: Of the text.
         imports: Modules of the project that it uses, directly or through others, to the SHA-256 of each: what a version
             does not hold.
+        files: What it has opened so far, when it was run or in `features()` under `opened_files`.
     """
 
     def __init__(self, source: str, *, project: Project, origin: str = "features.py") -> None:
@@ -60,8 +66,10 @@ class FeatureCode:
         sys.modules[self._module.__name__] = (
             self._module
         )  # for dataclasses and the like, which look themselves up
+        self.files: set[str] = set()
         try:
-            exec(compile(source, self._filename, "exec"), self._module.__dict__)
+            with self.opened_files():
+                exec(compile(source, self._filename, "exec"), self._module.__dict__)
             self.imports = _local_imports(source, project)
         except Exception as error:
             raise FeaturesError(self._explained("", error)) from None
@@ -88,6 +96,10 @@ class FeatureCode:
             FeaturesError: it failed, changed the number of rows, or returned no columns.
         """
         X = self._call("features", frame)
+        if X.index is not frame.index and len(X) == len(frame) and not X.index.equals(frame.index):
+            # In another order under its own index it is put back; what a new index stands for, the position says.
+            own = X.index.is_unique and X.index.isin(frame.index).all()
+            X = X.reindex(frame.index) if own else X.set_axis(frame.index)
         if len(X) != len(frame):
             raise FeaturesError(
                 f"features() in {self.origin} made {len(X)} rows of {len(frame)}: it must return each row. "
@@ -97,13 +109,25 @@ class FeatureCode:
             raise FeaturesError(f"features() in {self.origin} returned no columns.")
         return X
 
+    @contextmanager
+    def opened_files(self) -> Iterator[None]:
+        """Note the files that this thread opens for reading, but for those of Python and its packages."""
+        _watch_files()
+        _opened.paths = []
+        try:
+            yield
+        finally:
+            folder = str(self.project.folder.resolve())
+            self.files |= {path for path in _opened.paths if path.startswith(folder) or not _is_system(path)}
+            del _opened.paths
+
     def _call(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
         try:
             result = getattr(self._module, name)(frame)
         except Exception as error:
             columns = ""
             if isinstance(error, KeyError):  # most often a column
-                columns = f"\n{name}() gets the columns {', '.join(map(str, frame.columns))}"
+                columns = f"\n{name}() gets the columns {named(frame.columns)}"
                 columns += ", without those of data.drop." if name == "features" else "."
             raise FeaturesError(self._explained(f"{name}() in ", error) + columns) from error
         if not isinstance(result, pd.DataFrame):
@@ -121,6 +145,27 @@ class FeatureCode:
         at = f", line {line}" if line else ""
         code = f"\n    {steps[-1].line}" if steps else ""
         return f"{where}{self.origin}{at} failed: {type(error).__name__}: {error}{code}"
+
+
+_opened = threading.local()
+
+
+@cache
+def _watch_files() -> None:
+    """Let Python say which files are opened; a hook stays for the life of the process."""
+
+    def note(event: str, details: tuple[Any, ...]) -> None:
+        if event == "open" and hasattr(_opened, "paths") and not isinstance(details[0], int):
+            path, flags = os.path.abspath(os.fsdecode(details[0])), details[2]
+            if not flags & (os.O_WRONLY | os.O_RDWR) and not path.endswith((".py", ".pyc", ".so", ".pyd")):
+                _opened.paths.append(os.path.realpath(path))
+
+    sys.addaudithook(note)
+
+
+def _is_system(path: str) -> bool:
+    folders = map(os.path.realpath, {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()})
+    return path.startswith((*folders, "/usr/", "/etc/", "/proc/", "/sys/", "/dev/"))
 
 
 def current_code(project: Project) -> FeatureCode:

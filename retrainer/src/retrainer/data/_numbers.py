@@ -4,6 +4,7 @@
 and every cell is read by it: a cell that only the other sign could read is none.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -36,19 +37,30 @@ def _figure(decimal: str) -> re.Pattern[str]:
 
 
 _FIGURES = {sign: _figure(sign) for sign in SIGNS}
+# As pandas writes a duration, and as ISO 8601 does.
+_DURATION = re.compile(
+    r"-?\d+ days?(?: [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?"
+    r"|-?P(?=T?\d)(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:[\d.]+S)?)?"
+)
 # Written as sums of money are, with signs between the digits: no name of a row is.
 _SUM = re.compile(r"(?=.*[.,'( ]|.*-$)[-+(]?\s*[$€£¥₹]?\s*\d[\d.,' ]*[)-]?\s*[%€$]?")
 
 
 def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored."""
+    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored.
+
+    A duration is the number of its seconds, as it is from a file that has a type for it.
+    """
     figure, groups = _FIGURES[decimal], re.compile(rf"[{SIGNS[decimal == '.']} ']")
 
     def number(text: Any) -> float:
         if not isinstance(text, str):
             return np.nan
-        if not figure.fullmatch(text) and not figure.fullmatch(text := _bare(text)):
-            return np.nan
+        if not figure.fullmatch(text):
+            if _DURATION.fullmatch(text):
+                return pd.Timedelta(text).total_seconds()
+            if not figure.fullmatch(text := _bare(text)):
+                return np.nan
         # float() is exact, as the readers of files are: pandas' own parser may miss the last bit.
         return float(groups.sub("", text).replace(decimal, "."))
 
@@ -72,11 +84,15 @@ def proven(values: pd.Series) -> str | None:
     votes: Counter[str | None] = Counter()
     for text, count in counts.items():
         votes[sign_of(str(text))] += count
-    both, none = votes.pop("", 0), votes.pop(None, 0)
-    total = both + none + sum(votes.values())
-    if not votes or none > (1 - _MOSTLY) * total:
+    return elected(votes)
+
+
+def elected(votes: Counter[str | None]) -> str | None:
+    """Return the sign that most texts prove, of `sign_of` each; None if none does, or many are no numbers."""
+    signs = {sign: votes[sign] for sign in SIGNS if votes[sign]}
+    if not signs or votes[None] > (1 - _MOSTLY) * votes.total():
         return None
-    return votes.most_common(1)[0][0]
+    return max(signs, key=lambda sign: signs[sign])
 
 
 def sign_of(text: str) -> str | None:
@@ -92,12 +108,19 @@ def _may_be_numbers(values: pd.Series) -> bool:
     """Return whether some of the first cells are numbers with a sign among their digits, or all are digits."""
     if not (isinstance(values.dtype, pd.StringDtype) or values.dtype == object):
         return False
-    first = values.iloc[:_LOOKED_AT].dropna().unique()[:100]
-    signs = [sign_of(text.strip()) for text in first if isinstance(text, str)]
+    first = dict.fromkeys(text.strip() for text in values.iloc[:_LOOKED_AT] if isinstance(text, str))
+    signs = list(map(sign_of, itertools.islice(first, 100)))
     return len(signs) > 0 and sum(sign is not None for sign in signs) >= len(signs) / 2
 
 
-def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> dict[str, str]:
+class Signs(dict[str, str]):
+    """Column to decimal sign, as a frame carries it: pandas copies what a frame carries for each column taken of it."""
+
+    def __deepcopy__(self, memo: Any) -> "Signs":
+        return self
+
+
+def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> Signs:
     """Return the decimal sign of the columns that hold text: what each proves, else what most others do.
 
     Args:
@@ -107,7 +130,7 @@ def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> d
     Returns:
         Column to sign; the sign of most columns is under the empty name. Empty where nothing is proven.
     """
-    signs = dict(known or {})
+    signs = Signs(known or {})
     signs.pop("", None)
     for name in frame.columns:
         if str(name) not in signs and (sign := proven(frame[name])):
@@ -137,5 +160,5 @@ def with_points(values: pd.Series) -> pd.Series:
 
 def looks_like_sums(values: pd.Series) -> bool:
     """Return whether most texts are digits with the signs of numbers among them."""
-    some = values.iloc[:_LOOKED_AT].dropna()
+    some = values.iloc[:_LOOKED_AT].dropna().astype("str")
     return bool(len(some)) and bool(some.str.fullmatch(_SUM.pattern).mean() >= 0.5)

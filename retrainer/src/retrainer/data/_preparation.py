@@ -5,16 +5,20 @@ import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, named
 from ..settings import Settings
 from . import _checks
 from ._contract import Contract, ReadReport, identity_of, learn_columns
 from ._feature_code import FeatureCode, FeaturesError
 from ._identity import Identities
+from ._tables import DIALECT_ATTRIBUTE
 
 logger = logging.getLogger(__name__)
+
+_CHECKED_ROWS = 10_000  # shuffled, to see whether features() looks at one row at a time
 
 
 @dataclass(frozen=True)
@@ -62,18 +66,18 @@ def prepare(
         tolerance=settings.data.tolerance,
         prior=prior,
         target=target,
-        missing=settings.data.read.missing,
+        how=settings.data.read,
     )
     words = columns[target].words if target in columns else ()
     rows = label(read, settings=settings, code=code, words=words)
-    left_out = {target, *settings.data.drop}
-    inputs = tuple(str(name) for name in rows.columns if name in columns and name not in left_out)
+    content = tuple(str(name) for name in rows.columns if name in columns and name != target)
+    inputs = tuple(name for name in content if name not in settings.data.drop)
     _tell_changes(inputs, columns, settings=settings, prior=prior)
     split = settings.split
     identity, identity_from = identity_of(
         rows,
         columns,
-        inputs=inputs,
+        names=content,
         keys=split.key_columns,
         time_column=split.time_column if split.method == "time" else None,
         prior=prior,
@@ -85,11 +89,22 @@ def prepare(
         problem_type=settings.problem_type,
         identity=identity,
         identity_from=identity_from,
+        content=() if content == inputs else content,
         tolerance=settings.data.tolerance,
         features_sha256=code.sha256,
+        decimal=settings.data.read.decimal,
         imports=code.imports,
     )
-    return Table(rows, identities_of(rows, contract), contract, code, report)
+    notes = _how_it_was_read(frame.attrs.get(DIALECT_ATTRIBUTE), contract)
+    return Table(rows, identities_of(rows, contract), contract, code, report, notes)
+
+
+def _how_it_was_read(dialect: str | None, contract: Contract) -> tuple[str, ...]:
+    """Say how the file is written, as far as that was a guess."""
+    formats = [column.date_format for column in contract.columns.values() if column.kind == "date"]
+    days = {"%d": "day first", "%m": "month first"}
+    found = [dialect, *dict.fromkeys(days[form[:2]] for form in formats if form[:2] in days)]
+    return (f"The table was read with {', '.join(filter(None, found))}.",) if any(found) else ()
 
 
 def _tell_changes(
@@ -99,7 +114,7 @@ def _tell_changes(
     for setting, chosen in (("data.drop", settings.data.drop), ("data.keep", settings.data.keep)):
         if unknown := [name for name in chosen if name not in columns]:
             _refuse_misspelled(setting, unknown, columns)
-            logger.warning("%s names %s, which is not in the table.", setting, ", ".join(map(repr, unknown)))
+            logger.warning("%s names %s, which is not in the table.", setting, named(unknown))
     if prior is None:
         return
     for which, names in (
@@ -107,7 +122,7 @@ def _tell_changes(
         ("gets in addition", [name for name in inputs if name not in prior.inputs]),
     ):
         if names:
-            logger.warning("Unlike for the champion, features() %s: %s.", which, ", ".join(map(repr, names)))
+            logger.warning("Unlike for the champion, features() %s: %s.", which, named(names))
 
 
 def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str]) -> None:
@@ -179,6 +194,59 @@ def identities_of(rows: pd.DataFrame, contract: Contract) -> Identities:
     """
     _checks.require_columns(rows, contract.identity, setting="split.key_columns", table="the table")
     return contract.identities(rows)
+
+
+def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> None:
+    """Make sure that `features()` gives a row what it gives it in any other table, from what a version holds.
+
+    Args:
+        rows: Rows that the contract read, n of them.
+        X: What `features()` returned of them, shape (n, features).
+        contract: Names the inputs.
+        code: Whose `features()` is called.
+
+    Raises:
+        FeaturesError: rows alone, or half of them shuffled, have other features, or it opens a file.
+    """
+    order = np.random.default_rng(0).permutation(len(rows))
+    given = rows[list(contract.inputs)]
+    with code.opened_files():
+        for chosen in (order[: min(len(rows) // 2, _CHECKED_ROWS)], *order[:3, None]):
+            again = code.features(given.iloc[chosen].reset_index(drop=True))
+            if unlike := _unlike(X.iloc[chosen].reset_index(drop=True), again):
+                raise FeaturesError(
+                    f"features() in {code.origin} makes something else of a row when other rows are around it, in "
+                    f"{named(unlike)}. It must look at one row at a time and keep their order: a mean, a rank "
+                    "or codes that are learned from a table belong into a step of the pipeline (models.py)."
+                )
+    if code.files:
+        raise FeaturesError(
+            f"{code.origin} opens {named(sorted(code.files))}, which no version holds: an edit would change "
+            "what the model in production predicts. Write what is in it into features.py or a module that it imports, "
+            "join it to the table (data.query), or let a step of the pipeline (models.py) read it in fit()."
+        )
+
+
+def _unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+    """Return the columns that differ by more than rounding."""
+    if list(ours.columns) != list(theirs.columns):
+        return sorted(map(str, {*ours.columns} ^ {*theirs.columns})) or ["the order of the columns"]
+    numbers = [name for name in ours.columns if _is_number(ours[name]) and _is_number(theirs[name])]
+    one, other = (frame[numbers].to_numpy(dtype="float64", na_value=np.nan) for frame in (ours, theirs))
+    largest = np.max(np.abs(one), axis=0, initial=0.0, where=np.isfinite(one))
+    same = np.isclose(one, other, rtol=1e-6, atol=1e-9 * largest, equal_nan=True).all(axis=0)
+    unlike = [str(name) for name, alike in zip(numbers, same, strict=True) if not alike]
+    for name in ours.columns.difference(numbers, sort=False):
+        texts = [
+            frame[name].astype("object").map(str).mask(frame[name].isna(), "") for frame in (ours, theirs)
+        ]
+        if (texts[0] != texts[1]).any():
+            unlike.append(str(name))
+    return unlike
+
+
+def _is_number(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype) and values.dtype.kind != "c"
 
 
 def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._parts import LOCK
-from ..errors import ConfigurationError, DataError, first_line
+from ..errors import ConfigurationError, DataError, first_line, named
 from ..locations import Location
 from ..settings import Settings
 from ._columns import nearest_floats
@@ -102,7 +102,7 @@ def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | Non
             shutil.rmtree(temporary, ignore_errors=True)
     os.utime(folder)
     _prune(folder.parent)
-    return sorted(folder.iterdir()), before
+    return sorted(path for path in folder.rglob("*") if path.is_file()), before
 
 
 def _is_sql(source: Location) -> bool:
@@ -174,7 +174,13 @@ def _copy_files(source: Location, folder: Path) -> None:
         files, found = _remote_files(source)
         for number, (path, info) in enumerate(found):
             name = re.sub(r"[^\w.-]", "_", path.partition("?")[0].rstrip("/").rpartition("/")[2])
-            local = folder / f"{number:05}-{name}"
+            values = [part for part in path.split("/")[:-1] if "=" in part and part != ".."]
+            local = (
+                folder.joinpath(f"{number:05}-{name}")
+                if not values
+                else folder.joinpath(f"{number:05}", *values, name)
+            )
+            local.parent.mkdir(parents=True, exist_ok=True)
             files.get_file(path, str(local))
             size = local.stat().st_size
             if info.get("size") is not None and not info.get("partial") and size != info["size"]:
@@ -256,7 +262,7 @@ def _copy_query(source: Location, folder: Path, settings: Settings) -> None:
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise DuplicateColumnsError(
-                f"The query of {source} gives column {', '.join(map(repr, twice))} more than once: "
+                f"The query of {source} gives column {named(twice)} more than once: "
                 "name the columns it selects, with `as`."
             )
         for chunk in result.partitions(_CHUNK_ROWS):

@@ -4,6 +4,7 @@ import bz2
 import codecs
 import contextlib
 import csv
+import functools
 import gzip
 import io
 import itertools
@@ -12,6 +13,7 @@ import logging
 import lzma
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +25,10 @@ from ._columns import LARGEST_EXACT, MISSING_VALUES, VALUE_WORDS, clean_text, ne
 from ._numbers import (
     MARKS_ATTRIBUTE,
     SIGNS_ATTRIBUTE,
+    Signs,
     decimal_signs,
+    elected,
     most_common,
-    proven,
     sign_of,
     with_points,
 )
@@ -37,9 +40,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
+OTHERWISE_WINDOWS = "otherwise Windows"  # what becomes of bytes that are no UTF-8
+_ENCODING_ERRORS = (
+    "strict",
+    OTHERWISE_WINDOWS,
+)  # tried in turn: pandas takes a third longer where it may not fail
+DIALECT_ATTRIBUTE = "dialect"  # of a frame: how its file is written, in words
 _SAMPLE_BYTES = 256 * 1024
 _READ_BYTES = 1024 * 1024
 _SAMPLE_RECORDS = 200
+_LINES = 10_000  # counted at a time
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _GIVEN_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's first line
 _TITLE_LINES = 20
@@ -78,7 +88,7 @@ class Dialect:
     Attributes:
         separator: Between the fields.
         signs: The decimal signs that its first records prove, see `decimal_signs`.
-        encoding: Of its text; a byte-order mark is not part of it.
+        encoding: Of its first text, for people.
         header: The names of the columns as they are written.
         words: Columns of text, in which a word such as `None` may be a value.
         marks: Words that stand for missing numbers.
@@ -98,11 +108,8 @@ class Dialect:
     def __str__(self) -> str:
         """Say it in the words of a log line."""
         decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
-        encoding = "UTF-8" if self.encoding == UTF_8 else self.encoding
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
-        return (
-            f"fields between {self.separator!r}, {decimal}, {encoding}, {len(self.header)} columns{skipped}"
-        )
+        return f"fields between {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -156,11 +163,14 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
     if set(kinds) == {"parquet"}:
         frame = _read_parquet(paths)
     else:
-        frames = []
+        frames: list[pd.DataFrame] = []
+        said: dict[str, None] = {}
         for path, kind in zip(paths, kinds, strict=True):
             frames.append(_read_one(path, kind, texts))
+            said[frames[-1].attrs.get(DIALECT_ATTRIBUTE, "")] = None
             require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
         frame = frames[0] if len(frames) == 1 else pd.concat(_alike(frames), ignore_index=True)
+        frame.attrs[DIALECT_ATTRIBUTE] = "; ".join(filter(None, said))
     if not len(frame):
         raise EmptyTableError(f"{_names(paths)} has no rows.")
     if SIGNS_ATTRIBUTE not in frame.attrs:
@@ -180,7 +190,7 @@ def _alike(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
                 frame[name] = with_points(frame[name])
         found |= dict.fromkeys([*map(str, frame.columns), ""], ".")
     for frame in frames:
-        frame.attrs = {SIGNS_ATTRIBUTE: found}
+        frame.attrs = {SIGNS_ATTRIBUTE: Signs(found)}
     return frames
 
 
@@ -247,7 +257,6 @@ def batches(
 
 
 def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator[pd.DataFrame]":
-    import pandas as pd
     import pyarrow.parquet as pq
 
     path = partition.path
@@ -260,25 +269,27 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             read = file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False)
             for table in _cut(read, rows, skip=partition.start - skipped, take=left):
                 yield _to_pandas(table)
-    elif kind == "json" and not _has_lines(path):
-        yield _read_json(path)
     elif kind == "json":
-        with (
-            open_decompressed(path) as stream,
-            pd.read_json(stream, lines=True, chunksize=rows, **_JSON_OPTIONS) as parts,
-        ):
-            yield from parts
+        yield from _json_parts(path, rows)
     else:
-        dialect = detect_dialect(path)
-        with (
-            _opened(path, dialect) as stream,
-            pd.read_csv(
-                stream, encoding=_encoding(path), chunksize=rows, **_csv_options(dialect, texts)
-            ) as parts,
-        ):
-            for part in parts:
-                part.attrs[SIGNS_ATTRIBUTE] = dialect.signs
-                yield part
+        yield from _csv_parts(path, rows, texts)
+
+
+def _csv_parts(path: Path, rows: int, texts: Collection[str]) -> "Iterator[pd.DataFrame]":
+    import pandas as pd
+
+    dialect, done = detect_dialect(path), 0
+    for errors in _ENCODING_ERRORS:
+        options = _csv_options(dialect, texts) | {"encoding_errors": errors, "chunksize": rows}
+        try:
+            with _opened(path, dialect) as stream, pd.read_csv(stream, **options) as parts:
+                for part in itertools.islice(parts, done, None):
+                    part.attrs[SIGNS_ATTRIBUTE] = Signs(dialect.signs)
+                    yield part
+                    done += 1
+            return
+        except UnicodeDecodeError as error:
+            _tell_encoding(path, error)
 
 
 def _beginning(part: "pd.DataFrame", partition: Partition) -> "pd.DataFrame":
@@ -402,6 +413,13 @@ def open_decompressed(path: Path) -> IO[bytes]:
 
 
 def detect_dialect(path: Path) -> Dialect:
+    """Find out how a CSV file is written, once for each state of it; see `_detected`."""
+    facts = path.stat()
+    return _detected(path, facts.st_size, facts.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=32)
+def _detected(path: Path, size: int, changed: int) -> Dialect:
     """Find out how a CSV file is written, from its first records.
 
     The separator is the one that gives most records as many fields as the header, two at least, unless a first line
@@ -480,8 +498,6 @@ def _habits(
     header: list[str], rest: list[list[str]], separator: str
 ) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
     """Return the decimal signs that the records prove, the columns of text, and the words for missing numbers."""
-    import pandas as pd
-
     signs: dict[str, str] = {}
     likely: dict[str, str] = {}
     words, marks = set(), set()
@@ -489,11 +505,12 @@ def _habits(
         name = clean_text(raw) or f"Unnamed: {position}"
         cells = [record[position].strip() for record in rest if position < len(record)]
         known = [cell for cell in cells if cell not in MISSING_VALUES]
-        if known and sum(sign_of(cell) is not None for cell in known) < len(known) / 2:
+        votes = Counter(map(sign_of, known))
+        if votes[None] > len(known) / 2:
             words.add(name)
             continue
         marks |= {cell for cell in cells if cell and cell in MISSING_VALUES} if known else set()
-        if sign := proven(pd.Series(known, dtype="str")):
+        if sign := elected(votes):
             signs[name] = sign
         elif separator == ";" and any("," in cell for cell in known):
             likely[name] = ","  # where commas are the separator of no one, they are decimal signs
@@ -504,21 +521,31 @@ def _habits(
     return signs, frozenset(words), frozenset(marks)
 
 
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Read bytes that are not UTF-8 as cp1252, which Western spreadsheets write, or latin-1, which has every byte."""
+    assert isinstance(error, UnicodeDecodeError)
+    found = error.object[error.start : error.end]
+    try:
+        return found.decode("cp1252"), error.end
+    except UnicodeDecodeError:
+        return found.decode("latin-1"), error.end
+
+
+def _tell_encoding(path: Path, error: UnicodeDecodeError) -> None:
+    logger.warning("%s is not UTF-8: other bytes are read as Windows-1252", path)
+
+
+codecs.register_error(OTHERWISE_WINDOWS, _as_windows)
+
+
 def _decode(sample: bytes) -> tuple[str, str]:
     """Return encoding and text of the beginning of a file, which may end within a character."""
+    text = codecs.getincrementaldecoder(UTF_8)(OTHERWISE_WINDOWS).decode(sample)
     try:
-        return UTF_8, codecs.getincrementaldecoder(UTF_8)().decode(sample)
+        codecs.getincrementaldecoder(UTF_8)().decode(sample)
     except UnicodeDecodeError:
-        return _single_byte(sample), sample.decode(_single_byte(sample))
-
-
-def _single_byte(data: bytes) -> str:
-    """Return cp1252, which Western spreadsheets write, or latin-1, which has a character for every byte."""
-    try:
-        data.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
+        return "Windows-1252", text
+    return "UTF-8", text
 
 
 def _count_csv(path: Path, dialect: Dialect) -> int:
@@ -526,19 +553,25 @@ def _count_csv(path: Path, dialect: Dialect) -> int:
     rows, quoted, last = -1, False, b""
     opening = re.compile(rb'(?:\A|%s) *"' % re.escape(dialect.separator.encode()))
     with _opened(path, dialect) as stream:
-        for line in itertools.islice(stream, dialect.skipped, None):
-            if not quoted:
-                if line.isspace():
-                    continue
-                rows += 1
-                last = line
-            marks = line.count(b'"')
-            if marks and (quoted or marks & 1 or _may_stay_open(line, opening)):
-                quoted = _ends_quoted(line, quoted, opening)
+        found = itertools.islice(stream, dialect.skipped, None)
+        while lines := list(itertools.islice(found, _LINES)):
+            if not quoted and b'"' not in b"".join(lines):  # most files, and without a look at each line
+                rows += len(lines) - sum(map(bytes.isspace, lines))
+                last = next((line for line in reversed(lines) if not line.isspace()), last)
+                continue
+            for line in lines:
+                if not quoted:
+                    if line.isspace():
+                        continue
+                    rows += 1
+                    last = line
+                marks = line.count(b'"')
+                if marks and (quoted or marks & 1 or _may_stay_open(line, opening)):
+                    quoted = _ends_quoted(line, quoted, opening)
     if quoted:
         raise TruncatedTableError(f"{path} is truncated: it ends within quotes.")
     if rows > 0 and not last.endswith((b"\n", b"\r")):
-        text = last.decode(dialect.encoding, errors="replace")
+        text = last.decode("utf-8", errors="replace")
         fields = next(csv.reader([text], delimiter=dialect.separator, skipinitialspace=True))
         if len(fields) < len(dialect.columns):
             raise TruncatedTableError(
@@ -596,7 +629,7 @@ def _read_one(path: Path, kind: Format, texts: Collection[str]) -> "pd.DataFrame
     if kind == "parquet":
         return _read_parquet([path])
     with _reading(path):
-        frame: pd.DataFrame = _read_csv(path, texts) if kind == "csv" else _read_json(path)
+        frame: pd.DataFrame = _read_csv(path, texts) if kind == "csv" else next(_json_parts(path, None))
     frame.columns = _column_names(frame.columns, path)
     _add_folders(frame, path)
     return frame
@@ -606,21 +639,25 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     import pandas as pd
 
     dialect = detect_dialect(path)
-    encoding = _encoding(path)
 
     def read(dialect: Dialect, **options: Any) -> pd.DataFrame:
-        with _opened(path, dialect) as stream:
-            table: pd.DataFrame = pd.read_csv(
-                stream, encoding=encoding, **_csv_options(dialect, texts) | options
-            )
+        for errors in _ENCODING_ERRORS:
+            try:
+                with _opened(path, dialect) as stream:
+                    given = _csv_options(dialect, texts) | {"encoding_errors": errors} | options
+                    table: pd.DataFrame = pd.read_csv(stream, **given)
+                    break
+            except UnicodeDecodeError as error:
+                _tell_encoding(path, error)
         return table
 
     frame = read(dialect)
     signs = decimal_signs(frame, dialect.signs)
     if signs.get("") == "," and dialect.signs.get("") is None:  # proven late in the file
         frame = read(replace(dialect, signs=signs))
-    frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks}
-    logger.info("%s: %s", path, replace(dialect, signs=signs, encoding=encoding))
+    said = str(replace(dialect, signs=signs))
+    frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks, DIALECT_ATTRIBUTE: said}
+    logger.info("%s: %s", path, said)
     if doubtful := _doubtful_numbers(frame, path, dialect):
         written = read(dialect, dtype="str", usecols=doubtful)
         digits = written.apply(lambda cells: cells.str.fullmatch(r"\s*(0\d[\d.]*|[-+]?\d{16,})\s*").any())
@@ -634,7 +671,7 @@ def _doubtful_numbers(frame: "pd.DataFrame", path: Path, dialect: Dialect) -> li
     numbers = frame.select_dtypes("number")
     if _has_leading_zeros(path, dialect):
         return list(numbers.columns)
-    return [str(name) for name in numbers if numbers[name].abs().max() > LARGEST_EXACT]
+    return _too_large(frame)
 
 
 def _has_leading_zeros(path: Path, dialect: Dialect) -> bool:
@@ -649,22 +686,6 @@ def _has_leading_zeros(path: Path, dialect: Dialect) -> bool:
                 return True
             tail = block[-2:]
     return False
-
-
-def _encoding(path: Path) -> str:
-    """Return the encoding of a whole file: bytes that are not UTF-8 may come late."""
-    decoder = codecs.getincrementaldecoder(UTF_8)()
-    try:
-        with open_decompressed(path) as stream:
-            while block := stream.read(_SAMPLE_BYTES):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        with open_decompressed(path) as stream:
-            encoding = _single_byte(stream.read())
-        logger.warning("%s is not UTF-8: read as %s", path, encoding)
-        return encoding
-    return UTF_8
 
 
 def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
@@ -685,11 +706,33 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _read_json(path: Path) -> "pd.DataFrame":
+def _json_parts(path: Path, rows: int | None) -> "Iterator[pd.DataFrame]":
+    """Read a JSON file in parts of at most `rows` lines; an array of records is one part."""
     import pandas as pd
 
+    lines = _has_lines(path)
     with open_decompressed(path) as stream:
-        return pd.read_json(stream, lines=_has_lines(path), **_JSON_OPTIONS)
+        while text := b"".join(itertools.islice(stream, rows if lines else None)):
+            frame = pd.read_json(io.BytesIO(text), lines=lines, **_JSON_OPTIONS)
+            if doubtful := _too_large(frame):
+                records = (
+                    [json.loads(line) for line in text.splitlines() if line.strip()]
+                    if lines
+                    else json.loads(text)
+                )
+                for name in doubtful:
+                    cells = [record.get(name) for record in records]
+                    if all(isinstance(cell, int | None) for cell in cells):
+                        frame[name] = (
+                            pd.Series(cells, dtype="object").map(str, na_action="ignore").astype("str")
+                        )
+            yield frame
+
+
+def _too_large(frame: "pd.DataFrame") -> list[str]:
+    """Return the columns with numbers of which float64 does not hold every digit."""
+    numbers = frame.select_dtypes("number")
+    return [str(name) for name in numbers if numbers[name].abs().max() > LARGEST_EXACT]
 
 
 def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
@@ -728,10 +771,17 @@ def _with_folders(table: "pa.Table", path: Path) -> "pa.Table":
 def _to_pandas(table: "pa.Table") -> "pd.DataFrame":
     """Hand a table over column by column; the Arrow table is of no use afterwards."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     for position, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(position, field.name, nearest_floats(table.column(position)))
+        elif pa.types.is_int64(field.type) or pa.types.is_uint64(field.type):
+            column = table.column(position)
+            ends = pc.min_max(column).as_py() if column.null_count else {"min": None}
+            if ends["min"] is not None and max(-ends["min"], ends["max"]) > LARGEST_EXACT:
+                # A gap makes floats of whole numbers, which do not hold all digits of these.
+                table = table.set_column(position, field.name, column.cast(pa.string()))
     # An index that pandas saved is a column like any other if it has a name, otherwise it says nothing.
     unnamed = [name for name in table.column_names if _UNNAMED_INDEX.fullmatch(name)]
     table = table.drop_columns(unnamed).replace_schema_metadata(None)

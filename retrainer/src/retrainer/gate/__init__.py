@@ -25,9 +25,9 @@ from ._own import OwnMetricError
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
 from ._promotion import Rival, confirm, to_staging
 from ._question import Question
-from ._resampling import Comparison, compare, standard_error
+from ._resampling import Comparison, Pair, compare, standard_error
 from ._samples import PositiveClassError, find_positive
-from ._serving import what_serves
+from ._serving import lost_by_refit, what_serves
 from ._verdict import decide
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "EncodedLabels",
     "Metric",
     "OwnMetricError",
+    "Pair",
     "PositiveClassError",
     "Predictions",
     "Question",
@@ -60,6 +61,7 @@ __all__ = [
     "gate_metrics",
     "get_metric",
     "known_metric",
+    "lost_by_refit",
     "predict",
     "recorded_metrics",
     "standard_error",

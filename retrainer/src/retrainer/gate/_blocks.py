@@ -17,9 +17,9 @@ from ._predictions import Array, Predictions
 from ._samples import make_samples
 
 FEWEST = 16  # blocks between which a likeness can be seen
-SURE = 1.3  # standard errors beyond which neighbours go alike: a block too long costs little, one too short misleads
+SURE = 1.0  # standard errors beyond which neighbours go alike: a block too long costs little, one too short misleads
 LEAST = 8  # blocks, for chance to be told from skill
-LONGER = 4  # so many times as long as neighbours go alike, so that little is left of it at the edges
+LONGER = 6  # so many times as long as neighbours go alike, so that little is left of it at the edges
 
 
 def blocks_of_time(

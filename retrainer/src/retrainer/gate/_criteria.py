@@ -12,8 +12,8 @@ from ..errors import ConfigurationError
 from ..settings import GateSettings
 from ._decision import Criterion
 from ._metrics import Metric, evaluate
-from ._predictions import Array, Predictions
-from ._resampling import TINY, Comparison, compare
+from ._predictions import Array
+from ._resampling import TINY, Comparison, Pair, compare
 
 _SLICE_RESAMPLES, _SLICE_GROUPS = 400, 500
 
@@ -36,35 +36,6 @@ class Criteria:
         """Add a criterion and return whether it is met."""
         self.checked.append(Criterion(name, bool(passed), value, threshold, detail))
         return bool(passed)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models' predictions of the same m rows.
-
-    Attributes:
-        y: Shape (m,), the truth.
-        champion: Predictions of the m rows.
-        challenger: Predictions of the m rows.
-        rows: The m rows with the columns that a metric reads; None if none does.
-        entities: Shape (m,), what each row is about; None if no two rows are about the same.
-        times: Shape (m,), when each row was; None if that says nothing.
-    """
-
-    y: Array
-    champion: Predictions
-    challenger: Predictions
-    rows: pd.DataFrame | None = None
-    entities: Array | None = None
-    times: Array | None = None
-
-    def take(self, rows: Array) -> "Pair":
-        """Return the pair on some of the rows, given as a mask or as positions."""
-        columns = None if self.rows is None else self.rows.iloc[rows]
-        entities, times = (None if each is None else each[rows] for each in (self.entities, self.times))
-        return Pair(
-            self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns, entities, times
-        )
 
 
 def check_finite(criteria: Criteria, score: float, rows: str) -> bool:
@@ -150,46 +121,33 @@ def check_guard_slices(
     Returns:
         What each failed guard found.
     """
-    gate = criteria.gate
+    gate, metric = criteria.gate, criteria.metric
     members = {column: _rows_by_value(columns[column], gate.slice_rows) for column in gate.guard_slices}
     # Of many slices one is worse by chance: the doubt allowed is shared among all of them (Bonferroni).
     doubt = (1 - gate.confidence) / max(1, sum(map(len, members.values())))
     certain = NormalDist().inv_cdf(1 - doubt)
     failed = []
     for column, bound in gate.guard_slices.items():
-        failed += _check_slice(criteria, pair, column, members[column], bound, certain, seed)
+        slices = [
+            (f"{column} = {value} ({len(rows):,} rows) is {signed(metric, found.improvement)}", found)
+            for value, rows in members[column]
+            if (found := _compare_slice(criteria, pair.take(rows), seed))
+        ]
+        bad = [
+            said
+            for said, found in slices
+            if -found.improvement - bound > TINY and -found.improvement > certain * found.standard_error
+        ]
+        worsening, detail = None, f"no value has {gate.slice_rows} rows on which {metric.label} is defined"
+        if slices:
+            said, worst = min(slices, key=lambda each: each[1].improvement)
+            worsening = -worst.improvement
+            which = "; ".join(bad) if bad else f"the worst of {len(members[column])} values, {said}"
+            allowed = metric.format_difference(bound)
+            detail = f"{which}; worse by more than {allowed} beyond chance is not allowed"
+        criteria.require(f"slice {column}", not bad, worsening, bound, detail)
+        failed += bad
     return failed
-
-
-def _check_slice(
-    criteria: Criteria,
-    pair: Pair,
-    column: str,
-    members: list[tuple[str, Array]],
-    bound: float,
-    certain: float,
-    seed: int,
-) -> list[str]:
-    metric = criteria.metric
-    worst: tuple[float, str] | None = None
-    bad = []
-    for value, rows in members:
-        found = _compare_slice(criteria, pair.take(rows), seed)
-        if found is None:
-            continue
-        worsening = -found.improvement
-        detail = f"{column} = {value} ({len(rows):,} rows) is {signed(metric, found.improvement)}"
-        if worst is None or worsening > worst[0]:
-            worst = worsening, detail
-        if worsening - bound > TINY and worsening > certain * found.standard_error:
-            bad.append(detail)
-    if worst is None:
-        detail = f"no value has {criteria.gate.slice_rows} rows on which {metric.label} is defined"
-    else:
-        which = "; ".join(bad) if bad else f"the worst of {len(members)} values, {worst[1]}"
-        detail = f"{which}; worse by more than {metric.format_difference(bound)} beyond chance is not allowed"
-    criteria.require(f"slice {column}", not bad, worst[0] if worst else None, bound, detail)
-    return bad
 
 
 def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | None:
@@ -201,17 +159,9 @@ def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | No
     ]
     if not all(math.isfinite(score[metric.name]) for score in scores):
         return None
+    confidence = criteria.gate.confidence
     return compare(
-        metric,
-        part.y,
-        champion=part.champion,
-        challenger=part.challenger,
-        confidence=criteria.gate.confidence,
-        seed=seed,
-        rows=part.rows,
-        entities=part.entities,
-        resamples=_SLICE_RESAMPLES,
-        groups=_SLICE_GROUPS,
+        metric, part, confidence=confidence, seed=seed, resamples=_SLICE_RESAMPLES, groups=_SLICE_GROUPS
     )
 
 

@@ -176,26 +176,25 @@ def get_metric(
         UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
     """
     own = _own(name, problem_type, own_metrics)
-    if own is not None and (name in METRICS or _is_scorer(name)):
+    if own and (name in METRICS or _is_scorer(name)):
         raise UnknownMetricError(
             f"Metric {name!r} of metrics.py has the name of a built-in one, which records and reports would show: "
             "give it another."
         )
     metric = own or METRICS.get(name) or _scored(name)
-    if metric.name == name and isinstance(metric.measure, SklearnScorer) and not _is_scorer(name):
-        possible = _names(problem_type, own_metrics)
-        near = difflib.get_close_matches(name, possible, n=3)
-        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    known = not isinstance(metric.measure, SklearnScorer) or _is_scorer(name)
+    if known and metric.problem_type == problem_type:
+        return _about(metric, positive)
+    possible = _names(problem_type, own_metrics)
+    which = f"Possible for a {problem_type}: {', '.join(possible)}; or one of your own in metrics.py."
+    if known:
         raise UnknownMetricError(
-            f"There is no metric {name!r} (gate.metric, gate.guard_metrics).{hint} Possible for a {problem_type}: "
-            f"{', '.join(possible)}; or one of your own in metrics.py."
+            f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type} (gate.metric, "
+            f"gate.guard_metrics). {which}"
         )
-    if metric.problem_type != problem_type:
-        raise UnknownMetricError(
-            f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type}. Possible for a "
-            f"{problem_type} (gate.metric, gate.guard_metrics): {', '.join(_names(problem_type, own_metrics))}."
-        )
-    return _about(metric, positive)
+    near = difflib.get_close_matches(name, possible, n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise UnknownMetricError(f"There is no metric {name!r} (gate.metric, gate.guard_metrics).{hint} {which}")
 
 
 def known_metric(
@@ -339,7 +338,7 @@ def evaluate_thresholds(
     thresholds: Sequence[float],
     rows: pd.DataFrame | None = None,
 ) -> Array:
-    """Return what a metric is where the positive one of two classes is predicted from each probability on.
+    """Return a metric, shape (t,), where the positive one of two classes is predicted from each of t probabilities on.
 
     Args:
         predictions: Of n rows, with probabilities.
@@ -347,12 +346,6 @@ def evaluate_thresholds(
         metric: What to compute; it names the positive class.
         thresholds: The t probabilities.
         rows: The n rows as the source has them, for a metric that reads columns.
-
-    Returns:
-        Shape (t,).
-
-    Raises:
-        OwnMetricError: a metric of metrics.py cannot be computed.
     """
     (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
     if not sample.usable:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ProjectError
+from ..errors import ProjectError, named
 from ..project import OwnMetric
 from ..settings import ProblemType
 from ._measures import Losses, Measure, Resampler, Whole
@@ -26,7 +26,7 @@ def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricEr
     """Return the error of a metric that reads a column which is not there."""
     return OwnMetricError(
         f"Metric {metric!r} (metrics.py) reads column {column!r}, and the rows have: "
-        f"{', '.join(map(str, have)) or 'no columns'}."
+        f"{named(have) or 'no columns'}."
     )
 
 
@@ -60,7 +60,8 @@ class Own(Measure):
         Raises:
             OwnMetricError: it fails, gives no number for a perfect prediction, or none for some row.
         """
-        rows = table.head(CHECKED_ROWS)
+        whole = table[list(self.own.columns)].notna().all(axis=1).to_numpy()
+        rows = table.iloc[np.argsort(whole, kind="stable")[:CHECKED_ROWS]]  # those with gaps first
         truth = rows[target].to_numpy()
         for what, predictions in simple_answers(truth, problem_type):
             (sample,) = make_samples(truth, predictions, problem_type=problem_type, rows=rows)
@@ -89,7 +90,9 @@ class Own(Measure):
         have = [] if rows is None else list(rows.columns)
         if missing := [column for column in self.own.columns if column not in have]:
             raise missing_column(self.name, missing[0], have)
-        given = None if rows is None else rows[list(self.own.columns)]
+        given = (
+            None if rows is None else rows[list(self.own.columns)].reset_index(drop=True)
+        )  # as the arrays are
         truth, predictions = _raw(sample)
         try:
             value = np.asarray(self.own.function(truth, predictions, given), dtype=np.float64)

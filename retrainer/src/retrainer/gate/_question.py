@@ -12,10 +12,9 @@ from ..project import OwnMetric
 from ..settings import GateSettings
 from ._blocks import blocks_of_time
 from ._comparability import Champion, find_obstacle, too_few_of_a_class
-from ._criteria import Pair
 from ._metrics import Metric, evaluate
 from ._predictions import Array, Predictions
-from ._resampling import Comparison, compare
+from ._resampling import Comparison, Pair, compare
 
 
 @dataclass(frozen=True)
@@ -127,13 +126,9 @@ def weigh(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
         (
             compare(
                 question.metric,
-                pair.y,
-                champion=pair.champion,
-                challenger=pair.challenger,
+                replace(pair, entities=units),
                 confidence=question.gate.confidence,
                 seed=question.seed,
-                rows=pair.rows,
-                entities=units,
                 named=named,
             ),
             replace(pair, entities=units),

@@ -15,6 +15,7 @@ bootstrap, Davison and Hinkley 1997, "Bootstrap Methods and their Application", 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,50 +58,72 @@ class Comparison:
     method: str
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two models' predictions of the same m rows.
+
+    Attributes:
+        y: Shape (m,), the truth.
+        champion: Predictions of the m rows.
+        challenger: Predictions of the m rows.
+        rows: The m rows with the columns that a metric reads; None if none does.
+        entities: Shape (m,), what each row is about; None if no two rows are about the same.
+        times: Shape (m,), when each row was; None if that says nothing.
+    """
+
+    y: Array
+    champion: Predictions
+    challenger: Predictions
+    rows: pd.DataFrame | None = None
+    entities: Array | None = None
+    times: Array | None = None
+
+    def take(self, rows: Array) -> "Pair":
+        """Return the pair on some of the rows, given as a mask or as positions."""
+        columns = None if self.rows is None else self.rows.iloc[rows]
+        entities, times = (None if each is None else each[rows] for each in (self.entities, self.times))
+        return Pair(
+            self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns, entities, times
+        )
+
+
 def compare(
     metric: Metric,
-    y: Any,
+    pair: Pair,
     *,
-    champion: Predictions,
-    challenger: Predictions,
     confidence: float,
     seed: int,
-    rows: pd.DataFrame | None = None,
-    entities: Array | None = None,
     named: str = "entities",
     resamples: int = RESAMPLES,
     groups: int = GROUPS,
 ) -> Comparison:
-    """Compare two models' predictions of the same n rows.
+    """Compare two models' predictions of the same rows.
 
     Args:
-        metric: What to compare.
-        y: Shape (n,), the truth; on it the metric must be defined.
-        champion: Predictions of the n rows.
-        challenger: Predictions of the n rows.
+        metric: What to compare; on the rows it must be defined.
+        pair: The predictions beside the truth.
         confidence: Of each of the two bounds.
         seed: The same seed gives the same figures.
-        rows: The n rows as the source has them, for a metric that reads columns.
-        entities: Shape (n,), what each row is about, where several rows are about the same; None if none are.
         named: What the entities are, for people.
         resamples: How many times the rows change sides, and are drawn again.
         groups: The most units that change sides or are drawn.
     """
-    old, new = make_samples(y, champion, challenger, problem_type=metric.problem_type, rows=rows)
+    old, new = make_samples(
+        pair.y, pair.champion, pair.challenger, problem_type=metric.problem_type, rows=pair.rows
+    )
     count = len(old.y)
     rng = np.random.default_rng(seed)
-    unit, units, independent = _units(entities, count, groups, rng)
+    unit, units, independent = _units(pair.entities, count, groups, rng)
     resampler = metric.measure.resampler(old, new, metric.positive, unit, units)
     times = _times(metric.measure, count, resamples)
 
+    def resampled(scores: Callable[[Array], tuple[Array, Array]], draw: Callable[[int], Array]) -> Array:
+        sizes = [min(_BATCH, times - start) for start in range(0, times, _BATCH)]
+        return np.concatenate([_improvements(metric, *scores(draw(size))) for size in sizes])
+
     real = _improvements(metric, *resampler.exchanged(np.zeros((1, units))))[0]
-    batches = _batches(times)
-    exchanged = np.concatenate(
-        [_improvements(metric, *resampler.exchanged(rng.integers(2, size=(size, units)))) for size in batches]
-    )
-    drawn = np.concatenate(
-        [_improvements(metric, *resampler.redrawn(_uniform_counts(rng, units, size))) for size in batches]
-    )
+    exchanged = resampled(resampler.exchanged, lambda size: rng.integers(2, size=(size, units)))
+    drawn = resampled(resampler.redrawn, lambda size: _uniform_counts(rng, units, size))
     # An exchange whose score is not defined counts as one that is as good: it proves nothing.
     as_good = np.count_nonzero(~(exchanged < real - TINY))
     drawn = drawn[np.isfinite(drawn)]
@@ -186,7 +209,3 @@ def _uniform_counts(rng: np.random.Generator, units: int, size: int) -> Array:
     """Return how often each unit is drawn in each of `size` resamples, shape (size, units)."""
     drawn = rng.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
     return np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units)
-
-
-def _batches(resamples: int) -> list[int]:
-    return [min(_BATCH, resamples - start) for start in range(0, resamples, _BATCH)]

@@ -11,12 +11,12 @@ import pandas as pd
 from ..errors import ConfigurationError
 from . import _criteria as criteria_of
 from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion
-from ._criteria import Criteria, Pair, signed
+from ._criteria import Criteria, signed
 from ._decision import Decision, Kind, Verdict
 from ._metrics import Metric, evaluate, get_metric
 from ._predictions import Array, Predictions
 from ._question import Question, meet, weigh
-from ._resampling import TINY, Comparison
+from ._resampling import TINY, Comparison, Pair
 
 
 def decide(question: Question, challenger: Predictions, champion: Champion | None) -> Decision:

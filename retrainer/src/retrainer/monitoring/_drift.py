@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ..data import as_numbers, kind_of
 from ..settings import MonitorSettings
 
 BINS = 10
@@ -124,11 +125,8 @@ def _learn(values: pd.Series) -> dict[str, Any]:
 
 
 def _kind(values: pd.Series) -> Kind:
-    if pd.api.types.is_bool_dtype(values):
-        return "boolean"
-    if pd.api.types.is_numeric_dtype(values):
-        return "number"
-    return "datetime" if pd.api.types.is_datetime64_any_dtype(values) else "category"
+    names: dict[str, Kind] = {"number": "number", "boolean": "boolean", "date": "datetime"}
+    return names.get(kind_of(values), "category")
 
 
 def _learn_number(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
@@ -152,7 +150,7 @@ def _learn_number(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, A
 
 def _numbers(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the values that are there as floats."""
-    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = as_numbers(values).to_numpy()
     missing = np.isnan(numbers)
     return numbers[~missing] if missing.any() else numbers
 

@@ -139,7 +139,7 @@ def write(
     import pyarrow.parquet as pq
 
     scored = Scored(path=path)
-    with replacing(path) as partial:
+    with files_explained(path), replacing(path) as partial:
         writer = schema = None
         for table, counts in batches:
             if table.column_names[0] == "prediction":
@@ -198,14 +198,17 @@ def _columns(
 ) -> dict[str, Any]:
     import pyarrow as pa
 
-    columns: dict[str, Any] = {name: _as_it_came(batch[name]) for name in identifiers if name in batch}
-    columns["prediction"] = predictions.labels
+    columns: dict[str, Any] = {"prediction": predictions.labels}
     if predictions.probabilities is not None and predictions.classes is not None:
         for position, name in enumerate(predictions.classes):
             columns[f"probability_{name}"] = predictions.probabilities[:, position]
     indices = pa.array(np.zeros(len(batch), dtype=np.int32))
     columns["model_version"] = pa.DictionaryArray.from_arrays(indices, [version])
-    return columns
+    carried = {name: _as_it_came(batch[name]) for name in identifiers if name in batch}
+    # A column of the table that is called like one of these gets a name of its own.
+    return {
+        (f"table_{name}" if name in columns else name): cells for name, cells in carried.items()
+    } | columns
 
 
 def _as_it_came(values: pd.Series) -> "pa.Array":

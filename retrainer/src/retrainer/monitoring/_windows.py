@@ -32,6 +32,7 @@ class Window:
         live_reason: Why there is no score on these rows.
         live_rows: The rows with a label that it was not trained on.
         live_p_value: How often rows drawn anew would make the score at least as bad by chance.
+        twin: The score there of the model that was compared, where what serves was fitted once more on all rows.
         rows: Of the window.
         labelled: The rows that have a label, whether or not the champion was trained on them.
         labelled_from: The time of the first of them by `split.time_column`, ISO 8601.
@@ -50,6 +51,7 @@ class Window:
     live_reason: str = ""
     live_rows: int = 0
     live_p_value: float | None = None
+    twin: float | None = None
     rows: int = 0
     labelled: int = 0
     labelled_from: str | None = None

@@ -6,20 +6,17 @@ Never: imports Prefect; holds what one room alone could hold.
 """
 
 from ._checks import check
-from ._comparison import GateResult, Scores, compare_with_production, evaluate
+from ._comparison import Evaluation, GateResult, compare_with_production, evaluate
 from ._monitoring import check_drift
-from ._record import Run, Saved, export_dry_run, read_card, record, save
+from ._record import Run, Saved, add_report, export_dry_run, record, save
 from ._scoring import Scorer, loaded_model, score_table, scored_batches
 from ._sides import SplitSide, preprocess, preprocess_holdout, split
 from ._training import (
-    FoldInputs,
     Refit,
     best_recipe,
     candidates,
     cross_validate,
     fold_inputs,
-    folds,
-    left_out,
     only_recipe,
     refit,
     selection_metric,
@@ -27,14 +24,14 @@ from ._training import (
 )
 
 __all__ = [
-    "FoldInputs",
+    "Evaluation",
     "GateResult",
     "Refit",
     "Run",
     "Saved",
     "Scorer",
-    "Scores",
     "SplitSide",
+    "add_report",
     "best_recipe",
     "candidates",
     "check",
@@ -44,13 +41,10 @@ __all__ = [
     "evaluate",
     "export_dry_run",
     "fold_inputs",
-    "folds",
-    "left_out",
     "loaded_model",
     "only_recipe",
     "preprocess",
     "preprocess_holdout",
-    "read_card",
     "record",
     "refit",
     "save",

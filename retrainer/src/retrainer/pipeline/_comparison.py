@@ -2,8 +2,7 @@
 
 import dataclasses
 import logging
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from .. import data, gate
 from ..project import Project
@@ -11,13 +10,20 @@ from ..registry import Version, open_registry
 from ..training import Baseline, Model, baseline, given_away, opponent_of, shared_entities
 from ._sides import SplitSide
 
+LEFT_TO_A_PERSON = (
+    "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
+)
+
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Scores:
-    """The challenger on the holdout, and what can be predicted there without a model."""
+class Evaluation:
+    """The challenger and both sides of the split, its scores on the holdout, and those of no model there."""
 
+    challenger: Model
+    training: SplitSide
+    holdout: SplitSide
     predictions: gate.Predictions
     metrics: dict[str, float]
     baseline: Baseline
@@ -27,18 +33,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate decided, and about which champion; `metrics` are the challenger's on the whole holdout."""
+    """What the gate decided about an evaluated challenger, and what it was compared with."""
 
+    evaluation: Evaluation
     decision: gate.Decision
     champion: Version | None
-    predictions: gate.Predictions | None
-    comparable: Any
+    opponent: gate.Champion | None
     held: dict[str, str]
-    baseline_metrics: dict[str, float]
-    metrics: dict[str, float] = field(default_factory=dict)
 
 
-def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Scores:
+def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Evaluation:
     """Score the challenger on the holdout, and the baseline, which looks at nothing but the target."""
     settings = project.settings
     predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
@@ -53,84 +57,80 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
         gate.evaluate(each, holdout.y, metrics=gate.recorded_metrics(project), rows=holdout.rows)
         for each in (predictions, simple.predictions)
     )
-    return Scores(predictions, metrics, simple, of_baseline, _alarms(training, holdout, project))
+    alarms = _alarms(training, holdout, challenger.left_out, project)
+    return Evaluation(challenger, training, holdout, predictions, metrics, simple, of_baseline, alarms)
 
 
-def _alarms(training: SplitSide, holdout: SplitSide, project: Project) -> tuple[str, ...]:
+def _alarms(
+    training: SplitSide, holdout: SplitSide, unused: dict[str, str], project: Project
+) -> tuple[str, ...]:
     """Return what makes the score look better than it will be."""
     settings = project.settings
     target, problem_type = training.contract.target, settings.problem_type
     found = [*training.alarms]
-    found += given_away(training.X, training.y, problem_type=problem_type, seed=settings.seed)
+    found += [
+        f"Column {name!r} is left out: {why}." for name, why in unused.items() if why.startswith("figures")
+    ]
+    found += given_away(
+        training.X, training.y, problem_type=problem_type, seed=settings.seed, left_out=unused
+    )
     if settings.split.method == "hash" and not settings.split.key_columns:
         found += shared_entities(training.rows, holdout.rows, target=target, problem_type=problem_type)
     return tuple(found)
 
 
 def compare_with_production(
-    scores: Scores, holdout: SplitSide, *, project: Project, accept_not_comparable: bool
+    evaluation: Evaluation, *, project: Project, accept_not_comparable: bool
 ) -> GateResult:
     """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
-    settings = project.settings
+    settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
     champion, held = registry.to_beat(), registry.held()
-    entities = data.group_codes(holdout.rows, keys=settings.split.key_columns)
+    question = _question(evaluation.holdout, project, accept_not_comparable)
 
-    def opponent(version: Version) -> gate.Champion:
-        return opponent_of(
-            registry,
-            version,
-            holdout.rows,
-            project=project,
-            entities=entities if settings.split.method == "hash" else None,  # it holds out all rows of one
-        )
+    def opponent(version: Version) -> tuple[gate.Champion, tuple[str, ...]]:
+        together = (
+            question.entities if settings.split.method == "hash" else None
+        )  # all rows of one are held out
+        found = opponent_of(registry, version, rows, project=project, entities=together)
+        return gate.what_serves(question, found)
 
-    question = gate.Question(
-        holdout.y,
-        gate.deciding_metric(project),
-        settings.gate,
-        holdout.rows,
-        entities,
-        data.times(holdout.rows, column=str(settings.split.time_column))
-        if settings.split.method == "time"
-        else None,
-        settings.seed,
-        accept_not_comparable,
-        project.metrics(),
-    )
-    in_production, said = opponent(champion) if champion else None, scores.alarms
-    if in_production:
-        in_production, more = gate.what_serves(question, in_production)
-        said += more
-    decision = gate.decide(question, scores.predictions, in_production)
+    in_production, alarms = opponent(champion) if champion else (None, ())
+    decision = gate.decide(question, evaluation.predictions, in_production)
     compared = in_production.comparable if in_production and decision.compared_rows else None
     rivals = [
         gate.Rival(
             f"{name}, which is on hold",
-            gate.what_serves(question, opponent(registry.version(name)))[0],
+            opponent(registry.version(name))[0],
             advice=f"`registry release {name} --reason …` lifts the hold",
         )
         for name in (held if decision.promoted else ())
     ]
-    simple = scores.baseline
+    simple = evaluation.baseline
     proper = gate.Champion(simple.proper, compared) if simple.proper else None
     no_model = gate.Rival(simple.name, gate.Champion(simple.predictions, compared), proper=proper)
-    decision = gate.confirm(decision, question, scores.predictions, baseline=no_model, held=rivals)
-    said += gate.alarms(decision, question, scores.predictions, in_production)
-    if said and decision.promoted and settings.gate.alarms == "stage":
-        wait = (
-            "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
-        )
-        decision = gate.to_staging(decision, "alarm", wait)
-    decision = dataclasses.replace(decision, alarms=said)
-    for alarm in decision.alarms:
+    decision = gate.confirm(decision, question, evaluation.predictions, baseline=no_model, held=rivals)
+    alarms = evaluation.alarms + alarms
+    alarms += gate.alarms(decision, question, evaluation.predictions, in_production)
+    if alarms and decision.promoted and settings.gate.alarms == "stage":
+        decision = gate.to_staging(decision, "alarm", LEFT_TO_A_PERSON)
+    for alarm in alarms:
         logger.warning(alarm)
-    return GateResult(
-        decision,
-        champion,
-        in_production.predictions if in_production else None,
-        in_production.comparable if in_production else None,
-        held,
-        scores.baseline_metrics,
-        scores.metrics,
+    decision = dataclasses.replace(decision, alarms=alarms)
+    return GateResult(evaluation, decision, champion, in_production, held)
+
+
+def _question(holdout: SplitSide, project: Project, accept_not_comparable: bool) -> gate.Question:
+    """Return what is asked of the challenger and each of its rivals."""
+    split = project.settings.split
+    return gate.Question(
+        holdout.y,
+        gate.deciding_metric(project),
+        project.settings.gate,
+        holdout.rows,
+        data.group_codes(holdout.rows, keys=split.key_columns),
+        data.times(holdout.rows, column=str(split.time_column)) if split.method == "time" else None,
+        project.settings.seed,
+        accept_not_comparable,
+        project.metrics(),
     )

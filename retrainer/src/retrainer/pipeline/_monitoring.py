@@ -1,10 +1,9 @@
 """Comparing new data with what the champion was trained on, and its predictions with labels that have come."""
 
-import dataclasses
 import datetime
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
 from ..settings import Settings
-from ..training import Model, another_question, load_model, load_trained_rows
+from ..training import Model, another_question, load_model, load_trained_rows, load_twin
 from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
@@ -23,27 +22,6 @@ LEAST_LABELS = 30  # fewer say little about a score
 TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Live:
-    """The champion's score on rows that came with labels, and that it was not trained on; or why there is none.
-
-    Attributes:
-        score: Of so many rows.
-        rows: Those rows.
-        reason: Why there is no score.
-        change: How the score differs from the one at training.
-        labelled: The rows of the window that have a label.
-        span: The times of the first and the last of them, where there is a time column.
-    """
-
-    score: float | None = None
-    rows: int = 0
-    reason: str = ""
-    change: gate.Change | None = None
-    labelled: int = 0
-    span: tuple[str | None, str | None] = (None, None)
 
 
 def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
@@ -54,6 +32,11 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
     if PROFILE not in champion.files:
         raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
     model = load_model(registry, champion, project=project)
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    promised = champion.metrics.get(settings.metric)
+    window = monitoring.Window(
+        now, snapshot.source, snapshot.digest, champion.id, drifted=None, reason="", promised=promised
+    )
     report = data.ReadReport()
     try:
         rows = model.contract.read(
@@ -61,10 +44,8 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         )
         model.contract.check(report)
     except data.SchemaError as error:
-        found, live = (
-            monitoring.Drift(True, str(error), (0, snapshot.rows)),
-            Live(reason="the columns do not fit"),
-        )
+        found = monitoring.Drift(True, str(error), (0, snapshot.rows))
+        window = replace(window, live_reason="the columns do not fit")
     else:
         rows = _newest(rows, settings)
         found = monitoring.compare_with_profile(
@@ -73,59 +54,31 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
             settings=settings.monitor,
             units=_units(rows, settings),
         )
-        live = _live_score(model, rows, load_trained_rows(registry, champion), champion, project=project)
-    promised, worse = (
-        champion.metrics.get(settings.metric),
-        monitoring.is_worse(live.change, settings=settings),
-    )
-    entry = monitoring.Window(
-        time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        source=snapshot.source,
-        digest=snapshot.digest,
-        version=champion.id,
-        drifted=found.drifted,
-        reason=f"{found.reason} {_said(live, promised, project)}" if worse else found.reason,
-        metric=live.score,
-        promised=promised,
-        worse=worse,
-        live_reason=live.reason,
-        live_rows=live.rows,
-        live_p_value=live.change.p_value if live.change else None,
-        rows=found.rows[1],
-        labelled=live.labelled,
-        labelled_from=live.span[0],
-        labelled_to=live.span[1],
-    )
+        window = _labelled(window, model, rows, champion, project=project)
+    reason = f"{found.reason} {window.reason}".strip()
+    window = replace(window, drifted=found.drifted, reason=reason, rows=found.rows[1])
+    return _recorded(window, found, settings)
+
+
+def _recorded(window: monitoring.Window, found: monitoring.Drift, settings: Settings) -> dict[str, Any]:
+    """Add the window to those looked at, and draw the page; return what a run returns."""
     store = open_store(settings.monitor.folder, settings=settings)
-    windows = monitoring.History(store).add(entry)
+    windows = monitoring.History(store).add(window)
     retrain = monitoring.needs_retrain(windows, settings=settings)
-    page, report_error = store.locate(PAGE), None
+    missing = None
     try:
         text = reporting.drift_page(found, windows, project=settings.project, retrain=retrain)
         store.write(PAGE, text.encode())
     except Exception as error:
-        report_error = f"{type(error).__name__}: {error}"
-        logger.warning("The report is missing, it could not be drawn (%s).", report_error, exc_info=True)
-    return dataclasses.asdict(entry) | {
+        missing = f"{type(error).__name__}: {error}"
+        logger.warning("The report is missing, it could not be drawn (%s).", missing, exc_info=True)
+    return asdict(window) | {
         "retrain": retrain,
         "drifted_columns": [*found.gone, *(column.name for column in found.columns if column.drifted)],
-        "report": None if report_error else page,
-        "report_error": report_error,
+        "report": None if missing else store.locate(PAGE),
+        "report_error": missing,
         "columns": [dict(row) for row in monitoring.summary(found)],
     }
-
-
-def _said(live: Live, promised: float | None, project: Project) -> str:
-    """Say that the score is worse, with the numbers."""
-    assert live.score is not None
-    assert live.change is not None
-    assert promised is not None
-    metric = gate.deciding_metric(project)
-    return (
-        f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(live.score)} on {live.rows:,} rows with"
-        f" labels, and was {metric.format(promised)} at training: worse by"
-        f" {metric.format_difference(live.change.worse)}, as chance makes {live.change.p_value:.2%} of such windows."
-    )
 
 
 def _newest(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -178,72 +131,106 @@ def _span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | Non
     return first, last
 
 
-def _live_score(
-    model: Model, rows: pd.DataFrame, trained: data.Identities, champion: Version, *, project: Project
-) -> Live:
-    """Score the champion on the rows with labels, and count these, whether or not they can be scored."""
+def _labelled(
+    window: monitoring.Window, model: Model, rows: pd.DataFrame, champion: Version, *, project: Project
+) -> monitoring.Window:
+    """Count the rows with labels, and score the champion on those that it was not trained on, where that can be."""
     settings = project.settings
     if other := another_question(model.contract, project):
-        return Live(reason=f"No score: {other}.")
+        return replace(window, live_reason=f"No score: {other}.")
     try:
-        labelled = data.label(
-            rows, settings=settings, code=data.current_code(project), words=model.contract.target_words
-        )
+        code, words = data.current_code(project), model.contract.target_words
+        labelled = data.label(rows, settings=settings, code=code, words=words)
     except ProjectError as error:
-        return Live(reason=str(error))
-    live = _score_of(model, labelled, trained, champion, project=project)
-    return dataclasses.replace(live, labelled=len(labelled), span=_span(labelled, settings))
+        return replace(window, live_reason=str(error))
+    first, last = _span(labelled, settings)
+    window = replace(window, labelled=len(labelled), labelled_from=first, labelled_to=last)
+    trained = load_trained_rows(open_registry(settings), champion)
+    try:
+        unseen = ~data.are_known(model.contract.identities(labelled), trained)
+    except data.SchemaError as error:  # of data.drop, which the model does not get
+        return replace(window, live_reason=str(error))
+    return _scored(window, model, labelled[unseen], champion, project)
 
 
-def _score_of(
-    model: Model, labelled: pd.DataFrame, trained: data.Identities, champion: Version, *, project: Project
-) -> Live:
-    settings = project.settings
-    unseen = ~data.are_known(model.contract.identities(labelled), trained)
-    labelled = labelled[unseen]
-    if len(labelled) < LEAST_LABELS:
-        return Live(
-            rows=len(labelled),
-            reason=f"{len(labelled)} rows with a label that the model was not trained on are too few: "
-            f"{LEAST_LABELS} at least.",
-        )
-    y = labelled[model.contract.target]
+def _scored(
+    window: monitoring.Window, model: Model, rows: pd.DataFrame, champion: Version, project: Project
+) -> monitoring.Window:
+    """Score the champion on rows with labels that it was not trained on, and compare that with what it promised."""
+    settings, count = project.settings, len(rows)
+    window = replace(window, live_rows=count)
+    if count < LEAST_LABELS:
+        few = f"{count} rows with a label that the model was not trained on are too few: {LEAST_LABELS} at least."
+        return replace(window, live_reason=few)
+    y = rows[model.contract.target]
     if settings.problem_type == "classification" and y.nunique() < 2:
-        return Live(rows=len(labelled), reason=f"All {len(labelled)} rows with a label are of one class.")
-    X = data.inputs(labelled, contract=model.contract, code=model.code)
+        return replace(window, live_reason=f"All {count} rows with a label are of one class.")
+    X = data.inputs(rows, contract=model.contract, code=model.code)
     predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
     try:
-        scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(project), rows=labelled)
+        scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(project), rows=rows)
     except (
         ProjectError
     ) as error:  # a cost needs a column that is not here, say: drift is reported all the same
-        return Live(rows=len(labelled), reason=str(error))
-    score = scores.get(settings.metric)
-    return Live(score, len(labelled), change=_change(score, predictions, labelled, y, champion, project))
+        return replace(window, live_reason=str(error))
+    twin, lost = _beside_twin(predictions, rows, y, champion, project)
+    window = replace(window, metric=scores.get(settings.metric), twin=twin)
+    if window.metric is not None and window.promised is not None and math.isfinite(window.metric):
+        window = _judged(window, predictions, rows, y, champion, project)
+    return replace(window, reason=f"{window.reason} {lost}".strip())
 
 
-def _change(
-    score: float | None,
+def _beside_twin(
+    served: gate.Predictions, rows: pd.DataFrame, y: pd.Series, champion: Version, project: Project
+) -> tuple[float | None, str]:
+    """Score the model that was compared on the rows that what serves has not seen: it learned from fewer."""
+    settings, metric = project.settings, gate.deciding_metric(project)
+    if "rows" not in (champion.lineage.get("refit") or {}):  # what serves is what was compared
+        return None, ""
+    try:
+        twin = load_twin(open_registry(settings), champion, project=project)
+    except ProjectError as error:
+        logger.warning("The model that was compared is not scored: %s", error)
+        return None, ""
+    X = data.inputs(rows, contract=twin.contract, code=twin.code)
+    predictions = gate.predict(twin.pipeline, X, problem_type=settings.problem_type)
+    score = gate.evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)[metric.name]
+    question = gate.Question(
+        y, metric, settings.gate, rows, entities=_units(rows, settings), seed=settings.seed
+    )
+    lost = gate.lost_by_refit(question, served, gate.Champion(predictions))
+    said = "What serves is worse than the model that was compared before it was fitted once more on all rows:"
+    return score, f"{said} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
+
+
+def _judged(
+    window: monitoring.Window,
     predictions: gate.Predictions,
     rows: pd.DataFrame,
     y: pd.Series,
     champion: Version,
     project: Project,
-) -> gate.Change | None:
-    """Compare a live score with the one at training, as far as there is one."""
-    settings = project.settings
-    promised = champion.metrics.get(settings.metric)
-    if score is None or promised is None or not math.isfinite(score):
-        return None
-    metric = gate.deciding_metric(project)
+) -> monitoring.Window:
+    """Compare the score with the one at training."""
+    settings, count, metric = project.settings, len(rows), gate.deciding_metric(project)
+    score, promised = window.metric or 0.0, window.promised or 0.0
     units = _units(rows, settings)
-    count = len(rows) if units is None else len(np.unique(units))
-    return gate.change(
+    pieces = count if units is None else len(np.unique(units))
+    change = gate.change(
         metric,
         now=score,
         recorded=promised,
         error=gate.standard_error(metric, y, predictions, seed=settings.seed, rows=rows, entities=units),
-        rows=count,
+        rows=pieces,
         # As many rows to a key as here: what counts are keys, of the holdout too.
-        recorded_rows=max(2, round(champion.lineage["rows"]["holdout"] * count / len(rows))),
+        recorded_rows=max(2, round(champion.lineage["rows"]["holdout"] * pieces / count)),
     )
+    window = replace(
+        window, live_p_value=change.p_value, worse=monitoring.is_worse(change, settings=settings)
+    )
+    said = (
+        f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(score)} on {count:,} rows with labels, and"
+        f" was {metric.format(promised)} at training: worse by {metric.format_difference(change.worse)}, as chance"
+        f" makes {change.p_value:.2%} of such windows."
+    )
+    return replace(window, reason=said if window.worse else "")

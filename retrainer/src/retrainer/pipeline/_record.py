@@ -14,9 +14,8 @@ from ..project import Project
 from ..registry import Registry, StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
 from ..training import Model, Recipe, example_files, load_contract, packages_of_steps, tuned
-from ._comparison import GateResult, Scores
-from ._sides import SplitSide
-from ._training import Refit, left_out
+from ._comparison import GateResult
+from ._training import Refit
 
 EXAMPLE_ROWS = 5
 CARD, REPORT, PROFILE = "card.md", "report.html", "profile.json"
@@ -41,20 +40,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Saved:
-    """A version that waits for its decision, and why its report is missing, if it is."""
+    """A version that waits for its decision, and the profile of what it learned from."""
 
     version: Version
-    report_error: str | None = None
+    profile: dict[str, Any]
 
 
 def save(
-    challenger: Model,
     comparison: GateResult,
-    scores: Scores,
-    *,
-    training: SplitSide,
-    holdout: SplitSide,
     refitted: Refit | None,
+    *,
     snapshot: data.Snapshot,
     recipe: Recipe,
     project: Project,
@@ -62,21 +57,21 @@ def save(
 ) -> Saved:
     """Save the version with all that belongs to it; not in use until it is recorded.
 
-    What was fitted once more on all rows is the version's model, and the challenger its twin. A report that cannot be
-    drawn is missing from the version, and costs nothing else.
+    What was fitted once more on all rows is the version's model, and the challenger its twin.
     """
-    settings = project.settings
+    settings, evaluation = project.settings, comparison.evaluation
+    training, holdout = evaluation.training, evaluation.holdout
     registry = open_registry(settings)
-    model, learned, twin = challenger, training, None
+    model, learned, twin = evaluation.challenger, training, None
     if refitted and refitted.model and refitted.part:
-        model, learned, twin = refitted.model, refitted.part, challenger
-    profile = monitoring.learn_profile(learned.X, left_out=left_out(model.pipeline))
+        model, learned, twin = refitted.model, refitted.part, evaluation.challenger
+    profile = monitoring.learn_profile(learned.X, left_out=model.left_out)
     if settings.problem_type == "classification":
         profile["classes"] = {str(name): int(count) for name, count in learned.y.value_counts().items()}
     files = model.files(learned.identities, twin=training.identities if twin else None)
     version = registry.stage(
         model.pipeline,
-        metrics=scores.metrics,
+        metrics=evaluation.metrics,
         files={PROFILE: json.dumps(profile).encode()} | files | example_files(model, holdout.rows),
         twin=twin and twin.pipeline,
         lineage=lineage(settings.root)
@@ -97,29 +92,7 @@ def save(
     )
     with _discarded_on_failure(version, settings):
         registry.show_model(version, model.pipeline, training.X.head(EXAMPLE_ROWS))
-        try:
-            files = _report_files(
-                version,
-                challenger,
-                comparison,
-                scores,
-                holdout=holdout,
-                training=training,
-                profile=profile,
-                project=project,
-                run=run,
-            )
-        except Exception as error:
-            report_error = f"{type(error).__name__}: {error}"
-            logger.warning(
-                "The report is missing, it could not be drawn (%s). The version is saved without it.",
-                report_error,
-                exc_info=True,
-            )
-            return Saved(version, report_error)
-        for name, content in files.items():
-            version = registry.add_file(version, name, content)
-        return Saved(version)
+    return Saved(version, profile)
 
 
 def _threshold_facts(recipe: Recipe, classes: Sequence[Any], settings: Settings) -> dict[str, Any] | None:
@@ -130,42 +103,31 @@ def _threshold_facts(recipe: Recipe, classes: Sequence[Any], settings: Settings)
     return {"value": recipe.threshold, "positive": positive} | tuned
 
 
-def _report_files(
-    version: Version,
-    challenger: Model,
-    comparison: GateResult,
-    scores: Scores,
-    *,
-    training: SplitSide,
-    holdout: SplitSide,
-    profile: dict[str, Any],
-    project: Project,
-    run: Run,
-) -> dict[str, bytes]:
+def _draw_report(saved: Saved, comparison: GateResult, *, project: Project, run: Run) -> dict[str, bytes]:
     """Draw the report and the model card; return the content of each file by its name."""
-    settings = project.settings
-    champion, drift = comparison.champion, None
-    if champion and PROFILE in champion.files and _same_features(champion, challenger, settings):
+    settings, evaluation = project.settings, comparison.evaluation
+    champion, opponent, holdout, drift = comparison.champion, comparison.opponent, evaluation.holdout, None
+    if champion and PROFILE in champion.files and _same_features(champion, evaluation.challenger, settings):
         drift = monitoring.compare_with_profile(
-            profile_of(champion, settings), training.X, settings=settings.monitor
+            profile_of(champion, settings), evaluation.training.X, settings=settings.monitor
         )
     facts = reporting.Facts(
         project=settings.project,
         problem_type=settings.problem_type,
         decision=comparison.decision,
-        version=version,
-        pipeline=challenger.pipeline,
+        version=saved.version,
+        pipeline=evaluation.challenger.pipeline,
         X=holdout.X,
         y=holdout.y,
-        predictions=scores.predictions,
-        baseline=scores.baseline.predictions,
+        predictions=evaluation.predictions,
+        baseline=evaluation.baseline.predictions,
         champion=champion,
-        champion_predictions=comparison.predictions,
+        champion_predictions=opponent.predictions if opponent else None,
         metrics=gate.recorded_metrics(project),
         holdout=holdout.rows,
-        comparable=comparison.comparable,
+        comparable=opponent.comparable if opponent else None,
         held=comparison.held,
-        profile=profile,
+        profile=saved.profile,
         drift=drift,
         slices=tuple(settings.gate.guard_slices) or None,
         run=run.name,
@@ -208,13 +170,13 @@ def record(
         permit: Called right before; what it raises keeps the decision from being recorded.
     """
     settings = project.settings
-    registry, version, decision = open_registry(settings), saved.version, comparison.decision
+    registry, version = open_registry(settings), saved.version
     try:
         with _discarded_on_failure(version, settings):
             permit()
             registry.record(
                 version,
-                decision.to_dict(),
+                comparison.decision.to_dict(),
                 expected_champion=comparison.champion,
                 expected_held=comparison.held,
                 flow_run_id=run.id,
@@ -226,43 +188,76 @@ def record(
         registry.prune(settings.registry.keep)
     except RegistryError as error:
         logger.warning("Old versions were not removed: %s", error)
-    report = registry.store.locate(f"versions/{version.id}/{REPORT}") if REPORT in version.files else None
-    return _facts(saved, comparison, registry, report=report, settings=settings)
+    report = registry.store.locate(f"versions/{version.id}/{REPORT}")
+    return _facts(saved, comparison, registry, report=report)
 
 
-def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project) -> dict[str, Any]:
-    """Take the report of a dry run out of the registry, and the version too: nothing was decided."""
+def add_report(
+    recorded: dict[str, Any], saved: Saved, comparison: GateResult, *, project: Project, run: Run
+) -> tuple[dict[str, Any], str]:
+    """Draw the report of a recorded decision beside its version; return what is known now, and the model card.
+
+    Nobody waits for it: the decision is recorded, and the team notified.
+    """
+
+    def keep(name: str, content: bytes) -> None:
+        open_registry(project.settings).attach(saved.version, name, content)
+
+    return _with_report(recorded, keep, saved, comparison, project, run)
+
+
+def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project, run: Run) -> dict[str, Any]:
+    """Write the report of a dry run into a folder, and remove its version: nothing was decided."""
     settings = project.settings
     registry, folder = open_registry(settings), settings.resolve("dry-run")
-    folder.mkdir(parents=True, exist_ok=True)
-    with _discarded_on_failure(saved.version, settings):
-        for name in {CARD, REPORT} & saved.version.files.keys():
-            (folder / name).write_bytes(registry.read_file(saved.version, name))
     registry.discard(saved.version)
-    report = str(folder / REPORT) if REPORT in saved.version.files else None
-    return _facts(saved, comparison, registry, report=report, settings=settings) | {"dry_run": True}
+    facts = _facts(saved, comparison, registry, report=str(folder / REPORT)) | {"dry_run": True}
+
+    def keep(name: str, content: bytes) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+
+    return _with_report(facts, keep, saved, comparison, project, run)[0]
 
 
-def _facts(
-    saved: Saved, comparison: GateResult, registry: Registry, *, report: str | None, settings: Settings
-) -> dict[str, Any]:
+def _with_report(
+    facts: dict[str, Any],
+    keep: Callable[[str, bytes], None],
+    saved: Saved,
+    comparison: GateResult,
+    project: Project,
+    run: Run,
+) -> tuple[dict[str, Any], str]:
+    """Draw the report and keep its files; return the facts and the card. What goes wrong costs the report alone."""
+    try:
+        files = _draw_report(saved, comparison, project=project, run=run)
+        for name, content in files.items():
+            keep(name, content)
+    except Exception as error:
+        missing = f"{type(error).__name__}: {error}"
+        logger.warning("The report is missing, it could not be drawn (%s).", missing, exc_info=True)
+        return facts | {"report": None, "report_error": missing}, f"The report is missing: {missing}"
+    return facts, files[CARD].decode()
+
+
+def _facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
     version, decision, champion = saved.version, comparison.decision, registry.to_beat()
     return {
         "version": version.id,
         "verdict": decision.verdict,
         "reason": decision.reason,
         "alarms": list(decision.alarms),
-        "metric": settings.metric,
+        "metric": version.metric,
         "metrics": version.metrics,
         "threshold": version.lineage["threshold"],
         "refit": version.lineage["refit"],
-        "baseline": {"name": decision.baseline_name, "metrics": comparison.baseline_metrics},
+        "baseline": {"name": decision.baseline_name, "metrics": comparison.evaluation.baseline_metrics},
         "held": registry.held(),
         "champion": champion and champion.id,
         "champion_before": comparison.champion and comparison.champion.id,
         "registry": registry.store.locate("").rstrip("/"),
         "report": report,
-        "report_error": saved.report_error,
+        "report_error": None,
     }
 
 
@@ -274,15 +269,6 @@ def _discarded_on_failure(version: Version, settings: Settings) -> Iterator[None
         with suppress(RegistryError):  # the first error is the one to report
             open_registry(settings).discard(version)
         raise
-
-
-def read_card(recorded: dict[str, Any], *, project: Project) -> str:
-    """Return the model card of what was recorded, as Markdown, or a sentence that says why there is none."""
-    registry = open_registry(project.settings)
-    found = registry.version(recorded["version"])
-    if CARD in found.files:
-        return registry.read_file(found, CARD).decode()
-    return f"The report is missing: {recorded['report_error']}"
 
 
 def profile_of(version: Version, settings: Settings) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from .. import data, monitoring
 from ..project import Project
 from ..registry import Version, open_registry, open_store
 from ..training import Model, load_model
-from ._training import left_out
 
 logger = logging.getLogger(__name__)
 
@@ -88,12 +87,15 @@ def scored_batches(
     identifiers = settings.score.identifiers or _identifiers(model)
     texts = model.contract.texts | set(identifiers)
     for batch in data.batches(paths, rows=settings.score.batch_rows, texts=texts):
+        data.require_columns(
+            batch, settings.score.identifiers, setting="score.identifiers", table="the table"
+        )
         yield monitoring.score_batch(model, batch, version=version.id, identifiers=identifiers)
 
 
 def _identifiers(model: Model) -> list[str]:
     """Return the columns that name a row: those the contract goes by, and those that training left out as such."""
-    found = [name for name, reason in left_out(model.pipeline).items() if reason.startswith("identifier")]
+    found = [name for name, reason in model.left_out.items() if reason.startswith("identifier")]
     return list(dict.fromkeys([*model.contract.identifiers, *found]))
 
 

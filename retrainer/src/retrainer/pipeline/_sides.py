@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from .. import data, gate
-from ..errors import ConfigurationError, ProjectError
+from ..errors import ConfigurationError, ProjectError, named
 from ..project import Project
 from ..registry import open_registry
 from ..training import check_classes, load_contract
@@ -52,7 +52,7 @@ def preprocess(
 ) -> data.Table:
     """Read the snapshot as the model in production does, where it still fits; derive the label, and check the table."""
     prior = None if accept_not_comparable else _contract_in_production(project)
-    frame = data.load(snapshot, texts=prior.texts if prior else ())
+    frame = data.load(snapshot, texts=data.texts_of(project.settings, prior))
     table = data.prepare(frame, settings=project.settings, code=data.current_code(project), prior=prior)
     gate.check_table(table.rows, target=table.contract.target, metrics=gate.recorded_metrics(project))
     return tested(table, fetched=len(frame), project=project)
@@ -71,7 +71,9 @@ def _contract_in_production(project: Project) -> data.Contract | None:
 def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, project: Project) -> data.Table:
     """Read the holdout's own source as the training table was read."""
     frame = data.load(snapshot, texts=table.contract.texts)
-    return data.prepare_like(frame, table, settings=project.settings)
+    holdout = data.prepare_like(frame, table, settings=project.settings)
+    gate.check_table(holdout.rows, target=table.contract.target, metrics=gate.recorded_metrics(project))
+    return holdout
 
 
 def split(
@@ -83,8 +85,7 @@ def split(
     logger.info("%s rows to learn from, %s held out", f"{len(sides.train):,}", f"{len(sides.holdout):,}")
     if missing := [column for column in settings.gate.guard_slices if column not in sides.holdout]:
         raise ConfigurationError(
-            f"Column {', '.join(map(repr, missing))} (gate.guard_slices) is not in the table, which has:"
-            f" {', '.join(map(str, sides.holdout.columns))}."
+            f"Column {named(missing)} (gate.guard_slices) is not in the table, which has: {named(sides.holdout)}."
         )
     contract = table.contract
     if settings.problem_type == "classification":
@@ -107,11 +108,12 @@ def split(
         y = rows[contract.target]
         return SplitSide(rows, X, y, identities, contract, table.code, sides.definition, unread, table.alarms)
 
-    gap = None
+    training, gap = part(sides.train, sides.train_identities), None
+    data.check_features(training.rows, training.X, contract=contract, code=table.code)
     if sides.gap is not None and sides.gap_identities is not None:
         gap = part(sides.gap, sides.gap_identities)
     return (
-        part(sides.train, sides.train_identities),
+        training,
         gap,
         part(sides.holdout, sides.holdout_identities),
     )

@@ -9,28 +9,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 
 from .. import data, gate
 from ..errors import ProjectError
 from ..project import Project
 from ..settings import Settings
 from ..training import (
+    FoldInputs,
     Model,
     Recipe,
     best,
     code_of_steps,
     cross_validate_scores,
-    make_folds,
     make_pipeline,
     possible_thresholds,
     with_jobs,
     with_threshold,
 )
-from ._comparison import GateResult
+from ._comparison import Evaluation, GateResult
 from ._sides import SplitSide
 
-ROUNDING = 1e-9  # less is the order of a sum, and no worse model
 LEAST_OF_A_CLASS = 10  # rows of each class in a sample, where there are as many
 
 logger = logging.getLogger(__name__)
@@ -38,25 +36,6 @@ logger = logging.getLogger(__name__)
 
 class RefitError(ProjectError):
     """A model that was fitted once more on all rows cannot be used."""
-
-
-@dataclass(frozen=True)
-class FoldInputs:
-    """What cross-validation needs of the training part.
-
-    Attributes:
-        X: The inputs, n rows.
-        y: Shape (n,), the truth.
-        groups: Shape (n,), see data.group_codes.
-        times: Shape (n,), see data.times.
-        rows: The n rows with the columns that the metric reads; None if it reads none.
-    """
-
-    X: pd.DataFrame
-    y: gate.Array
-    groups: gate.Array | None
-    times: gate.Array | None
-    rows: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -83,17 +62,11 @@ def cross_validate(
     training: SplitSide, *, estimator: str, project: Project, threads: int | None
 ) -> gate.Array:
     """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
-    part, settings = fold_inputs(training, project=project), project.settings
     return cross_validate_scores(
         make_pipeline(estimator, project=project),
-        part.X,
-        part.y,
+        fold_inputs(training, project=project),
         metric=selection_metric(project),
-        thresholds=possible_thresholds(settings.train.threshold),
-        seed=settings.seed,
-        groups=part.groups,
-        times=part.times,
-        rows=part.rows,
+        thresholds=possible_thresholds(project.settings.train.threshold),
         threads=threads,
     )
 
@@ -104,21 +77,15 @@ def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
     if len(settings.estimators) > 1 and len(training.rows) > settings.compared_rows:
         training = _sampled(training, settings)
     times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
-    groups = data.group_codes(training.rows, keys=split.key_columns)
     columns = list(selection_metric(project).columns)
-    rows = training.rows[columns] if columns else None
-    return FoldInputs(training.X, np.asarray(training.y), groups, times, rows)
-
-
-def folds(inputs: FoldInputs, *, project: Project) -> list[tuple[gate.Array, gate.Array]]:
-    """Return the folds of cross-validation: positions to fit and to score."""
-    settings = project.settings
-    return make_folds(
-        inputs.y,
-        problem_type=settings.problem_type,
-        seed=settings.seed,
-        groups=inputs.groups,
-        times=inputs.times,
+    return FoldInputs(
+        training.X,
+        np.asarray(training.y),
+        settings.problem_type,
+        settings.seed,
+        data.group_codes(training.rows, keys=split.key_columns),
+        times,
+        training.rows[columns] if columns else None,
     )
 
 
@@ -192,15 +159,10 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
     return recipe
 
 
-def left_out(pipeline: Pipeline) -> dict[str, str]:
-    """Return the columns that the steps of a pipeline left out, each with the reason."""
-    return {name: why for stage in pipeline for name, why in getattr(stage, "left_out_", {}).items()}
-
-
 def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
     """Fit the recipe's estimator with its preprocessing on the training rows."""
     model = _fit(training, recipe, project)
-    for column, reason in left_out(model.pipeline).items():
+    for column, reason in model.left_out.items():
         logger.info("Column %r is left out: %s", column, reason)
     return model
 
@@ -216,28 +178,19 @@ def _fit(part: SplitSide, recipe: Recipe, project: Project) -> Model:
     return Model(pipeline, dataclasses.replace(part.contract, imports=imports), part.code)
 
 
-def refit(
-    comparison: GateResult,
-    training: SplitSide,
-    gap: SplitSide | None,
-    holdout: SplitSide,
-    *,
-    recipe: Recipe,
-    project: Project,
-) -> Refit | None:
+def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, project: Project) -> Refit | None:
     """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
 
     Before the version is saved, so that what is recorded is complete, and a run that dies here leaves nothing behind.
     A failure costs the newest rows and nothing else: the model that was compared serves then.
     """
-    settings = project.settings
+    settings, evaluation = project.settings, comparison.evaluation
     if not settings.refits or comparison.decision.verdict not in ("promoted", "staging"):
         return None
     try:
-        part = _joined([side for side in (training, gap, holdout) if side is not None])
+        part = _joined([side for side in (evaluation.training, gap, evaluation.holdout) if side])
         model = _fit(part, recipe, project)
-        predictions = gate.predict(model.pipeline, holdout.X, problem_type=settings.problem_type)
-        _judge_refit(predictions, comparison, holdout, project=project)
+        _judge_refit(model, evaluation, project)
     except Exception as error:  # an estimator may fail in any way
         reason = f"{type(error).__name__}: {error}"
         logger.warning(
@@ -250,35 +203,34 @@ def refit(
     return Refit(part, model)
 
 
-def _judge_refit(
-    predictions: gate.Predictions, comparison: GateResult, holdout: SplitSide, *, project: Project
-) -> None:
-    """Refuse a refit that is worse on the holdout, which it learned from, than the model that never saw it.
+def _judge_refit(model: Model, evaluation: Evaluation, project: Project) -> None:
+    """Refuse a refit that on the holdout, which it learned from, is worse beyond chance than its twin, which did not.
 
     Raises:
         RefitError: it is, or has no finite score.
     """
-    metric = gate.deciding_metric(project)
-    score = gate.evaluate(predictions, holdout.y, metrics={metric.name: metric}, rows=holdout.rows)[
-        metric.name
-    ]
-    if not math.isfinite(score):
-        raise RefitError(f"{metric.name} of its predictions is {score}.")
-    twin = comparison.metrics.get(metric.name)
-    if twin is not None and metric.improvement(score, twin) < -ROUNDING:
+    metric, holdout = gate.deciding_metric(project), evaluation.holdout
+    predictions = gate.predict(model.pipeline, holdout.X, problem_type=metric.problem_type)
+    scores = gate.evaluate(predictions, holdout.y, metrics={metric.name: metric}, rows=holdout.rows)
+    if not math.isfinite(scores[metric.name]):
+        raise RefitError(f"{metric.name} of its predictions is {scores[metric.name]}.")
+    settings = project.settings
+    # By rows: what is judged is how it fits these, and not others of another time.
+    question = gate.Question(holdout.y, metric, settings.gate, holdout.rows, seed=settings.seed)
+    if lost := gate.lost_by_refit(question, predictions, gate.Champion(evaluation.predictions)):
         raise RefitError(
-            f"{metric.label} on the holdout, which it learned from, is {metric.format(score)}, and was"
-            f" {metric.format(twin)} before: the rows it learned from in addition make it worse."
+            f"{metric.label} on the holdout, which it learned from and the model that was compared did not, is {lost}"
+            " so the rows it learned from in addition make it worse."
         )
 
 
 def _joined(sides: Sequence[SplitSide]) -> SplitSide:
     """Return one part with the rows of all."""
-    rows = pd.concat([side.rows for side in sides], ignore_index=True)
-    first = sides[0]
+    first, rows = sides[0], pd.concat([side.rows for side in sides], ignore_index=True)
     return dataclasses.replace(
         first,
         rows=rows,
+        # Not joined: categories that a side lacks would make another type of the column.
         X=data.inputs(rows, contract=first.contract, code=first.code),
         y=rows[first.contract.target],
         identities=np.concatenate([side.identities for side in sides]),

@@ -15,8 +15,8 @@ from ._messages import (
     NotSent,
     by_hand_message,
     deliver,
+    message,
     recipient,
-    trial_message,
 )
 from ._outcome import notify_decision, report_outcome, trigger_retrain
 from ._parallel import check_workers, choose_recipe, scorer, task_runner
@@ -46,6 +46,7 @@ __all__ = [
     "deliver",
     "fingerprint_of_source",
     "is_transient",
+    "message",
     "notify_decision",
     "prepare_deployment",
     "recipient",
@@ -64,7 +65,6 @@ __all__ = [
     "set_up_slack",
     "task_runner",
     "this_run",
-    "trial_message",
     "trigger_retrain",
     "with_prefect_secrets",
 ]

@@ -31,7 +31,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
 from ..project import Project
 from ..settings import Settings
-from ._messages import Message, collision_message, late_message, unreported_message
+from ._messages import message
 
 HEARTBEATS_MISSED = 3
 HEARTBEAT = "prefect.flow-run.heartbeat"
@@ -65,8 +65,9 @@ def automations(
             **options,
         )
 
-    def notification(message: Message) -> list[SendNotification]:
-        return [SendNotification(block_document_id=block_id, subject=message.subject, body=message.body)]
+    def notification(kind: str) -> list[SendNotification]:
+        text = message(kind, project=project)
+        return [SendNotification(block_document_id=block_id, subject=text.subject, body=text.body)]
 
     if silence is not None:
         minutes = silence.total_seconds() / 60
@@ -107,7 +108,7 @@ def automations(
             expect={NOTIFIED_EVENT},
             within=CONFIRMED_WITHIN,
         ),
-        actions=notification(unreported_message(project=project)),
+        actions=notification("unreported"),
     )
     yield AutomationCore(
         name=f"{project}: collisions",
@@ -118,13 +119,13 @@ def automations(
             match={"prefect.state-message": COLLISION},
             within=timedelta(0),
         ),
-        actions=notification(collision_message(project=project)),
+        actions=notification("collision"),
     )
     yield AutomationCore(
         name=f"{project}: late runs",
         description="Notifies the team of a run that nobody started on time.",
         trigger=trigger(posture=Posture.Reactive, expect={"prefect.flow-run.Late"}, within=timedelta(0)),
-        actions=notification(late_message(project=project)),
+        actions=notification("late"),
     )
 
 

@@ -97,6 +97,11 @@ def complete_recorded(project: Project) -> None:
         return
     cancelled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLED]))
     wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run) for run in runs]), state=cancelled)
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=wanted):
-            _end(str(run.id), Completed(message="It had recorded its decision before it was stopped."))
+    try:
+        with get_client(sync_client=True) as client:
+            for run in client.read_flow_runs(flow_run_filter=wanted):
+                _end(str(run.id), Completed(message="It had recorded its decision before it was stopped."))
+    except httpx.HTTPError as error:
+        print(
+            f"The Prefect server does not answer ({type(error).__name__}): how its runs ended is not recorded there."
+        )

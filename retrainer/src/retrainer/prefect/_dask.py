@@ -21,7 +21,7 @@ from prefect.logging import get_run_logger
 from prefect_dask import DaskTaskRunner
 
 from .. import data, gate, monitoring, training
-from ..pipeline import FoldInputs, Scorer, SplitSide, fold_inputs, folds, scored_batches, selection_metric
+from ..pipeline import Scorer, SplitSide, fold_inputs, scored_batches, selection_metric
 from ..project import Project
 from ..registry import Version, open_registry
 from ..settings import Settings
@@ -66,8 +66,8 @@ def scores_on_workers(
     """
     require_workers(project.settings)
     inputs = fold_inputs(training_part, project=project)
-    positions = range(len(folds(inputs, project=project)))
-    each = [(name, fold) for name in names for fold in positions]
+    folds = range(len(training.make_folds(inputs)))
+    each = [(name, fold) for name in names for fold in folds]
     with shared(inputs, project.settings) as path:
         scores = cross_validate_fold.map(
             unmapped(path),
@@ -75,7 +75,7 @@ def scores_on_workers(
             fold=[fold for _, fold in each],
             project=unmapped(project),
         ).result()
-    count = len(positions)
+    count = len(folds)
     return [
         training.mean_scores(
             scores[start : start + count], metric=selection_metric(project).name, rows=len(inputs.y)
@@ -91,12 +91,10 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, project: Proje
     inputs = read(path)
     scores = training.fold_scores(
         training.make_pipeline(estimator, project=project),
-        inputs.X,
-        inputs.y,
-        folds(inputs, project=project)[fold],
+        inputs,
+        training.make_folds(inputs)[fold],
         metric=selection_metric(project),
         thresholds=training.possible_thresholds(project.settings.train.threshold),
-        rows=inputs.rows,
         threads=threads_per_task(project.settings),
     )
     shown = f": {scores[0]:.4f}" if len(scores) == 1 else ""
@@ -105,7 +103,7 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, project: Proje
 
 
 @contextmanager
-def shared(inputs: FoldInputs, settings: Settings) -> Iterator[Path]:
+def shared(inputs: training.FoldInputs, settings: Settings) -> Iterator[Path]:
     """Write the inputs where workers can read them, and remove them in the end.
 
     Pickled: unlike a table format it keeps every type, category, index and order, so that scores are those of a run
@@ -123,10 +121,10 @@ def shared(inputs: FoldInputs, settings: Settings) -> Iterator[Path]:
 
 
 @functools.lru_cache(maxsize=1)
-def read(path: Path) -> FoldInputs:
+def read(path: Path) -> training.FoldInputs:
     """Read inputs that another process wrote; the last ones stay in memory for the next task."""
     with path.open("rb") as file:
-        inputs: FoldInputs = pickle.load(file)
+        inputs: training.FoldInputs = pickle.load(file)
     return inputs
 
 

@@ -1,4 +1,4 @@
-"""The messages to the team: pure functions that build them, and one function that sends.
+"""The messages to the team: a table of texts, pure functions that fill it in, and one function that sends.
 
 Any Prefect notification block will do (Slack, Teams, Discord, PagerDuty, e-mail): the setting names it as
 `<block type>/<block name>`. A missing block or a dead webhook is a warning, and the message another one, never an
@@ -10,8 +10,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, TypeVar
 
+from ..pipeline import Run
 from ..project import Project
 from ..registry import Record
 from ..settings import read_leniently
@@ -38,172 +40,163 @@ class Message:
         return f"{self.subject}\n{self.body}"
 
 
-def _message(subject: str, *lines: str) -> Message:
-    return Message(subject, "\n".join(lines))
+UNSENT = "The message was: "  # begins the line of the log with a message that nobody took
+RUN, WHY, TO_DO = "Run: {run}", "Why: {reason}", "To do: {to_do}"
+PRODUCTION, HOLD, REPORT = "In production: {champion}", "On hold: {held}", "Report: {report}"
+# The server fills in the double braces; there is no link where PREFECT_UI_URL is not set.
+SERVER_RUN, SERVER_WHY = (
+    "Run: {{ flow_run.name }} {{ flow_run | ui_url or '' }}",
+    "Why: {{ flow_run.state.message }}",
+)
 
-
-def failure_message(
-    *,
-    project: str,
-    flow: str,
-    run: str,
-    state: str,
-    reason: str,
-    link: str,
-    champion: str,
-    decided: bool = False,
-) -> Message:
-    """Report that a run failed, crashed or was cancelled, and what is in production; mostly, it is what it was."""
-    return _message(
-        f"{project}: {flow} {state.lower()}",
-        f"Run: {_linked(run, link)}",
-        f"Why: {reason}",
-        f"In production: {champion} ({'as this run decided before it ended' if decided else 'untouched by this run'})",
+# The subject after the project's name, then the lines of the body, each left out where a value in it is empty.
+TEXTS: dict[str, tuple[str, ...]] = {
+    "ended": (
+        "{flow} {state}",
+        RUN,
+        WHY,
+        "In production: {champion} ({touched})",
         "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
-    )
-
-
-TODO = {
+    ),
+    "decided": (
+        "{version} {verdict}",
+        RUN,
+        WHY,
+        "{alarms}",
+        PRODUCTION,
+        HOLD,
+        "Refit: fitting it once more on all rows failed ({failed}); the model that was compared serves",
+        REPORT,
+        TO_DO,
+    ),
+    "drift": (
+        "{what}, {article} retrain is triggered",
+        RUN,
+        WHY,
+        "Columns: {columns}",
+        "Data: {source}",
+        REPORT,
+        PRODUCTION,
+        "{to_do}",
+    ),
+    "by hand": ("{what}", WHY, "{gate}", PRODUCTION, HOLD, TO_DO),
+    "trial": ("a test message", "Retraining messages will arrive here."),
+    "unreported": (
+        "{{ flow.name }} {{ flow_run.state.name | lower }}",
+        SERVER_RUN,
+        SERVER_WHY,
+        "In production: what `registry list` says; the registry survives a kill at any instruction",
+        "To do: see that the machine is up and deploy.py or the worker runs; `doctor` checks the rest.",
+    ),
+    "collision": (
+        "{{ flow.name }} cancelled, another run is at work",
+        SERVER_RUN,
+        SERVER_WHY,
+        "To do: nothing if it happens once; else schedule the flow less often, or look for a run that hangs.",
+    ),
+    "late": (
+        "{{ flow.name }} is late",
+        SERVER_RUN,
+        "Why: it was due, and nobody has started it: no process serves it, or every slot is taken",
+        "To do: see that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
+    ),
+}
+DECIDED_TO_DO = {
     "staging": "look at `registry explain`; `registry promote staging --reason …` puts it into production.",
     "rejected": "look at the data: `registry explain` has the numbers.",
 }
-ROLLBACK = "; `registry rollback --reason …` puts the former model back"
-OVERRULED = {"kept": "kept it", "staging": "put it into staging", "rejected": "rejected it"}
-UNSENT = "The message was: "  # begins the line of the log with a message that nobody took
-
-
-def decision_message(*, project: str, run: str, link: str, decision: dict[str, Any]) -> Message:
-    """Report what the gate decided; `decision` is what the record task returned."""
-    refit = decision["refit"] or {}
-    lines = [f"Run: {_linked(run, link)}", f"Why: {decision['reason']}"]
-    lines += [f"To look at: {alarm}" for alarm in decision["alarms"]]
-    lines += _in_production(decision["champion"], decision["held"])
-    if failed := refit.get("failed"):
-        lines.append(
-            f"Refit: fitting it once more on all rows failed ({failed}); the model that was compared serves"
-        )
-    return _message(
-        f"{project}: {decision['version']} {decision['verdict']}",
-        *lines,
-        _report(decision),
-        f"To do: {TODO.get(decision['verdict']) or _to_do(decision)}",
-    )
-
-
-def _to_do(decision: dict[str, Any]) -> str:
-    """Return what to do about a champion that is kept or new."""
-    rollback = decision["verdict"] == "promoted" and decision["champion_before"]
-    return (
-        f"{'look at what is named above' if decision['alarms'] else 'nothing'}{ROLLBACK if rollback else ''}."
-    )
-
-
-def _in_production(champion: str | None, held: Iterable[str]) -> list[str]:
-    on_hold = ", ".join(held)
-    return [f"In production: {champion or 'no model yet'}", *([f"On hold: {on_hold}"] if on_hold else [])]
-
-
-def _report(result: dict[str, Any]) -> str:
-    return f"Report: {result['report'] or 'missing, it could not be drawn (' + result['report_error'] + ')'}"
-
-
 BY_HAND = {
     "rolled_back": ("rolled back to {version}", "find out what was wrong with the model before."),
     "promoted": ("{version} promoted by hand", "nothing{rollback}."),
-    "held": (
-        "{version} is on hold",
-        "nothing; a challenger must be better than it too, until `registry release {version} --reason …`.",
-    ),
+    "held": ("{version} is on hold", "nothing; {until}"),
     "released": ("{version} is no longer on hold", "nothing; the next retrain decides without it."),
 }
+ROLLBACK = "; `registry rollback --reason …` puts the former model back"
+UNTIL = "a challenger must be better than it too, until `registry release {} --reason …`."
+OVERRULED = {"kept": "kept it", "staging": "put it into staging", "rejected": "rejected it"}
+
+
+def message(kind: str, *, project: str, **values: str) -> Message:
+    """Return a message of `TEXTS`; one without values is for the server to fill in, or has none."""
+    subject, *lines = TEXTS[kind]
+    if values:
+        kept = (line for line in lines if all(values[name] for name in _fields(line)))
+        subject, lines = subject.format(**values), [line.format(**values) for line in kept]
+    return Message(f"{project}: {subject}", "\n".join(lines))
+
+
+def _fields(line: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(line) if name]
+
+
+def decision_message(*, project: str, run: Run, decision: dict[str, Any]) -> Message:
+    """Report what the gate decided; `decision` is what the record task returned."""
+    alarms, verdict = decision["alarms"], decision["verdict"]
+    look = "look at what is named above" if alarms else "nothing"
+    back = ROLLBACK if verdict == "promoted" and decision["champion_before"] else ""
+    return message(
+        "decided",
+        project=project,
+        run=_linked(run),
+        alarms="\n".join(f"To look at: {alarm}" for alarm in alarms),
+        failed=(decision["refit"] or {}).get("failed", ""),
+        report=_report(decision),
+        to_do=DECIDED_TO_DO.get(verdict) or f"{look}{back}.",
+        **_in_production(decision["champion"], decision["held"]),
+        **{name: decision[name] for name in ("version", "verdict", "reason")},
+    )
+
+
+def _in_production(champion: str | None, held: Iterable[str]) -> dict[str, str]:
+    return {"champion": champion or "no model yet", "held": ", ".join(held)}
+
+
+def _report(result: dict[str, Any]) -> str:
+    return result["report"] or f"missing, it could not be drawn ({result['report_error']})"
 
 
 def by_hand_message(*, project: str, record: Record, gate: Record | None = None) -> Message:
-    """Tell what a person decided: a rollback, a promotion by hand, a hold, or its end.
+    """Report what a person decided: a rollback, a promotion by hand, a hold, or its end.
 
     Args:
         project: The project's name.
         record: The decision.
         gate: What the gate decided about the same version, which a promotion may overrule.
     """
-    rollback = ROLLBACK if record.champion_before else ""
-    subject, to_do = (
-        text.format(version=record.version, rollback=rollback) for text in BY_HAND[record.verdict]
-    )
-    why = [f"Why: {record.reason}"]
+    before = record.champion_before
+    facts = {"rollback": ROLLBACK if before else "", "until": UNTIL.format(record.version)}
+    what, to_do = (text.format(version=record.version, **facts) for text in BY_HAND[record.verdict])
+    overruled = ""
     if record.verdict == "promoted" and gate and gate.verdict in OVERRULED:
         reason = gate.reason.removeprefix(f"{gate.verdict.capitalize()}: ")
-        why.append(f"The gate had {OVERRULED[gate.verdict]}: {reason}")
-    if record.verdict == "rolled_back" and record.champion_before in record.held:
-        before = record.champion_before
-        to_do += f" {before} is on hold: a challenger must be better than it too,"
-        to_do += f" until `registry release {before} --reason …`."
+        overruled = f"The gate had {OVERRULED[gate.verdict]}: {reason}"
+    if record.verdict == "rolled_back" and before in record.held:
+        to_do += f" {before} is on hold: {UNTIL.format(before)}"
     in_production = _in_production(record.champion, record.held)
-    return _message(f"{project}: {subject}", *why, *in_production, f"To do: {to_do}")
+    facts = {"what": what, "reason": record.reason, "gate": overruled, "to_do": to_do}
+    return message("by hand", project=project, **facts, **in_production)
 
 
-def drift_message(*, project: str, run: str, link: str, window: dict[str, Any]) -> Message:
+def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
     """Report that new data no longer look like the training data, or that the model is worse on them.
 
     `window` is what `check_drift` returned, with `triggered` and `to_do`.
     """
-    what = "the data drifted" if window["drifted"] else "the model is worse on new data"
-    columns = window["drifted_columns"]
-    return _message(
-        f"{project}: {what}, {'a' if window['triggered'] else 'no'} retrain is triggered",
-        f"Run: {_linked(run, link)}",
-        f"Why: {window['reason']}",
-        *([f"Columns: {', '.join(columns)}"] if columns else []),
-        f"Data: {window['source']}",
-        _report(window),
-        f"In production: {window['version']}",
-        window["to_do"],
+    return message(
+        "drift",
+        project=project,
+        what="the data drifted" if window["drifted"] else "the model is worse on new data",
+        article="a" if window["triggered"] else "no",
+        run=_linked(run),
+        columns=", ".join(window["drifted_columns"]),
+        report=_report(window),
+        champion=window["version"],
+        **{name: window[name] for name in ("reason", "source", "to_do")},
     )
 
 
-# What the server sends itself: it fills in the braces.
-_RUN = "Run: {{ flow_run.name }} {{ flow_run | ui_url or '' }}"  # no link where PREFECT_UI_URL is not set
-_WHY = "Why: {{ flow_run.state.message }}"
-
-
-def unreported_message(*, project: str) -> Message:
-    """Tell that a run ended badly and could not say so itself."""
-    return _message(
-        f"{project}: {{{{ flow.name }}}} {{{{ flow_run.state.name | lower }}}}",
-        _RUN,
-        _WHY,
-        "In production: what `registry list` says; the registry survives a kill at any instruction",
-        "To do: see that the machine is up and deploy.py or the worker runs; `doctor` checks the rest.",
-    )
-
-
-def collision_message(*, project: str) -> Message:
-    """Tell that a run was cancelled because another was at work."""
-    return _message(
-        f"{project}: {{{{ flow.name }}}} cancelled, another run is at work",
-        _RUN,
-        _WHY,
-        "To do: nothing if it happens once; else schedule the flow less often, or look for a run that hangs.",
-    )
-
-
-def late_message(*, project: str) -> Message:
-    """Tell that a run was not started on time."""
-    return _message(
-        f"{project}: {{{{ flow.name }}}} is late",
-        _RUN,
-        "Why: it was due, and nobody has started it: no process serves it, or every slot is taken",
-        "To do: see that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
-    )
-
-
-def trial_message(*, project: str) -> Message:
-    """Show that messages arrive."""
-    return Message(subject=f"{project}: a test message", body="Retraining messages will arrive here.")
-
-
-def _linked(run: str, link: str) -> str:
-    return f"{run} {link}".rstrip()
+def _linked(run: Run) -> str:
+    return f"{run.name} {run.url}".rstrip()
 
 
 class NotSent(Exception):

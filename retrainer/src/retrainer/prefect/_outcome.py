@@ -34,15 +34,15 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
         _automations.confirm_notified(flow_run, project=name)
         return
     reason = _reason(flow_run, state)
-    message = _messages.failure_message(
+    message = _messages.message(
+        "ended",
         project=name,
         flow=flow.name,
-        run=flow_run.name,
-        state="cancelled" if state.is_cancelling() else state.name or "failed",
+        run=f"{flow_run.name} {url_for(flow_run) or ''}".rstrip(),
+        state="cancelled" if state.is_cancelling() else (state.name or "failed").lower(),
         reason=reason,
-        link=url_for(flow_run) or "",
         champion=_in_production(reason, project),
-        decided=decided,
+        touched="as this run decided before it ended" if decided else "untouched by this run",
     )
     if _messages.send(message, block=block, logger=logger):
         _automations.confirm_notified(flow_run, project=name)
@@ -101,13 +101,11 @@ def _listens(name: str) -> tuple[bool, str]:
 
 
 def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
-    """Notify the team of a decision; that the champion is kept is news only when the report is missing."""
+    """Notify the team of a decision; that the champion is kept only where the settings ask for it."""
     notifications = project.settings.notifications
-    if recorded["verdict"] == "kept" and not (notifications.kept or recorded["report_error"]):
+    if recorded["verdict"] == "kept" and not notifications.kept:
         return
-    message = _messages.decision_message(
-        project=project.settings.project, run=run.name, link=run.url, decision=recorded
-    )
+    message = _messages.decision_message(project=project.settings.project, run=run, decision=recorded)
     _messages.send(message, block=notifications.block, logger=logger)
 
 
@@ -126,8 +124,6 @@ def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logge
         payload={name: window[name] for name in ("source", "version", "reason")},
     )
     found = {"triggered": triggered, "to_do": to_do}
-    message = _messages.drift_message(
-        project=settings.project, run=run.name, link=run.url, window=window | found
-    )
+    message = _messages.drift_message(project=settings.project, run=run, window=window | found)
     _messages.send(message, block=settings.notifications.block, logger=logger)
     return found

@@ -117,6 +117,8 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
     overrides = dict(project.overrides.get("data", {})) | ({} if given is None else {"source": given})
     settings = project.with_settings(data=overrides).settings
     own = {"score": settings.score.query, "monitor": settings.monitor.query}.get(str(flow_run.flow_name))
+    if as_of:
+        _require_dates(project.settings, given, own)
     moment = as_of or _due(settings)
     for name, text in (("query", own or settings.data.query), ("watermark", settings.data.watermark)):
         if (filled := data.fill_in_query(text, as_of=moment)) != getattr(settings.data, name):
@@ -124,6 +126,23 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
     configured = project.with_settings(data=overrides)
     check(configured)
     return configured
+
+
+def _require_dates(settings: Settings, given: Location | None, query: str | None) -> None:
+    """Make sure that a moment means something to this run.
+
+    Raises:
+        ConfigurationError: neither source nor query has a date.
+    """
+    flow = str(flow_run.flow_name)
+    source = {"score": settings.score.source, "monitor": settings.monitor.source}.get(flow)
+    texts = [given or source or settings.data.source, query or settings.data.query, settings.data.watermark]
+    texts += [settings.split.source] if flow == "retrain" else []
+    if not any("{as_of" in Location(text).reveal() for text in texts if text):
+        raise ConfigurationError(
+            "as_of is given, and no date is to be filled in: write one into data.source or data.query, such as "
+            "trips/{as_of:%Y-%m}.parquet."
+        )
 
 
 def _due(settings: Settings) -> datetime.datetime:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from ..errors import ConfigurationError
 from ..project import Project
-from ._messages import NotSent, notify, trial_message
+from ._messages import NotSent, message, notify
 
 
 def webhook_url() -> SecretStr:
@@ -47,7 +47,7 @@ def set_up_slack(project: Project) -> None:
         )
     block = SlackWebhook(url=webhook_url())
     try:
-        notify(block, trial_message(project=settings.project), name=f"slack-webhook/{name}")
+        notify(block, message("trial", project=settings.project), name=f"slack-webhook/{name}")
     except NotSent as error:
         raise ConfigurationError(
             f"Nothing was saved, as the test message was not taken: {error} Copy all of the URL that Slack shows under"

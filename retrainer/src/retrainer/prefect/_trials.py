@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from .. import pipeline, tuning
 from ..errors import files_explained
 from ..project import Project
-from ..training import thread_budget
+from ..training import FoldInputs, thread_budget
 from ._progress import best_so_far
 
 
@@ -93,7 +93,7 @@ def _outcome(future: PrefectFuture[tuning.Outcome]) -> tuning.Outcome | Exceptio
 
 @task(task_run_name="trial {number} of {estimator}", cache_policy=NO_CACHE, persist_result=False)
 def trial(
-    inputs: pipeline.FoldInputs | Path,
+    inputs: FoldInputs | Path,
     *,
     number: int | str,
     estimator: str,
@@ -121,9 +121,7 @@ def trial(
 
 
 @contextmanager
-def _handed_on(
-    inputs: pipeline.FoldInputs, workers: int, project: Project
-) -> Iterator[tuple[pipeline.FoldInputs | Path, int]]:
+def _handed_on(inputs: FoldInputs, workers: int, project: Project) -> Iterator[tuple[FoldInputs | Path, int]]:
     """Yield the inputs as the trials get them, and how many threads each may use."""
     if project.settings.scale_out.runner == "dask":
         from ._dask import shared, threads_per_task

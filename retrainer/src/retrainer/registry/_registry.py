@@ -179,14 +179,11 @@ class Registry:
 
         joblib.dump(pipeline, file)
 
-    def add_file(self, version: Version | str, name: str, data: bytes) -> Version:
-        """Add a file to a staged version, and return its new description."""
-        with self.store.lock():
-            staged = self._undecided(version)
-            self.store.write(_extra_key(staged.id, name), data)
-            files = staged.files | {name: _fingerprint(data)}
-            self.store.write(_key(staged.id, MANIFEST), sealed(vars(staged) | {"files": files}))
-        return self._version(staged.id)
+    def attach(self, version: Version, name: str, data: bytes) -> None:
+        """Put a file beside a version, such as its report: made from it, so neither sealed nor needed."""
+        if name in version.files:
+            raise ValueError(f"{name!r} is a sealed file of {version.id}")
+        self.store.write(_extra_key(version.id, name), data)
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
         """Describe a staged pipeline to whoever loads models without this project; files need no such thing."""
@@ -424,8 +421,14 @@ class Registry:
     def verify(self) -> list[Problem]:
         """Read every file, and return what is wrong (`error`) or worth knowing (`info`)."""
         problems: list[Problem] = []
+        log = self._verify_decisions(problems)
+        self._verify_versions(log, problems)
+        with _collected(problems):
+            self._verify_pointer(problems)
+        return problems
+
+    def _verify_decisions(self, problems: list[Problem]) -> list[Record]:
         log: list[Record] = []
-        pointer, files = self._pointer(), self._files()
         numbers = self._numbers()
         for earlier, number in zip([0, *numbers], numbers, strict=False):
             if number > earlier + 1:
@@ -437,14 +440,17 @@ class Registry:
                 if before and record.previous not in (before.sha256, None):
                     where = self.store.where(_decision_key(number))
                     raise Damaged(where, f"does not follow from decision {number - 1}", f"{RESTORE}.")
-        pins, pruned, damaged = _pins(log), _pruned(log), bool(problems)
+        return log
+
+    def _verify_versions(self, log: list[Record], problems: list[Problem]) -> None:
+        files, pins, pruned = self._files(), _pins(log), _pruned(log)
+        undecided = "A retrain is still running, or died; pruning removes it after a day."
+        if problems:
+            undecided = "A damaged decision may name it; nothing is pruned until that is restored."
         for name in sorted(files.keys() | pins.keys()):
             where = self.store.where(f"versions/{name}")
             if name not in pins:
-                fix = "A retrain is still running, or died; pruning removes it after a day."
-                if damaged:
-                    fix = "A damaged decision may name it; nothing is pruned until that is restored."
-                problems.append(Problem("info", where, "is not decided on", fix))
+                problems.append(Problem("info", where, "is not decided on", undecided))
                 continue
             with _collected(problems):
                 version = self._version(name, pins)
@@ -453,20 +459,19 @@ class Registry:
                 for extra in () if name in pruned else version.files:
                     with _collected(problems), self._opened(version, extra):
                         pass
-        with _collected(problems):
-            last, where = self._last(), self.store.where(POINTER)
-            expected = self._description(last) if last and last.champion else {}
-            if self._behind(last):
-                fix = "The next command writes it."
-                problems.append(Problem("info", where, "does not describe the champion yet", fix))
-            elif pointer == expected | {"model_path": pointer.get("model_path")} != expected:
-                fix = "Nothing here reads it; delete the file, and the next command writes it anew."
-                problems.append(Problem("info", where, "says where the model was before it was moved", fix))
-            elif pointer != expected:
-                raise Damaged(
-                    where, "is not what the decisions say", "Delete it: the next command writes it."
-                )
-        return problems
+
+    def _verify_pointer(self, problems: list[Problem]) -> None:
+        pointer, last, where = self._pointer(), self._last(), self.store.where(POINTER)
+        expected = self._description(last) if last and last.champion else {}
+        if self._behind(last):
+            fix = "The next command writes it."
+            problems.append(Problem("info", where, "does not describe the champion yet", fix))
+        elif pointer == expected | {"model_path": pointer.get("model_path")} != expected:
+            fix = "Nothing here reads it; delete the file, and the next command writes it anew."
+            problems.append(Problem("info", where, "says where the model was before it was moved", fix))
+        elif pointer != expected:
+            fix = "Delete it: the next command writes it."
+            raise Damaged(where, "is not what the decisions say", fix)
 
     def _gap(self, first: int, last: int) -> Problem:
         """Return the problem of decisions that are missing, one for all of them."""

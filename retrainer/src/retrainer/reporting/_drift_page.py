@@ -44,7 +44,23 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
         tiles.append(Tile("score on these rows", f"{latest.metric:.4g}"))
     if latest.rows:
         tiles.append(Tile("rows with a label", f"{latest.labelled / latest.rows:.0%}"))
-    columns: list[list[str | Cell]] = [
+    note = "The population stability index is 0 for equal shares; see `monitor.psi` in the settings."
+    return render(
+        "history.html.j2",
+        project=project,
+        headline=HEADLINES["worse" if latest.worse and not latest.drifted else latest.violates],
+        reason=f"{latest.reason} Compared with what {latest.version} was trained on. {labels(latest)}".strip(),
+        tiles=tiles,
+        sections=[
+            *_drawn(drift),
+            Section("columns", "Columns", tables=[_columns(drift)], notes=[note]),
+            Section("windows", "Windows", tables=[_looked_at(windows)]),
+        ],
+    )
+
+
+def _columns(drift: Drift) -> Table:
+    rows: list[list[str | Cell]] = [
         [
             str(row["column"]),
             "" if row["index"] is None else f"{row['index']:.4f}",
@@ -54,46 +70,22 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
         ]
         for row in summary(drift)
     ]
-    looked: list[list[str | Cell]] = [
+    header = ("column", Number("stability index"), "missing, then and now", "unseen", "drifted")
+    return Table("Each column of the new data beside the training data", header, rows)
+
+
+def _looked_at(windows: Sequence[Window]) -> Table:
+    rows: list[list[str | Cell]] = [
         [
             Cell(moment(window.time), "whole"),
-            Cell(ANSWERS[window.violates]),
-            Cell("" if window.metric is None else f"{window.metric:.4g}", "number"),
-            Cell("" if window.promised is None else f"{window.promised:.4g}", "number"),
+            ANSWERS[window.violates],
+            *("" if score is None else f"{score:.4g}" for score in (window.metric, window.promised)),
             Cell(window.reason, "long"),
         ]
         for window in reversed(windows[-SHOWN:])
     ]
-    header = ("column", Number("stability index"), "missing, then and now", "unseen", "drifted")
-    return render(
-        "history.html.j2",
-        project=project,
-        headline=HEADLINES["worse" if latest.worse and not latest.drifted else latest.violates],
-        reason=f"{latest.reason} Compared with what {latest.version} was trained on. {labels(latest)}".strip(),
-        tiles=tiles,
-        sections=[
-            *_drawn(drift),
-            Section(
-                "columns",
-                "Columns",
-                tables=[Table("Each column of the new data beside the training data", header, columns)],
-                notes=[
-                    "The population stability index is 0 for equal shares; see `monitor.psi` in the settings."
-                ],
-            ),
-            Section(
-                "windows",
-                "Windows",
-                tables=[
-                    Table(
-                        "What was looked at, the latest first",
-                        ("when", "drifted or worse", Number("score"), Number("promised"), "why"),
-                        looked,
-                    )
-                ],
-            ),
-        ],
-    )
+    header = ("when", "drifted or worse", Number("score"), Number("promised"), "why")
+    return Table("What was looked at, the latest first", header, rows)
 
 
 def labels(window: Window) -> str:
@@ -137,7 +129,8 @@ def _histogram(column: ColumnDrift) -> str:
                 f'<text x="{BARS_FROM + width + 5:.1f}" y="{top + offset + 10}">{share:.1%}</text>'
             )
     height = len(column.histogram) * LINE
+    label = f"{escape(column.name)}, in training and in the window. {escape(said)}"
     return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(column.name)}, in training '
-        f'and in the window. {escape(said)}">{"".join(parts)}</svg>'
+        f'<svg class="chart" font-size="12" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">'
+        f"{''.join(parts)}</svg>"
     )

@@ -10,7 +10,7 @@ from ..gate import Metric, known_metric
 from ..project import OwnMetric
 from ..registry import Record, Version
 from . import _pictures
-from ._document import Cell, Number, Section, Table, Tile, moment, render, sentence
+from ._document import Cell, Number, Picture, Section, Table, Tile, moment, render, sentence
 
 VERDICTS = ("promoted", "kept", "staging", "rejected")
 STYLES = {"promoted": "good", "rejected": "bad", "rolled_back": "bad"}
@@ -74,43 +74,38 @@ def _over_time(
         for record in told
         if record.verdict in VERDICTS and known[str(record.version)].metric == metric
     ]
-    if metric and len(scored) > 1:
-        label = metric_of(metric).label
-        score = {name: _score(version, metric) for name, version in known.items()}
-        when = datetime.fromisoformat
-        values = [(when(one.time), score[str(one.version)], one.verdict) for one in scored]
-        champions = [(when(one.time), score[str(one.champion)]) for one in told if one.champion in known]
-        rollbacks = [when(one.time) for one in told if one.verdict == "rolled_back"]
-        drawn = [
-            _pictures.draw(
-                f"{label} of each version, on its own holdout",
-                lambda axes: _pictures.life(axes, values, champions, rollbacks),
-                alt=f"{label} over time, from {values[0][1]:.4g} to {values[-1][1]:.4g}; the table has every value.",
-                size=(8.5, 3.4),
-                ylabel=label,
-            )
-        ]
-        learned = [(when(one.time), _rows_of(known[str(one.version)])) for one in scored]
-        sizes = [(moment, rows) for moment, rows in learned if rows]
-        if len(sizes) > 1:
-            drawn.append(
-                _pictures.draw(
-                    "Rows learned from",
-                    lambda axes: axes.plot(
-                        *zip(*sizes, strict=True), "o-", color=_pictures.COLOURS["challenger"]
-                    ),
-                    alt=f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}.",
-                    size=(8.5, 2.2),
-                    ylim=(0, None),
-                    ylabel="rows",
-                )
-            )
-        yield Section(
-            "over-time",
-            f"{label} over time",
-            ["Each version was scored on the holdout of its day: only a decision compares two of them."],
-            pictures=drawn,
-            wide=True,
+    if not metric or len(scored) < 2:
+        return
+    label = metric_of(metric).label
+    score = {name: _score(version, metric) for name, version in known.items()}
+    when = datetime.fromisoformat
+    values = [(when(one.time), score[str(one.version)], one.verdict) for one in scored]
+    champions = [(when(one.time), score[str(one.champion)]) for one in told if one.champion in known]
+    rollbacks = [when(one.time) for one in told if one.verdict == "rolled_back"]
+    drawn = [
+        _pictures.draw(
+            f"{label} of each version, on its own holdout",
+            lambda axes: _pictures.life(axes, values, champions, rollbacks),
+            alt=f"{label} over time, from {values[0][1]:.4g} to {values[-1][1]:.4g}; the table has every value.",
+            size=(8.5, 3.4),
+            ylabel=label,
+        ),
+        *_sizes([(when(one.time), _rows_of(known[str(one.version)])) for one in scored]),
+    ]
+    about = ["Each version was scored on the holdout of its day: only a decision compares two of them."]
+    yield Section("over-time", f"{label} over time", about, pictures=drawn, wide=True)
+
+
+def _sizes(learned: Sequence[tuple[datetime, int]]) -> Iterator[Picture]:
+    sizes = [(moment, rows) for moment, rows in learned if rows]
+    if len(sizes) > 1:
+        yield _pictures.draw(
+            "Rows learned from",
+            lambda axes: axes.plot(*zip(*sizes, strict=True), "o-", color=_pictures.COLOURS["challenger"]),
+            alt=f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}.",
+            size=(8.5, 2.2),
+            ylim=(0, None),
+            ylabel="rows",
         )
 
 

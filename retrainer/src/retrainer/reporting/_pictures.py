@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -190,37 +191,20 @@ def _calibration(axes: Any, models: Mapping[str, EncodedLabels], positive: int) 
 
 def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
     """Return the challenger's predictions beside the truth, its errors, and how the errors of each are spread."""
-    from matplotlib.ticker import AutoLocator
-    from sklearn.metrics import PredictionErrorDisplay
-
-    def points(axes: Any, kind: str) -> None:
-        look = {"scatter_kwargs": {"color": COLOURS["challenger"], "s": 9, "alpha": 0.5, "linewidths": 0}}
-        sample = {"subsample": min(POINTS, len(truth)), "random_state": 0}
-        PredictionErrorDisplay.from_predictions(
-            truth, models["challenger"], kind=kind, ax=axes, line_kwargs=_DIAGONAL, **look, **sample
-        )
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(AutoLocator())  # scikit-learn's are at 3.97, 8.12, ...
+    found = {name: truth - values for name, values in models.items()}
+    limits = tuple(np.quantile(np.concatenate(list(found.values())), [0.005, 0.995]))
 
     def spread(axes: Any) -> None:
-        found = {name: truth - values for name, values in models.items()}
-        limits = tuple(np.quantile(np.concatenate(list(found.values())), [0.005, 0.995]))
         for name, one in found.items():
-            axes.hist(
-                one,
-                bins=40,
-                range=limits,
-                weights=np.full(len(one), 100 / len(one)),
-                histtype="stepfilled" if name == "challenger" else "step",
-                color=COLOURS[name],
-                alpha=0.5 if name == "challenger" else 1,
-                label=name,
-            )
+            look = {"histtype": "stepfilled", "alpha": 0.5} if name == "challenger" else {"histtype": "step"}
+            share = np.full(len(one), 100 / len(one))
+            axes.hist(one, 40, range=limits, weights=share, color=COLOURS[name], label=name, **look)
 
+    points = partial(_points, truth=truth, predicted=models["challenger"])
     return [
         draw(
             "Predicted against actual",
-            lambda axes: points(axes, "actual_vs_predicted"),
+            partial(points, kind="actual_vs_predicted"),
             alt="Actual over predicted values of the challenger, around the diagonal",
             xlabel="predicted",
             ylabel="actual",
@@ -228,7 +212,7 @@ def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
         ),
         draw(
             "Residuals over predictions",
-            lambda axes: points(axes, "residual_vs_predicted"),
+            partial(points, kind="residual_vs_predicted"),
             alt="Errors of the challenger over its predictions, around zero",
             xlabel="predicted",
             ylabel="actual - predicted",
@@ -241,6 +225,19 @@ def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
             ylabel="% of rows",
         ),
     ]
+
+
+def _points(axes: Any, *, truth: Array, predicted: Array, kind: str) -> None:
+    from matplotlib.ticker import AutoLocator
+    from sklearn.metrics import PredictionErrorDisplay
+
+    look = {"color": COLOURS["challenger"], "s": 9, "alpha": 0.5, "linewidths": 0}
+    sample = {"subsample": min(POINTS, len(truth)), "random_state": 0}
+    PredictionErrorDisplay.from_predictions(
+        truth, predicted, kind=kind, ax=axes, scatter_kwargs=look, line_kwargs=_DIAGONAL, **sample
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(AutoLocator())  # scikit-learn's are at 3.97, 8.12, ...
 
 
 def life(

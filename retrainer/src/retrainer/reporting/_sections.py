@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..data import kind_of
 from ..gate import Array, EncodedLabels, Metric
 from ..monitoring import Drift
 from . import _pictures
@@ -35,27 +36,15 @@ def difference(metric: Metric, value: float) -> str:
 
 def sections(facts: Facts) -> list[Section]:
     """Return the parts of the report, for `page` and `card`."""
-    return list(_sections(facts))
-
-
-def _sections(facts: Facts) -> Iterator[Section]:
+    problem = _classification if facts.problem_type == "classification" else _regression
+    parts = [_criteria(facts), scores(facts), *problem(facts), _importance_section(facts), *_slices(facts)]
     if facts.decision.alarms:
-        yield Section("alarms", "To look at", facts.decision.alarms)
-    yield _criteria(facts)
-    yield scores(facts)
-    if facts.problem_type == "classification":
-        yield from _classification(facts)
-    else:
-        yield from _regression(facts)
-    yield _importance_section(facts)
-    if slices := _slices(facts):
-        yield slices
+        parts.insert(0, Section("alarms", "To look at", facts.decision.alarms))
     if facts.profile is not None:
-        yield _data(facts.profile, facts.drift, facts.version.lineage)
-    if not facts.recorded:
-        return
-    yield _lineage(facts)
-    yield _rollback(facts)
+        parts.append(_data(facts.profile, facts.drift, facts.version.lineage))
+    if facts.recorded:
+        parts += [_lineage(facts), _rollback(facts)]
+    return parts
 
 
 def _criteria(facts: Facts) -> Section:
@@ -80,61 +69,41 @@ def _criteria(facts: Facts) -> Section:
 
 def _better_by(metric: Metric, own: float, other: float) -> Cell:
     gain = metric.improvement(own, other)
-    style = "number"
-    if gain > 0:
-        style = "number good"
-    elif gain < 0:
-        style = "number bad"
-    return Cell(difference(metric, gain), style)
+    style = "good" if gain > 0 else "bad" if gain < 0 else ""
+    return Cell(difference(metric, gain), f"number {style}".strip())
 
 
 def scores(facts: Facts) -> Section:
     """Return the part of the report with every metric of each model."""
     recorded = facts.champion.metrics if facts.champion and facts.recorded else {}
-    whole = facts.version.metrics
-    partly = facts.recorded and facts.compared and not facts.rows.all()
-    columns = ["metric"]
-    if partly:
-        columns.append(Number(f"challenger, all {len(facts.y):,} rows"))
-    columns += [Number(f"{name}, {len(facts.truth):,} rows") for name in facts.models]
-    simple = facts.baseline_scores
-    if simple:
-        columns.append(Number(facts.decision.baseline_name))
-    if facts.compared:
-        columns.append(Number("better by"))
-    if recorded:
-        columns.append(Number("champion, as recorded"))
+    columns = {}
+    if facts.recorded and facts.compared and not facts.rows.all():
+        columns[f"challenger, all {len(facts.y):,} rows"] = facts.version.metrics
+    columns |= {f"{name}, {len(facts.truth):,} rows": found for name, found in facts.scores.items()}
+    if facts.baseline_scores:
+        columns[facts.decision.baseline_name] = facts.baseline_scores
+    gains = ["better by"] if facts.compared else []
+    stored = ["champion, as recorded"] if recorded else []
     rows: list[list[str | Cell]] = []
     for name, value in facts.scores["challenger"].items():
         metric = facts.metrics[name]
         row: list[str | Cell] = [f"{metric.label} (decides)" if metric == facts.metric else metric.label]
-        if partly:
-            row.append(metric.format(number(whole.get(name))))
-        row.append(metric.format(value))
-        if facts.compared:
-            other = facts.scores["champion"].get(name, math.nan)
-            row.append(metric.format(other))
-        if simple:
-            row.append(metric.format(number(simple.get(name))))
-        if facts.compared:
-            row.append(_better_by(metric, value, other))
-        if recorded:
-            row.append(metric.format(number(recorded.get(name))))
+        row += [shown(metric, found) for found in columns.values()]
+        if gains:
+            row.append(_better_by(metric, value, facts.scores["champion"].get(name, math.nan)))
+        if stored:
+            row.append(shown(metric, recorded))
         rows.append(row)
     notes = []
-    if facts.compared:
+    if gains:
         notes.append("Scores differ in points, errors and losses in per cent of the champion's.")
-    if recorded:
+    if stored:
         notes.append(
             "The champion's recorded scores are from the holdout of its own day: shown, never compared."
         )
-    return Section(
-        "metrics",
-        "Metrics",
-        _served(facts),
-        tables=[Table("On the holdout, which no model was trained on", tuple(columns), rows)],
-        notes=notes,
-    )
+    header = ("metric", *map(Number, [*columns, *gains, *stored]))
+    tables = [Table("On the holdout, which no model was trained on", header, rows)]
+    return Section("metrics", "Metrics", _served(facts), tables, notes=notes)
 
 
 def _served(facts: Facts) -> list[str]:
@@ -189,26 +158,20 @@ def _classification(facts: Facts) -> Iterator[Section]:
 def _confusion(coded: EncodedLabels) -> Table:
     from sklearn.metrics import confusion_matrix
 
-    counts = confusion_matrix(coded.y, coded.labels, labels=np.arange(len(coded.classes) + 1))
-    names = [str(name) for name in coded.classes]
-    kept = np.argsort(-counts.sum(axis=1), kind="stable")
-    shown = np.sort(kept[: CLASSES_SHOWN if len(names) > CLASSES_SHOWN else len(names)])
-    shown = shown[shown < len(names)]
-    rest = np.setdiff1d(np.arange(len(counts)), shown)
-    labels = [names[position] for position in shown]
-    matrix = counts[np.ix_(shown, shown)]
-    if counts[rest].any() or counts[:, rest].any():
-        labels.append("(other)")
-        right = counts[np.ix_(shown, rest)].sum(axis=1, keepdims=True)
-        bottom = np.append(counts[np.ix_(rest, shown)].sum(axis=0), counts[np.ix_(rest, rest)].sum())
-        matrix = np.vstack([np.hstack([matrix, right]), bottom])
-    rows: list[list[str | Cell]] = []
-    for label, line in zip(labels, matrix, strict=True):
-        total = max(1, int(line.sum()))
-        rows.append(
-            [label, *(Cell(f"{value:,} ({value / total:.0%})", heat=value / total) for value in line)]
-        )
-    columns = ("actually", *(Number(f"predicted {label}") for label in labels))
+    other = len(coded.classes)  # what is no class at all, and classes beyond those with the most rows
+    commonest = np.argsort(-np.bincount(coded.y, minlength=other), kind="stable")
+    kept = np.append(np.sort(commonest[:CLASSES_SHOWN]), other)
+    truth, labels = (np.where(np.isin(codes, kept), codes, other) for codes in (coded.y, coded.labels))
+    counts = confusion_matrix(truth, labels, labels=kept)
+    names = [*(str(coded.classes[position]) for position in kept[:-1]), "(other)"]
+    if not counts[-1].any() and not counts[:, -1].any():
+        names, counts = names[:-1], counts[:-1, :-1]
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    rows: list[list[str | Cell]] = [
+        [name, *(Cell(f"{count:,} ({share:.0%})", heat=share) for count, share in zip(*line, strict=True))]
+        for name, *line in zip(names, counts, shares, strict=True)
+    ]
+    columns = ("actually", *(Number(f"predicted {name}") for name in names))
     return Table("Confusion matrix of the challenger: rows, and the share of the class", columns, rows)
 
 
@@ -257,19 +220,16 @@ def _decided_at(facts: Facts) -> list[str]:
 
 
 def _thresholds(coded: EncodedLabels, positive: int) -> Table:
+    from sklearn.metrics import precision_recall_fscore_support
+
     assert coded.probabilities is not None
     truth, sure = coded.y == positive, coded.probabilities[:, positive]
     rows = []
     for threshold in np.arange(1, 10) / 10:
         chosen = sure >= threshold
-        right = int(np.count_nonzero(chosen & truth))
-        precision = right / max(1, int(chosen.sum()))
-        recall = right / max(1, int(truth.sum()))
-        f1 = 2 * right / max(1, int(chosen.sum()) + int(truth.sum()))
-        rows.append(
-            [f"{threshold:.1f}", f"{precision:.4f}", f"{recall:.4f}", f"{f1:.4f}", f"{chosen.mean():.1%}"]
-        )
-    columns = ("from probability", Number("precision"), Number("recall"), Number("F1"), Number("rows chosen"))
+        figures = precision_recall_fscore_support(truth, chosen, average="binary", zero_division=0)[:3]
+        rows.append([f"{threshold:.1f}", *(f"{figure:.4f}" for figure in figures), f"{chosen.mean():.1%}"])
+    columns = ("from probability", *map(Number, ("precision", "recall", "F1", "rows chosen")))
     return Table(f"If {coded.classes[positive]} were predicted from another probability on", columns, rows)
 
 
@@ -295,22 +255,19 @@ def _by_quantile(truth: Array, values: Mapping[str, Array]) -> Table:
     rows = []
     for number in np.unique(part):
         chosen = part == number
-        figures = [
-            f"{own[chosen].min():.4g} to {own[chosen].max():.4g}",
-            f"{int(chosen.sum()):,}",
-            f"{truth[chosen].mean():.4g}",
-            f"{(own[chosen] - truth[chosen]).mean():+.4g}",
-        ]
-        figures += [f"{np.abs(value[chosen] - truth[chosen]).mean():.4g}" for value in values.values()]
-        rows.append(figures)
-    columns = (
-        "predicted",
-        Number("rows"),
-        Number("actual mean"),
-        Number("too high by"),
-        *(Number(f"mean error, {name}") for name in values),
-    )
-    return Table("Errors by tenth of what the challenger predicts", columns, rows)
+        errors = [value[chosen] - truth[chosen] for value in values.values()]
+        rows.append(
+            [
+                f"{own[chosen].min():.4g} to {own[chosen].max():.4g}",
+                f"{chosen.sum():,}",
+                f"{truth[chosen].mean():.4g}",
+                f"{errors[0].mean():+.4g}",
+                *(f"{np.abs(error).mean():.4g}" for error in errors),
+            ]
+        )
+    figures = ("rows", "actual mean", "too high by", *(f"mean error, {name}" for name in values))
+    caption = "Errors by tenth of what the challenger predicts"
+    return Table(caption, ("predicted", *map(Number, figures)), rows)
 
 
 def _importance_section(facts: Facts) -> Section:
@@ -343,48 +300,37 @@ def _importance_section(facts: Facts) -> Section:
     return Section(name, title, tables=[Table(what[:1].upper() + what[1:], columns, rows)], notes=notes)
 
 
-def _slices(facts: Facts) -> Section | None:
+def _slices(facts: Facts) -> list[Section]:
     names = facts.slices if facts.slices is not None else _few_valued(facts.X)
-    tables = []
-    wanted = {facts.metric.name: facts.metric}
-    for column in names:
-        if column not in facts.X:
-            continue
-        rows: list[list[str | Cell]] = []
-        codes, values = pd.factorize(facts.X[column][facts.rows], use_na_sentinel=True)
-        counts = np.bincount(codes + 1, minlength=len(values) + 1)
-        for position in np.argsort(-counts, kind="stable")[:SLICE_VALUES]:
-            if counts[position] < SLICE_ROWS:
-                break
-            chosen = np.flatnonzero(codes == position - 1)
-            scores = {name: facts.score(name, chosen, wanted) for name in facts.models}
-            own = scores["challenger"][facts.metric.name]
-            label = str(values[position - 1]) if position else "(missing)"
-            row: list[str | Cell] = [label, f"{counts[position]:,}", facts.metric.format(own)]
-            if facts.compared:
-                other = scores["champion"][facts.metric.name]
-                row += [facts.metric.format(other), _better_by(facts.metric, own, other)]
-            rows.append(row)
-        if rows:
-            compared = (Number("champion"), Number("better by")) if facts.compared else ()
-            columns = ("value", Number("rows"), Number("challenger"), *compared)
-            tables.append(Table(f"{facts.metric.label} by {column}", columns, rows))
-    if not tables:
-        return None
+    tables = [_slice(facts, name) for name in names if name in facts.X]
+    tables = [table for table in tables if table.rows]
     note = f"Values with at least {SLICE_ROWS} rows, at most {SLICE_VALUES} of a column. Small slices differ by chance."
-    return Section("slices", "Slices", tables=tables, notes=[note])
+    return [Section("slices", "Slices", tables=tables, notes=[note])] if tables else []
 
 
-def _few_valued(X: pd.DataFrame) -> tuple[str, ...]:
+def _slice(facts: Facts, column: str) -> Table:
+    metric, rows = facts.metric, []
+    values = facts.X[column][facts.rows].reset_index(drop=True)
+    counts: dict[Any, int] = values.value_counts(dropna=False).head(SLICE_VALUES).to_dict()
+    for value, count in counts.items():
+        missing = pd.isna(value)
+        if count < SLICE_ROWS:
+            break
+        chosen = np.flatnonzero(values.isna() if missing else values == value)
+        found = [facts.score(name, chosen, {metric.name: metric})[metric.name] for name in facts.models]
+        row: list[str | Cell] = ["(missing)" if missing else str(value), f"{count:,}"]
+        row += map(metric.format, found)
+        rows.append([*row, _better_by(metric, *found)] if facts.compared else row)
+    compared = ("champion", "better by") if facts.compared else ()
+    header = ("value", *map(Number, ("rows", "challenger", *compared)))
+    return Table(f"{metric.label} by {column}", header, rows)
+
+
+def _few_valued(X: pd.DataFrame) -> list[Any]:
     """Return the columns of text, categories or truth values that have few values."""
     head = X.head(10_000)
-    kinds = (X[name].dtype for name in X.columns)
-    texts = [
-        name
-        for name, kind in zip(X.columns, kinds, strict=True)
-        if pd.api.types.is_bool_dtype(kind) or not (pd.api.types.is_numeric_dtype(kind) or kind.kind in "mM")
-    ]
-    return tuple([name for name in texts if 2 <= head[name].nunique() <= SLICE_VALUES][:SLICE_COLUMNS])
+    texts = [name for name in X.columns if kind_of(head[name]) in ("text", "boolean")]
+    return [name for name in texts if 2 <= head[name].nunique() <= SLICE_VALUES][:SLICE_COLUMNS]
 
 
 def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str, Any]) -> Section:

@@ -32,7 +32,7 @@ REFRESH_SECONDS = 1.0
 # Longer than load balancers and proxies keep an idle connection: they close it, not the server.
 KEEP_ALIVE_SECONDS = 75
 BODY_SECONDS = 15.0  # in which the body of a request must have come, and the head of a connection's first
-STOP_SECONDS = 6  # in which requests that are at work when the process is to end are finished
+STOP_SECONDS = 4  # in which requests that are at work when the process is to end are finished
 CONNECTIONS = 1000  # at a time; one more is answered with 503
 BODIES = 4  # as many bodies of the largest size may wait at a time for the rest of them
 OPEN = {"/health", "/ready"}  # for whoever watches the process, without the token
@@ -280,7 +280,7 @@ async def _body(request: Request, server: Server) -> bytes:
     """Return the body of a request, which has a limited time to come, and shares a limited memory with others.
 
     Raises:
-        RefusedError: it is too large, too slow, or one of too many.
+        RefusedError: it is too large, too slow, one of too many, or unfinished when the server stops.
         ClientDisconnect: the client left.
     """
     limit = server.limits.max_bytes
@@ -303,6 +303,8 @@ async def _body(request: Request, server: Server) -> bytes:
     except TimeoutError:
         reason = f"the body did not come within {BODY_SECONDS:g} seconds"
         raise RefusedError(408, [{"reason": reason}]) from None
+    except asyncio.CancelledError:  # by uvicorn, which would log a traceback
+        raise RefusedError(503, [{"reason": "the server is stopping: try again"}]) from None
     finally:
         server.unfinished -= len(body)
     return bytes(body)

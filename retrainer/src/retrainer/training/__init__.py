@@ -12,7 +12,7 @@ from ._baseline import Baseline, baseline
 from ._candidates import check_parameters, make_pipeline, nearest, tuned
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
-from ._folds import FoldError, cross_validate_scores, fold_scores, make_folds, mean_scores
+from ._folds import FoldError, FoldInputs, cross_validate_scores, fold_scores, make_folds, mean_scores
 from ._loading import (
     NoContractError,
     another_question,
@@ -40,6 +40,7 @@ __all__ = [
     "Baseline",
     "Feature",
     "FoldError",
+    "FoldInputs",
     "MissingColumnsError",
     "Model",
     "NoContractError",

@@ -1,6 +1,6 @@
 """What makes a score look better than it will be: a column that gives the target away, an entity on both sides."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,9 @@ _FEWEST_ENTITIES = 20
 _KNOWN, _ALIKE, _SIGNIFICANCE = 0.2, 0.2, 0.001
 
 
-def given_away(X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed: int) -> list[str]:
+def given_away(
+    X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed: int, left_out: Collection[str] = ()
+) -> list[str]:
     """Return an alarm for each column that by itself says what the target is.
 
     A tree, or the mean of each value where values are many times there, learns from half of a sample of rows, and
@@ -31,12 +33,13 @@ def given_away(X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed
         y: The target, shape (n,).
         problem_type: Whether the target is a class or a number.
         seed: Draws the sample.
+        left_out: Columns that the pipeline does not use.
     """
     chosen = np.random.default_rng(seed).choice(len(X), min(len(X), ROWS), replace=False)
     targets = _targets(y.iloc[chosen], problem_type)
     half = len(chosen) // 2
     alarms = []
-    for name in X.columns:
+    for name in X.columns.difference(list(left_out), sort=False):
         explained = _explained(X[name].iloc[chosen], targets, half)
         if explained >= GIVEN_AWAY:
             alarms.append(
@@ -106,7 +109,8 @@ def _alike(
     from scipy.stats import pearsonr
 
     values = training[name]
-    if kind_of(values) != "text" and not is_identifier_name(name):
+    kind = kind_of(values)
+    if kind == "other" or (kind != "text" and not is_identifier_name(name)):
         return
     known, rows = values.nunique(), int(values.notna().sum())
     if known < _FEWEST_ENTITIES or not 1.2 * known <= rows <= _ENTITY_ROWS * known:

@@ -8,8 +8,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..data import is_identifier_name, kind_of
-from ..errors import DataError
+from ..data import as_numbers, is_number_identifier, kind_of, looks_like_sums
+from ..errors import DataError, named
 
 _WORDS = 3  # text of more words on average is read as text, not as the name of a category
 _MINIMUM_UNIQUE = 20  # fewer values that differ may do so by chance
@@ -70,7 +70,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         if len(self.left_out_) == len(self.columns_):
-            reasons = ", ".join(f"{name} ({reason})" for name, reason in self.left_out_.items())
+            reasons = named(f"{name} ({reason})" for name, reason in self.left_out_.items())
             raise DataError(f"No column is left to learn from: {reasons or 'the table has none'}.")
         return self
 
@@ -85,9 +85,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = X.columns.tolist()
         there = set(names)
         if gone := [str(name) for name in kept if name not in there]:
-            raise MissingColumnsError(
-                f"The model was trained with columns that are missing: {', '.join(map(repr, gone))}."
-            )
+            raise MissingColumnsError(f"The model was trained with columns that are missing: {named(gone)}.")
         if all(feature.use == "number" for feature in kept.values()):
             numbers = X if names == list(kept) else X[list(kept)]
             if all(map(_is_plain, numbers.dtypes)):
@@ -124,15 +122,9 @@ def _learn(name: str, values: pd.Series, *, keep: bool) -> Feature:
     known = values.dropna()
     if len(known) == len(values) and (known.iloc[0] == known).all():
         return Feature("left out", "constant")
-    if kind == "number" and not keep and _is_number_identifier(name, values):
+    if kind == "number" and not keep and is_number_identifier(name, values):
         return Feature("left out", "identifier: another whole number in every row")
     return Feature("date" if kind == "date" else "number")
-
-
-def _is_number_identifier(name: str, values: pd.Series) -> bool:
-    if not is_identifier_name(name) or len(values) < _MINIMUM_UNIQUE or values.dtype.kind == "m":
-        return False
-    return bool((values.dropna() % 1 == 0).all()) and bool(values.is_unique)
 
 
 def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
@@ -144,6 +136,8 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
     if len(known) > 0.5 * rows and rows >= _MINIMUM_UNIQUE:
         if sum(len(text.split()) for text in known) >= _WORDS * len(known):
             return Feature("text")
+        if len(known) == rows and not keep and looks_like_sums(values):
+            return Feature("left out", f"figures such as {known[0]!r}, which cannot be read as numbers")
         if len(known) == rows and not keep:
             return Feature("left out", "identifier: another text in every row")
     return Feature("category", categories=tuple(dict.fromkeys(known)))
@@ -152,7 +146,7 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
 def _read(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
     """Return the columns that a column becomes, by name."""
     if feature.use == "number":
-        return {name: values if _is_plain(values.dtype) else _numbers(values)}
+        return {name: values if _is_plain(values.dtype) else as_numbers(values)}
     if feature.use == "date":
         return _date_columns(name, values)
     codes, uniques = pd.factorize(values)
@@ -163,14 +157,6 @@ def _read(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
         known = np.append(index.get_indexer(pd.Index(texts, dtype=object)), -1)
         return {name: pd.Categorical.from_codes(known[codes], dtype=pd.CategoricalDtype(index))}
     return {name: np.asarray([*texts, None], dtype=object)[codes]}
-
-
-def _numbers(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if values.dtype.kind == "m":
-        values = values.dt.total_seconds()
-    elif values.dtype == object:
-        values = values.where(values.notna(), np.nan).astype("float64")
-    return values.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def _date_columns(name: Any, values: pd.Series) -> dict[str, Any]:

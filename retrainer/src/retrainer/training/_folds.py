@@ -1,6 +1,7 @@
 """Cross-validation on the training part, by which one of several candidates, or a threshold, is chosen."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,110 +20,86 @@ class FoldError(DataError):
     """The training part cannot be divided into folds."""
 
 
+@dataclass(frozen=True)
+class FoldInputs:
+    """What cross-validation needs of the training part.
+
+    Attributes:
+        X: The inputs, n rows.
+        y: Shape (n,), the truth.
+        problem_type: What is predicted.
+        seed: Draws the folds.
+        groups: Shape (n,), see `data.group_codes`: rows of one group stay in one fold.
+        times: Shape (n,), see `data.times`: a fold is judged on later rows than it learned from, whatever the groups.
+        rows: The n rows with the columns that the metric reads; None if it reads none.
+    """
+
+    X: pd.DataFrame
+    y: Array
+    problem_type: ProblemType
+    seed: int = 0
+    groups: Array | None = None
+    times: Array | None = None
+    rows: pd.DataFrame | None = None
+
+
 def cross_validate_scores(
     pipeline: Any,
-    X: pd.DataFrame,
-    y: Any,
+    inputs: FoldInputs,
     *,
     metric: Metric,
     thresholds: Sequence[float | None] = (None,),
-    seed: int = 0,
-    folds: int = FOLDS,
-    groups: Array | None = None,
-    times: Array | None = None,
-    rows: pd.DataFrame | None = None,
     threads: int | None = None,
 ) -> Array:
-    """Return the mean scores over folds of the training part, by which candidate and threshold are chosen.
-
-    Rows of one group stay in one fold; with times, each fold is judged on rows later than those it learned
-    from; otherwise folds are drawn by `seed`, with every class in each. The pipeline itself is left unfitted.
+    """Return the mean scores over the folds at t thresholds, shape (t,); the pipeline itself is left unfitted.
 
     Args:
         pipeline: Unfitted; cloned for each fold.
-        X: The inputs, n rows.
-        y: Shape (n,), the truth.
+        inputs: Of the training part.
         metric: What to score.
         thresholds: From which probability on the positive class is predicted; None: as the pipeline predicts.
-        seed: Draws the folds.
-        folds: At most; fewer where a class or the groups do not suffice.
-        groups: Shape (n,), see `data.group_codes`.
-        times: Shape (n,), see `data.times`; takes precedence over groups.
-        rows: The n rows as the source has them, for a metric that reads columns.
         threads: How many threads each fit may use; set it when several run side by side.
 
-    Returns:
-        Shape (t,), one for each threshold.
-
     Raises:
-        FoldError: too few rows of a class or too few groups for two folds, or no fold on which the metric is
-            defined.
+        FoldError: there are not two folds, or none on which the metric is defined.
         ConfigurationError: the metric or a threshold needs probabilities, and the classifier has none.
     """
-    truth = np.asarray(y)
-    divided = make_folds(
-        truth, problem_type=metric.problem_type, folds=folds, seed=seed, groups=groups, times=times
-    )
     scores = [
-        fold_scores(
-            pipeline, X, truth, fold, metric=metric, thresholds=thresholds, rows=rows, threads=threads
-        )
-        for fold in divided
+        fold_scores(pipeline, inputs, fold, metric=metric, thresholds=thresholds, threads=threads)
+        for fold in make_folds(inputs)
     ]
-    return mean_scores(scores, metric=metric.name, rows=len(truth))
+    return mean_scores(scores, metric=metric.name, rows=len(inputs.y))
 
 
 def fold_scores(
     pipeline: Any,
-    X: pd.DataFrame,
-    y: Array,
+    inputs: FoldInputs,
     fold: tuple[Array, Array],
     *,
     metric: Metric,
     thresholds: Sequence[float | None] = (None,),
-    rows: pd.DataFrame | None = None,
     threads: int | None = None,
 ) -> Array:
-    """Return the scores of one fold at t thresholds, shape (t,), nan where the metric is not defined on it.
-
-    Args:
-        pipeline: Unfitted; cloned.
-        X: The inputs, n rows.
-        y: Shape (n,), the truth.
-        fold: Positions of the rows to fit and of those to score, one of `make_folds`.
-        metric: What to score.
-        thresholds: From which probability on the positive class is predicted; None: as the pipeline predicts.
-        rows: The n rows as the source has them, for a metric that reads columns.
-        threads: How many threads the fit may use.
-
-    Raises:
-        ConfigurationError: the metric or a threshold needs probabilities, and the classifier has none.
-    """
+    """Return the scores of one of `make_folds`, shape (t,), nan where the metric is not defined on it."""
     from sklearn.base import clone
 
-    train, test = fold
-    if metric.problem_type == "classification" and len(pd.unique(y[train])) < 2:
+    (train, test), y = fold, inputs.y
+    if inputs.problem_type == "classification" and len(pd.unique(y[train])) < 2:
         return np.full(len(thresholds), np.nan)
     with thread_budget(threads):
-        fitted = with_jobs(clone(pipeline), threads).fit(X.iloc[train], y[train])
-        predictions = predict(fitted, X.iloc[test], problem_type=metric.problem_type)
-    of_fold = None if rows is None else rows.iloc[test]
+        fitted = with_jobs(clone(pipeline), threads).fit(inputs.X.iloc[train], y[train])
+        predictions = predict(fitted, inputs.X.iloc[test], problem_type=inputs.problem_type)
+    rows = None if inputs.rows is None else inputs.rows.iloc[test]
     at = [threshold for threshold in thresholds if threshold is not None]
     if predictions.probabilities is None and (at or metric.needs_probabilities):
         raise needs_probabilities("train.threshold" if at else f"Metric {metric.name!r} (gate.metric)")
     if at:
-        return evaluate_thresholds(predictions, y[test], metric=metric, thresholds=at, rows=of_fold)
-    return np.array(
-        [evaluate(predictions, y[test], metrics={metric.name: metric}, rows=of_fold)[metric.name]]
-    )
+        return evaluate_thresholds(predictions, y[test], metric=metric, thresholds=at, rows=rows)
+    return np.array(list(evaluate(predictions, y[test], metrics={metric.name: metric}, rows=rows).values()))
 
 
 def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
-    """Return the means over those folds of so many rows on which the metric is defined at all, shape (t,).
-
-    Raises:
-        FoldError: there is none.
-    """
+    """Return the means over those folds of so many rows on which the metric is defined at all, shape (t,)."""
     defined = [of_fold for of_fold in scores if np.isfinite(of_fold).any()]
     if not defined:
         raise FoldError(
@@ -132,46 +109,34 @@ def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
     return np.asarray(np.mean(defined, axis=0))
 
 
-def make_folds(
-    y: Array,
-    *,
-    problem_type: ProblemType,
-    folds: int = FOLDS,
-    seed: int = 0,
-    groups: Array | None = None,
-    times: Array | None = None,
-) -> list[tuple[Array, Array]]:
-    """Return the folds of `cross_validate_scores`: positions to fit and to score; the same input, the same folds.
+def make_folds(inputs: FoldInputs, folds: int = FOLDS) -> list[tuple[Array, Array]]:
+    """Return positions to fit and to score, at most so many pairs; the same inputs, the same folds.
 
     Raises:
-        FoldError: too few rows of a class or too few groups for two folds.
+        FoldError: too few rows, too few of a class, or too few groups for two folds.
     """
     from sklearn import model_selection
 
-    rows = np.arange(len(y))
-    if times is not None:
-        order = np.argsort(times, kind="stable")
-        count = min(folds, len(y) - 1)
-        if count < 2:
-            raise FoldError(
-                f"Cross-validation over time needs at least 3 rows, and the training part has {len(y)}."
-            )
-        splitter: Any = model_selection.TimeSeriesSplit(n_splits=count)
-        return [(order[train], order[test]) for train, test in splitter.split(rows)]
-    available = len(y)
-    what = "rows"
-    if groups is not None:
-        available, what = len(np.unique(groups)), "groups (split.key_columns)"
-    elif problem_type == "classification":
+    y, rows = inputs.y, np.arange(len(inputs.y))
+    stratified = inputs.problem_type == "classification"
+    available, what = len(y), "rows"
+    if inputs.times is not None:
+        available -= 1
+    elif inputs.groups is not None:
+        available, what = len(np.unique(inputs.groups)), "groups (split.key_columns)"
+    elif stratified:
         available, what = int(pd.Series(y).value_counts().min()), "rows of the rarest class"
     count = min(folds, available)
     if count < 2:
+        needed = 2 if inputs.times is None else 3
+        has = available + needed - 2
         raise FoldError(
-            f"Cross-validation needs at least 2 {what} in the training part, which has {available}."
+            f"Cross-validation needs at least {needed} {what} in the training part, which has {has}."
         )
-    stratified = problem_type == "classification"
-    if groups is not None:
-        kind = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
-        return list(kind(n_splits=count, shuffle=True, random_state=seed).split(rows, y, groups))
-    kind = model_selection.StratifiedKFold if stratified else model_selection.KFold
-    return list(kind(n_splits=count, shuffle=True, random_state=seed).split(rows, y))
+    if inputs.times is not None:
+        order = np.argsort(inputs.times, kind="stable")
+        splitter: Any = model_selection.TimeSeriesSplit(n_splits=count)
+        return [(order[train], order[test]) for train, test in splitter.split(rows)]
+    name = f"{'Stratified' if stratified else ''}{'' if inputs.groups is None else 'Group'}KFold"
+    splitter = getattr(model_selection, name)(n_splits=count, shuffle=True, random_state=inputs.seed)
+    return list(splitter.split(rows, y, inputs.groups))

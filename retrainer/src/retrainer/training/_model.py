@@ -31,6 +31,11 @@ class Model:
     contract: Contract
     code: FeatureCode
 
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The columns that the steps of the pipeline left out, each with the reason."""
+        return {name: why for stage in self.pipeline for name, why in getattr(stage, "left_out_", {}).items()}
+
     def inputs(self, rows: pd.DataFrame, *, report: ReadReport | None = None) -> pd.DataFrame:
         """Return what the pipeline gets of rows, shape (n, features).
 

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ProjectError, first_line
-from ..pipeline import FoldInputs, selection_metric
+from ..pipeline import selection_metric
 from ..project import Project, Space
-from ..training import make_pipeline
+from ..training import FoldInputs, make_pipeline
 from ._space import contains, distributions, space_of
 from ._trial import Outcome
 

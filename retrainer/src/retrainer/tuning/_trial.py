@@ -36,7 +36,7 @@ class UndefinedScoreError(DataError):
 
 
 def score_trial(
-    inputs: pipeline.FoldInputs,
+    inputs: training.FoldInputs,
     *,
     estimator: str,
     parameters: Mapping[str, Any],
@@ -60,7 +60,7 @@ def score_trial(
         UndefinedScoreError: the score is not a number.
     """
     started, metric = time.monotonic(), pipeline.selection_metric(project)
-    divided = pipeline.folds(inputs, project=project)
+    divided = training.make_folds(inputs)
     scores: list[Array] = []
     means: list[float] = []
 
@@ -75,12 +75,10 @@ def score_trial(
         scores.append(
             training.fold_scores(
                 training.make_pipeline(estimator, project=project).set_params(**parameters),
-                inputs.X,
-                inputs.y,
+                inputs,
                 fold,
                 metric=metric,
                 thresholds=training.possible_thresholds(project.settings.train.threshold),
-                rows=inputs.rows,
                 threads=threads,
             )
         )

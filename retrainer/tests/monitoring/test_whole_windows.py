@@ -1,0 +1,215 @@
+"""What monitoring promises, through whole windows of which the truth is known."""
+
+import datetime
+import sqlite3
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from retrainer import data, pipeline
+from retrainer.monitoring import History
+from retrainer.prefect import begin
+from retrainer.registry import open_store
+from retrainer.settings import Settings
+from retrainer.training import Recipe
+
+from ..conftest import now, use
+from ..gate.test_whole_retrains import line, retrained, two_classes
+
+CLASSES = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+NUMBERS = pytest.mark.parametrize("settings", ["regression"], indirect=True)
+
+
+def watched(table: pd.DataFrame) -> dict[str, Any]:
+    """Monitor a table as the flow does, without Prefect."""
+    project = now()
+    table.to_csv(project.settings.root / "table.csv", index=False)
+    return pipeline.check_drift(
+        data.fetch(project.settings.data.source, settings=project.settings), project=project
+    )
+
+
+@NUMBERS
+def test_a_model_that_collapsed_is_worse_without_any_setting(settings: Settings) -> None:
+    assert retrained(line(), now()).promoted
+    same, collapsed = watched(line(seed=1)), watched(line(seed=2).assign(target=lambda rows: -rows["target"]))
+
+    assert (same["worse"], same["drifted"], same["retrain"]) == (False, False, False)
+    assert (collapsed["worse"], collapsed["drifted"]) == (True, False)
+    assert "at training: worse by" in collapsed["reason"]
+    again = watched(line(seed=3).assign(target=lambda rows: -rows["target"]))
+    assert again["retrain"] is True, "two windows of five"
+    assert [
+        window.violates
+        for window in History(open_store(now().settings.monitor.folder, settings=settings)).windows()
+    ] == [False, True, True]
+
+
+@NUMBERS
+def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: Settings) -> None:
+    table = line().assign(w=lambda rows: rows["z"] ** 2)
+    assert retrained(table, now()).promoted
+    new = line(seed=1).assign(w=lambda rows: rows["z"] ** 2)
+    new["x"], new["z"] = new["x"] + 1, new["z"] + 3
+
+    window = watched(new)
+
+    assert window["drifted_columns"] == ["z", "x"]
+    page = (settings.root / "monitoring" / "drift.html").read_text()
+    assert page.count("<svg") == 2
+
+
+@NUMBERS
+def test_rows_of_a_key_that_go_alike_do_not_count_as_many(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def customers(seed: int, count: int = 40) -> pd.DataFrame:
+        """Return ten rows to a customer, alike in what they are and in what the model misses."""
+        rng, rows = np.random.default_rng(seed), 10 * count
+        customer = np.arange(rows) // 10
+        x, missed = rng.normal(size=(2, count))[:, customer]
+        x = x + 0.1 * rng.normal(size=rows)
+        return pd.DataFrame({"customer": 1000 * seed + customer, "x": x, "target": 3 * x + missed})
+
+    use(monkeypatch, SPLIT__KEY_COLUMNS='["customer"]', DATA__DROP='["customer"]')
+    assert retrained(customers(1, 400), now()).promoted
+    tables = [customers(seed) for seed in range(2, 8)]
+    by_keys = [watched(table) for table in tables]
+    use(monkeypatch, SPLIT__KEY_COLUMNS="[]")
+    by_rows = [watched(table) for table in tables]
+
+    found = [sum(bool(each["drifted"] or each["worse"]) for each in every) for every in (by_keys, by_rows)]
+    assert found[0] <= 1 < found[1], "counted by rows, chance is taken for drift"
+
+
+@CLASSES
+def test_labels_that_come_late_are_counted_and_from_when(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dated(seed: int) -> pd.DataFrame:
+        return two_classes(400, seed=seed).assign(day=pd.date_range("2026-03-01", periods=400, freq="h"))
+
+    use(monkeypatch, SPLIT__TIME_COLUMN="day", DATA__DROP='["day"]')
+    assert retrained(pd.concat([dated(0), dated(1)]), now()).promoted
+    late = dated(2)
+    late.loc[300:, "target"] = None
+
+    window = watched(late)
+
+    assert (window["rows"], window["labelled"], window["live_rows"]) == (400, 300, 300)
+    assert (window["labelled_from"], window["labelled_to"]) == (
+        "2026-03-01T00:00:00+00:00",
+        "2026-03-13T11:00:00+00:00",
+    )
+    page = (settings.root / "monitoring" / "drift.html").read_text()
+    assert "300 of 400 rows (75%) have a label, from 2026-03-01 00:00 UTC to 2026-03-13 11:00 UTC" in page
+
+
+@NUMBERS
+def test_only_the_newest_rows_are_looked_at_where_that_is_set(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dated(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(day=pd.date_range("2026-01-01", periods=len(rows), freq="h"))
+
+    use(monkeypatch, SPLIT__TIME_COLUMN="day", DATA__DROP='["day"]')
+    assert retrained(dated(line(3000)), now()).promoted
+    new = dated(line(3000, seed=1))
+    new.loc[3000 - 168 :, "x"] += 2.0
+
+    everything = watched(new)
+    use(monkeypatch, MONITOR__LAST="7 days")
+    newest = watched(new)
+
+    assert (everything["rows"], everything["drifted"]) == (3000, False), "798 drifted rows in 17,747, say"
+    assert (newest["rows"], newest["drifted_columns"]) == (168, ["x"])
+
+
+@pytest.mark.parametrize("flow", ["monitor", "score", "retrain"])
+@NUMBERS
+def test_each_flow_has_its_own_query_with_dates_of_its_own_schedule(
+    flow: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pd.DataFrame(
+        {"day": ["2026-02-27", "2026-02-28", "2026-03-01"], "x": [1.0, 2, 3], "target": [1.0, 2, 3]}
+    )
+    with sqlite3.connect(settings.root / "shop.db") as shop:
+        rows.to_sql("orders", shop, index=False)
+    use(
+        monkeypatch,
+        DATA__SOURCE="sqlite:///shop.db",
+        DATA__QUERY="select * from orders",
+        MONITOR__QUERY="select * from orders where day >= '{as_of:%Y-%m-%d}'",
+        SCORE__QUERY="select * from orders where day < '{as_of:%Y-%m-%d}'",
+        SCHEDULE__TIMEZONE="Asia/Tokyo",  # where it is March already
+        SCORE__SCHEDULE__TIMEZONE="America/New_York",
+    )
+    due = datetime.datetime(2026, 2, 28, 20, tzinfo=datetime.UTC)
+    run = SimpleNamespace(flow_name=flow, scheduled_start_time=due, parameters={}, id=None)
+    monkeypatch.setattr("retrainer.prefect._runs.flow_run", run)
+
+    project = begin(now())
+    snapshot = data.fetch(project.settings.data.source, settings=project.settings)
+
+    expected = {"monitor": ["2026-03-01"], "score": ["2026-02-27"], "retrain": list(rows["day"])}[flow]
+    assert [str(day)[:10] for day in data.load(snapshot)["day"]] == expected
+
+
+@CLASSES
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda table: table.assign(target=table["target"].where(table["z"] < 0.5, "no")), "Class 'no' is"),
+        (lambda table: table.assign(x=table["x"].where(table["z"] < 1)), "'x' is missing in"),
+        (lambda table: table[:400], "The table has 400 rows with a label; the champion's had 1,200."),
+        (lambda table: table, None),
+    ],
+    ids=["classes", "missing", "rows", "as it was"],
+)
+def test_what_is_unlike_the_champions_own_table_is_an_alarm_without_any_setting(
+    spoil: Callable[[pd.DataFrame], pd.DataFrame], words: str | None, settings: Settings
+) -> None:
+    assert retrained(two_classes(), now()).promoted
+
+    alarms = retrained(spoil(two_classes(seed=1)), now()).alarms
+
+    found = [alarm for alarm in alarms if words and words in alarm]
+    assert len(found) == (words is not None), alarms
+    assert words or not alarms
+
+
+@NUMBERS
+@pytest.mark.parametrize("spoilt", [True, False])
+def test_what_serves_is_scored_beside_the_model_that_was_compared(
+    spoilt: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dated(start: str, seed: int) -> pd.DataFrame:
+        return line(600, seed=seed).assign(day=pd.date_range(start, periods=600, freq="h"))
+
+    def fit(part: Any, recipe: Recipe, project: Any) -> Any:
+        from dataclasses import replace
+
+        bad = spoilt and len(part.rows) == 600
+        return real(
+            replace(part, y=part.y.sample(frac=1, random_state=0).set_axis(part.y.index)) if bad else part,
+            recipe,
+            project,
+        )
+
+    use(monkeypatch, SPLIT__METHOD="time", SPLIT__TIME_COLUMN="day", DATA__DROP='["day"]')
+    real = pipeline._training._fit  # type: ignore[attr-defined]
+    with monkeypatch.context() as patched:
+        patched.setattr("retrainer.pipeline._training._fit", fit)
+        patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
+        assert retrained(dated("2026-01-01", 0), now()).promoted
+
+    window = watched(dated("2026-02-01", 1))
+
+    assert window["twin"] == pytest.approx(1.0, abs=0.15)
+    assert (window["metric"] > 2 * window["twin"]) is spoilt
+    assert ("What serves is worse than the model that was compared" in window["reason"]) is spoilt
+    assert window["worse"] is spoilt
