@@ -10,7 +10,7 @@ from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 
 from << cookiecutter.package_name >> import project
-from << cookiecutter.package_name >>.flows import monitor, retrain, score
+from << cookiecutter.package_name >>.flows import monitor, retrain, score, tune
 from << cookiecutter.package_name >>.retrainer.errors import ProjectError
 from << cookiecutter.package_name >>.retrainer.prefect import DRIFT_EVENT, schedules, serve
 from << cookiecutter.package_name >>.retrainer.registry import git_commit
@@ -31,7 +31,7 @@ def deployments() -> list[RunnerDeployment]:
     return [
         flow.to_deployment(
             name=name,
-            schedules=schedules(settings.schedules[flow.name]),
+            schedules=schedules(settings.schedules.get(flow.name)),
             triggers=[drifted] if flow is retrain else [],
             concurrency_limit=ConcurrencyLimitConfig(
                 limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
@@ -41,7 +41,7 @@ def deployments() -> list[RunnerDeployment]:
             version=git_commit(settings.root),
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        for flow in (retrain, score, monitor)
+        for flow in (retrain, score, monitor, tune)
     ]
 
 

@@ -26,9 +26,14 @@ def import_package(folder: Path = LIBRARY) -> ModuleType:
 
 def import_models() -> Mapping[str, Any]:
     """Return the estimators of the template's models.py by name, which take their steps from the library."""
+    estimators: Mapping[str, Any] = import_team("models").ESTIMATORS
+    return estimators
+
+
+def import_team(name: str) -> Any:
+    """Return a module of the template's project, which takes the library from beside it."""
     if "churn" not in sys.modules:
         churn = ModuleType("churn")
         churn.__path__ = [str(TEAM)]
         sys.modules["churn"] = churn
-    estimators: Mapping[str, Any] = importlib.import_module("churn.models").ESTIMATORS
-    return estimators
+    return importlib.import_module(f"churn.{name}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .retrainer import OwnMetric, Project
 
 if TYPE_CHECKING:
+    from .retrainer.settings import ProblemType
     from .retrainer.training import ProductionModel
 
 __all__ = ["champion", "project"]
@@ -24,7 +25,19 @@ def _metrics() -> Mapping[str, OwnMetric]:
     return METRICS
 
 
-project = Project(package=__name__, folder=Path(__file__).parent, estimators=_estimators, metrics=_metrics)
+def _spaces(problem_type: "ProblemType") -> Mapping[str, Any]:
+    from .models import spaces
+
+    return spaces(problem_type)
+
+
+project = Project(
+    package=__name__,
+    folder=Path(__file__).parent,
+    estimators=_estimators,
+    metrics=_metrics,
+    spaces=_spaces,
+)
 
 
 def champion() -> "ProductionModel":

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from . import project as this_project
 from . import tasks
+from .retrainer import Project, tuning
 from .retrainer.prefect import begin, resolve_source, task_runner
 
 Source = Annotated[str | None, Field(description="Another source than the one of the settings.")]
@@ -20,6 +21,19 @@ DryRun = Annotated[
     bool,
     Field(description="Decide and draw the report, and leave the registry as it is; nobody is notified."),
 ]
+Estimator = Annotated[
+    str | None, Field(description="To search for; empty: each of the settings with a space.")
+]
+Trials = Annotated[int, Field(ge=1, description="Of each estimator, those of earlier runs among them.")]
+TimeLimit = Annotated[str | None, Field(description="Of all trials: 90s, 30m, 2h.")]
+Workers = Annotated[int | None, Field(ge=1, description="Trials side by side; empty: one for each core.")]
+
+
+def sides(snapshot: Any, as_of: AsOf, accept_not_comparable: Accept, project: Project) -> Any:
+    """Read the table and hold rows out: the training side, the gap, and the holdout, which is for retrain alone."""
+    table = tasks.preprocess(snapshot, project=project, accept_not_comparable=accept_not_comparable)
+    separate = tasks.separate_holdout(table, as_of=as_of, project=project)
+    return tasks.split(table, holdout=separate, project=project)
 
 
 @flow(
@@ -35,10 +49,7 @@ def retrain(
     """Train on fresh data, compare with the model in production, promote only what is really better."""
     project = begin(this_project, source=source, as_of=as_of)
     snapshot = tasks.fetch(resolve_source(source, as_of=as_of, project=project), project=project)
-    table = tasks.preprocess(snapshot, project=project, accept_not_comparable=accept_not_comparable)
-    separate = tasks.separate_holdout(table, as_of=as_of, project=project)
-    training, gap, holdout = tasks.split(table, holdout=separate, project=project)
-    del table, separate  # the sides hold their rows
+    training, gap, holdout = sides(snapshot, as_of, accept_not_comparable, project)
 
     recipe = tasks.choose_recipe(training, project=project)
     challenger = tasks.train(training, recipe=recipe, project=project)
@@ -88,3 +99,34 @@ def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     if window["retrain"]:
         window |= tasks.trigger_retrain(window, project=project)
     return window
+
+
+@flow(
+    name="tune",
+    task_runner=task_runner(this_project),
+    on_failure=[tasks.notify_outcome],
+    on_crashed=[tasks.notify_outcome],
+    on_cancellation=[tasks.notify_outcome],
+)
+def tune(
+    source: Source = None,
+    as_of: AsOf = None,
+    estimator: Estimator = None,
+    trials: Trials = 60,
+    time_limit: TimeLimit = None,
+    workers: Workers = None,
+    dry_run: Annotated[bool, Field(description="Show what params.toml would be.")] = False,
+) -> list[dict[str, Any]]:
+    """Search better parameters of the candidates on the training side, and propose them in params.toml."""
+    project = begin(this_project, source=source, as_of=as_of)
+    plan = tuning.plan(
+        estimator=estimator, trials=trials, time_limit=time_limit, workers=workers, project=project
+    )
+    snapshot = tasks.fetch(resolve_source(source, as_of=as_of, project=project), project=project)
+    training, *_ = sides(snapshot, as_of, False, project)
+
+    proposed = []
+    for name in plan.estimators:
+        found = tasks.search(training, estimator=name, plan=plan, project=project)
+        proposed.append(tasks.propose(found, dry_run=dry_run, project=project))
+    return proposed

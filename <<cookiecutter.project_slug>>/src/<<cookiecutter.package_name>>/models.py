@@ -6,6 +6,7 @@ in `estimators` in config.toml.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -19,6 +20,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
+from .retrainer import Range
 from .retrainer.settings import ProblemType
 from .retrainer.training import TableCleaner, TreeEncoder, linear_encoder
 
@@ -97,3 +99,32 @@ ESTIMATORS: dict[str, Callable[[ProblemType, int], Pipeline]] = {
     "random_forest": random_forest,
     "linear": linear,
 }
+
+
+def spaces(problem_type: ProblemType) -> dict[str, dict[str, Range | list[Any]]]:
+    """Return what `tune` searches of each estimator: a Range or a list of choices for each parameter."""
+    return {
+        "hist_gradient_boosting": {
+            "model__learning_rate": Range(0.01, 0.3, log=True),
+            "model__max_iter": Range(50, 1000, log=True),  # at most: it stops early
+            "model__max_leaf_nodes": Range(4, 128, log=True),
+            "model__min_samples_leaf": Range(2, 100, log=True),
+            "model__max_features": Range(0.2, 1.0),
+            "model__l2_regularization": Range(0.001, 100.0, log=True),
+        },
+        "gradient_boosting": {
+            "model__learning_rate": Range(0.01, 0.3, log=True),
+            "model__n_estimators": Range(50, 500, log=True),
+            "model__max_depth": Range(2, 8),
+            "model__min_samples_leaf": Range(1, 100, log=True),
+            "model__subsample": Range(0.5, 1.0),
+        },
+        "random_forest": {
+            "model__min_samples_leaf": Range(1, 50, log=True),
+            "model__max_features": ["sqrt", 0.2, 0.4, 0.6, 0.8, 1.0],
+            "model__max_samples": Range(0.3, 0.99),
+        },
+        "linear": {
+            "model__C" if problem_type == "classification" else "model__alpha": Range(0.001, 1000.0, log=True)
+        },
+    }

@@ -18,7 +18,7 @@ from prefect.states import State
 from prefect.tasks import exponential_backoff
 
 from . import project as this_project
-from .retrainer import Project, data, pipeline, training
+from .retrainer import Project, data, pipeline, training, tuning
 from .retrainer import prefect as orchestration
 from .retrainer.locations import Location
 from .retrainer.prefect import is_transient, reports_progress, this_run
@@ -221,6 +221,22 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
 def trigger_retrain(window: dict[str, Any], *, project: Project) -> dict[str, Any]:
     """Emit the event that triggers the retrain deployment, and notify the team; return whether one listens."""
     return orchestration.trigger_retrain(window, project=project, run=this_run(), logger=get_run_logger())
+
+
+def search(side: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, project: Project) -> tuning.Found:
+    """Search better parameters of an estimator on the training side, a task for each trial, side by side."""
+    return orchestration.search(side, estimator=estimator, plan=plan, project=project)
+
+
+@task(cache_policy=NO_CACHE)
+def propose(found: tuning.Found, *, dry_run: bool, project: Project) -> dict[str, Any]:
+    """Write the best parameters to params.toml, where a person reviews them and the next retrain uses them."""
+    facts = tuning.propose(found, dry_run=dry_run, project=project)
+    get_run_logger().info(facts["reason"])
+    rows = [{name: str(value) for name, value in trial.items()} for trial in found.trials]
+    with shown_if_possible():
+        create_table_artifact(rows, key="trials", description=f"{facts['reason']}\n\n{facts['diff']}")
+    return facts
 
 
 def notify_outcome(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -1,6 +1,6 @@
 """The team's project, as the library sees it: handed in by the project's own package, never looked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -39,6 +39,28 @@ class OwnMetric:
 
 
 @dataclass(frozen=True)
+class Range:
+    """Numbers that `tune` searches between, both ends included; whole numbers where both ends are.
+
+    Attributes:
+        low: The smallest.
+        high: The largest.
+        log: Whether each tenfold step gets the same share of the trials.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+Space = Mapping[str, Range | Sequence[Any]]  # of one estimator: a range or choices, by the parameter's name
+
+
+def _nothing_to_search(problem_type: str) -> Mapping[str, Space]:
+    return {}
+
+
+@dataclass(frozen=True)
 class Project:
     """What is the team's, in one place: each function of the library that needs some of it gets this.
 
@@ -51,6 +73,7 @@ class Project:
         estimators: Returns the candidate estimators by name; each is a function of the problem type and a seed that
             returns an unfitted pipeline.
         metrics: Returns the team's own metrics by name.
+        spaces: Returns what `tune` searches, by estimator, for a problem type.
         overrides: Settings that win over the environment and config.toml, such as those of one run.
 
     Example:
@@ -64,6 +87,7 @@ class Project:
     folder: Path
     estimators: Callable[[], "Mapping[str, Estimator]"] = field(repr=False)
     metrics: Callable[[], Mapping[str, OwnMetric]] = field(repr=False)
+    spaces: Callable[[Any], Mapping[str, Space]] = field(default=_nothing_to_search, repr=False)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -75,6 +99,11 @@ class Project:
     def features_file(self) -> Path:
         """The file with `label()` and `features()`."""
         return self.folder / "features.py"
+
+    @property
+    def params_file(self) -> Path:
+        """The file with the parameters that `tune` found; it need not exist."""
+        return self.folder / "params.toml"
 
     @property
     def env_prefix(self) -> str:

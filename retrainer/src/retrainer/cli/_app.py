@@ -123,6 +123,48 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
 
 
 @app.command
+def tune(
+    *,
+    trials: Annotated[int, Parameter(help="Of each estimator, those of earlier runs among them.")] = 60,
+    time_limit: Annotated[str | None, Parameter(help="Of all trials: 90s, 30m, 2h.")] = None,
+    estimator: Annotated[
+        str | None, Parameter(help="To search for; by default each of the settings that has a space.")
+    ] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Trials side by side; by default one for each core.")
+    ] = None,
+    dry_run: Annotated[bool, Parameter(negative="", help="Show what params.toml would be.")] = False,
+    source: SourceName = None,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search better parameters by cross-validation, and propose them in params.toml; the same command goes on."""
+    proposed = run(
+        "tune",
+        source=source,
+        as_of=as_of,
+        estimator=estimator,
+        trials=trials,
+        time_limit=time_limit,
+        workers=workers,
+        dry_run=dry_run,
+    )
+    if as_json:
+        write_json(proposed)
+        return
+    for facts in proposed:
+        write(facts["reason"])
+        for trial in facts["trials"]:
+            if trial["error"]:
+                write(f"failed         trial {trial['trial']}: {trial['error']}")
+        if facts["diff"]:
+            write(facts["diff"].rstrip())
+        if facts["written"]:
+            write(f"to review      {facts['written']}")
+        write(f"page           {facts['page'] or 'missing'}")
+
+
+@app.command
 def doctor(
     *,
     send: Annotated[bool, Parameter(negative="", help="Also send a test message to the team.")] = False,

@@ -13,7 +13,7 @@ from ..errors import ProjectError, RegistryError
 from ..project import Project
 from ..registry import Registry, StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
-from ..training import Model, Recipe, example_files, load_contract, packages_of_steps
+from ..training import Model, Recipe, example_files, load_contract, packages_of_steps, tuned
 from ._comparison import GateResult
 from ._training import Refit
 
@@ -83,6 +83,7 @@ def save(
             "identity": training.contract.identity_from,
             "unread": list(training.unread),
             "estimator": recipe.estimator,
+            "tuned": tuned(project).get(recipe.estimator),
             "threshold": _threshold_facts(recipe, training.contract.classes or (), settings),
             "refit": refitted and refitted.facts,
             "seed": settings.seed,

@@ -33,6 +33,7 @@ from ._runs import (
 )
 from ._shown import rename_run, scoring_progress
 from ._slack import set_up_slack
+from ._trials import search
 
 __all__ = [
     "DRIFT_EVENT",
@@ -59,6 +60,7 @@ __all__ = [
     "schedules",
     "scorer",
     "scoring_progress",
+    "search",
     "serve",
     "set_up_slack",
     "task_runner",

@@ -49,7 +49,7 @@ def _workers(settings: Settings) -> int:
     return settings.scale_out.workers or os.cpu_count() or 1
 
 
-def _threads_per_task(settings: Settings) -> int:
+def threads_per_task(settings: Settings) -> int:
     """Return the threads that a task on a worker may compute with, so that all of them together fill the cores."""
     if settings.scale_out.threads:
         return int(settings.scale_out.threads)
@@ -68,7 +68,7 @@ def scores_on_workers(
     inputs = fold_inputs(training_part, project=project)
     folds = range(len(training.make_folds(inputs)))
     each = [(name, fold) for name in names for fold in folds]
-    with _shared(inputs, project.settings) as path:
+    with shared(inputs, project.settings) as path:
         scores = cross_validate_fold.map(
             unmapped(path),
             estimator=[name for name, _ in each],
@@ -88,14 +88,14 @@ def scores_on_workers(
 @reports_progress
 def cross_validate_fold(path: Path, *, estimator: str, fold: int, project: Project) -> gate.Array:
     """Score one candidate on one fold, on a worker, which reads the training part itself."""
-    inputs = _read(path)
+    inputs = read(path)
     scores = training.fold_scores(
         training.make_pipeline(estimator, project=project),
         inputs,
         training.make_folds(inputs)[fold],
         metric=selection_metric(project),
         thresholds=training.possible_thresholds(project.settings.train.threshold),
-        threads=_threads_per_task(project.settings),
+        threads=threads_per_task(project.settings),
     )
     shown = f": {scores[0]:.4f}" if len(scores) == 1 else ""
     get_run_logger().info("%s, fold %d%s", estimator, fold, shown)
@@ -103,7 +103,7 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, project: Proje
 
 
 @contextmanager
-def _shared(inputs: training.FoldInputs, settings: Settings) -> Iterator[Path]:
+def shared(inputs: training.FoldInputs, settings: Settings) -> Iterator[Path]:
     """Write the inputs where workers can read them, and remove them in the end.
 
     Pickled: unlike a table format it keeps every type, category, index and order, so that scores are those of a run
@@ -121,7 +121,7 @@ def _shared(inputs: training.FoldInputs, settings: Settings) -> Iterator[Path]:
 
 
 @functools.lru_cache(maxsize=1)
-def _read(path: Path) -> training.FoldInputs:
+def read(path: Path) -> training.FoldInputs:
     """Read inputs that another process wrote; the last ones stay in memory for the next task."""
     with path.open("rb") as file:
         inputs: training.FoldInputs = pickle.load(file)
@@ -168,7 +168,7 @@ def score_part(
 ) -> list[monitoring.ScoredPart]:
     """Score one part of the table, on a worker, which reads it and the verified model itself."""
     found, model = _model(version, project)
-    threads = _threads_per_task(project.settings)
+    threads = threads_per_task(project.settings)
     with training.thread_budget(threads):
         training.with_jobs(model.pipeline, threads)
         parts = monitoring.write_parts(

@@ -18,8 +18,10 @@ from ..settings import ScheduleSettings
 from ._automations import register_automations
 
 
-def schedules(settings: ScheduleSettings) -> list[Schedule]:
+def schedules(settings: ScheduleSettings | None) -> list[Schedule]:
     """Return the schedule of the settings as Prefect has it; none where a flow is only started by hand."""
+    if settings is None:
+        return []
     if settings.cron:
         return [Cron(settings.cron, timezone=settings.timezone, active=settings.active)]
     if settings.interval:
@@ -50,7 +52,8 @@ def prepare_deployment(package: str, flow: str, name: str) -> None:
     register_automations(project)
     settings = project.settings
     wanted = [
-        DeploymentScheduleCreate.from_schedule(schedule) for schedule in schedules(settings.schedules[flow])
+        DeploymentScheduleCreate.from_schedule(schedule)
+        for schedule in schedules(settings.schedules.get(flow))
     ]
     with get_client(sync_client=True) as client:
         try:

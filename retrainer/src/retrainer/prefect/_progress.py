@@ -3,7 +3,8 @@
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +13,7 @@ from prefect.logging import get_run_logger
 from rich.console import Console
 
 SECONDS = 30.0  # a step that ends sooner is not logged
+SECONDS_BETWEEN = 10.0  # lines of what changes
 
 _shown = threading.Lock()
 
@@ -44,6 +46,24 @@ def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextmanager
+def best_so_far() -> Iterator[Callable[[str], None]]:
+    """Yield what shows a line that changes: in place on a terminal, in the log every ten seconds elsewhere."""
+    if sys.stderr.isatty():
+        with Console(stderr=True).status("") as status:
+            yield status.update
+        return
+    logger, shown = _logger(), time.monotonic()
+
+    def show(text: str) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= SECONDS_BETWEEN:
+            logger.info(text)
+            shown = time.monotonic()
+
+    yield show
 
 
 def _logger() -> Any:

@@ -1,4 +1,4 @@
-"""Reports for people: a retrain, the model history, drift.
+"""Reports for people: a retrain, the model history, drift, a search.
 
 In:    a decision with both models' predictions of the holdout, versions and decisions, drift.
 Out:   HTML pages that need no network, and model cards as Markdown.
@@ -11,5 +11,17 @@ from ._facts import Facts
 from ._history import history
 from ._report import card, page
 from ._sections import scores, sections
+from ._tuning_page import tuning_page
 
-__all__ = ["Facts", "Table", "card", "drift_page", "escaped", "history", "page", "scores", "sections"]
+__all__ = [
+    "Facts",
+    "Table",
+    "card",
+    "drift_page",
+    "escaped",
+    "history",
+    "page",
+    "scores",
+    "sections",
+    "tuning_page",
+]

@@ -9,7 +9,7 @@ Never: learns from the holdout; decides what goes to production.
 
 from ._alarms import given_away, shared_entities
 from ._baseline import Baseline, baseline
-from ._candidates import make_pipeline
+from ._candidates import check_parameters, make_pipeline, nearest, tuned
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
 from ._folds import FoldError, FoldInputs, cross_validate_scores, fold_scores, make_folds, mean_scores
@@ -56,6 +56,7 @@ __all__ = [
     "best",
     "categorical",
     "check_classes",
+    "check_parameters",
     "code_of_steps",
     "cross_validate_scores",
     "example_files",
@@ -70,6 +71,7 @@ __all__ = [
     "make_folds",
     "make_pipeline",
     "mean_scores",
+    "nearest",
     "needs_probabilities",
     "numbers",
     "opponent_of",
@@ -79,6 +81,7 @@ __all__ = [
     "shared_entities",
     "texts",
     "thread_budget",
+    "tuned",
     "with_jobs",
     "with_threshold",
 ]

@@ -1,6 +1,9 @@
 """The candidate estimators of a project: each an unfitted pipeline, by the name that the settings list."""
 
 import difflib
+import tomllib
+from collections.abc import Iterable
+from typing import Any
 
 from sklearn.pipeline import Pipeline
 
@@ -10,24 +13,71 @@ from ._cleaning import TableCleaner
 
 
 def make_pipeline(name: str, *, project: Project) -> Pipeline:
-    """Return the unfitted pipeline of this name, as the settings want it.
+    """Return the unfitted pipeline of this name, as the settings and params.toml want it.
 
     Args:
         name: Of an estimator of the project, those of models.py.
         project: Whose it is.
 
     Raises:
-        ConfigurationError: there is no such name; the message has the nearest.
+        ConfigurationError: there is no such name, or params.toml sets a parameter that it does not have; the message
+            has the nearest.
     """
     settings, estimators = project.settings, project.estimators()
     if name not in estimators:
-        near = difflib.get_close_matches(name, estimators, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigurationError(
-            f"There is no estimator {name!r} (estimators).{hint} Those in models.py: {', '.join(estimators)}."
+            f"There is no estimator {name!r} (estimators).{nearest(name, estimators)}"
+            f" Those in models.py: {', '.join(estimators)}."
         )
     pipeline = estimators[name](settings.problem_type, settings.seed)
     for step in pipeline.named_steps.values():
         if settings.data.keep and isinstance(step, TableCleaner):
             step.set_params(keep=settings.data.keep)
-    return pipeline
+    parameters = tuned(project).get(name, {}).get("parameters", {})
+    check_parameters(parameters, pipeline, where=f"[{name}.parameters] in {project.params_file}")
+    return pipeline.set_params(**parameters)
+
+
+def tuned(project: Project) -> dict[str, dict[str, Any]]:
+    """Return what params.toml says of each estimator; nothing where there is no such file.
+
+    Raises:
+        ConfigurationError: it cannot be read, or names an estimator that does not exist.
+    """
+    file = project.params_file
+    try:
+        found = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ConfigurationError(f"{file} is not a TOML file: {error}. Correct or remove it.") from None
+    for name, table in found.items():
+        if name not in project.estimators():
+            raise ConfigurationError(
+                f"{file} has parameters of an estimator {name!r}, and models.py has none of that name."
+                f"{nearest(name, project.estimators())} Rename or remove its table."
+            )
+        if not isinstance(table, dict) or not isinstance(table.get("parameters", {}), dict):
+            raise ConfigurationError(f"{file}: the parameters of {name!r} belong into [{name}.parameters].")
+    return found
+
+
+def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) -> None:
+    """Check that a pipeline has parameters of these names.
+
+    Raises:
+        ConfigurationError: it does not; the message has the nearest.
+    """
+    known = pipeline.get_params()
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(
+                f"The estimator has no parameter {name!r} ({where}).{nearest(name, known)} A parameter of a step is"
+                " named by the step, two underscores, and its name there: model__learning_rate."
+            )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name most like this one; nothing where none is."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

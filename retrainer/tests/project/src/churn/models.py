@@ -1,6 +1,7 @@
 """Small estimators for the tests of the machinery, whatever the team makes of those in models.py."""
 
 from collections.abc import Callable
+from typing import Any
 
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -14,6 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 
+from .retrainer import Range
 from .retrainer.settings import ProblemType
 from .retrainer.training import TableCleaner, TreeEncoder, linear_encoder
 
@@ -77,3 +79,12 @@ ESTIMATORS: dict[str, Callable[[ProblemType, int], Pipeline]] = {
     "random_forest": random_forest,
     "linear": linear,
 }
+
+
+def spaces(problem_type: ProblemType) -> dict[str, dict[str, Range | list[Any]]]:
+    return {
+        "random_forest": {"model__min_samples_leaf": Range(1, 20), "model__max_features": ["sqrt", 0.5]},
+        "linear": {
+            "model__C" if problem_type == "classification" else "model__alpha": Range(0.001, 1000.0, log=True)
+        },
+    }

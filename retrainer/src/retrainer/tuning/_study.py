@@ -1,0 +1,293 @@
+"""A study: the trials of one estimator on one table, in a file that outlives the process.
+
+The same search on the same rows is the same study: it goes on where it was cut off, also by `kill -9`. Each trial
+has a seed of its own. So a study that was cut off finds what one without a break does, where trials run one by one.
+"""
+
+import fcntl
+import hashlib
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ProjectError, first_line
+from ..pipeline import selection_metric
+from ..project import Project, Space
+from ..training import FoldInputs, make_pipeline
+from ._space import contains, distributions, space_of
+from ._trial import Outcome
+
+if TYPE_CHECKING:
+    from optuna import Study as OptunaStudy
+    from optuna import Trial
+    from optuna.trial import FrozenTrial
+
+TODAY = -1  # the number of the trial of the parameters of today
+COMPARED = 5  # complete trials, before one is given up
+_BASELINE, _ERROR, _SECONDS, _STOPPED, _AGAIN = "baseline", "error", "seconds", "stopped", "again"
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+_KILLED_TWICE = (
+    "The process was killed in it, and once more when it was tried again: it may need too much memory."
+)
+
+
+class StudyInUseError(ProjectError):
+    """Another process is at work on the same study."""
+
+
+class TimeLimitError(ProjectError):
+    """The time limit is shorter than one trial."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        estimator: Its name.
+        study: The id of the study.
+        metric: The name of what was compared.
+        today: The score of the parameters that were in use when the study began.
+        score: The best score; that of today where nothing is better.
+        parameters: That have it; empty where nothing is better.
+        trials: Each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
+        importance: Of each parameter, its share in what makes scores differ.
+    """
+
+    estimator: str
+    study: str
+    metric: str
+    today: float
+    score: float
+    parameters: Mapping[str, Any]
+    trials: tuple[Mapping[str, Any], ...] = field(repr=False)
+    importance: Mapping[str, float]
+
+
+@contextmanager
+def open_study(inputs: FoldInputs, *, estimator: str, project: Project) -> Iterator["Study"]:
+    """Open the study of an estimator on these rows, or begin it; no other process can, until the block ends.
+
+    Raises:
+        StudyInUseError: another one has it open.
+    """
+    space = space_of(estimator, project=project)
+    name = _identity(inputs, estimator, space, project)
+    file = project.settings.resolve("data") / "tuning" / f"{name}.journal"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyInUseError(f"Another process searches the same ({file}): wait for it.") from None
+        # What a kill may leave behind: the beginning of a line, and the search library's own lock.
+        held.truncate(file.read_bytes().rfind(b"\n") + 1)
+        file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
+        yield Study(file, name, estimator=estimator, space=space, project=project)
+
+
+def _identity(inputs: FoldInputs, estimator: str, space: Space, project: Project) -> str:
+    """Return the digest of the rows, what is compared, the space, and the estimator's other parameters."""
+    settings, pipeline = project.settings, make_pipeline(estimator, project=project)
+    fixed = {
+        name: value
+        for name, value in pipeline.get_params().items()
+        if name not in space and isinstance(value, str | int | float | None)
+    }
+    steps = [type(step).__name__ for step in pipeline.named_steps.values()]
+    facts = (
+        estimator,
+        steps,
+        sorted(space.items()),
+        sorted(fixed.items()),
+        settings.train.threshold,
+        settings.seed,
+    )
+    digest = hashlib.sha256(repr((*facts, selection_metric(project).name, list(inputs.X.columns))).encode())
+    for part in (inputs.X, inputs.y, inputs.groups, inputs.times, inputs.rows):
+        if part is not None:
+            table = part if isinstance(part, pd.DataFrame) else pd.Series(part)
+            digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+class Study:
+    """Trials that are asked for, and told what they found; the first one has the parameters of today."""
+
+    def __init__(self, file: Path, name: str, *, estimator: str, space: Space, project: Project) -> None:
+        """Read what earlier runs found; what they had at work is tried again."""
+        import optuna
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+        from optuna.trial import TrialState
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.id, self.estimator, self.metric = name, estimator, selection_metric(project)
+        self._space, self._distributions = space, distributions(space)
+        self._seed, self._project = project.settings.seed, project
+        self._running: dict[int, Trial | None] = {}
+        self._study: OptunaStudy = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(file))),
+            study_name=name,
+            direction="maximize" if self.metric.greater_is_better else "minimize",
+            load_if_exists=True,
+        )
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._study.tell(trial.number, state=TrialState.FAIL)
+            if _AGAIN not in trial.user_attrs:
+                self._study.enqueue_trial(dict(trial.params), user_attrs={_AGAIN: True})
+
+    @property
+    def today(self) -> Mapping[str, Any] | None:
+        """The trial of the parameters of today, with `means` and `seconds`; None before it is complete."""
+        found: Mapping[str, Any] | None = self._study.user_attrs.get(_BASELINE)
+        return found
+
+    @property
+    def count(self) -> int:
+        """The trials that ended or run, without those that were cut off."""
+        ended = len(self._ended()) + (self.today is not None)
+        return ended + len(self._running)
+
+    def _ended(self) -> "list[FrozenTrial]":
+        """Return the trials that ended, in their order: without that of today, and without those that were cut off."""
+        from optuna.trial import TrialState
+
+        ended = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        return [
+            trial
+            for trial in self._study.get_trials(deepcopy=False, states=ended)
+            if not {_BASELINE, _STOPPED} & trial.user_attrs.keys()
+            and (trial.state != TrialState.FAIL or {_ERROR, _AGAIN} & trial.user_attrs.keys())
+        ]
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        """Return the number and the parameters of the next trial."""
+        from optuna.samplers import TPESampler
+
+        if self.today is None and TODAY not in self._running:
+            self._running[TODAY] = None
+            return TODAY, {}
+        self._study.sampler = TPESampler(seed=(self._seed + self.count) % 2**32)
+        trial = self._study.ask(self._distributions)
+        self._running[trial.number] = trial
+        return trial.number, dict(trial.params)
+
+    def medians(self) -> list[float]:
+        """Return the medians of the complete trials' means after each fold; empty where these are too few."""
+        means = [list(trial.intermediate_values.values()) for trial in self._ended() if _complete(trial)]
+        if self.today is not None:
+            means.append(self.today["means"])
+        return np.median(means, axis=0).tolist() if len(means) >= COMPARED else []
+
+    def tell(self, number: int, outcome: Outcome | Exception) -> None:
+        """Record what a trial found; one that failed counts, one that the time limit stopped does not.
+
+        Raises:
+            Exception: that of the parameters of today: where these fail, there is nothing to compare with.
+        """
+        from optuna.trial import TrialState
+
+        trial = self._running.pop(number)
+        if trial is None:
+            self._tell_today(outcome)
+        elif isinstance(outcome, Exception):
+            trial.set_user_attr(_ERROR, f"{type(outcome).__name__}: {first_line(outcome)}")
+            self._study.tell(trial, state=TrialState.FAIL)
+        elif outcome.state == "stopped":
+            trial.set_user_attr(_STOPPED, True)
+            self._study.tell(trial, state=TrialState.FAIL)
+            self._study.enqueue_trial(dict(trial.params))
+        else:
+            for step, mean in enumerate(outcome.means):
+                trial.report(mean, step)
+            trial.set_user_attr(_SECONDS, outcome.seconds)
+            if outcome.state == "pruned":
+                self._study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self._study.tell(trial, outcome.means[-1])
+
+    def _tell_today(self, outcome: Outcome | Exception) -> None:
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome.state != "complete":
+            return
+        from optuna.trial import create_trial
+
+        facts = {"means": list(outcome.means), _SECONDS: outcome.seconds}
+        self._study.set_user_attr(_BASELINE, facts)
+        parameters = make_pipeline(self.estimator, project=self._project).get_params()
+        if contains(self._space, parameters):  # the search learns from them
+            self._study.add_trial(
+                create_trial(
+                    value=outcome.means[-1],
+                    params={name: parameters[name] for name in self._space},
+                    distributions=self._distributions,
+                    user_attrs={_BASELINE: True},
+                )
+            )
+
+    def best(self) -> tuple[float, dict[str, Any]]:
+        """Return the best score and its parameters, empty where they are those of today."""
+        assert self.today is not None
+        score, parameters = self.today["means"][-1], {}
+        for trial in self._ended():
+            if _complete(trial) and self.metric.improvement(trial.values[0], score) > 0:
+                score, parameters = trial.values[0], trial.params
+        return score, parameters
+
+    def found(self) -> Found:
+        """Return what was found so far."""
+        assert self.today is not None
+        score, parameters = self.best()
+        today = self.today["means"][-1]
+        first = {
+            "trial": "today",
+            "state": "complete",
+            "score": today,
+            "seconds": self.today[_SECONDS],
+            "parameters": {},
+            "error": "",
+        }
+        trials = [
+            {
+                "trial": trial.number,
+                "state": _STATES[trial.state.name],
+                "score": trial.value if _complete(trial) else None,
+                "seconds": trial.user_attrs.get(_SECONDS),
+                "parameters": trial.params,
+                "error": trial.user_attrs.get(_ERROR, _KILLED_TWICE) if trial.state.name == "FAIL" else "",
+            }
+            for trial in self._ended()
+        ]
+        return Found(
+            self.estimator,
+            self.id,
+            self.metric.name,
+            today,
+            score,
+            parameters,
+            (first, *trials),
+            self._importance(),
+        )
+
+    def _importance(self) -> dict[str, float]:
+        from optuna.importance import get_param_importances
+
+        if len({trial.value for trial in self._ended() if _complete(trial)}) < 2:
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says that few trials tell little
+            return get_param_importances(self._study)
+
+
+def _complete(trial: "FrozenTrial") -> bool:
+    from optuna.trial import TrialState
+
+    return trial.state == TrialState.COMPLETE

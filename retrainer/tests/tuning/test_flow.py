@@ -1,0 +1,67 @@
+"""The search as it runs in production: a flow against a real server, whose result the next retrain uses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from churn import flows, models
+from sklearn.linear_model import LogisticRegression
+
+import retrainer
+from retrainer import tuning
+from retrainer.registry import open_registry
+from retrainer.settings import Settings
+
+from ..conftest import PROJECT, Receiver
+
+pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
+
+
+SOURCE = Path(retrainer.__file__).parent
+
+
+class Moody(LogisticRegression):
+    """Fails with parameters that a search tries."""
+
+    def fit(self, X: object, y: object) -> "Moody":
+        if self.C > 10:
+            raise MemoryError("too large")
+        return super().fit(X, y)
+
+
+def test_a_search_proposes_what_the_next_retrain_uses_and_names(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = models.ESTIMATORS["linear"]
+    monkeypatch.setitem(
+        models.ESTIMATORS, "linear", lambda *options: good(*options).set_params(model=Moody(max_iter=1000))
+    )
+
+    (dry,) = flows.tune(trials=8, dry_run=True)
+    assert not PROJECT.params_file.exists()
+    (facts,) = flows.tune(trials=8)
+
+    assert facts["study"] == dry["study"]
+    assert facts["trials"] == dry["trials"], "the dry run's trials are not run again"
+    assert {"failed", "complete"} <= {trial["state"] for trial in facts["trials"]}
+    assert facts["written"] == str(PROJECT.params_file)
+    registry = open_registry(settings)
+    version = registry.version(flows.retrain()["version"])
+    assert version.lineage["tuned"]["study"] == facts["study"]
+    assert registry.load_model(version)["model"].C == facts["parameters"]["model__C"] != 1.0
+
+
+def test_a_time_limit_shorter_than_one_trial_is_named(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(tuning.TimeLimitError, match=r"0 of 5 folds took \d"):
+        flows.tune(trials=3, time_limit="0.001s")
+
+
+def test_the_search_library_is_imported_by_a_search_alone() -> None:
+    code = "import sys, retrainer.cli, retrainer.prefect, retrainer.tuning; sys.exit('optuna' in sys.modules)"
+
+    assert (
+        subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+    )
