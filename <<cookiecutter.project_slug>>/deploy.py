@@ -33,9 +33,7 @@ def deployments() -> list[RunnerDeployment]:
             name=name,
             schedules=schedules(settings.schedules.get(flow.name)),
             triggers=[drifted] if flow is retrain else [],
-            concurrency_limit=ConcurrencyLimitConfig(
-                limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW
-            ),
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
             description=flow.description,
             tags=[name],
             version=git_commit(settings.root),

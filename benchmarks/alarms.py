@@ -58,26 +58,24 @@ def live_scores(windows: int) -> None:
 
 def tables(folder: Path) -> None:
     """Print what is said about tables without a fault, and with one planted."""
-    from project.training import given_away, shared_entities
+    from project.training import leaking_columns, shared_entities
 
     print("\n| table | as it is | the target planted |\n|---|---|---|")
     for name in CHOSEN_ON + HELD_OUT:
         part = draw(name, folder, 0)
         y = pd.Series(part.y)
         planted = part.X.assign(planted=y)
-        said = given_away(part.X, y, problem_type=part.problem_type, seed=0)
+        said = leaking_columns(part.X, y, problem_type=part.problem_type, seed=0)
         sides = [X.assign(target_=target) for X, target in ((part.X, part.y), (part.test_X, part.test_y))]
         said += shared_entities(*sides, target="target_", problem_type=part.problem_type)
-        found = given_away(planted, y, problem_type=part.problem_type, seed=0)
+        found = leaking_columns(planted, y, problem_type=part.problem_type, seed=0)
         hit = "found" if any("'planted'" in alarm for alarm in found) else "not found"
         print(f"| {name} | {' '.join(said) or 'nothing'} | {hit} |", flush=True)
 
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, required=True, help="where pip put the packages")
     parser.add_argument("--windows", type=int, default=2_000)
     options = parser.parse_args()

@@ -150,9 +150,7 @@ class Life:
 
     def supervise(self) -> None:
         """Start what serves the deployments, and again whenever it ends."""
-        words = (
-            ("deploy.py",) if self.mode == "serve" else ("-m", "prefect", "worker", "start", "--pool", POOL)
-        )
+        words = ("deploy.py",) if self.mode == "serve" else ("-m", "prefect", "worker", "start", "--pool", POOL)
         while not self.stopping:
             self.process = self.popen(*words)
             self.process.wait()
@@ -170,9 +168,7 @@ class Life:
         """Start a retrain once something is there to run it."""
         path = f"/deployments/name/retrain/{NAME}"
         found = until(lambda: (it := self.call(path)) and it["status"] == "READY" and it, 900)
-        made = until(
-            lambda: self.call(f"/deployments/{found['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
-        )
+        made = until(lambda: self.call(f"/deployments/{found['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}}))
         return str(made["id"])
 
     def held_run(self) -> str:
@@ -278,9 +274,7 @@ DISTURBANCES: dict[str, Callable[[Life, str], Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", choices=["serve", "pool"])
     parser.add_argument("--only", default="", help="disturbances whose name this regular expression finds")
     parser.add_argument("--python", help="of an environment that has the project's packages")
@@ -289,9 +283,7 @@ def main() -> None:
         life = Life(Path(folder), options.mode, options.python)
         try:
             life.start()
-            print(
-                "| disturbance | the run ends as | after | messages |\n| --- | --- | --- | --- |", flush=True
-            )
+            print("| disturbance | the run ends as | after | messages |\n| --- | --- | --- | --- |", flush=True)
             for name, disturb in DISTURBANCES.items():
                 if re.search(options.only, name):
                     print(observed(life, name, disturb), flush=True)

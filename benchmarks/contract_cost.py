@@ -28,9 +28,7 @@ def measured(what: str, function: Callable[[], Any]) -> Any:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=20)
     options = parser.parse_args()
@@ -55,17 +53,11 @@ def main() -> None:
         )
         snapshot = Snapshot(str(path), (str(path),), "", options.rows, None)
         code = current_code()
-        print(
-            f"{options.rows:,} rows, {options.columns} columns, Parquet\n\n| step | processor s |\n| --- | --- |"
-        )
+        print(f"{options.rows:,} rows, {options.columns} columns, Parquet\n\n| step | processor s |\n| --- | --- |")
         measured("pandas.read_parquet alone", lambda: pd.read_parquet(path))
         table = measured("read", lambda: load(snapshot))
-        prepared = measured(
-            "contract, label and identities", lambda: prepare(table, settings=settings, code=code)
-        )
-        sides = measured(
-            "split", lambda: split(prepared, settings=settings.split, problem_type="classification")
-        )
+        prepared = measured("contract, label and identities", lambda: prepare(table, settings=settings, code=code))
+        sides = measured("split", lambda: split(prepared, settings=settings.split, problem_type="classification"))
         contract = prepared.contract
 
         def look_up() -> object:

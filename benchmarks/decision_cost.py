@@ -44,17 +44,13 @@ def measure(name: str, rows: int) -> str:
         seconds.append(time.perf_counter() - started)
         busy.append(time.process_time() - worked)
     memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before) / 1e6
-    return (
-        f"| {metric.label} | {decision.method} | {min(seconds):.2f} s | {min(busy):.2f} s | {memory:.0f} MB |"
-    )
+    return f"| {metric.label} | {decision.method} | {min(seconds):.2f} s | {min(busy):.2f} s | {memory:.0f} MB |"
 
 
 def main() -> None:
     """Print a Markdown table with a line for each metric."""
     parser = argparse.ArgumentParser(description="What one decision costs on a large holdout.")
-    parser.add_argument(
-        "--package", type=Path, default=LIBRARY, help="folder of the package (default: the template's)"
-    )
+    parser.add_argument("--package", type=Path, default=LIBRARY, help="folder of the package (default: the template's)")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--metric", help="this one only, in this process")
     options = parser.parse_args()

@@ -216,9 +216,7 @@ def measure(name: str, folder: Path, ways: dict[str, Way], seeds: int) -> Iterat
             yield {"table": name, "way": way, "rows": len(part.X), "score": score, "seconds": seconds}
 
 
-def as_markdown(
-    found: pd.DataFrame, names: tuple[str, ...], ways: list[str]
-) -> tuple[list[str], list[float]]:
+def as_markdown(found: pd.DataFrame, names: tuple[str, ...], ways: list[str]) -> tuple[list[str], list[float]]:
     """Return a table of scores, and by how much ours is worse than the best of the references, in per cent."""
     found = found[found["table"].isin(names)]
     scores = found.pivot_table(index="table", columns="way", values="score")
@@ -242,15 +240,11 @@ def as_markdown(
 
 def main() -> None:
     """Run the study and write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, required=True, help="where pip put the packages")
     parser.add_argument("--seeds", type=int, default=3, help="how many draws of each table")
     parser.add_argument("--only", nargs="*", help="names of tables; prints and writes no page")
-    parser.add_argument(
-        "--results", type=Path, help="a folder that keeps each table's results for the next run"
-    )
+    parser.add_argument("--results", type=Path, help="a folder that keeps each table's results for the next run")
     options = parser.parse_args()
     folder = TemporaryDirectory(prefix="defaults-benchmark-")
     results = options.results or Path(folder.name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from retrainer.gate import METRICS, Champion, Predictions, Question, Rival, confirm, decide, get_metric
+from retrainer.gate import METRICS, Champion, Predictions, Question, Rival, apply_baseline_and_holds, decide, get_metric
 from retrainer.settings import GateSettings, SplitSettings
 from retrainer.training import baseline
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -29,14 +29,10 @@ def first_promoted(
         model = Ridge().fit(X[:rows], y[:rows])
         challenger, problem_type = Predictions(model.predict(X[rows:])), "regression"
     else:
-        y = (rng.random(2 * rows) < 1 / (1 + np.exp(-np.log(share / (1 - share)) - signal * X[:, 0]))).astype(
-            int
-        )
+        y = (rng.random(2 * rows) < 1 / (1 + np.exp(-np.log(share / (1 - share)) - signal * X[:, 0]))).astype(int)
         if min(y[:rows].sum(), y[rows:].sum()) < 5:
             return False
-        model = LogisticRegression(class_weight="balanced" if how == WEIGHTED else None).fit(
-            X[:rows], y[:rows]
-        )
+        model = LogisticRegression(class_weight="balanced" if how == WEIGHTED else None).fit(X[:rows], y[:rows])
         chance = model.predict_proba(X[rows:])
         labels = (chance[:, 1] >= share).astype(int) if how == THRESHOLD else chance.argmax(axis=1)
         challenger, problem_type = Predictions(labels, chance, model.classes_), "classification"
@@ -46,12 +42,10 @@ def first_promoted(
     proper = Champion(simple.proper) if simple.proper else None
     question = Question(y[rows:], metric, GateSettings(), seed=int(rng.integers(1 << 31)))
     rival = Rival(simple.name, Champion(simple.predictions), proper=proper)
-    return confirm(decide(question, challenger, None), question, challenger, baseline=rival).promoted
+    return apply_baseline_and_holds(decide(question, challenger, None), question, challenger, baseline=rival).promoted
 
 
-def lasting_promoted(
-    rows: int, lasting: int, block: str | None, rng: np.random.Generator
-) -> tuple[bool, bool]:
+def lasting_promoted(rows: int, lasting: int, block: str | None, rng: np.random.Generator) -> tuple[bool, bool]:
     """Let two equally good models meet whose errors last so many rows; return what blocks and rows alone decide."""
 
     def lasting_errors() -> Any:
@@ -59,9 +53,7 @@ def lasting_promoted(
         return rng.normal(size=rows // lasting + 2).repeat(lasting)[start : start + rows]
 
     y = rng.normal(size=rows)
-    champion, challenger = (
-        Predictions(y + lasting_errors() + OWN_NOISE * rng.normal(size=rows)) for _ in range(2)
-    )
+    champion, challenger = (Predictions(y + lasting_errors() + OWN_NOISE * rng.normal(size=rows)) for _ in range(2))
     asked = {"seed": int(rng.integers(1 << 31)), "times": np.arange(rows) * 60_000_000}
     found = [
         decide(
@@ -80,9 +72,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--only", choices=("first", "time"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--rows", type=int, nargs="+", help="default: 100 and 1,000; by time 500, 1,000 and 2,000"
-    )
+    parser.add_argument("--rows", type=int, nargs="+", help="default: 100 and 1,000; by time 500, 1,000 and 2,000")
     options = parser.parse_args()
     with threadpool_limits(limits=1):
         if options.only != "time":
@@ -95,9 +85,7 @@ def main() -> None:
 def print_first_models(options: argparse.Namespace) -> None:
     """Print how often a first model is promoted that knows nothing, and one that knows a little."""
     runs = options.runs
-    print(
-        f"| metric | holdout rows | positives | noise: promoted, of {runs} | some signal: promoted, of {runs} |"
-    )
+    print(f"| metric | holdout rows | positives | noise: promoted, of {runs} | some signal: promoted, of {runs} |")
     print("|---|---|---|---|---|")
     for metric, how, share in (
         ("f1_score", "", 0.25),
@@ -111,8 +99,7 @@ def print_first_models(options: argparse.Namespace) -> None:
         for rows in options.rows or (100, 1_000):
             rng = np.random.default_rng(options.seed)
             noise, some = (
-                sum(first_promoted(metric, how, rows, share, signal, rng) for _ in range(runs))
-                for signal in (0.0, 0.4)
+                sum(first_promoted(metric, how, rows, share, signal, rng) for _ in range(runs)) for signal in (0.0, 0.4)
             )
             shown = f"{share:.0%}" if METRICS[metric].problem_type == "classification" else ""
             print(f"| `{metric}`{how} | {rows:,} | {shown} | {noise} | {some} |", flush=True)
@@ -121,9 +108,7 @@ def print_first_models(options: argparse.Namespace) -> None:
 def print_lasting_errors(options: argparse.Namespace) -> None:
     """Print how often one of two equally good models is promoted whose errors last."""
     runs = options.runs
-    print(
-        f"| rows | errors last, rows | blocks found: promoted, of {runs} | each row by itself: promoted, of {runs} |"
-    )
+    print(f"| rows | errors last, rows | blocks found: promoted, of {runs} | each row by itself: promoted, of {runs} |")
     print("|---|---|---|---|")
     for rows in options.rows or (500, 1_000, 2_000):
         for lasting in (1, 5, 20, 100):

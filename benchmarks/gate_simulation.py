@@ -53,15 +53,11 @@ class World:
             score = 3 * y + common + error * rng.normal(size=rows) - 1.5 + np.log(share / (1 - share)) / 3
             chance = 1 / (1 + np.exp(-1.5 * score))
             models.append(
-                Predictions(
-                    (chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), np.array([0, 1])
-                )
+                Predictions((chance > 0.5).astype(int), np.column_stack([1 - chance, chance]), np.array([0, 1]))
             )
         return y, *models
 
-    def _draw_values(
-        self, rng: np.random.Generator, rows: int, errors: tuple[float, float]
-    ) -> tuple[Any, Any, Any]:
+    def _draw_values(self, rng: np.random.Generator, rows: int, errors: tuple[float, float]) -> tuple[Any, Any, Any]:
         from project.gate import Predictions
 
         def noise() -> Any:
@@ -116,9 +112,7 @@ def run_world(world: World, rows: int, *, retrains: int, seed: int) -> dict[str,
         for retrain in range(retrains):
             y, champion, challenger = world.draw(rng, rows, (1.0, error))
             decisions.append(
-                decide(
-                    Question(y, gate=gate, metric=world.metric, seed=retrain), challenger, Champion(champion)
-                )
+                decide(Question(y, gate=gate, metric=world.metric, seed=retrain), challenger, Champion(champion))
             )
         gains = [decision.improvement or 0.0 for decision in decisions if decision.promoted]
         found[name] = sum(gain > MARGIN for gain in gains), len(gains)
@@ -280,9 +274,7 @@ def to_markdown(rows: list[dict[str, str]]) -> str:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description="How often the gate is wrong where the truth is known.")
-    parser.add_argument(
-        "--package", type=Path, default=LIBRARY, help="folder of the package (default: the template's)"
-    )
+    parser.add_argument("--package", type=Path, default=LIBRARY, help="folder of the package (default: the template's)")
     parser.add_argument("--retrains", type=int, default=800)
     parser.add_argument("--metrics", nargs="*", help="default: every one")
     parser.add_argument("--rows", nargs="*", type=int, default=ROWS)

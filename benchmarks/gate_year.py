@@ -104,13 +104,13 @@ def year(*, rules: bool, weeks: int, seed: int) -> Iterator[Week]:
 
 
 def _without_rules() -> Iterator[Any]:
-    confirm = pipeline._comparison.gate.confirm
+    apply_baseline_and_holds = pipeline._comparison.gate.apply_baseline_and_holds
 
     def first_only(decision: Any, *given: Any, **more: Any) -> Any:
-        return confirm(decision, *given, **more) if decision.kind == "first" else decision
+        return apply_baseline_and_holds(decision, *given, **more) if decision.kind == "first" else decision
 
     gate = pipeline._comparison.gate
-    yield patch.object(gate, "confirm", first_only)
+    yield patch.object(gate, "apply_baseline_and_holds", first_only)
     yield patch.object(gate, "what_serves", lambda question, champion: (champion, ()))
     yield patch.object(pipeline._training, "_judge_refit", lambda *given, **more: None)
 
@@ -134,9 +134,7 @@ def retrain(project: Any) -> str:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weeks", type=int, default=52)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

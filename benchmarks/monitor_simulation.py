@@ -114,9 +114,7 @@ def worse(rows: int, way: str, *, windows: int, lost: float = 0.0) -> float:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--windows", type=int, default=200, help="so many in each cell")
     parser.add_argument("--rows", type=int, nargs="+", default=[300, 3_000, 30_000], help="of a window")
     parser.add_argument("--columns", type=int, nargs="+", default=[5, 20, 100], help="of the table")

@@ -90,9 +90,7 @@ def terminal(text: str, path: Path) -> None:
     console = Console(record=True, file=io.StringIO(), width=COLUMNS + 12)
     console.print(Text.from_ansi(text))
     start, end = CONSOLE_SVG_FORMAT.index("@font-face"), CONSOLE_SVG_FORMAT.index(".{unique_id}-matrix")
-    style = (CONSOLE_SVG_FORMAT[:start] + CONSOLE_SVG_FORMAT[end:]).replace(
-        "Fira Code, monospace", "monospace"
-    )
+    style = (CONSOLE_SVG_FORMAT[:start] + CONSOLE_SVG_FORMAT[end:]).replace("Fira Code, monospace", "monospace")
     path.write_text(console.export_svg(title="", code_format=style, unique_id="terminal"))
 
 

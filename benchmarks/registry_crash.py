@@ -38,9 +38,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=32)
     parser.add_argument("--promotions", type=int, default=5, help="promotions of each process")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--store", default="", help="URL of an empty place in an object store; none: a folder"
-    )
+    parser.add_argument("--store", default="", help="URL of an empty place in an object store; none: a folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         import_package(Path(name))
@@ -211,9 +209,7 @@ def promote_at_once(place: str, processes: int, promotions: int, *, lock: bool) 
 def lines_of(pipe: int, *, whole: bool = True) -> list[list[str]]:
     """Return the words of each line that a child sent; the last may be unfinished where it is not `whole`."""
     with os.fdopen(pipe) as lines:
-        return [
-            line.split() for line in lines.read().splitlines(keepends=True) if whole or line.endswith("\n")
-        ]
+        return [line.split() for line in lines.read().splitlines(keepends=True) if whole or line.endswith("\n")]
 
 
 def fork(run: Callable[[Callable[[int, str], None]], None]) -> tuple[int, int]:

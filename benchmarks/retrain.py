@@ -271,9 +271,7 @@ WAYS = ("plain", "tutorial", "render", "empty")
 
 def main() -> None:
     """Run the comparison and write the table and the plot."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
@@ -307,9 +305,7 @@ def main() -> None:
             server.terminate()
             server.wait()
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    command = (
-        f"python benchmarks/retrain.py --rows {' '.join(map(str, options.rows))} --rounds {options.rounds}"
-    )
+    command = f"python benchmarks/retrain.py --rows {' '.join(map(str, options.rows))} --rounds {options.rounds}"
     text = as_markdown(results, estimators, options.tutorial_estimator_rows, command)
     if largest:
         text += growth(results, options.largest, largest)
@@ -347,9 +343,7 @@ def compare_estimators(workspace: Workspace, rows: int) -> dict[str, Run]:
 def machine() -> str:
     """Name what the figures were measured on."""
     memory = psutil.virtual_memory().total / 2**30
-    return (
-        f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
-    )
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
 
 
 def as_markdown(
@@ -373,9 +367,7 @@ def as_markdown(
         time_ratio = statistics.median(
             run.seconds / (a.seconds + b.seconds) for run, a, b in zip(runs, plain, empty, strict=True)
         )
-        memory_ratio = statistics.median(
-            run.peak_bytes / a.peak_bytes for run, a in zip(runs, plain, strict=True)
-        )
+        memory_ratio = statistics.median(run.peak_bytes / a.peak_bytes for run, a in zip(runs, plain, strict=True))
         score = f"{runs[-1].f1_score:.4f}" if runs[-1].f1_score else ""
         lines.append(
             f"| {rows:,} | {way} | {seconds:.2f} | {time_ratio:.2f}"
@@ -426,9 +418,7 @@ def plot(results: dict[tuple[int, str], list[Run]], path: Path) -> None:
     ):
         for way in WAYS:
             points = [
-                (rows, statistics.median(map(value, runs)))
-                for (rows, name), runs in results.items()
-                if name == way
+                (rows, statistics.median(map(value, runs))) for (rows, name), runs in results.items() if name == way
             ]
             axes.plot(*zip(*points, strict=True), marker="o", label=way)
         axes.set(xscale="log", yscale="log", xlabel="rows", ylabel=label)

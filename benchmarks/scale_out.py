@@ -52,9 +52,7 @@ NAMES = {
 
 def main() -> None:
     """Run the comparison and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -89,8 +87,7 @@ def compare(workspace: Workspace, rows: int, rounds: int) -> str:
             script = "empty" if way == "empty" else "candidates"
             found = measure(
                 [str(workspace.python), str(workspace.folder / f"{script}.py"), way],
-                environment=environment
-                | {"ML_RETRAINING_SCALE_OUT__RUNNER": "dask" if way == "dask" else "threads"},
+                environment=environment | {"ML_RETRAINING_SCALE_OUT__RUNNER": "dask" if way == "dask" else "threads"},
                 log=root / "errors.log",
             )
             print(f"{way:<10} {found.seconds:7.2f} s {found.peak_bytes / 1e6:8.0f} MB", file=sys.stderr)

@@ -35,9 +35,7 @@ print(json.dumps({"seconds": time.perf_counter() - start}))
 
 def main() -> None:
     """Run the comparison and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with TemporaryDirectory(prefix="scoring-benchmark-") as folder:

@@ -89,9 +89,7 @@ class Ways:
     def python(self, *words: str) -> str:
         """Run the render's Python; return what it prints."""
         command = [str(self.workspace.python), *words]
-        done = subprocess.run(
-            command, env=self.environment, cwd=self.workspace.project, capture_output=True, text=True
-        )
+        done = subprocess.run(command, env=self.environment, cwd=self.workspace.project, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
         return done.stdout
@@ -280,18 +278,14 @@ def _hostile_request(rng: random.Random, row: dict[str, Any], *, huge: bool) -> 
     elif kind == 5:
         headers["authorization"] = rng.choice(["Bearer wrong", "Basic x", "", f"Bearer {TOKEN}x"])
     elif kind == 6:
-        headers["content-type"] = rng.choice(
-            ["image/png", "text/csv", "application/vnd.apache.parquet", "text/html"]
-        )
+        headers["content-type"] = rng.choice(["image/png", "text/csv", "application/vnd.apache.parquet", "text/html"])
         content = rng.randbytes(rng.randrange(1, 2000))
     return content, headers
 
 
 def main() -> None:
     """Run the comparison and write the page, or the hostile requests and print what came of them."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--hostile", type=int, default=0)

@@ -141,9 +141,7 @@ def as_markdown(found: pd.DataFrame) -> list[str]:
         "| table | default | tuned | RandomizedSearchCV | to default | to RandomizedSearchCV | trials of each |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    change = pd.DataFrame(
-        {way: 100 * (scores["tuned"] / scores[way] - 1) for way in ("default", "randomized")}
-    )
+    change = pd.DataFrame({way: 100 * (scores["tuned"] / scores[way] - 1) for way in ("default", "randomized")})
     for name in scores.index:
         kind = "log loss" if name in CLASSIFICATION else "RMSE"
         cells = " | ".join(f"{scores.loc[name, way]:.4g}" for way in WAYS)
@@ -162,16 +160,12 @@ def as_markdown(found: pd.DataFrame) -> list[str]:
 
 def main() -> None:
     """Run the study and write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, required=True, help="where pip put the packages")
     parser.add_argument("--seconds", type=float, default=60, help="of each search")
     parser.add_argument("--seeds", type=int, default=1, help="how many draws of each table")
     parser.add_argument("--only", nargs="*", help="names of tables; prints and writes no page")
-    parser.add_argument(
-        "--results", type=Path, help="a folder that keeps each table's results for the next run"
-    )
+    parser.add_argument("--results", type=Path, help="a folder that keeps each table's results for the next run")
     options = parser.parse_args()
     folder = TemporaryDirectory(prefix="tuning-benchmark-")
     results = options.results or Path(folder.name)

@@ -153,11 +153,7 @@ def clean_environment() -> dict[str, str]:
 
 
 AUTHOR = {
-    **{
-        f"GIT_{who}_{what}": f"{who}@example.com"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    },
+    **{f"GIT_{who}_{what}": f"{who}@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
 }
@@ -212,9 +208,7 @@ def template(once: Once) -> Path:
     """Copy what git would clone, changes not yet committed included, caches and the like left out."""
 
     def copy(folder: Path) -> None:
-        listed = run(
-            "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE
-        ).stdout
+        listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE).stdout
         for name in filter(None, listed.split("\0")):
             source, target = TEMPLATE / name, folder / TEMPLATE.name / name
             if source.exists():
@@ -241,9 +235,7 @@ def bake(template: Path, cookiecutter_config: Path, once: Once) -> Bake:
         if unknown := answers.keys() - PROMPTS.keys():
             raise KeyError(f"no such prompts: {sorted(unknown)}")
         digest = hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()[:16]
-        folder = once(
-            f"render-{digest}", lambda folder: render(template, folder, cookiecutter_config, answers)
-        )
+        folder = once(f"render-{digest}", lambda folder: render(template, folder, cookiecutter_config, answers))
         (path,) = folder.iterdir()
         return project_in(path)
 
@@ -350,9 +342,7 @@ class Server:
             except urllib.error.HTTPError as error:
                 if error.code == 404:
                     return None
-                if (
-                    error.code != 503 or not patience
-                ):  # 503: its database is busy, as Prefect's own client knows
+                if error.code != 503 or not patience:  # 503: its database is busy, as Prefect's own client knows
                     raise
                 time.sleep(patience)
         return None
@@ -397,9 +387,7 @@ def serving(environment: Path, home: Path, *, port: int | None = None, **variabl
 
     def healthy() -> bool:
         if process.poll() is not None:
-            pytest.fail(
-                f"The Prefect server ended with {process.returncode}:\n{log.read_text()}", pytrace=False
-            )
+            pytest.fail(f"The Prefect server ended with {process.returncode}:\n{log.read_text()}", pytrace=False)
         try:
             return bool(server.call("/health"))
         except OSError:
@@ -459,9 +447,7 @@ def runner(environment: Path, server: Server) -> Runner:
 
 def run_of(server: Server, deployment: Mapping[str, Any]) -> str:
     """Ask for a run of a deployment; return its id."""
-    return server.call(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})[
-        "id"
-    ]
+    return server.call(f"/deployments/{deployment['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"]
 
 
 def ended(server: Server, flow_run: str) -> dict[str, Any] | None:
@@ -598,9 +584,7 @@ class S3:
 
     def get(self, key: str) -> bytes:
         """Return an object of the bucket."""
-        request = urllib.request.Request(
-            f"{self.url}/bucket/{key}", headers={"Authorization": "AWS key:signature"}
-        )
+        request = urllib.request.Request(f"{self.url}/bucket/{key}", headers={"Authorization": "AWS key:signature"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             content: bytes = answer.read()
         return content
@@ -611,9 +595,7 @@ def s3() -> Iterator[S3]:
     """Run moto's S3 server on a free port."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(
-        command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: answers(port), trouble=lambda: "moto's server does not answer")
         store = S3(f"http://127.0.0.1:{port}")

@@ -30,9 +30,7 @@ def main() -> None:
             for words in (["check", "--fix", "--exit-zero", "--quiet"], ["format", "--quiet"]):
                 subprocess.run(["ruff", *words, "--no-cache", project], check=True)
             for path, text in before.items():
-                name = str(path.relative_to(project)).replace(
-                    names["package_name"], "<<cookiecutter.package_name>>"
-                )
+                name = str(path.relative_to(project)).replace(names["package_name"], "<<cookiecutter.package_name>>")
                 _write_back(RENDERED / name, text, path.read_text(encoding="utf-8"), names)
 
 

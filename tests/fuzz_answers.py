@@ -48,9 +48,7 @@ NAMES_REFUSED = """
     match class true src deploy setup-slack shop.churn ../shop shop/a façade shop;ls $(ls) shop' 123 \uff16 make a_-b _x
 """
 NUMBERS = f"0 0.0 0.005 0.02 0.50 0.999 0.{40 * '0'}1"
-NUMBERS_REFUSED = (
-    "00.5 0. .5 1 5 1e-3 -0.1 +0.1 0,005 inf nan 1e999 0x1 0_1 1_000 ٣ 0.00٣ 0.1# true '0' 0.1.2"
-)
+NUMBERS_REFUSED = "00.5 0. .5 1 5 1e-3 -0.1 +0.1 0,005 inf nan 1e999 0x1 0_1 1_000 ٣ 0.00٣ 0.1# true '0' 0.1.2"
 ZONES = "UTC Europe/Berlin America/Argentina/Buenos_Aires Etc/GMT+5 Asia/Kolkata EST5EDT GMT Asia/Tokyo"
 ZONES_REFUSED = "Berlin europe/berlin ../UTC /etc/passwd UTC+2 Mars/Olympus UTC' Europe/ Europe//Berlin"
 SCHEDULES_REFUSED = (
@@ -86,9 +84,7 @@ def _answer(prompt: str, draw: random.Random, *, refuse: bool) -> str:
     if prompt == "timezone":
         return draw.choice((ZONES_REFUSED if refuse else ZONES).split())
     letters = "".join(draw.choices(string.ascii_lowercase, k=draw.randint(1, 40)))
-    name = (
-        draw.choice(NAMES_REFUSED.split()) if refuse else draw.choice((draw.choice(NAMES.split()), letters))
-    )
+    name = draw.choice(NAMES_REFUSED.split()) if refuse else draw.choice((draw.choice(NAMES.split()), letters))
     return name.replace("-", "_") if prompt == "package_name" else name
 
 
@@ -150,9 +146,7 @@ def outcome(numbers: Iterable[int], template: Path, folder: Path, python: str | 
             except (CookiecutterException, jinja2.TemplateError, OSError, ValueError) as error:
                 reason = "".join(said).strip() or f"{type(error).__name__}: {error}"
                 found.refused[number] = reason
-                found.wrong += [
-                    f"{number}: refused, but left {path}" for path in _left(place, answers(number))
-                ]
+                found.wrong += [f"{number}: refused, but left {path}" for path in _left(place, answers(number))]
                 if said and not all(line.startswith("error: ") for line in reason.splitlines()):
                     found.wrong.append(f"{number}: refused without a reason: {reason}")
     for number, path in found.rendered.items():
@@ -238,12 +232,8 @@ def _problems_of_all(rendered: Mapping[int, Path], folder: Path, python: str | P
         if ruff.returncode:
             yield f"ruff {words[0]}: {ruff.stdout}{ruff.stderr}"
     folders = json.dumps({number: str(path) for number, path in rendered.items()})
-    environment = {
-        name: value for name, value in os.environ.items() if "__" not in name and name != "PYTHONPATH"
-    }
-    read = subprocess.run(
-        [python, "-c", READ], input=folders, capture_output=True, text=True, env=environment
-    )
+    environment = {name: value for name, value in os.environ.items() if "__" not in name and name != "PYTHONPATH"}
+    read = subprocess.run([python, "-c", READ], input=folders, capture_output=True, text=True, env=environment)
     yield from read.stdout.splitlines()
     if read.returncode:
         yield read.stderr

@@ -33,14 +33,10 @@ print(json.dumps(found))
 
 def names(python: str | Path, locks: Iterable[Path]) -> set[str]:
     """Return the names of the locked packages, of their modules and commands, in the spelling of a module."""
-    entries = re.findall(
-        r"^[A-Za-z0-9._-]+(?=[\[=])", "\n".join(lock.read_text() for lock in locks), re.MULTILINE
-    )
+    entries = re.findall(r"^[A-Za-z0-9._-]+(?=[\[=])", "\n".join(lock.read_text() for lock in locks), re.MULTILINE)
     locked = set(map(spelling, entries))
     shown = subprocess.run([python, "-c", INSTALLED], check=True, capture_output=True, text=True).stdout
-    modules = {
-        name for package, names in json.loads(shown).items() if spelling(package) in locked for name in names
-    }
+    modules = {name for package, names in json.loads(shown).items() if spelling(package) in locked for name in names}
     possible = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
     return {name for name in locked | set(map(spelling, modules)) if possible.fullmatch(name)}
 

@@ -130,13 +130,9 @@ def test_a_name_that_passes_is_the_same_text_in_yaml_and_toml(bake: Bake, name: 
     config = tomllib.loads((project.source / "config.toml").read_text())
     metadata = tomllib.loads((project.path / "pyproject.toml").read_text())["project"]
 
-    assert {deployment["work_pool"]["name"] for deployment in deployed["deployments"]} == {
-        answers["work_pool"]
-    }
+    assert {deployment["work_pool"]["name"] for deployment in deployed["deployments"]} == {answers["work_pool"]}
     assert {tag for deployment in deployed["deployments"] for tag in deployment["tags"]} == {project.slug}
-    assert (
-        {deployment["name"] for deployment in deployed["deployments"]} == {deployed["name"]} == {project.slug}
-    )
+    assert {deployment["name"] for deployment in deployed["deployments"]} == {deployed["name"]} == {project.slug}
     assert config["notifications"]["block"] == f"slack-webhook/{answers['slack_block']}"
     assert metadata["scripts"] == {answers["project_slug"]: f"{answers['package_name']}.__main__:main"}
 

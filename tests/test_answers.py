@@ -47,9 +47,7 @@ UNPRINTABLE = {
 MARKS = {"undefined": "<< x >>", "not closed": "<< x", "block": "<% raw %>"}
 
 
-@pytest.mark.parametrize(
-    "text", [value for value in HOSTILE.values() if "\n" not in value], ids=lambda text: text[:12]
-)
+@pytest.mark.parametrize("text", [value for value in HOSTILE.values() if "\n" not in value], ids=lambda text: text[:12])
 def test_a_hostile_text_renders_a_project_that_holds(bake: Bake, environment: Path, text: str) -> None:
     project = bake(project_slug="hostile", package_name="hostile", **dict.fromkeys(FREE_TEXT, text))
 

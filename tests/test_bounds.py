@@ -44,11 +44,7 @@ PROBES = {
 def upper_bounds(project: Project) -> dict[str, str]:
     """Return the packages with an upper bound, to the bound."""
     declared = tomllib.loads((project.path / "pyproject.toml").read_text())["project"]["dependencies"]
-    return {
-        re.split(r"[<>=\[]", line)[0]: found[1]
-        for line in declared
-        if (found := re.search(r"<([\d.]+)", line))
-    }
+    return {re.split(r"[<>=\[]", line)[0]: found[1] for line in declared if (found := re.search(r"<([\d.]+)", line))}
 
 
 def test_each_upper_bound_has_a_probe(bake: Bake) -> None:

@@ -52,9 +52,7 @@ def write_table(path: Path, *, rows: int = 400, **changes: Callable[[int], objec
         "plan": lambda row: ("basic", "plus", "pro")[row % 3],
         "usage": lambda row: "" if row % 17 == 0 else round(chance.gauss(50, 10), 2),
         "calls": lambda row: row % 7,
-        "comment": lambda row: (
-            "" if row % 5 else ("too expensive, leaving" if row % 7 > 3 else "quite content")
-        ),
+        "comment": lambda row: "" if row % 5 else ("too expensive, leaving" if row % 7 > 3 else "quite content"),
         "left": lambda row: "yes" if row % 7 + (row % 3 == 2) + chance.random() > 4 else "no",
     }
     columns = {name: make for name, make in (columns | changes).items() if make}
@@ -66,12 +64,8 @@ def write_table(path: Path, *, rows: int = 400, **changes: Callable[[int], objec
 
 
 def test_the_life_of_a_model(own_copy: Bake, runner: Runner, receiver: Receiver) -> None:
-    project = own_copy(
-        data_source="data/customers.csv", target_column="left", estimator="linear", slack_block="life"
-    )
-    write_table(
-        project.path / "data/customers.csv", left=lambda row: "yes" if row % 7 in (2, 4, 5, 6) else "no"
-    )
+    project = own_copy(data_source="data/customers.csv", target_column="left", estimator="linear", slack_block="life")
+    write_table(project.path / "data/customers.csv", left=lambda row: "yes" if row % 7 in (2, 4, 5, 6) else "no")
     boosting = {"ESTIMATORS": '["hist_gradient_boosting"]'}
 
     done = runner.python(project, "setup_slack.py", variables={"SLACK_WEBHOOK_URL": receiver.url})
@@ -106,9 +100,7 @@ def test_the_life_of_a_model(own_copy: Bake, runner: Runner, receiver: Receiver)
     assert "gone.csv" in receiver.payloads[-1]["message"]
     assert better["version"] in receiver.payloads[-1]["message"]
 
-    runs = runner.server.call(
-        "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    )
+    runs = runner.server.call("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
     assert [run["name"] for run in runs if first["version"][-6:] in run["name"]], "the server remembers it"
 
 

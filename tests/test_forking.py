@@ -13,9 +13,7 @@ from .conftest import RENDERED, TEMPLATE, Project, Runner, render, run
 pytestmark = pytest.mark.long
 
 PACKAGE = f"{RENDERED}/src/<<cookiecutter.package_name>>"
-REPLACE = (
-    r"^In `(?P<file>[^`]+)`, replace\n\n```\w+\n(?P<old>.*?)\n```\n\nwith\n\n```\w+\n(?P<new>.*?)\n```\n"
-)
+REPLACE = r"^In `(?P<file>[^`]+)`, replace\n\n```\w+\n(?P<old>.*?)\n```\n\nwith\n\n```\w+\n(?P<new>.*?)\n```\n"
 WRITE = r"^(?P<how>Create|Append to) `(?P<path>[^`]+)`:\n\n```\w+\n(?P<text>.*?)```\n"
 EDIT = re.compile(f"{REPLACE}|{WRITE}", re.MULTILINE | re.DOTALL)
 

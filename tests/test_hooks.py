@@ -192,9 +192,7 @@ def test_what_is_no_schedule_is_refused(expression: str, words: str) -> None:
     assert any(words in error for error in pre.cron_errors(expression))
 
 
-def test_everything_wrong_is_said_at_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = {"project_slug": "No", "schedule": "never", "timezone": "Mars", "description": ""}
     monkeypatch.setattr(pre, "ANSWERS", json.dumps(GOOD | wrong))
     monkeypatch.setattr(pre, "GIVEN", json.dumps(GOOD))
@@ -205,9 +203,7 @@ def test_everything_wrong_is_said_at_once(
     assert all(line.startswith("error: ") for line in lines)
 
 
-def test_nothing_wrong_says_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_wrong_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(pre, "ANSWERS", json.dumps(GOOD))
     monkeypatch.setattr(pre, "GIVEN", json.dumps(PROMPTS))
 
@@ -228,6 +224,4 @@ def test_the_next_commands_are_said(
     post.main()
 
     out = capsys.readouterr().out
-    assert [
-        line for line in ("cd ml-retraining", "make setup retrain", "make server") if line not in out
-    ] == []
+    assert [line for line in ("cd ml-retraining", "make setup retrain", "make server") if line not in out] == []

@@ -74,9 +74,7 @@ class Image:
 def image(bake: Bake, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     """Build the image of a project with everything it may serve, on a Debian that is made here."""
     if os.geteuid() != 0:
-        pytest.skip(
-            f"{NOT_TESTED}the image, which only root can build without a daemon. Run as root: make test"
-        )
+        pytest.skip(f"{NOT_TESTED}the image, which only root can build without a daemon. Run as root: make test")
     if not all(map(shutil.which, ("buildah", "mmdebstrap", "unshare"))):
         lacks("the image", "buildah mmdebstrap")
     project = bake(serving="http")
@@ -121,9 +119,7 @@ def buildah(folder: Path) -> Iterator[Any]:
 def debian(folder: Path) -> None:
     """Make a small Debian with Python, as a stand-in for the base image that a registry would give."""
     suite = next(
-        line.partition("=")[2]
-        for line in Path("/etc/os-release").read_text().splitlines()
-        if "CODENAME" in line
+        line.partition("=")[2] for line in Path("/etc/os-release").read_text().splitlines() if "CODENAME" in line
     )
     options = ("--variant=minbase", f"--include={BASE_PACKAGES}", "--quiet")
     run("mmdebstrap", *options, suite.strip('"'), str(folder / "base.tar"), cwd=folder, timeout=900)
@@ -185,9 +181,7 @@ def test_the_image_is_smaller_than_one_of_pip_install(image: Image, environment:
     """Compiled modules are left out on both sides; pip would leave its cache in the image too."""
     own = megabytes(image.files)
     naive = own - megabytes(image.files / "venv") + megabytes(environment.parent)
-    print(
-        f"the image: {own:.0f} MB; `pip install -r requirements.lock` on the same base: {naive:.0f} MB at least"
-    )
+    print(f"the image: {own:.0f} MB; `pip install -r requirements.lock` on the same base: {naive:.0f} MB at least")
 
     assert own < naive - 50
 

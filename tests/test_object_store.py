@@ -49,9 +49,7 @@ class Workers:
         variables = {"PYTHONPATH": str(self.folder / "installed"), "PREFECT_HOME": str(self.folder / "home")}
         module = ("-m", self.project.package) if words[0] != "-c" else ()
         try:
-            return self.runner.python(
-                machine, *module, *words, code=code, variables=variables, **places | settings
-            )
+            return self.runner.python(machine, *module, *words, code=code, variables=variables, **places | settings)
         finally:
             shutil.rmtree(root)
             shutil.rmtree(self.folder / "home", ignore_errors=True)
@@ -71,9 +69,7 @@ def test_workers_that_live_for_one_command_share_models_predictions_and_drift(
 ) -> None:
     project = bake(data_source=f"{BUCKET}/table.csv", target_column="left", estimator="linear")
     workers = Workers(machine, project, tmp_path)
-    learnable: dict[str, Callable[[int], object]] = {
-        "left": lambda row: "yes" if row % 7 in (2, 4, 5, 6) else "no"
-    }
+    learnable: dict[str, Callable[[int], object]] = {"left": lambda row: "yes" if row % 7 in (2, 4, 5, 6) else "no"}
     tables: dict[str, dict[str, Callable[[int], object]]] = {
         "table": {},
         **{f"new-{day}": {"usage": lambda row, day=day: 90 + day + row % 10} for day in (1, 2)},
@@ -153,9 +149,7 @@ def test_30_kills_and_8_processes_lose_no_decision(s3: S3, monkeypatch: pytest.M
         monkeypatch.setenv(name, value)
     benchmark = TEMPLATE / "benchmarks" / "registry_crash.py"
     options = ["--kills", "30", "--processes", "8", "--store", "s3://bucket/crash"]
-    done = subprocess.run(
-        [sys.executable, str(benchmark), *options], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, str(benchmark), *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     kills, unlocked = done.stdout.splitlines()
     assert kills.startswith("30 kills")

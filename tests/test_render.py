@@ -152,9 +152,7 @@ def test_the_project_is_small_enough_to_be_read_in_an_hour(bake: Bake) -> None:
     project = bake()
     own = [name for name in project.files() if "/retrainer/" not in name and not name.endswith(".lock")]
     lines = {name: len(text.splitlines()) for name, text in project.texts().items() if name in own}
-    code = sum(
-        lines[name] for name in own if name.endswith(".py") and not name.startswith(("tests/", "notebooks/"))
-    )
+    code = sum(lines[name] for name in own if name.endswith(".py") and not name.startswith(("tests/", "notebooks/")))
     tests = sum(lines[name] for name in own if name.startswith("tests/"))
 
     print(f"{len(own)} files, {code} lines of Python, {tests} lines of tests")
@@ -237,9 +235,7 @@ def test_an_unknown_answer_is_an_error(bake: Bake) -> None:
 @every_variant
 def test_the_answers_are_the_settings(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
-    given = {
-        name: value[0] if isinstance(value, list) else value for name, value in PROMPTS.items()
-    } | answers
+    given = {name: value[0] if isinstance(value, list) else value for name, value in PROMPTS.items()} | answers
     config = load_toml(project.source / "config.toml")
 
     assert config["project"] == project.slug
@@ -413,9 +409,7 @@ ACTION = re.compile(r"uses: (\S+)@([0-9a-f]{40})  # (v\d+\.\d+\.\d+)\n")
 
 def test_the_workflows_have_no_security_finding(bake: Bake, template: Path) -> None:
     for folder in (template, bake(ci_provider="github").path):
-        done = run(
-            "zizmor", "--offline", "--no-progress", "--persona=auditor", folder / ".github", cwd=folder
-        )
+        done = run("zizmor", "--offline", "--no-progress", "--persona=auditor", folder / ".github", cwd=folder)
 
         assert "No findings to report" in done.stdout
         assert "workflows/ci.yml" in done.stderr
@@ -514,13 +508,9 @@ def test_every_prompt_is_in_the_readme(template: Path, prompt: str) -> None:
 
 
 def test_every_target_of_make_is_in_the_help_and_the_documents(template: Path, bake: Bake) -> None:
-    documents = "".join(
-        (template / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md")
-    )
+    documents = "".join((template / name).read_text(encoding="utf-8") for name in ("README.md", "CONTRIBUTING.md"))
     for folder, text in ((template, documents), (bake().path, (bake().path / "README.md").read_text())):
-        targets = set(re.findall(r"^([a-z-]+):", (folder / "Makefile").read_text(), flags=re.MULTILINE)) - {
-            "help"
-        }
+        targets = set(re.findall(r"^([a-z-]+):", (folder / "Makefile").read_text(), flags=re.MULTILINE)) - {"help"}
         shown = run("make", "help", cwd=folder).stdout
 
         assert targets

@@ -75,9 +75,7 @@ def reports(
     def retrain(project: Project, verdict: str, *sections: str, **settings: str) -> Report:
         facts = runner.command(project, "retrain", "--json", **settings)
         assert facts["verdict"] == verdict, facts["reason"]
-        headline = {"promoted": "Promoted to production", "kept": "The champion stays"}.get(
-            verdict, "Rejected"
-        )
+        headline = {"promoted": "Promoted to production", "kept": "The champion stays"}.get(verdict, "Rejected")
         words = (facts["reason"].partition(": ")[2][1:], facts["version"], str(facts["champion"]))
         common = ("Criteria", "Metrics", "Feature importance", "Data", "Lineage", "How to roll back")
         return Report(Path(facts["report"]), headline, words, (*common, *sections))
@@ -156,11 +154,7 @@ def requests(browser: webdriver.Chrome) -> list[str]:
     entries: list[Mapping[str, Any]] = [
         json.loads(line["message"])["message"] for line in browser.get_log("performance")
     ]
-    return [
-        entry["params"]["request"]["url"]
-        for entry in entries
-        if entry["method"] == "Network.requestWillBeSent"
-    ]
+    return [entry["params"]["request"]["url"] for entry in entries if entry["method"] == "Network.requestWillBeSent"]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(PHONE, "light"), (DESK, "dark")], ids=["phone", "desk"])

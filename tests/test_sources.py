@@ -36,9 +36,7 @@ Fetch = Callable[..., dict[str, Any]]
 
 
 def rows() -> list[tuple[float, str, str]]:
-    return [
-        (row / 8, ("basic", "plus", "pro")[row % 3], "yes" if row % 5 > 2 else "no") for row in range(ROWS)
-    ]
+    return [(row / 8, ("basic", "plus", "pro")[row % 3], "yes" if row % 5 > 2 else "no") for row in range(ROWS)]
 
 
 def as_csv(separator: str = ",") -> bytes:
@@ -99,9 +97,7 @@ def website(tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "website"
     folder.mkdir()
     (folder / "customers.csv").write_bytes(as_csv())
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

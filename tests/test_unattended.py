@@ -94,9 +94,7 @@ class Unattended:
         path = {"PATH": f"{self.runner.environment}:{os.environ['PATH']}"}
         return clean_environment() | path | self.runner.variables(self.project, settings) | dict(variables)
 
-    def faults(
-        self, *, variables: Mapping[str, str] = MappingProxyType({}), **settings: str
-    ) -> dict[str, str]:
+    def faults(self, *, variables: Mapping[str, str] = MappingProxyType({}), **settings: str) -> dict[str, str]:
         """Return what doctor finds wrong with server, deployment and messages, each with the command that fixes it."""
         done = subprocess.run(
             ["python", "-m", self.project.package, "doctor", "--json"],
@@ -138,9 +136,7 @@ class Unattended:
             process.wait()
 
     def wait(self, what: Any, seconds: float = 300) -> Any:
-        return wait_for(
-            what, seconds=seconds, trouble=lambda: f"{self.log.read_text()}\n{self.receiver.payloads}"
-        )
+        return wait_for(what, seconds=seconds, trouble=lambda: f"{self.log.read_text()}\n{self.receiver.payloads}")
 
     def deployment(self, flow: str = "retrain") -> Any:
         """Return a deployment as soon as it is registered."""
@@ -239,9 +235,7 @@ def triggers(server: Server, deployment: dict[str, Any]) -> list[Any]:
 
 def drift_triggers(project: str) -> list[Any]:
     """Return what `triggers` must find for retrain, however it was deployed."""
-    return [
-        (["retraining.drift"], {"prefect.resource.id": f"retraining.{project}"}, ["run-deployment"], True)
-    ]
+    return [(["retraining.drift"], {"prefect.resource.id": f"retraining.{project}"}, ["run-deployment"], True)]
 
 
 def assert_scheduled(deployment: dict[str, Any], *, cron: str, timezone: str) -> None:
@@ -415,9 +409,7 @@ def test_a_run_cancelled_while_the_server_is_away_records_nothing_and_frees_its_
                 assert process.wait(timeout=60) == 0
 
 
-def test_ctrl_c_ends_a_run_with_a_server_of_its_own_at_once(
-    own_copy: Bake, runner: Runner, tmp_path: Path
-) -> None:
+def test_ctrl_c_ends_a_run_with_a_server_of_its_own_at_once(own_copy: Bake, runner: Runner, tmp_path: Path) -> None:
     project, log = own_copy(), tmp_path / "retrain.log"
     (project.source / "features.py").write_text(WAITING)
     (project.path / "hold").touch()
@@ -518,9 +510,7 @@ def test_drift_that_stays_retrains_by_itself(unattended: Any) -> None:
 def test_schedules_of_every_kind_are_registered_and_paused_ones_paused(
     own_copy: Bake, runner: Runner, server: Server
 ) -> None:
-    project = own_copy(
-        project_slug="paused", package_name="paused", schedule="15 4 * * 2", timezone="Asia/Tokyo"
-    )
+    project = own_copy(project_slug="paused", package_name="paused", schedule="15 4 * * 2", timezone="Asia/Tokyo")
     (project.path / "register.py").write_text(REGISTER)
     kinds = [
         {},

@@ -73,12 +73,8 @@ class Past:
 
 
 PAST = {
-    "first demo": Past(
-        "first-demo.bundle", FIRST_FOREST, frozenset({"models.py", "flows.py"}), comparable=False
-    ),
-    "second version": Past(
-        "second-version.bundle", FOREST, frozenset({"models.py", "flows.py"}), comparable=True
-    ),
+    "first demo": Past("first-demo.bundle", FIRST_FOREST, frozenset({"models.py", "flows.py"}), comparable=False),
+    "second version": Past("second-version.bundle", FOREST, frozenset({"models.py", "flows.py"}), comparable=True),
 }
 
 
@@ -185,9 +181,7 @@ def test_an_edited_project_with_a_champion_updates_and_retrains(
     edited = {place(project, file) for file in edits_of("")}
     listed = set(git(project.path, "ls-files").splitlines()) - {".cruft.json"}
     assert listed == fresh.files()
-    changed = {
-        file for file in listed if (project.path / file).read_bytes() != (fresh.path / file).read_bytes()
-    }
+    changed = {file for file in listed if (project.path / file).read_bytes() != (fresh.path / file).read_bytes()}
     assert changed == {str(file.relative_to(project.path)) for file in edited}
 
     recorded = runner.command(project, "retrain", "--json")

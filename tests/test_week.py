@@ -60,9 +60,7 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
         return json.loads(done.stdout) if "--json" in words else done.stdout
 
     def champion() -> str:
-        (found,) = [
-            one["version"] for one in command("registry", "list", "--json") if "champion" in one["now"]
-        ]
+        (found,) = [one["version"] for one in command("registry", "list", "--json") if "champion" in one["now"]]
         return str(found)
 
     def lock() -> tuple[str, str]:
@@ -96,9 +94,7 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     edit(config, old="estimators = [", new='estimators = ["extra_trees", ')
     edit(project.source / "features.py", old="    return frame\n", new=FEATURE)
     edit(models, old="ESTIMATORS: ", new=ESTIMATOR)
-    edit(
-        models, old='    "linear": linear,\n', new='    "linear": linear,\n    "extra_trees": extra_trees,\n'
-    )
+    edit(models, old='    "linear": linear,\n', new='    "linear": linear,\n    "extra_trees": extra_trees,\n')
     edit(
         models,
         old="    GradientBoostingClassifier,\n",

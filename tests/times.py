@@ -23,15 +23,11 @@ LIMITS = {  # what is run, where, and the seconds that it may take on 2 quiet co
 
 def main() -> None:
     """Run each suite once, and end with 1 if one failed or took longer than it may."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkout", type=Path, default=Path(__file__).parents[1])
     template = parser.parse_args().checkout.resolve()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
-    print(
-        "| command | wall time (s) | CPU time (s) | may take (s) |\n| --- | ---: | ---: | ---: |", flush=True
-    )
+    print("| command | wall time (s) | CPU time (s) | may take (s) |\n| --- | ---: | ---: | ---: |", flush=True)
     well = True
     for name, (folder, limit) in LIMITS.items():
         command = name.split(" (")[0].split()

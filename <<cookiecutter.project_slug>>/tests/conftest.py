@@ -79,9 +79,7 @@ def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> P
     from << cookiecutter.package_name >>.retrainer.training import TableCleaner, linear_encoder
 
     def plain(problem_type: str, seed: int) -> Pipeline:
-        return Pipeline(
-            [("clean", TableCleaner()), ("encode", linear_encoder(seed)), ("model", LogisticRegression())]
-        )
+        return Pipeline([("clean", TableCleaner()), ("encode", linear_encoder(seed)), ("model", LogisticRegression())])
 
     (tmp_path / "config.toml").write_text(CONFIG)
     (tmp_path / "features.py").write_text(FEATURES)

@@ -55,9 +55,7 @@ def test_the_champion_scores_a_table_and_drift_triggers_a_retrain(life: Project,
     assert "drift" in messages[-1]["title"]
 
 
-def test_a_failing_source_leaves_production_alone_and_the_team_learns_of_it(
-    life: Project, messages: Messages
-) -> None:
+def test_a_failing_source_leaves_production_alone_and_the_team_learns_of_it(life: Project, messages: Messages) -> None:
     table = life.folder / "table.csv"
     make_table(noise=0.3).to_csv(table, index=False)
     version = retrain()["version"]

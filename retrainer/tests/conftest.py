@@ -70,9 +70,7 @@ def make_table(problem_type: str, *, noise: float = 0.3, rows: int = ROWS, seed:
 
 
 @pytest.fixture(params=["classification", "regression"])
-def settings(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Settings]:
+def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Settings of a project in `tmp_path` whose table is `table.csv`, for either type of problem."""
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         monkeypatch.delenv(name)

@@ -62,9 +62,7 @@ class Project:
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
         self.root, self.monkeypatch, self.caplog = root, monkeypatch, caplog
-        self.set(
-            ROOT=str(root), PROBLEM_TYPE="classification", ESTIMATORS='["linear"]', NOTIFICATIONS__BLOCK=""
-        )
+        self.set(ROOT=str(root), PROBLEM_TYPE="classification", ESTIMATORS='["linear"]', NOTIFICATIONS__BLOCK="")
         self.set(DATA__SOURCE="table.csv", DATA__TARGET="target")
 
     def set(self, **settings: str) -> None:
@@ -76,9 +74,7 @@ class Project:
     def memorise(self) -> None:
         """Let every model from now on be a `Memoriser`, compared by its accuracy."""
         self.set(GATE__METRIC="accuracy")
-        self.monkeypatch.setattr(
-            models, "ESTIMATORS", {"linear": lambda *_: Pipeline([("model", Memoriser())])}
-        )
+        self.monkeypatch.setattr(models, "ESTIMATORS", {"linear": lambda *_: Pipeline([("model", Memoriser())])})
 
     def write(self, table: pd.DataFrame | str, name: str = "table.csv", **options: Any) -> None:
         """Write a table in the form that the file's name says."""
@@ -108,9 +104,7 @@ class Project:
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> Iterator[Project]:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[Project]:
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         monkeypatch.delenv(name)
     caplog.set_level("INFO")
@@ -185,9 +179,7 @@ def test_csv_became_parquet(project: Project) -> None:
     project.memorise()
     table = people()
     table["since"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(len(table)) % 300, unit="D")
-    table["calls"] = pd.array(
-        np.where(np.arange(len(table)) % 9 == 0, None, np.arange(len(table)) % 7), "Int64"
-    )
+    table["calls"] = pd.array(np.where(np.arange(len(table)) % 9 == 0, None, np.arange(len(table)) % 7), "Int64")
     project.write(table)
     project.retrain()
 
@@ -238,9 +230,7 @@ def test_letters_come_composed_or_in_parts(project: Project) -> None:
 
     columns = [unicodedata.normalize("NFD", name) for name in table]
     project.write(
-        table.assign(café=table["café"].map(lambda text: unicodedata.normalize("NFD", text))).set_axis(
-            columns, axis=1
-        )
+        table.assign(café=table["café"].map(lambda text: unicodedata.normalize("NFD", text))).set_axis(columns, axis=1)
     )
     project.set(SPLIT__SEED="9")
     decision = project.retrain()
@@ -278,9 +268,7 @@ def test_a_key_that_is_set_later_tells_what_the_champion_knows(project: Project)
     assert "0 of the" in decision["reason"], "four rows in five of each customer were learned from"
     assert project.retrain(accept_not_comparable=True)["verdict"] == "promoted"
     project.set(ESTIMATORS='["hist_gradient_boosting"]')  # the same model again differs in no resample
-    assert "entities" in next(
-        one["detail"] for one in project.retrain()["criteria"] if one["name"] == "confidence"
-    )
+    assert "entities" in next(one["detail"] for one in project.retrain()["criteria"] if one["name"] == "confidence")
 
 
 def test_a_column_that_ticks_beside_an_identifier(project: Project) -> None:
@@ -325,14 +313,10 @@ def test_every_row_of_the_next_months_holdout_is_compared(project: Project, hold
     ],
     ids=["seed", "share", "method"],
 )
-def test_another_split_counts_no_row_as_unseen_that_was_trained_on(
-    project: Project, change: dict[str, str]
-) -> None:
+def test_another_split_counts_no_row_as_unseen_that_was_trained_on(project: Project, change: dict[str, str]) -> None:
     project.memorise()
     table = people(1_500)
-    table["since"] = (pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(len(table)), unit="h")).astype(
-        str
-    )
+    table["since"] = (pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(len(table)), unit="h")).astype(str)
     project.write(table)
     project.retrain()
 
@@ -384,9 +368,7 @@ def test_ten_monthly_retrains_count_no_row_as_unseen_that_was_trained_on(
         decision = project.retrain()
         if month:
             leaks.append(trained_on(decision))
-            print(
-                f"{table.__name__} month {month}: {decision['compared_rows']} compared, {leaks[-1]} trained on"
-            )
+            print(f"{table.__name__} month {month}: {decision['compared_rows']} compared, {leaks[-1]} trained on")
             assert_all_unseen(decision, least=30)
             registry.promote(decision["version"], reason="The next month's champion.")
     assert leaks == [0] * 9
@@ -626,9 +608,7 @@ def test_dates_in_another_format_are_the_same_or_refused_by_cell(project: Projec
     rng = np.random.default_rng(0)
     since = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 700, 400), unit="D")
     days = (since - pd.Timestamp("2024-01-01")).days
-    table = pd.DataFrame(
-        {"since": since.strftime("%Y-%m-%d"), "other": rng.normal(size=400), "target": days / 10.0}
-    )
+    table = pd.DataFrame({"since": since.strftime("%Y-%m-%d"), "other": rng.normal(size=400), "target": days / 10.0})
     project.write(table)
     project.retrain()
     project.write(table.drop(columns="target"), "same.csv")
@@ -682,17 +662,13 @@ def test_numbers_as_people_write_them(project: Project, spell: Callable[[float],
     project.write(table.assign(amount=[spell(value) for value in table["amount"]]), "spelt.csv")
     project.set(DATA__SOURCE="spelt.csv", REGISTRY__PATH="other")
 
-    assert project.retrain()["metrics"]["rmse"] == pytest.approx(
-        plain, rel=0.2, abs=0.02 * table["target"].std()
-    )
+    assert project.retrain()["metrics"]["rmse"] == pytest.approx(plain, rel=0.2, abs=0.02 * table["target"].std())
 
 
 def test_f_and_n_are_two_values(project: Project) -> None:
     rng = np.random.default_rng(0)
     kind = rng.choice(["F", "N"], 400)
-    table = pd.DataFrame(
-        {"kind": kind, "noise": rng.normal(size=400), "target": np.where(kind == "F", "a", "b")}
-    )
+    table = pd.DataFrame({"kind": kind, "noise": rng.normal(size=400), "target": np.where(kind == "F", "a", "b")})
     project.write(table)
 
     assert project.retrain()["metrics"]["accuracy"] == 1.0

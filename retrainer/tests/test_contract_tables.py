@@ -39,9 +39,7 @@ COLUMNS: dict[str, Callable[[np.random.Generator, int], Any]] = {
     "decimal comma": lambda rng, n: [f"{number:.2f}".replace(".", ",") for number in rng.uniform(0, 99, n)],
     "percent": lambda rng, n: [f"{number:.1f} %" for number in rng.uniform(0, 100, n)],
     "words": lambda rng, n: rng.choice(WORDS, n).astype(object),
-    "sentences": lambda rng, n: [
-        f"row {number} was too dear, he said" for number in rng.integers(0, 10**6, n)
-    ],
+    "sentences": lambda rng, n: [f"row {number} was too dear, he said" for number in rng.integers(0, 10**6, n)],
     "empty": lambda rng, n: np.full(n, None, object),
 }
 
@@ -56,9 +54,7 @@ def make_table(kinds: list[str], *, rows: int, seed: int, gaps: float) -> pd.Dat
 
 tables = st.builds(
     make_table,
-    st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=5).filter(
-        lambda kinds: {*kinds} != {"empty"}
-    ),
+    st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=5).filter(lambda kinds: {*kinds} != {"empty"}),
     rows=st.integers(30, 80),
     seed=st.integers(0, 2**32 - 1),
     gaps=st.sampled_from([0.0, 0.1, 0.4]),
@@ -106,9 +102,7 @@ def given_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings()
 
 
-def load(
-    table: pd.DataFrame, form: str, *, settings: Settings, contract: data.Contract | None = None
-) -> pd.DataFrame:
+def load(table: pd.DataFrame, form: str, *, settings: Settings, contract: data.Contract | None = None) -> pd.DataFrame:
     """Write a table in a form, and return it as it is read again."""
     folder = Path(tempfile.mkdtemp(dir=settings.root))
     source = FORMS[form](table, folder / form) or str(folder / form)
@@ -117,9 +111,7 @@ def load(
 
 
 def learn(table: pd.DataFrame, form: str, *, settings: Settings) -> data.Table:
-    return data.prepare(
-        load(table, form, settings=settings), settings=settings, code=data.current_code(now())
-    )
+    return data.prepare(load(table, form, settings=settings), settings=settings, code=data.current_code(now()))
 
 
 def fit(table: data.Table) -> Model:

@@ -47,9 +47,7 @@ def test_a_door_says_what_comes_in_what_goes_out_and_what_it_never_does(room: st
 def test_a_door_names_all_that_is_public(room: str) -> None:
     module = door(room)
     visible = {
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
+        name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, ModuleType)
     }
 
     assert set(module.__all__) == visible
@@ -73,9 +71,7 @@ def test_what_is_behind_a_door_is_private(room: str) -> None:
 
 def test_the_picture_shows_the_imports() -> None:
     imports = {
-        (importer, imported)
-        for importer, imported in _imports_between_rooms()
-        if not {importer, imported} & FOUNDATION
+        (importer, imported) for importer, imported in _imports_between_rooms() if not {importer, imported} & FOUNDATION
     }
     drawn = set(re.findall(r"^ *(\w+) --> (\w+)$", ARCHITECTURE.read_text(), re.MULTILINE))
 
@@ -199,6 +195,4 @@ def test_a_class_has_a_name_of_its_own() -> None:
         for name in re.findall(r"^class (\w+)", module.read_text(encoding="utf-8"), re.MULTILINE):
             found.setdefault(name, []).append(str(module.relative_to(PACKAGE)))
 
-    assert not {
-        name: places for name, places in found.items() if len(places) > 1 and name not in SHARED_NAMES
-    }
+    assert not {name: places for name, places in found.items() if len(places) > 1 and name not in SHARED_NAMES}

@@ -64,9 +64,7 @@ def test_a_subfolder_that_cannot_be_read_is_an_error_not_fewer_rows(
 
 
 @pytest.mark.usefixtures("prefect_api")
-def test_what_score_and_monitor_cannot_write_is_named(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_score_and_monitor_cannot_write_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     retrain()
     for folder in ("predictions", "monitoring"):
         (settings.root / folder).write_text("in the way")

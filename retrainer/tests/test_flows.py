@@ -37,9 +37,7 @@ def test_first_model_is_promoted_the_same_again_is_kept(settings: Settings, rece
     assert (first["verdict"], second["verdict"]) == ("promoted", "kept")
     assert pointer(settings)["version"] == first["version"]
     assert pointer(settings)[settings.metric] == pytest.approx(first["metrics"][settings.metric])
-    assert [payload["title"] for payload in receiver.payloads] == [
-        f"{settings.project}: {first['version']} promoted"
-    ]
+    assert [payload["title"] for payload in receiver.payloads] == [f"{settings.project}: {first['version']} promoted"]
     assert first["reason"] in receiver.payloads[0]["message"]
 
 
@@ -130,9 +128,7 @@ def test_a_dry_run_decides_and_leaves_the_registry_as_it_was(settings: Settings,
     assert tried["version"] in Path(tried["report"]).read_text()
 
 
-def test_with_approval_a_promotion_waits_for_a_person(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_approval_a_promotion_waits_for_a_person(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, GATE__APPROVAL="true")
 
     recorded = retrain()
@@ -143,9 +139,7 @@ def test_with_approval_a_promotion_waits_for_a_person(
     assert registry.champion().id == recorded["version"]
 
 
-def test_a_failing_source_leaves_production_alone_and_tells_the_team(
-    settings: Settings, receiver: Receiver
-) -> None:
+def test_a_failing_source_leaves_production_alone_and_tells_the_team(settings: Settings, receiver: Receiver) -> None:
     promoted = retrain()["version"]
     before = files(settings.root / "models")
     settings.resolve(settings.data.source).unlink()
@@ -207,15 +201,11 @@ def test_nobody_waits_for_the_report(settings: Settings, monkeypatch: pytest.Mon
     monkeypatch.setattr(reporting, "sections", drawn)
     recorded = retrain()
 
-    assert seen == ["told", recorded["version"]], (
-        "first the message, then the report of what is in production"
-    )
+    assert seen == ["told", recorded["version"]], "first the message, then the report of what is in production"
     assert Path(recorded["report"]).is_file()
 
 
-def test_a_forest_predicts_the_same_to_the_last_bit(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_forest_predicts_the_same_to_the_last_bit(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, ESTIMATORS='["random_forest"]')
     registry = open_registry(settings)
     retrain()
@@ -246,10 +236,7 @@ def test_several_estimators_the_best_is_chosen_on_the_training_rows_or_a_sample_
 
     lines = [line for line in caplog.messages if " is the best by " in line]
     for version, line in ((by_all, lines[0]), (by_a_sample, lines[-1])):
-        scores = {
-            name: float(score)
-            for name, score in (pair.split(" ") for pair in line.split(": ")[-1].split(", "))
-        }
+        scores = {name: float(score) for name, score in (pair.split(" ") for pair in line.split(": ")[-1].split(", "))}
         assert len(scores) == 2
         chosen = open_registry(settings).version(version).lineage["estimator"]
         assert chosen == min(scores, key=lambda name: scores[name])  # of either problem's metric

@@ -109,9 +109,7 @@ def test_the_words_of_a_driver_are_repeated_without_the_secret(text: str, words:
     assert SECRET not in Location(text).hide(words)
 
 
-def test_settings_show_no_secret_however_they_are_printed(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_show_no_secret_however_they_are_printed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"postgresql://me:{SECRET}@host/db"
     names = ("DATA__SOURCE", "SPLIT__SOURCE", "SCORE__SOURCE", "MONITOR__SOURCE", "REGISTRY__PATH")
     for name in (*names, "SCORE__FOLDER"):

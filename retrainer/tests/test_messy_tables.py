@@ -27,9 +27,7 @@ def churn(rng: np.random.Generator) -> tuple[str, str, str]:
             "Contract": contract,
             "MonthlyCharges": monthly,
             "TotalCharges": np.where(tenure == 0, " ", (tenure * monthly).round(2).astype(str)),
-            "Churn": np.where(
-                tenure / 72 + (contract == "Two year") < rng.uniform(0, 1, size=ROWS), "Yes", "No"
-            ),
+            "Churn": np.where(tenure / 72 + (contract == "Two year") < rng.uniform(0, 1, size=ROWS), "Yes", "No"),
         }
     )
     return frame.to_csv(index=False), "Churn", "classification"
@@ -37,9 +35,7 @@ def churn(rng: np.random.Generator) -> tuple[str, str, str]:
 
 def wine(rng: np.random.Generator) -> tuple[str, str, str]:
     """Semicolons, quoted names with spaces, a score of whole numbers as the target of a regression."""
-    frame = pd.DataFrame(
-        rng.normal(size=(ROWS, 3)).round(3), columns=["fixed acidity", "residual sugar", "alcohol"]
-    )
+    frame = pd.DataFrame(rng.normal(size=(ROWS, 3)).round(3), columns=["fixed acidity", "residual sugar", "alcohol"])
     frame["quality"] = (5.5 + frame["alcohol"] - frame["fixed acidity"]).round().clip(3, 8).astype(int)
     return frame.to_csv(index=False, sep=";", quoting=2), "quality", "regression"
 
@@ -93,9 +89,7 @@ def houses(rng: np.random.Generator) -> tuple[str, str, str]:
 
 
 @pytest.mark.usefixtures("prefect_api")
-@pytest.mark.parametrize(
-    "look_alike", [churn, wine, income, fraud, grades, houses], ids=lambda make: make.__name__
-)
+@pytest.mark.parametrize("look_alike", [churn, wine, income, fraud, grades, houses], ids=lambda make: make.__name__)
 def test_a_table_promotes_without_touching_code(
     look_alike: Callable[[np.random.Generator], tuple[str, str, str]],
     tmp_path: Path,

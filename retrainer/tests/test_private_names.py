@@ -110,8 +110,6 @@ def test_what_is_private_is_noticed(line: str) -> None:
     assert len(list(taken(ast.parse(line), names_of_ours() | {"_last", "_record"}))) == 1
 
 
-@pytest.mark.parametrize(
-    "line", ["from ._folds import x", "self._last = 1", "from sklearn.base import __all__"]
-)
+@pytest.mark.parametrize("line", ["from ._folds import x", "self._last = 1", "from sklearn.base import __all__"])
 def test_what_is_ours_is_left_alone(line: str) -> None:
     assert list(taken(ast.parse(line), {"_last"})) == []

@@ -28,9 +28,7 @@ from retrainer.training import Model, Recipe
 from .conftest import PROJECT, load_settings, use
 
 ROWS = 240
-FEATURES = (
-    "import pandas as pd\n\n\ndef label(frame):\n    return frame\n\n\ndef features(frame):\n    return {}\n"
-)
+FEATURES = "import pandas as pd\n\n\ndef label(frame):\n    return frame\n\n\ndef features(frame):\n    return {}\n"
 RNG = np.random.default_rng(0)
 NUMBERS = RNG.uniform(1000, 9999, ROWS).round(2)
 ODD = np.where(np.arange(ROWS) % 2, "yes", "no")
@@ -91,9 +89,7 @@ class Lab:
         """Train, compare and record as the flow does; return what it returns."""
         project, run, recipe = self.project, pipeline.Run(), Recipe("linear")
         snapshot = data.fetch(self.write(content, name), settings=project.settings)
-        training, gap, holdout = pipeline.split(
-            pipeline.preprocess(snapshot, project=project), project=project
-        )
+        training, gap, holdout = pipeline.split(pipeline.preprocess(snapshot, project=project), project=project)
         model = pipeline.train(training, recipe=recipe, project=project)
         evaluation = pipeline.evaluate(model, training, holdout, project=project)
         found = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=False)
@@ -194,9 +190,7 @@ def test_a_gap_that_made_digits_of_codes_floats_changes_nothing(lab: Lab) -> Non
     assert "401.0" in (lab.root / "new.csv").read_text()
     np.testing.assert_allclose(found[1:], values[digits.index][1:], atol=1)
     for form in ("parquet", "jsonl"):
-        np.testing.assert_allclose(
-            lab.score(model, frame(code=digits, x=NUMBERS[digits.index]), f"new.{form}"), found
-        )
+        np.testing.assert_allclose(lab.score(model, frame(code=digits, x=NUMBERS[digits.index]), f"new.{form}"), found)
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
@@ -246,9 +240,7 @@ def test_a_sentinel_too_large_is_named(lab: Lab, sentinel: float) -> None:
         (pd.to_datetime(["2026-01-01", "2026-02-01", "2026-03-01"]), "regression", "date values"),
     ],
 )
-def test_a_target_that_cannot_be_learned_is_a_sentence(
-    lab: Lab, values: Any, problem_type: str, said: str
-) -> None:
+def test_a_target_that_cannot_be_learned_is_a_sentence(lab: Lab, values: Any, problem_type: str, said: str) -> None:
     lab.settings["problem_type"] = problem_type
     for name in ("table.csv", "table.parquet"):
         with pytest.raises(DataError, match=said):
@@ -327,9 +319,7 @@ def test_features_of_the_row_alone_pass_in_whatever_order(lab: Lab, code: str) -
 
 
 @pytest.mark.parametrize("where", ["in features()", "when it is imported"])
-def test_a_file_that_feature_code_opens_is_refused(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
+def test_a_file_that_feature_code_opens_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.syspath_prepend(lab.folder.parent)  # as an installed project's is
     rates = lab.root / "rates.csv"
     rates.write_text("rate\n2\n")
@@ -355,9 +345,7 @@ def test_truth_predictions_and_rows_of_an_own_metric_pair_by_index() -> None:
     own = OwnMetric(cost, greater_is_better=False, columns=("amount",))
     metric = gate.get_metric("cost", problem_type="classification", own_metrics={"cost": own})
     rows = frame(amount=[1.0, 2.0, 3.0, 4.0]).set_axis([7, 5, 3, 1])
-    guess = gate.Predictions(
-        np.asarray(["a", "b", "b", "b"]), np.eye(2)[[0, 1, 1, 1]], np.asarray(["a", "b"])
-    )
+    guess = gate.Predictions(np.asarray(["a", "b", "b", "b"]), np.eye(2)[[0, 1, 1, 1]], np.asarray(["a", "b"]))
 
     found = gate.evaluate(guess, pd.Series(["a", "a", "b", "a"]), metrics={"cost": metric}, rows=rows)
 
@@ -545,9 +533,7 @@ def test_words_for_what_is_missing_are_missing_in_text_and_numbers(lab: Lab) -> 
 
 HABITS = st.fixed_dictionaries(
     {
-        "signs": st.sampled_from(
-            [(".", ","), (",", "."), ("\u202f", ","), ("'", "."), (" ", ","), ("", ".")]
-        ),
+        "signs": st.sampled_from([(".", ","), (",", "."), ("\u202f", ","), ("'", "."), (" ", ","), ("", ".")]),
         "separator": st.sampled_from(";\t|"),
         "encoding": st.sampled_from(["utf-8", "utf-8-sig", "cp1252"]),
         "line_end": st.sampled_from(["\n", "\r\n", "\r"]),
@@ -579,9 +565,7 @@ def test_what_was_written_is_what_is_read(tmp_path_factory: pytest.TempPathFacto
 
     columns = (map(spell, amounts), days.strftime(habits["dates"]), classes, map(str, durations))
     lines = ["amount|day|kind|took|target".replace("|", habits["separator"])]
-    lines += [
-        habits["separator"].join([*cells, str(row)]) for row, cells in enumerate(zip(*columns, strict=True))
-    ]
+    lines += [habits["separator"].join([*cells, str(row)]) for row, cells in enumerate(zip(*columns, strict=True))]
     text = habits["title"] + "\n".join(lines) + "\n"
     lab = Lab(tmp_path_factory.mktemp("habits"))
 
@@ -622,9 +606,7 @@ def test_numbers_a_thousand_times_too_small_are_refused(lab: Lab, written: str) 
 
     with pytest.raises(data.SchemaError, match=r"'b'.*1000 times smaller.*data\.read\.decimal"):
         lab.score(model, frame(x=0, b=texts).to_csv(sep=";", index=False))
-    assert len(lab.score(model, frame(x=0, b=truth * 1.1))) == len(truth), (
-        "larger numbers are no misread ones"
-    )
+    assert len(lab.score(model, frame(x=0, b=truth * 1.1))) == len(truth), "larger numbers are no misread ones"
 
 
 def test_codes_of_many_values_that_are_unknown_are_said(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
@@ -637,9 +619,7 @@ def test_codes_of_many_values_that_are_unknown_are_said(lab: Lab, caplog: pytest
     assert "code (600 rows, such as 'XC000')" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "written", ["%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M", "%b %d, %Y %H:%M:%S", "%d.%m.%Y, %H:%M:%S"]
-)
+@pytest.mark.parametrize("written", ["%d-%b-%Y %H:%M:%S", "%d %b %Y %H:%M", "%b %d, %Y %H:%M:%S", "%d.%m.%Y, %H:%M:%S"])
 def test_times_with_the_names_of_months_are_dates(lab: Lab, written: str) -> None:
     truth = pd.date_range("2024-01-03 09:37", periods=600, freq="31h").as_unit("us")
     table = frame(ts=truth.strftime(written), target=np.arange(600.0))

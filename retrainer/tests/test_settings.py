@@ -110,9 +110,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
-    assert PAGE["PAGE"].read_text(encoding="utf-8") == PAGE["page"](), (
-        "settings have changed: run `make docs`"
-    )
+    assert PAGE["PAGE"].read_text(encoding="utf-8") == PAGE["page"](), "settings have changed: run `make docs`"
 
 
 @pytest.mark.parametrize(

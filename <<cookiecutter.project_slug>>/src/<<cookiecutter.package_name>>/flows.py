@@ -21,9 +21,7 @@ DryRun = Annotated[
     bool,
     Field(description="Decide and draw the report, and leave the registry as it is; nobody is notified."),
 ]
-Estimator = Annotated[
-    str | None, Field(description="To search for; empty: each of the settings with a space.")
-]
+Estimator = Annotated[str | None, Field(description="To search for; empty: each of the settings with a space.")]
 Trials = Annotated[int, Field(ge=1, description="Of each estimator, those of earlier runs among them.")]
 TimeLimit = Annotated[str | None, Field(description="Of all trials: 90s, 30m, 2h.")]
 Workers = Annotated[int | None, Field(ge=1, description="Trials side by side; empty: one for each core.")]
@@ -119,9 +117,7 @@ def tune(
 ) -> list[dict[str, Any]]:
     """Search better parameters of the candidates on the training side, and propose them in params.toml."""
     project = begin(this_project, source=source, as_of=as_of)
-    plan = tuning.plan(
-        estimator=estimator, trials=trials, time_limit=time_limit, workers=workers, project=project
-    )
+    plan = tuning.plan(estimator=estimator, trials=trials, time_limit=time_limit, workers=workers, project=project)
     snapshot = tasks.fetch(resolve_source(source, as_of=as_of, project=project), project=project)
     training, *_ = sides(snapshot, as_of, False, project)
 

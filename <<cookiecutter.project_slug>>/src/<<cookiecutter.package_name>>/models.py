@@ -32,9 +32,7 @@ def hist_gradient_boosting(problem_type: ProblemType, seed: int) -> Pipeline:
     With 48 leaves a tree, not 31, it loses nothing to `gradient_boosting` on 100,000 rows of twenty numbers. The
     template's docs/benchmarks/defaults.md has the study.
     """
-    kind = (
-        HistGradientBoostingClassifier if problem_type == "classification" else HistGradientBoostingRegressor
-    )
+    kind = HistGradientBoostingClassifier if problem_type == "classification" else HistGradientBoostingRegressor
     return Pipeline(
         [
             ("clean", TableCleaner()),
@@ -124,7 +122,5 @@ def spaces(problem_type: ProblemType) -> dict[str, dict[str, Range | list[Any]]]
             "model__max_features": ["sqrt", 0.2, 0.4, 0.6, 0.8, 1.0],
             "model__max_samples": Range(0.3, 0.99),
         },
-        "linear": {
-            "model__C" if problem_type == "classification" else "model__alpha": Range(0.001, 1000.0, log=True)
-        },
+        "linear": {"model__C" if problem_type == "classification" else "model__alpha": Range(0.001, 1000.0, log=True)},
     }

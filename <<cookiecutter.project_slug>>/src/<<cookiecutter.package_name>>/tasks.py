@@ -67,9 +67,7 @@ def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, project: P
     return pipeline.preprocess_holdout(snapshot, table, project=project)
 
 
-def separate_holdout(
-    table: data.Table, *, as_of: datetime.datetime | None, project: Project
-) -> data.Table | None:
+def separate_holdout(table: data.Table, *, as_of: datetime.datetime | None, project: Project) -> data.Table | None:
     """Fetch and preprocess the holdout's own source, where the settings name one."""
     if project.settings.split.method != "source":
         return None
@@ -119,9 +117,7 @@ def compare_with_production(
     evaluation: pipeline.Evaluation, *, project: Project, accept_not_comparable: bool
 ) -> pipeline.GateResult:
     """Let the champion, what is on hold, and no model at all predict the same holdout, and ask the gate."""
-    result = pipeline.compare_with_production(
-        evaluation, project=project, accept_not_comparable=accept_not_comparable
-    )
+    result = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=accept_not_comparable)
     get_run_logger().info(result.decision.reason)
     return result
 
@@ -150,16 +146,12 @@ def save(
     project: Project,
 ) -> pipeline.Saved:
     """Save the version with all that it was made from; not in use until it is promoted."""
-    return pipeline.save(
-        comparison, refitted, snapshot=snapshot, recipe=recipe, project=project, run=this_run()
-    )
+    return pipeline.save(comparison, refitted, snapshot=snapshot, recipe=recipe, project=project, run=this_run())
 
 
 @task(cache_policy=NO_CACHE)
 @reports_progress
-def promote(
-    saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
-) -> dict[str, Any] | None:
+def promote(saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project) -> dict[str, Any] | None:
     """Record the decision, which takes effect here or not at all; None if there is another champion by now."""
     permit = orchestration.refuse_if_cancelled
     return pipeline.record(saved, comparison, project=project, run=this_run(), permit=permit)
@@ -167,9 +159,7 @@ def promote(
 
 @task(cache_policy=NO_CACHE)
 @reports_progress
-def export_dry_run(
-    saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project
-) -> dict[str, Any]:
+def export_dry_run(saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project) -> dict[str, Any]:
     """Write the report of a dry run into a folder, and remove its version: nothing was decided."""
     return pipeline.export_dry_run(saved, comparison, project=project, run=this_run())
 

@@ -24,9 +24,7 @@ class OptionalPart:
 
 PARTS = {
     ("serving", "http"): OptionalPart(".serving", prompt="serving", requires="uvicorn"),
-    ("registry.kind", "mlflow"): OptionalPart(
-        ".registry._mlflow_registry", prompt="tracking", requires="mlflow"
-    ),
+    ("registry.kind", "mlflow"): OptionalPart(".registry._mlflow_registry", prompt="tracking", requires="mlflow"),
     ("scale_out.runner", "dask"): OptionalPart(".prefect._dask", prompt="scale_out", requires="prefect_dask"),
 }
 
@@ -51,7 +49,5 @@ def check_part(setting: str, value: str) -> str:
         command = f"cruft update --skip-apply-ask --variables-to-update '{answer}'"
         raise ValueError(f"{value!r} was not asked for when this project was made. Add it with {command}")
     if importlib.util.find_spec(part.requires) is None:
-        raise ValueError(
-            f"{value!r} needs the package {part.requires}. Install it with make setup LOCK={LOCK}"
-        )
+        raise ValueError(f"{value!r} needs the package {part.requires}. Install it with make setup LOCK={LOCK}")
     return value

@@ -78,9 +78,7 @@ def advice(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "The disk or quota is full: free some space and run this again; what was there is untouched."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return (
-            f"Let user {os.geteuid()} read and write there, on a disk that is not read-only; then run again."
-        )
+        return f"Let user {os.geteuid()} read and write there, on a disk that is not read-only; then run again."
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
         return "A file stands where a folder is meant, or a folder where a file is: move it away."
     if error.errno == errno.ENAMETOOLONG:

@@ -146,9 +146,7 @@ class Location:
             )
         found = os.environ.get(name)
         if not found:
-            raise ConfigurationError(
-                f"{self} needs the environment variable {name}, which is not set: export {name}=…"
-            )
+            raise ConfigurationError(f"{self} needs the environment variable {name}, which is not set: export {name}=…")
         return found
 
     @classmethod

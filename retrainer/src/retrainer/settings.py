@@ -55,9 +55,7 @@ def length_of(text: str) -> int | datetime.timedelta:
     """
     found = _LENGTH.fullmatch(text)
     if not found:
-        raise ValueError(
-            f"{text!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`"
-        )
+        raise ValueError(f"{text!r} is not a number with a unit: write `7 days`, `36 hours`, `2 weeks` or `500 rows`")
     count, unit = int(found[1]), found[2]
     return count if unit == "row" else datetime.timedelta(**{f"{unit}s": count})
 
@@ -120,12 +118,8 @@ class DataTest(Section):
     share: dict[str, tuple[float, float]] | None = Field(
         default=None, description="Of a value, such as a class: the least and the largest share of the rows."
     )
-    newest: str | None = Field(
-        default=None, description="`2 days` or `36 hours`: the newest time must not be older."
-    )
-    rows: tuple[int, int] | None = Field(
-        default=None, description="The fewest and the most rows of the table."
-    )
+    newest: str | None = Field(default=None, description="`2 days` or `36 hours`: the newest time must not be older.")
+    rows: tuple[int, int] | None = Field(default=None, description="The fewest and the most rows of the table.")
     severity: Literal["error", "warn"] = Field(
         default="error",
         description="`error`: the run ends before training; `warn`: the decision says it.",
@@ -137,9 +131,7 @@ class DataTest(Section):
         if of_column and self.column is None:
             raise ValueError(f"{', '.join(sorted(of_column))} needs column")
         if not of_column and self.rows is None:
-            raise ValueError(
-                "it tests nothing: give not_null, unique, values, between, share, newest or rows"
-            )
+            raise ValueError("it tests nothing: give not_null, unique, values, between, share, newest or rows")
         if self.newest is not None and not self.newest_time:
             raise ValueError(f"newest is {self.newest!r}: write `2 days` or `36 hours`")
         limits = {"between": self.between, "rows": self.rows}
@@ -210,9 +202,7 @@ class SplitSettings(Section):
         default=(), description="Columns whose values decide the side; empty: the whole row."
     )
     time_column: str | None = Field(default=None, description="The datetime column of the time method.")
-    source: Location | None = Field(
-        default=None, description="The holdout's own source, for the source method."
-    )
+    source: Location | None = Field(default=None, description="The holdout's own source, for the source method.")
     gap: Length | None = Field(
         default=None,
         description="`7 days`, `36 hours` or `500 rows`: the newest rows before the holdout are not learned from, as if"
@@ -274,9 +264,7 @@ class TrainSettings(Section):
 class GateSettings(Section):
     """What a challenger must show before it goes to production."""
 
-    metric: str | None = Field(
-        default=None, description="Empty: f1_score for classification, rmse for regression."
-    )
+    metric: str | None = Field(default=None, description="Empty: f1_score for classification, rmse for regression.")
     min_improvement: float = Field(
         default=0.005,
         ge=0,
@@ -315,9 +303,7 @@ class GateSettings(Section):
 class ScheduleSettings(Section):
     """When a deployed flow runs: by cron, at an interval, or by an RFC 5545 rule; one of the three, or none."""
 
-    cron: str | None = Field(
-        default=None, description="A cron expression: `0 6 * * 1` is each Monday at 6:00."
-    )
+    cron: str | None = Field(default=None, description="A cron expression: `0 6 * * 1` is each Monday at 6:00.")
     interval: float | None = Field(default=None, gt=0, description="Seconds from one run to the next.")
     rrule: str | None = Field(default=None, description="An RFC 5545 rule: `FREQ=DAILY;BYHOUR=6`.")
     timezone: str = Field(default="UTC", description="The time zone of the schedule: `Europe/Berlin`.")
@@ -382,13 +368,9 @@ class MonitorSettings(Section):
     minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows has no result.")
     drifted_columns: int = Field(default=1, ge=1, description="This many columns make a window drifted.")
     windows: int = Field(default=5, ge=1, description="How many of the latest windows count.")
-    needed: int = Field(
-        default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain."
-    )
+    needed: int = Field(default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain.")
 
-    source: Location | None = Field(
-        default=None, description="In the syntax of `data.source`; empty: that source."
-    )
+    source: Location | None = Field(default=None, description="In the syntax of `data.source`; empty: that source.")
     folder: Location = Field(
         default=Location("monitoring"),
         description="Where the drift report and the history of windows are kept: a folder, or s3://, gs:// or az://.",
@@ -430,16 +412,12 @@ class MonitorSettings(Section):
 class ScoreSettings(Section):
     """What the score flow predicts, and where it writes."""
 
-    source: Location | None = Field(
-        default=None, description="In the syntax of `data.source`; empty: that source."
-    )
+    source: Location | None = Field(default=None, description="In the syntax of `data.source`; empty: that source.")
     folder: Location = Field(
         default=Location("predictions"),
         description="A folder, or a place in an object store: s3://, gs:// or az://.",
     )
-    format: Literal["parquet", "csv"] = Field(
-        default="parquet", description="Of the file with the predictions."
-    )
+    format: Literal["parquet", "csv"] = Field(default="parquet", description="Of the file with the predictions.")
     identifiers: tuple[str, ...] = Field(
         default=(),
         description="Columns carried over; empty: those that training left out as identifiers, else the row's number.",
@@ -475,9 +453,7 @@ class ScaleOutSettings(Section):
 class NotificationSettings(Section):
     """Who receives messages, and about what."""
 
-    block: str | None = Field(
-        default=None, description="`<block type>/<block name>` of a Prefect notification block."
-    )
+    block: str | None = Field(default=None, description="`<block type>/<block name>` of a Prefect notification block.")
     kept: bool = Field(default=False, description="Whether to send a message when the champion is kept, too.")
 
 
@@ -494,17 +470,13 @@ class RegistrySettings(Section):
         default=Location("models"),
         description="A folder, or what several machines share: s3://, gs:// or az:// and a path.",
     )
-    keep: int = Field(
-        default=10, ge=1, description="Versions kept beside champion, staging and the rollback target."
-    )
+    keep: int = Field(default=10, ge=1, description="Versions kept beside champion, staging and the rollback target.")
 
 
 class ServingSettings(Section):
     """How predictions are served over HTTP."""
 
-    host: str = Field(
-        default="127.0.0.1", description="The address to listen on; `0.0.0.0`: every one of the machine."
-    )
+    host: str = Field(default="127.0.0.1", description="The address to listen on; `0.0.0.0`: every one of the machine.")
     port: int = Field(default=8000, ge=1, le=65535, description="The port to listen on.")
     token: SecretStr | None = Field(
         default=None,
@@ -557,9 +529,7 @@ class Settings(Section):
         ge=1,
         description="Several estimators are compared on at most so many training rows, drawn by `seed`.",
     )
-    seed: int = Field(
-        default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model."
-    )
+    seed: int = Field(default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model.")
     data: DataSettings
     split: SplitSettings = SplitSettings()
     train: TrainSettings = TrainSettings()
@@ -575,9 +545,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _windows_have_times(self) -> "Settings":
         if self.monitor.last is not None and not self.split.time_column:
-            raise ValueError(
-                "monitor.last needs split.time_column, the column that says which rows are the newest"
-            )
+            raise ValueError("monitor.last needs split.time_column, the column that says which rows are the newest")
         return self
 
     @property
@@ -753,8 +721,6 @@ def read_leniently(name: str, *, config_file: Path, env_prefix: str) -> str | No
     for line in text.splitlines():
         if heading := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
             section = f"{heading[1]}."
-        elif (entry := re.match(r"""\s*([\w.-]+)\s*=\s*(["'])(.*?)\2""", line)) and section + entry[
-            1
-        ] == name:
+        elif (entry := re.match(r"""\s*([\w.-]+)\s*=\s*(["'])(.*?)\2""", line)) and section + entry[1] == name:
             return entry[3] or None
     return None

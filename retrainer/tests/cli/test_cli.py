@@ -118,10 +118,7 @@ def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_re
     assert (facts["kind"], facts["improvement"]) == ("tie", 0.0)
     assert facts["compared_rows"] == facts["holdout_rows"] > 50  # all rows are new to both
     assert facts["scores"]["challenger"] == facts["scores"]["champion"]
-    assert (
-        f"With {first} as champion and {second} as challenger, the gate would keep {first}: no difference"
-        in text
-    )
+    assert f"With {first} as champion and {second} as challenger, the gate would keep {first}: no difference" in text
     assert "weighted F1 (decides)" in text
     assert f"{facts['scores']['champion']['f1_score']:.4f}" in text
     assert "Not surely better" in page.read_text(encoding="utf-8")
@@ -190,9 +187,7 @@ def tamper(settings: Settings, version: str) -> str:
     return str(open_registry(settings).version(version).files["model.joblib"]["sha256"])
 
 
-def test_a_tampered_model_is_refused_with_both_digests(
-    settings: Settings, run: Run, receiver: Receiver
-) -> None:
+def test_a_tampered_model_is_refused_with_both_digests(settings: Settings, run: Run, receiver: Receiver) -> None:
     recorded = tamper(settings, retrain()["version"])
 
     code, _, error = run("score")
@@ -219,9 +214,7 @@ def test_a_tampered_champion_is_not_compared_and_may_be_replaced(
     assert (accepted["verdict"], accepted["champion"]) == ("promoted", accepted["version"])
 
 
-def test_bad_settings_end_with_2_and_are_named(
-    settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bad_settings_end_with_2_and_are_named(settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, SCHEDULE__CRON="61 * * * *")
 
     code, _, error = run("retrain")
@@ -289,9 +282,7 @@ def test_a_retrain_of_another_source_says_so_in_its_lineage(settings: Settings, 
     assert open_registry(settings).version(facts["version"]).lineage["data"]["source"] == "other.csv"
 
 
-@pytest.mark.parametrize(
-    "words", [(), ("registry",), ("retrain", "--help"), ("registry", "rollback", "--help")]
-)
+@pytest.mark.parametrize("words", [(), ("registry",), ("retrain", "--help"), ("registry", "rollback", "--help")])
 def test_help_needs_no_settings(
     settings: Settings, run: Run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,9 +291,7 @@ def test_help_needs_no_settings(
     assert run(*words)[0] == 0
 
 
-def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(settings: Settings, tmp_path: Path) -> None:
     home = tmp_path / "prefect"
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-m", PACKAGE, "retrain", "--json"]

@@ -39,6 +39,4 @@ def test_a_command_that_is_printed_can_be_typed(command: str) -> None:
 
 
 def test_the_commands_are_found() -> None:
-    assert {"registry rollback --to VERSION --reason …", "retrain --accept-not-comparable", "doctor"} <= set(
-        printed()
-    )
+    assert {"registry rollback --to VERSION --reason …", "retrain --accept-not-comparable", "doctor"} <= set(printed())

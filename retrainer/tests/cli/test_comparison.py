@@ -29,14 +29,10 @@ def test_only_rows_new_to_both_are_compared(settings: Settings, monkeypatch: pyt
 
     compared = facts.decision.compared_rows
     assert compared == facts.rows.sum() == len(facts.truth)
-    assert (
-        30 < compared < 0.3 * facts.decision.holdout_rows
-    )  # a fifth of them was held out from the first too
+    assert 30 < compared < 0.3 * facts.decision.holdout_rows  # a fifth of them was held out from the first too
 
 
-def test_versions_to_which_no_row_is_new_are_not_compared(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_versions_to_which_no_row_is_new_are_not_compared(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     make_table(settings.problem_type, seed=5).to_csv(settings.root / "other.csv", index=False)
     changed(monkeypatch, SPLIT__METHOD="source", SPLIT__SOURCE="other.csv")
     first, second = retrain()["version"], retrain()["version"]

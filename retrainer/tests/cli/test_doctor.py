@@ -83,9 +83,7 @@ def faults(name: str) -> list[doctor.Check]:
 
 
 @pytest.fixture
-def cure(
-    settings: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[doctor.Check], None]:
+def cure(settings: Settings, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[doctor.Check], None]:
     """Return what runs the command that a check prints, after which its fault must be gone."""
 
     def run(check: doctor.Check) -> None:
@@ -160,9 +158,7 @@ def with_a_step_of_the_team(problem_type: ProblemType, seed: int) -> Pipeline:
     return pipeline
 
 
-def test_a_champion_that_cannot_be_loaded(
-    settings: Settings, cure: Cure, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_champion_that_cannot_be_loaded(settings: Settings, cure: Cure, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(models.ESTIMATORS, "linear", with_a_step_of_the_team)
         retrain()
@@ -336,9 +332,7 @@ def test_a_block_that_is_not_there(
     cure(missing)
 
 
-def test_a_block_that_was_deleted_and_saved_anew(
-    settings: Settings, healthy: httpx.Client, receiver: Receiver
-) -> None:
+def test_a_block_that_was_deleted_and_saved_anew(settings: Settings, healthy: httpx.Client, receiver: Receiver) -> None:
     kind, _, name = str(settings.notifications.block).partition("/")
     saved = healthy.get(f"/block_types/slug/{kind}/block_documents/name/{name}").json()
     healthy.delete(f"/block_documents/{saved['id']}").raise_for_status()

@@ -37,9 +37,7 @@ def test_a_champion_whose_description_is_gone_is_replaced_by_the_printed_fix(set
     assert errors() == []
 
 
-def test_a_registry_that_cannot_be_written_is_an_error(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_registry_that_cannot_be_written_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = open_registry(settings)
     registry.check_writable()
     assert registry.store.list("versions") == []

@@ -97,18 +97,12 @@ def test_truth_however_written(values: Any) -> None:
     "values",
     [
         pytest.param(pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None)), id="datetime"),
+        pytest.param(pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None), utc=True), id="UTC"),
         pytest.param(
-            pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None), utc=True), id="UTC"
-        ),
-        pytest.param(
-            pd.Series(pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None))).astype(
-                "category"
-            ),
+            pd.Series(pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None))).astype("category"),
             id="categories",
         ),
-        pytest.param(
-            pd.PeriodIndex(repeated("2026-02-03 04:00", "2025-12-31 23:59", None), freq="min"), id="periods"
-        ),
+        pytest.param(pd.PeriodIndex(repeated("2026-02-03 04:00", "2025-12-31 23:59", None), freq="min"), id="periods"),
         pytest.param(
             pd.Series(pd.to_datetime(repeated("2026-02-03 04:00", "2025-12-31 23:59", None))).astype(object),
             id="objects",
@@ -118,9 +112,7 @@ def test_truth_however_written(values: Any) -> None:
             id="Tokyo",
         ),
         pytest.param(repeated("2026-02-03 04:00", "2025-12-31T23:59:00", ""), id="ISO 8601"),
-        pytest.param(
-            repeated("2026-02-03T05:00:00+01:00", "2025-12-31T23:59:00Z", ""), id="ISO 8601 with zones"
-        ),
+        pytest.param(repeated("2026-02-03T05:00:00+01:00", "2025-12-31T23:59:00Z", ""), id="ISO 8601 with zones"),
         pytest.param(repeated("03/02/2026 04:00", "31/12/2025 23:59", None), id="day first"),
         pytest.param(repeated("2/3/2026 4:00", "12/31/2025 23:59", "?"), id="month first"),
         pytest.param(repeated("03.02.2026 04:00", "31.12.2025 23:59", None), id="dots"),
@@ -236,9 +228,7 @@ def test_an_identifier_names_each_row_and_does_not_count_them(name: str, values:
         (pd.Series(pd.to_datetime(["2026-01-01", None])), [np.nan, np.nan]),
     ],
 )
-def test_cells_of_any_type_are_read_as_numbers_where_they_are_numbers(
-    values: pd.Series, expected: list[float]
-) -> None:
+def test_cells_of_any_type_are_read_as_numbers_where_they_are_numbers(values: pd.Series, expected: list[float]) -> None:
     cells = read_column(values.rename("x").set_axis([7, 9]), Column("number"))
 
     np.testing.assert_array_equal(cells.values, expected)
@@ -358,9 +348,7 @@ def test_a_hundred_categories_are_kept(distinct: int, kept: bool) -> None:
 def test_a_truth_value_may_come_as_another_word(word: str) -> None:
     column, _ = learn(repeated("true", "false"))
 
-    assert read_column(pd.Series([word]), column).values[0] == (
-        word.lower() in {"true", "1", "yes", "y", "t"}
-    )
+    assert read_column(pd.Series([word]), column).values[0] == (word.lower() in {"true", "1", "yes", "y", "t"})
 
 
 @pytest.mark.parametrize(

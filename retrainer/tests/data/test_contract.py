@@ -91,9 +91,7 @@ def test_numbers_at_once_are_read_as_one_column_after_the_other(kind: str, rows:
 
     read = contract.read(frame, report=at_once)
 
-    pd.testing.assert_frame_equal(
-        read, contract.read(frame[["c", "b", "a"]], report=in_turn), check_exact=True
-    )
+    pd.testing.assert_frame_equal(read, contract.read(frame[["c", "b", "a"]], report=in_turn), check_exact=True)
     assert at_once == in_turn
     assert at_once.missing == {"a": 0, "b": 0, "c": 1}
 
@@ -140,13 +138,13 @@ def test_the_other_columns_come_too_if_asked_for() -> None:
     contract = learned()
     frame = table().assign(colour=7)[["colour", "target", *INPUTS]]
 
-    read = contract.read(frame, others=True)
+    read = contract.read(frame, keep_extra=True)
 
     assert list(read.columns) == [*INPUTS, "colour", "target"]
     assert read["colour"].tolist() == [7] * ROWS
     assert read["target"].dtype == "str"
     report = ReadReport()
-    contract.read(frame, report=report, others=True)
+    contract.read(frame, report=report, keep_extra=True)
     assert set(report.missing) == set(INPUTS)
 
 
@@ -390,9 +388,7 @@ def test_what_tells_a_row_from_others(
     columns, read, _ = learn_columns(KEYED, tolerance=0.05)
     prior = None
     if before := options.pop("before", None):
-        prior = Contract(
-            columns, inputs, "target", "classification", identity=before[1:], identity_from=before[0]
-        )
+        prior = Contract(columns, inputs, "target", "classification", identity=before[1:], identity_from=before[0])
     options = {"keys": (), "time_column": None} | options
 
     assert identity_of(read, columns, names=inputs, prior=prior, **options) == expected

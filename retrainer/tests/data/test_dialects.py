@@ -31,9 +31,7 @@ Prepare = Callable[..., Table]
 def learn(settings: Settings, project: Project, tmp_path: Path) -> Prepare:
     """Return what writes a file, and learns it as a retraining does."""
 
-    def learned(
-        content: str | bytes | pd.DataFrame, *, prior: Contract | None = None, **changes: Any
-    ) -> Table:
+    def learned(content: str | bytes | pd.DataFrame, *, prior: Contract | None = None, **changes: Any) -> Table:
         path = tmp_path / "table"
         write(content, path)
         data = settings.data.model_copy(update={"target": "target", **changes})
@@ -87,10 +85,7 @@ def test_a_german_and_an_english_export_of_the_same_rows(
         assert scored(contract, path)["amount"].tolist() == AMOUNTS.tolist()
         pd.DataFrame({"amount": written(AMOUNTS)}).to_parquet(path)
         assert scored(contract, path)["amount"].tolist() == AMOUNTS.tolist()
-        assert (
-            learn(csv({"amount": written(AMOUNTS)}), prior=contract).rows["amount"].tolist()
-            == AMOUNTS.tolist()
-        )
+        assert learn(csv({"amount": written(AMOUNTS)}), prior=contract).rows["amount"].tolist() == AMOUNTS.tolist()
 
 
 def test_one_column_proves_the_decimal_sign_of_the_others(learn: Prepare) -> None:
@@ -168,19 +163,13 @@ def test_sums_of_money_are_numbers_and_name_no_row(learn: Prepare, spelling: str
 
 
 @pytest.mark.parametrize("word", ["None", "NA", "-"])
-def test_a_frequent_word_of_missingness_is_a_class(
-    learn: Prepare, caplog: pytest.LogCaptureFixture, word: str
-) -> None:
+def test_a_frequent_word_of_missingness_is_a_class(learn: Prepare, caplog: pytest.LogCaptureFixture, word: str) -> None:
     classes = [(word, "Insomnia", "Apnea")[row % 3] for row in range(ROWS)]
     text = "\n".join(["x,target", *(f"{row},{name}" for row, name in enumerate(classes))])
 
     assert learn(text).rows["target"].tolist() == classes
     assert any(repr(word) in line and "data.read.missing" in line for line in caplog.messages)
-    read = (
-        Settings.model_fields["data"]
-        .annotation.model_fields["read"]
-        .default.model_copy(update={"missing": (word,)})
-    )
+    read = Settings.model_fields["data"].annotation.model_fields["read"].default.model_copy(update={"missing": (word,)})
     assert len(learn(text, read=read).rows) == 40
 
 
@@ -233,9 +222,7 @@ def test_lines_before_the_header_and_line_ends(learn: Prepare, before: str, line
     assert table.rows["city"].tolist() == ["Rome", "Oslo"] * 30
 
 
-SIGNS = st.sampled_from(
-    [(",", "."), (".", ","), (" ", ","), ("\u00a0", ","), ("'", "."), ("", "."), ("", ",")]
-)
+SIGNS = st.sampled_from([(",", "."), (".", ","), (" ", ","), ("\u00a0", ","), ("'", "."), ("", "."), ("", ",")])
 
 
 @hypothesis_settings(deadline=None, max_examples=60)
@@ -252,9 +239,7 @@ def test_numbers_are_what_they_were_made_from(
 ) -> None:
     """Files in which a column proves the sign: its numbers have two digits behind it."""
     (thousands, decimal), separator = signs
-    truth = {
-        f"c{i}": [number / 10**digits for number in numbers] for i, (digits, numbers) in enumerate(columns)
-    }
+    truth = {f"c{i}": [number / 10**digits for number in numbers] for i, (digits, numbers) in enumerate(columns)}
     truth["proof"] = [row + 0.25 for row in range(ROWS)]
     digits = [digits for digits, _ in columns] + [2]
 

@@ -92,9 +92,7 @@ def test_an_error_ends_the_run_and_names_every_failure() -> None:
         run_tests(TABLE, tests, now=NOW)
 
 
-@pytest.mark.parametrize(
-    "test", [{}, {"column": "age"}, {"not_null": True}, {"column": "seen", "newest": "5 rows"}]
-)
+@pytest.mark.parametrize("test", [{}, {"column": "age"}, {"not_null": True}, {"column": "seen", "newest": "5 rows"}])
 def test_a_test_that_tests_nothing_is_refused(test: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="DataTest"):
         DataTest.model_validate(test)

@@ -54,19 +54,11 @@ def prepared(settings: Callable[[str], Settings]) -> Table:
 @pytest.mark.parametrize(
     ("target", "problem_type", "expected"),
     [
-        pytest.param(
-            [" yes", "no ", "?", "yes"] * 10, "classification", ["yes", "no", "yes"], id="text with spaces"
-        ),
+        pytest.param([" yes", "no ", "?", "yes"] * 10, "classification", ["yes", "no", "yes"], id="text with spaces"),
         pytest.param([1.0, 2.0, None, 1.0] * 10, "classification", [1, 2, 1], id="whole numbers with gaps"),
-        pytest.param(
-            [True, False, None, True] * 10, "classification", [True, False, True], id="booleans with gaps"
-        ),
-        pytest.param(
-            ["TRUE", "FALSE", "", "true"] * 10, "classification", [True, False, True], id="booleans as text"
-        ),
-        pytest.param(
-            pd.Categorical(["a", "b", None, "a"] * 10), "classification", ["a", "b", "a"], id="category"
-        ),
+        pytest.param([True, False, None, True] * 10, "classification", [True, False, True], id="booleans with gaps"),
+        pytest.param(["TRUE", "FALSE", "", "true"] * 10, "classification", [True, False, True], id="booleans as text"),
+        pytest.param(pd.Categorical(["a", "b", None, "a"] * 10), "classification", ["a", "b", "a"], id="category"),
         pytest.param(["1.5", " 2", "", "3"] * 10, "regression", [1.5, 2, 3], id="numbers as text"),
         pytest.param(pd.array([1, 2, None, 3] * 10, dtype="Int64"), "regression", [1, 2, 3], id="nullable"),
     ],
@@ -107,13 +99,9 @@ def test_columns_are_left_out_by_a_setting_which_label_still_sees(
     frame = table([0, 1] * 20, leak=[float(row % 2) for row in range(ROWS)])
     whole = prepare(frame, settings=settings("classification"), code=code())
     chosen = settings("classification")
-    chosen = chosen.model_copy(
-        update={"data": chosen.data.model_copy(update={"drop": ("leak", "misspelled")})}
-    )
+    chosen = chosen.model_copy(update={"data": chosen.data.model_copy(update={"drop": ("leak", "misspelled")})})
 
-    found = prepare(
-        frame, settings=chosen, code=code(label="frame.assign(target=frame['leak'])"), prior=whole.contract
-    )
+    found = prepare(frame, settings=chosen, code=code(label="frame.assign(target=frame['leak'])"), prior=whole.contract)
 
     assert found.contract.inputs == ("x",)
     assert found.rows["target"].tolist() == [0, 1] * 20
@@ -122,15 +110,11 @@ def test_columns_are_left_out_by_a_setting_which_label_still_sees(
 
 
 @pytest.mark.parametrize("setting", ["drop", "keep"])
-def test_a_name_that_is_nearly_a_column_s_is_refused(
-    settings: Callable[[str], Settings], setting: str
-) -> None:
+def test_a_name_that_is_nearly_a_column_s_is_refused(settings: Callable[[str], Settings], setting: str) -> None:
     chosen = settings("classification")
     chosen = chosen.model_copy(update={"data": chosen.data.model_copy(update={setting: ("chrage",)})})
 
-    with pytest.raises(
-        ConfigurationError, match=rf"data\.{setting} names 'chrage'.* Did you mean 'charge'\?"
-    ):
+    with pytest.raises(ConfigurationError, match=rf"data\.{setting} names 'chrage'.* Did you mean 'charge'\?"):
         prepare(table([0, 1] * 20, charge=[1.0] * ROWS), settings=chosen, code=code())
 
 

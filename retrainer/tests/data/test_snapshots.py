@@ -27,9 +27,7 @@ from retrainer.settings import Settings
 
 from ..conftest import load_settings
 
-TABLE = pd.DataFrame(
-    {"size": [1.5, 2.0, None, 4.25], "colour": ["red", "blue", "red", None], "target": [0, 1, 1, 0]}
-)
+TABLE = pd.DataFrame({"size": [1.5, 2.0, None, 4.25], "colour": ["red", "blue", "red", None], "target": [0, 1, 1, 0]})
 CSV = TABLE.to_csv(index=False)
 
 
@@ -112,9 +110,7 @@ def test_compression_is_found_out_whatever_the_name(
     assert _snapshots.fetch("export", settings=project("export")).rows == 4
 
 
-def test_a_zipped_table_is_read_an_archive_of_several_refused(
-    project: Callable[..., Settings], tmp_path: Path
-) -> None:
+def test_a_zipped_table_is_read_an_archive_of_several_refused(project: Callable[..., Settings], tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
         archive.writestr("inner.csv", CSV)
         for name in (".DS_Store", "__MACOSX/._inner.csv", "._inner.csv"):
@@ -137,22 +133,12 @@ def test_a_zipped_table_is_read_an_archive_of_several_refused(
         pytest.param("size;colour;target\n1.5;red;0\n2.0;blue;1\n;red;1\n4.25;;0\n", id="semicolons"),
         pytest.param("size\tcolour\ttarget\n1.5\tred\t0\n2.0\tblue\t1\n\tred\t1\n4.25\t\t0\n", id="tabs"),
         pytest.param("size|colour|target\n1.5|red|0\n2|blue|1\n|red|1\n4.25||0", id="bars, no last line end"),
-        pytest.param(
-            " size, colour , target\n1.5, red, 0\n2.0, blue, 1\n?, red, 1\n4.25, ?, 0\n", id="spaces and ?"
-        ),
+        pytest.param(" size, colour , target\n1.5, red, 0\n2.0, blue, 1\n?, red, 1\n4.25, ?, 0\n", id="spaces and ?"),
         pytest.param("size,colour,target\n1.5,red,0\n2.0,blue,1\nNA,red,1\n4.25,n/a,0\n", id="NA"),
-        pytest.param(
-            '"size","colour","target"\r\n1.5,red,0\r\n2.0,blue,1\r\n,red,1\r\n4.25,,0\r\n', id="quotes, CRLF"
-        ),
-        pytest.param(
-            "\ufeffsize,colour,target\n1.5,red,0\n2.0,blue,1\n,red,1\n4.25,,0\n", id="byte-order mark"
-        ),
-        pytest.param(
-            "size,colour,target,\n1.5,red,0,\n2.0,blue,1,\n,red,1,\n4.25,,0,\n", id="separator at the end"
-        ),
-        pytest.param(
-            "size,colour,target\n1.5,red,0,\n2.0,blue,1,\n,red,1,\n4.25,,0,\n", id="only below the header"
-        ),
+        pytest.param('"size","colour","target"\r\n1.5,red,0\r\n2.0,blue,1\r\n,red,1\r\n4.25,,0\r\n', id="quotes, CRLF"),
+        pytest.param("\ufeffsize,colour,target\n1.5,red,0\n2.0,blue,1\n,red,1\n4.25,,0\n", id="byte-order mark"),
+        pytest.param("size,colour,target,\n1.5,red,0,\n2.0,blue,1,\n,red,1,\n4.25,,0,\n", id="separator at the end"),
+        pytest.param("size,colour,target\n1.5,red,0,\n2.0,blue,1,\n,red,1,\n4.25,,0,\n", id="only below the header"),
         pytest.param("size,colour,target\n1.5,red,0\n\n2.0,blue,1\n,red,1\n4.25,,0\n\n\n", id="blank lines"),
     ],
 )
@@ -172,9 +158,7 @@ def test_text_that_is_not_utf_8_is_read_and_said(
 ) -> None:
     names = ["plain"] * 70_000
     names[position] = "café"
-    (tmp_path / "table.csv").write_bytes(
-        "\n".join(["name,target", *(f"{name},1" for name in names)]).encode("latin-1")
-    )
+    (tmp_path / "table.csv").write_bytes("\n".join(["name,target", *(f"{name},1" for name in names)]).encode("latin-1"))
 
     assert read(project("table.csv"))["name"][position] == "café"
     assert "table.csv is not UTF-8: other bytes are read as Windows-1252" in caplog.text
@@ -238,9 +222,7 @@ def test_an_index_without_a_name_is_no_column(project: Callable[..., Settings], 
     assert list(read(project("table.parquet")).columns) == list(TABLE.columns)
 
 
-def test_a_folder_and_a_glob_are_read_in_sorted_order(
-    project: Callable[..., Settings], tmp_path: Path
-) -> None:
+def test_a_folder_and_a_glob_are_read_in_sorted_order(project: Callable[..., Settings], tmp_path: Path) -> None:
     for month in (2, 1):
         TABLE.assign(month=month).to_parquet(tmp_path / f"m-{month}.parquet")
     (tmp_path / ".hidden.parquet").write_bytes(b"no table")
@@ -274,9 +256,7 @@ def test_files_of_different_columns_are_refused(project: Callable[..., Settings]
     TABLE.to_csv(tmp_path / "a.csv", index=False)
     TABLE.rename(columns={"colour": "color"}).to_csv(tmp_path / "b.csv", index=False)
 
-    with pytest.raises(
-        _tables.ColumnsDifferError, match=r"b\.csv is without 'colour'.*a\.csv is without 'color'"
-    ):
+    with pytest.raises(_tables.ColumnsDifferError, match=r"b\.csv is without 'colour'.*a\.csv is without 'color'"):
         read(project("*.csv"))
 
 
@@ -359,9 +339,7 @@ def shop(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Keep a database of one table of 120,000 rows: three chunks, whose types differ."""
     connection = sqlite3.connect(tmp_path / "shop.db")
     connection.execute("create table orders (id integer, amount real, note text, target integer)")
-    rows = (
-        (n, None if n < 60_000 else n / 2, "late" if n > 110_000 else None, n % 2) for n in range(120_000)
-    )
+    rows = ((n, None if n < 60_000 else n / 2, "late" if n > 110_000 else None, n % 2) for n in range(120_000))
     connection.executemany("insert into orders values (?, ?, ?, ?)", rows)
     connection.commit()
     yield connection
@@ -377,9 +355,7 @@ def shop(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         "select *, 'at :noon' as at from orders where note is null or note = 'late'",
     ],
 )
-def test_a_database_is_streamed(
-    project: Callable[..., Settings], shop: sqlite3.Connection, query: str | None
-) -> None:
+def test_a_database_is_streamed(project: Callable[..., Settings], shop: sqlite3.Connection, query: str | None) -> None:
     frame = read(project("sqlite:///shop.db", query=query))
 
     assert len(frame) == 120_000
@@ -409,9 +385,7 @@ def test_a_watermark_tells_whether_to_read_a_database_again(
     assert _snapshots.fetch("sqlite:///shop.db", settings=settings).rows == first.rows + 1
 
 
-def test_only_the_last_states_of_a_source_are_kept(
-    project: Callable[..., Settings], shop: sqlite3.Connection
-) -> None:
+def test_only_the_last_states_of_a_source_are_kept(project: Callable[..., Settings], shop: sqlite3.Connection) -> None:
     settings = project("sqlite:///shop.db", query="select * from orders limit 5")
     for _ in range(5):
         _snapshots.fetch("sqlite:///shop.db", settings=settings)
@@ -446,12 +420,8 @@ def test_without_a_query_the_tables_of_a_database_are_named(
         _snapshots.fetch("sqlite:///shop.db", settings=project("sqlite:///shop.db"))
 
 
-@pytest.mark.parametrize(
-    "source", ["nosuch://host/table", "s5://bucket/table.csv", "postgresql+nosuch://host/db"]
-)
-def test_a_url_that_nothing_knows_is_a_configuration_error(
-    project: Callable[..., Settings], source: str
-) -> None:
+@pytest.mark.parametrize("source", ["nosuch://host/table", "s5://bucket/table.csv", "postgresql+nosuch://host/db"])
+def test_a_url_that_nothing_knows_is_a_configuration_error(project: Callable[..., Settings], source: str) -> None:
     with pytest.raises(ConfigurationError, match=source.partition("://")[0].partition("+")[0]):
         _snapshots.fetch(source, settings=project(source))
 
@@ -545,9 +515,7 @@ def test_a_server_that_says_nothing_about_its_state_is_asked_every_time(
     assert _snapshots.fingerprint(store.source, settings=project(store.source)) is None
 
 
-def test_what_changes_during_the_download_is_not_kept(
-    project: Callable[..., Settings], store: _Store
-) -> None:
+def test_what_changes_during_the_download_is_not_kept(project: Callable[..., Settings], store: _Store) -> None:
     store.changing = True
     with pytest.raises(SourceUnavailable, match="changed while it was being fetched"):
         _snapshots.fetch(store.source, settings=project(store.source))

@@ -23,9 +23,7 @@ from retrainer.settings import SplitSettings
 
 from ..conftest import PROJECT, load_settings
 
-AS_THEY_STAND = FeatureCode(
-    "def label(frame): return frame\ndef features(frame): return frame\n", project=PROJECT
-)
+AS_THEY_STAND = FeatureCode("def label(frame): return frame\ndef features(frame): return frame\n", project=PROJECT)
 
 
 def make_table(rows: int = 500, *, seed: int = 0) -> pd.DataFrame:
@@ -43,9 +41,7 @@ def make_table(rows: int = 500, *, seed: int = 0) -> pd.DataFrame:
 
 
 def read(frame: pd.DataFrame, **split: object) -> Table:
-    settings = load_settings(
-        problem_type="classification", data={"source": "sample", "target": "target"}, split=split
-    )
+    settings = load_settings(problem_type="classification", data={"source": "sample", "target": "target"}, split=split)
     return prepare(frame, settings=settings, code=AS_THEY_STAND)
 
 
@@ -102,9 +98,7 @@ def test_keys_keep_a_group_together() -> None:
     assert not set(parts.train["customer"]) & set(parts.holdout["customer"])
     codes = group_codes(table, keys=["customer"])
     assert codes is not None
-    assert (
-        len(set(zip(codes, table["customer"], strict=True))) == table["customer"].nunique() == len(set(codes))
-    )
+    assert len(set(zip(codes, table["customer"], strict=True))) == table["customer"].nunique() == len(set(codes))
     assert group_codes(table, keys=[]) is None
 
 
@@ -133,9 +127,7 @@ def test_time_holds_out_the_newest_rows_and_keeps_ties_together(caplog: pytest.L
 
 
 def test_time_takes_the_boundary_nearest_to_the_share() -> None:
-    table = make_table(90).assign(
-        day=pd.to_datetime(["2025-01-01"] * 40 + ["2025-02-01"] * 20 + ["2025-03-01"] * 30)
-    )
+    table = make_table(90).assign(day=pd.to_datetime(["2025-01-01"] * 40 + ["2025-02-01"] * 20 + ["2025-03-01"] * 30))
     assert len(cut(table, method="time", time_column="day").holdout) == 30
     assert len(cut(table, method="time", time_column="day", holdout=0.6).holdout) == 50
 
@@ -165,9 +157,7 @@ def test_source_removes_from_training_what_stands_in_the_holdout(caplog: pytest.
     assert len(parts.holdout) == 100
     assert parts.definition["rows_removed"] == 40
     assert "40 rows" in caplog.text
-    grouped = cut(
-        table, method="source", source="gold.csv", key_columns=["customer"], holdout_frame=table.iloc[:40]
-    )
+    grouped = cut(table, method="source", source="gold.csv", key_columns=["customer"], holdout_frame=table.iloc[:40])
     assert not set(grouped.train["customer"]) & set(table["customer"].iloc[:40])
 
 

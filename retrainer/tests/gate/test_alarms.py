@@ -108,8 +108,7 @@ def test_windows_of_an_unchanged_world_are_seldom_called_worse_and_of_a_worse_on
         for _ in range(300):
             (then_y, then), (y, now) = drawn(500), drawn(100, worse=worse)
             recorded, live = (
-                evaluate(model, truth, metrics={metric: measure})[metric]
-                for truth, model in ((then_y, then), (y, now))
+                evaluate(model, truth, metrics={metric: measure})[metric] for truth, model in ((then_y, then), (y, now))
             )
             found = change(
                 measure,
@@ -181,9 +180,7 @@ def test_an_error_is_far_from_its_recorded_one_by_a_tenth(off: float, expected: 
 
 
 @pytest.mark.parametrize(("rare", "found", "expected"), [(49, 24, 1), (50, 0, 0), (48, 24, 0)])
-def test_a_class_is_rare_below_a_twentieth_and_hardly_found_below_a_half(
-    rare: int, found: int, expected: int
-) -> None:
+def test_a_class_is_rare_below_a_twentieth_and_hardly_found_below_a_half(rare: int, found: int, expected: int) -> None:
     y = CLASSES[(np.arange(1000) < rare).astype(int)]
     labels = CLASSES[(np.arange(1000) < found).astype(int)]
 
@@ -191,10 +188,7 @@ def test_a_class_is_rare_below_a_twentieth_and_hardly_found_below_a_half(
 
     assert len(said) == expected
     if said:
-        assert (
-            f"Class 'yes' is {rare / 1000:.1%} of the rows, and the challenger finds {found / rare:.0%}"
-            in said[0]
-        )
+        assert f"Class 'yes' is {rare / 1000:.1%} of the rows, and the challenger finds {found / rare:.0%}" in said[0]
         assert f"all of them change it by {rare / 1000:.3f}" in said[0]
 
 

@@ -75,14 +75,9 @@ def test_without_a_champion_any_model_is_promoted() -> None:
 
 def test_a_real_improvement_is_promoted_with_its_numbers() -> None:
     y = make_truth()
-    decision = judge(
-        y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)), against={"stored_score": 0.99}
-    )
+    decision = judge(y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)), against={"stored_score": 0.99})
     assert (decision.verdict, decision.kind) == ("promoted", "improvement")
-    assert (
-        "accuracy 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500"
-        in decision.reason
-    )
+    assert "accuracy 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500" in decision.reason
     assert decision.improvement == pytest.approx(0.05)
     assert decision.interval is not None
     assert 0.04 < decision.interval[0] < 0.05 < decision.interval[1] < 0.06
@@ -155,9 +150,7 @@ def test_floors_decide_before_anything_is_compared(wrong: int, verdict: str) -> 
 def test_the_floor_of_an_error_is_a_ceiling() -> None:
     y = np.zeros(50)
     gate = {"floor": 2.0, "staging_floor": 3.0}
-    verdicts = [
-        judge(y, Predictions(y + off), None, metric="mae", gate=gate).verdict for off in (2.0, 2.5, 3.5)
-    ]
+    verdicts = [judge(y, Predictions(y + off), None, metric="mae", gate=gate).verdict for off in (2.0, 2.5, 3.5)]
     assert verdicts == ["promoted", "staging", "rejected"]
 
 
@@ -189,9 +182,7 @@ def test_only_rows_that_neither_has_seen_are_compared() -> None:
     assert (decision.holdout_rows, decision.compared_rows) == (2000, 1000)
 
 
-@pytest.mark.parametrize(
-    ("new_to_both", "kind"), [(0, "not_comparable"), (29, "not_comparable"), (30, "improvement")]
-)
+@pytest.mark.parametrize(("new_to_both", "kind"), [(0, "not_comparable"), (29, "not_comparable"), (30, "improvement")])
 def test_too_few_rows_new_to_both_keep_the_champion_unless_accepted(new_to_both: int, kind: str) -> None:
     y = make_truth()
     options = {"comparable": np.arange(2000) < new_to_both, "why_few_rows": "seed 1 became 2"}
@@ -206,10 +197,7 @@ def test_too_few_rows_new_to_both_keep_the_champion_unless_accepted(new_to_both:
         assert "seed 1 became 2" in decision.reason
         assert "retrain --accept-not-comparable" in decision.reason
         assert accepted.kind == "accepted"
-        assert (
-            judge(y, *models, against=options, accept_not_comparable=True, gate={"floor": 1.1}).verdict
-            == "rejected"
-        )
+        assert judge(y, *models, against=options, accept_not_comparable=True, gate={"floor": 1.1}).verdict == "rejected"
 
 
 def test_rows_of_a_class_are_counted_for_the_metric_that_is_about_it() -> None:
@@ -241,10 +229,7 @@ def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
         model(y, wrong=slice(0, 300)),
         against={"comparable": np.arange(2000) < 7, "why_few_rows": "the seed is another"},
     )
-    assert (
-        "7 of the 2,000 holdout rows are new to both models, and 30 are needed (the seed is another)"
-        in few.reason
-    )
+    assert "7 of the 2,000 holdout rows are new to both models, and 30 are needed (the seed is another)" in few.reason
     (criterion,) = [one for one in few.criteria if one.name == "comparable"]
     assert (criterion.passed, criterion.value, criterion.threshold) == (False, 7, 30)
 
@@ -344,9 +329,7 @@ def test_too_few_rows_of_a_class_are_not_comparable_by_a_metric_of_classes() -> 
 
 def test_a_class_without_rows_new_to_both_is_not_comparable() -> None:
     y = make_truth()
-    decision = judge(
-        y, model(y, wrong=slice(0, 0)), model(y, wrong=slice(0, 900)), against={"comparable": y == "yes"}
-    )
+    decision = judge(y, model(y, wrong=slice(0, 0)), model(y, wrong=slice(0, 900)), against={"comparable": y == "yes"})
     assert decision.kind == "not_comparable"
     assert "class no has no row" in decision.reason
 
@@ -470,9 +453,7 @@ def test_the_positive_class_of_the_settings_is_recorded() -> None:
 @pytest.mark.parametrize("rows", [40, 400, 2000])
 def test_the_rows_that_certainty_takes_are_rounded_to_two_digits(rows: int) -> None:
     y = make_truth(rows)
-    decision = judge(
-        y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0}
-    )
+    decision = judge(y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0})
     assert decision.kind == "uncertain"
     found = re.search(r"certainty takes about ([\d,]+) rows", decision.reason)
     assert found
@@ -581,9 +562,7 @@ def simulate(better_by: float) -> tuple[int, int, int]:
         champion = model(y, wrong=both_wrong | (draw < only_challenger))
         disagree = draw < only_challenger + only_champion
         challenger = model(y, wrong=both_wrong | (disagree & (draw >= only_challenger)))
-        decision = judge(
-            y, challenger, champion, metric="f1_score", gate={"min_improvement": MARGIN}, seed=seed
-        )
+        decision = judge(y, challenger, champion, metric="f1_score", gate={"min_improvement": MARGIN}, seed=seed)
         assert decision.interval is not None
         promoted += decision.promoted
         certain += decision.interval[0] > 0

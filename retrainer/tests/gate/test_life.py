@@ -47,9 +47,7 @@ def test_a_metric_of_the_teams_choice_lives_a_whole_life(
 ) -> None:
     table = settings.root / "table.csv"
     if metric == "cost":
-        own = OwnMetric(
-            cost_of_visits, greater_is_better=False, columns=("monthly",), label="cost of a customer"
-        )
+        own = OwnMetric(cost_of_visits, greater_is_better=False, columns=("monthly",), label="cost of a customer")
         monkeypatch.setitem(METRICS, "cost", own)
     shown = {"cost": "cost of a customer", "recall": "recall of yes"}[metric]
     use(monkeypatch, GATE__METRIC=metric, DATA__POSITIVE="yes", GATE__GUARD_METRICS='{"f1": 0.5}')
@@ -117,9 +115,7 @@ def test_what_cannot_be_measured_is_known_before_any_training(
         raise AssertionError("a model was fitted")
 
     monkeypatch.setattr(Pipeline, "fit", no_work)
-    monkeypatch.setitem(
-        models.ESTIMATORS, "margin", lambda problem_type, seed: Pipeline([("m", LinearSVC())])
-    )
+    monkeypatch.setitem(models.ESTIMATORS, "margin", lambda problem_type, seed: Pipeline([("m", LinearSVC())]))
     make_customers(noise=1, rows=100).to_csv(settings.root / "table.csv", index=False)
     if issubclass(error, ConfigurationError):  # then not even the table is looked at
         (settings.root / "table.csv").unlink()

@@ -303,14 +303,11 @@ def test_a_threshold_is_judged_as_if_it_decided() -> None:
         metric = get_metric("f1", problem_type="classification", positive=positive)
         found = evaluate_thresholds(model, y, metric=metric, thresholds=[0.0, 0.3, 1.0])
         theirs = [
-            reference.f1_score(y == positive, score >= threshold, zero_division=0)
-            for threshold in (0.0, 0.3, 1.0)
+            reference.f1_score(y == positive, score >= threshold, zero_division=0) for threshold in (0.0, 0.3, 1.0)
         ]
         assert found == pytest.approx(theirs)
     assert model.probabilities is not None
-    bad = Predictions(
-        model.labels, np.where(model.probabilities == 1, math.nan, model.probabilities), model.classes
-    )
+    bad = Predictions(model.labels, np.where(model.probabilities == 1, math.nan, model.probabilities), model.classes)
     metric = get_metric("f1", problem_type="classification")
     assert np.isnan(evaluate_thresholds(bad, y, metric=metric, thresholds=[0.1, 0.2])).tolist() == [
         True,
@@ -388,9 +385,7 @@ def test_classes_of_several_types_have_a_positive_one_too() -> None:
     f1 = {"f1": get_metric("f1", problem_type="classification", positive="pro")}
     check_table(table, target="plan", metrics=f1)
     truth = table["plan"][:3].to_numpy()
-    assert evaluate(Predictions(truth, None, np.array([1, "pro"], dtype=object)), truth, metrics=f1) == {
-        "f1": 1
-    }
+    assert evaluate(Predictions(truth, None, np.array([1, "pro"], dtype=object)), truth, metrics=f1) == {"f1": 1}
 
 
 def test_predict_prepares_the_rows_once_and_labels_are_those_of_predict() -> None:
@@ -427,10 +422,7 @@ def test_labels_of_tied_probabilities_are_those_of_predict_row_by_row(classes: i
             assert (probabilities.argmax(axis=1) != model.predict(X)).any()
         whole = predict(model, X, problem_type="classification").labels
         np.testing.assert_array_equal(whole, model.predict(X))
-        alone = [
-            predict(model, X.iloc[[row]], problem_type="classification").labels[0]
-            for row in range(0, 300, 30)
-        ]
+        alone = [predict(model, X.iloc[[row]], problem_type="classification").labels[0] for row in range(0, 300, 30)]
         np.testing.assert_array_equal(whole[::30], alone)
 
 
@@ -468,9 +460,7 @@ def test_classes_that_the_model_does_not_know_count_against_it() -> None:
     predictions = predict(LogisticRegression().fit(X, y), X, problem_type="classification")
     strange = y.copy()
     strange[:40] = "unheard"
-    metrics = evaluate(
-        predictions, strange, metrics={name: METRICS[name] for name in ("accuracy", "log_loss")}
-    )
+    metrics = evaluate(predictions, strange, metrics={name: METRICS[name] for name in ("accuracy", "log_loss")})
     right = predictions.labels == strange
     assert metrics["accuracy"] == pytest.approx(right.mean())
     assert metrics["log_loss"] > 3
@@ -533,9 +523,7 @@ def test_a_share_of_a_profit_below_zero_is_of_its_size() -> None:
 def test_what_scores_clusters_is_not_among_the_possible_metrics() -> None:
     with pytest.raises(UnknownMetricError, match="balanced_accuracy") as refused:
         get_metric("no such", problem_type="classification")
-    assert not re.search(
-        "rand_score|mutual_info|homogeneity|completeness|v_measure|fowlkes", str(refused.value)
-    )
+    assert not re.search("rand_score|mutual_info|homogeneity|completeness|v_measure|fowlkes", str(refused.value))
 
 
 def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> None:
@@ -560,9 +548,7 @@ def test_cross_validation_is_seeded_and_agrees_with_scikit_learn() -> None:
     )
     folds = make_folds(FoldInputs(X, y, "classification", 3))
     assert score == again != other
-    assert score == pytest.approx(
-        cross_val_score(LogisticRegression(), X, y, cv=folds, scoring="accuracy").mean()
-    )
+    assert score == pytest.approx(cross_val_score(LogisticRegression(), X, y, cv=folds, scoring="accuracy").mean())
 
 
 def test_folds_keep_groups_together_and_respect_time() -> None:
@@ -586,9 +572,7 @@ def test_folds_adapt_to_few_rows_of_a_class() -> None:
     assert len(make_folds(FoldInputs(X, y, "classification"))) == 3
     y[1:3] = "low"
     with pytest.raises(FoldError, match=r"at least 2 rows of the rarest class.*has 1"):
-        cross_validate_scores(
-            LogisticRegression(), FoldInputs(X, y, "classification"), metric=METRICS["f1_score"]
-        )
+        cross_validate_scores(LogisticRegression(), FoldInputs(X, y, "classification"), metric=METRICS["f1_score"])
     with pytest.raises(FoldError, match="at least 2 groups"):
         make_folds(FoldInputs(X, X["a"].to_numpy(), "regression", groups=np.zeros(60)))
     with pytest.raises(FoldError, match="at least 3 rows in the training part, which has 2"):

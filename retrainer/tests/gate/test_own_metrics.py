@@ -135,16 +135,12 @@ def test_the_line_of_the_metric_that_failed_is_named(monkeypatch: pytest.MonkeyP
 
     metric = enter(monkeypatch, "cost", cost)
     y, rows, champion, _ = make_case()
-    with pytest.raises(
-        OwnMetricError, match=r"line \d+\) failed: AttributeError: [^\n]*\n +return float\(truth"
-    ):
+    with pytest.raises(OwnMetricError, match=r"line \d+\) failed: AttributeError: [^\n]*\n +return float\(truth"):
         evaluate(champion, y, metrics={"cost": metric}, rows=rows)
 
 
 @pytest.mark.parametrize("comparable", [None, np.arange(ROWS) % 2 == 0], ids=["all", "half"])
-def test_each_slice_is_judged_by_the_columns_of_its_own_rows(
-    comparable: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_slice_is_judged_by_the_columns_of_its_own_rows(comparable: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     metric = enter(monkeypatch, "cost", cost, columns=("monthly",))
     y, rows, champion, challenger = make_case()
     rows["region"] = np.where(np.arange(ROWS) < 200, "north", "south")
@@ -204,9 +200,7 @@ def test_a_metric_is_tried_before_training_on_answers_that_a_model_could_give(
     with pytest.raises(OwnMetricError, match="is nan when every row is predicted perfectly"):
         check(lambda truth, predictions, rows: math.nan)
     table.loc[[3, 9], "monthly"] = math.nan
-    with pytest.raises(
-        OwnMetricError, match=r"is nan for \d of 400 rows when .*, the first where monthly is nan"
-    ):
+    with pytest.raises(OwnMetricError, match=r"is nan for \d of 400 rows when .*, the first where monthly is nan"):
         check(cost, columns=("monthly",))
 
 

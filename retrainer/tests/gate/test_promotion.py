@@ -10,7 +10,7 @@ from retrainer.gate import (
     Predictions,
     Question,
     Rival,
-    confirm,
+    apply_baseline_and_holds,
     decide,
 )
 from retrainer.settings import GateSettings
@@ -38,7 +38,7 @@ def decided(
     opponent = Champion(champion) if champion else None
     first = decide(Question(TRUTH, metric=metric, gate=settings), challenger, opponent)
     question = Question(TRUTH, metric, settings, accept_not_comparable=accept)
-    return confirm(first, question, challenger, baseline=NO_MODEL, held=held)
+    return apply_baseline_and_holds(first, question, challenger, baseline=NO_MODEL, held=held)
 
 
 def on_hold(predictions: Predictions | None) -> Rival:

@@ -10,13 +10,11 @@ from scipy.stats import rankdata
 
 from retrainer import gate
 from retrainer.gate import METRICS, Comparison, Metric, Pair, Predictions, evaluate, known_metric
-from retrainer.gate._measures import Ranking, Whole
+from retrainer.gate._measures import NonAdditive, Ranking
 from retrainer.gate._samples import make_samples
 
 ROWS = 200
-MEDIAN = replace(
-    METRICS["mae"], measure=Whole(lambda sample, positive: np.median(abs(sample.y - sample.labels)))
-)
+MEDIAN = replace(METRICS["mae"], measure=NonAdditive(lambda sample, positive: np.median(abs(sample.y - sample.labels))))
 
 
 def compare(
@@ -68,10 +66,7 @@ def test_the_interval_agrees_with_resampling_rows(name: str, classes: int) -> No
     rng = np.random.default_rng(0)
 
     def improvement(rows: np.ndarray) -> float:
-        scores = [
-            evaluate(model.take(rows), y[rows], metrics={name: metric})[name]
-            for model in (challenger, champion)
-        ]
+        scores = [evaluate(model.take(rows), y[rows], metrics={name: metric})[name] for model in (challenger, champion)]
         return metric.improvement(*scores)
 
     slow = np.array([improvement(rng.integers(0, ROWS, ROWS)) for _ in range(100)])
@@ -97,30 +92,25 @@ def ranked(model: Predictions) -> Predictions:
     [
         *[(name, 2) for name in ("f1", "roc_auc", "average_precision", "log_loss", "rmse", "r2")],
         *[(name, 2) for name in ("explained_variance", "median", "matthews_corrcoef")],
-        *[
-            (name, 3)
-            for name in ("f1_macro", "balanced_accuracy", "roc_auc_ovr", "roc_auc", "neg_brier_score")
-        ],
+        *[(name, 3) for name in ("f1_macro", "balanced_accuracy", "roc_auc_ovr", "roc_auc", "neg_brier_score")],
     ],
 )
-def test_what_changes_sides_or_is_drawn_is_scored_like_such_rows(
-    name: str, classes: int, groups: bool
-) -> None:
+def test_what_changes_sides_or_is_drawn_is_scored_like_such_rows(name: str, classes: int, groups: bool) -> None:
     metric = metric_of(name)
     y, *models = make_case(name, classes, rows=60)
     if isinstance(metric.measure, Ranking):
         models = [ranked(model) for model in models]
-    unit = np.arange(60) % 20 if groups else np.arange(60)
-    units = unit.max() + 1
+    group_of_row = np.arange(60) % 20 if groups else np.arange(60)
+    n_groups = group_of_row.max() + 1
     old, new = make_samples(y, *models, problem_type=metric.problem_type)
-    resampler = metric.measure.resampler(old, new, None, unit, units)
+    resampler = metric.measure.resampler(old, new, None, group_of_row, n_groups)
     rng = np.random.default_rng(1)
-    moved, drawn = rng.integers(2, size=(3, units)), rng.integers(3, size=(3, units))
+    moved, drawn = rng.integers(2, size=(3, n_groups)), rng.integers(3, size=(3, n_groups))
 
     found = [*resampler.exchanged(moved), *resampler.redrawn(drawn)]
 
-    masks = moved[:, unit].astype(bool)
-    rows = [np.repeat(np.arange(60), times) for times in drawn[:, unit]]
+    masks = moved[:, group_of_row].astype(bool)
+    rows = [np.repeat(np.arange(60), times) for times in drawn[:, group_of_row]]
     samples = [
         [old.mixed(new, mask) for mask in masks],
         [new.mixed(old, mask) for mask in masks],
@@ -154,9 +144,7 @@ def test_a_comparison_is_the_same_for_the_same_seed_and_symmetric(name: str) -> 
     settings = {"confidence": 0.95, "resamples": 199}
     first = compare(metric_of(name), y, champion=champion, challenger=challenger, seed=1, **settings)
     assert compare(metric_of(name), y, champion=champion, challenger=challenger, seed=1, **settings) == first
-    assert (
-        compare(metric_of(name), y, champion=champion, challenger=champion, seed=1, **settings).p_value == 1
-    )
+    assert compare(metric_of(name), y, champion=champion, challenger=champion, seed=1, **settings).p_value == 1
     back = compare(metric_of(name), y, champion=challenger, challenger=champion, seed=1, **settings)
     assert first.p_value + back.p_value > 0.85  # more than 1 where exchanges tie
 
@@ -171,9 +159,7 @@ def draw_rare(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, list[Pre
     y = np.zeros(rows, dtype=int)
     y[: max(2, rows // 50)] = 1
     scores = (1.5 * y + rng.normal(size=rows) for _ in range(2))
-    models = [
-        np.column_stack([1 - chance, chance]) for chance in (1 / (1 + np.exp(-score)) for score in scores)
-    ]
+    models = [np.column_stack([1 - chance, chance]) for chance in (1 / (1 + np.exp(-score)) for score in scores)]
     return y, [Predictions((one[:, 1] > 0.8).astype(int), one, np.array([0, 1])) for one in models]
 
 
@@ -214,9 +200,7 @@ def test_one_row_of_a_class_proves_nothing(name: str) -> None:
     y[0] = 1
     for seed in range(20):
         models = [np.column_stack([1 - chance, chance]) for chance in rng.random((2, 500))]
-        champion, challenger = (
-            Predictions((one[:, 1] > 0.5).astype(int), one, np.array([0, 1])) for one in models
-        )
+        champion, challenger = (Predictions((one[:, 1] > 0.5).astype(int), one, np.array([0, 1])) for one in models)
         found = compare(
             metric_of(name),
             y,
@@ -236,9 +220,7 @@ def test_rows_about_the_same_are_one_piece_of_evidence(groups: int) -> None:
     for retrain in range(200):
         entities = np.repeat(np.arange(60), 10)
         y = rng.normal(size=600)
-        models = [
-            Predictions(y + rng.normal(size=60)[entities]) for _ in range(2)
-        ]  # an entity's errors are alike
+        models = [Predictions(y + rng.normal(size=60)[entities]) for _ in range(2)]  # an entity's errors are alike
         for name, given in (("alone", None), ("together", entities)):
             found = compare(
                 metric,
@@ -255,16 +237,11 @@ def test_rows_about_the_same_are_one_piece_of_evidence(groups: int) -> None:
 
     assert promoted["together"] <= 20  # 10 are allowed by chance; more than 20 come once in 1,000 times
     assert promoted["alone"] > 40
-    assert (
-        found.method
-        == f"199 exchanges and bootstraps of 60 entities{' in 40 groups' if groups == 40 else ''}"
-    )
+    assert found.method == f"199 exchanges and bootstraps of 60 entities{' in 40 groups' if groups == 40 else ''}"
 
 
 def test_without_entities_each_row_is_one() -> None:
     y, champion, challenger = make_case("rmse", 2)
     options = {"champion": champion, "challenger": challenger, "confidence": 0.95, "seed": 0}
 
-    assert compare(METRICS["rmse"], y, **options) == compare(
-        METRICS["rmse"], y, **options, entities=np.arange(ROWS)
-    )
+    assert compare(METRICS["rmse"], y, **options) == compare(METRICS["rmse"], y, **options, entities=np.arange(ROWS))

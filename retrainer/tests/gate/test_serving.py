@@ -60,9 +60,7 @@ def test_else_the_twin_stays_what_is_compared(served: Champion | None) -> None:
     assert alarms == ()
 
 
-@pytest.mark.parametrize(
-    ("block", "named"), [("7 days", "58 blocks of 7 days"), ("50 rows", "8 blocks of 50 rows")]
-)
+@pytest.mark.parametrize(("block", "named"), [("7 days", "58 blocks of 7 days"), ("50 rows", "8 blocks of 50 rows")])
 def test_blocks_of_time_can_be_set_and_are_shown(block: str, named: str) -> None:
     days = np.arange(ROWS) * 86_400_000_000
     question = Question(TRUTH, METRICS["rmse"], GateSettings(block=block), times=days)

@@ -297,17 +297,13 @@ def test_rows_of_one_key_are_no_evidence_of_their_own() -> None:
 
 def test_a_shift_of_forty_keys_is_found() -> None:
     X, key = keyed(40, seed=1, shift=1.5)
-    found = compare_with_profile(
-        learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key
-    )
+    found = compare_with_profile(learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key)
     assert list(drifted(found)) == ["usage"]
 
 
 def test_too_few_keys_have_no_result() -> None:
     X, key = keyed(19, seed=1, shift=5)
-    found = compare_with_profile(
-        learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key
-    )
+    found = compare_with_profile(learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key)
     assert found.drifted is None
     assert found.reason == "Too few keys to judge: 190 rows are about 19, and 20 are needed."
 

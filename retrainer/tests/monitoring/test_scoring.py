@@ -20,31 +20,23 @@ AS_THEY_STAND = "def label(frame): return frame\ndef features(frame): return fra
 TYPES: list[ProblemType] = ["classification", "regression"]
 
 
-def scored(
-    folder: Path, problem_type: ProblemType, *, rows: int = 250, table: pd.DataFrame | None = None
-) -> Path:
+def scored(folder: Path, problem_type: ProblemType, *, rows: int = 250, table: pd.DataFrame | None = None) -> Path:
     """Train on a table, score it (or another) in batches, and return the file."""
     training = make_table(problem_type)
-    settings = load_settings(
-        root=folder, problem_type=problem_type, data={"source": "sample", "target": "target"}
-    )
+    settings = load_settings(root=folder, problem_type=problem_type, data={"source": "sample", "target": "target"})
     learned = prepare(training, settings=settings, code=FeatureCode(AS_THEY_STAND, project=PROJECT))
     X, y = inputs(learned.rows, contract=learned.contract, code=learned.code), learned.rows["target"]
     pipeline = make_pipeline("linear", problem_type=problem_type, seed=0).fit(X, y)
     model = Model(pipeline, learned.contract, learned.code)
     wanted = (training if table is None else table).assign(order=lambda frame: np.arange(len(frame)))
     batches = (
-        _scoring.score_batch(
-            model, wanted.iloc[start : start + rows], version="v1", identifiers=["order", "absent"]
-        )
+        _scoring.score_batch(model, wanted.iloc[start : start + rows], version="v1", identifiers=["order", "absent"])
         for start in range(0, len(wanted), rows)
     )
     batches = _scoring.checked(batches, model.contract, rows=len(wanted))
     result = _scoring.write(batches, folder / "scored.parquet")
     assert result.rows == len(wanted)
-    assert model.predict(wanted).labels.tolist() == pytest.approx(
-        pd.read_parquet(result.path)["prediction"].tolist()
-    )
+    assert model.predict(wanted).labels.tolist() == pytest.approx(pd.read_parquet(result.path)["prediction"].tolist())
     return result.path
 
 
@@ -57,9 +49,7 @@ def test_every_row_is_predicted_in_order_with_its_identifier_and_version(
     assert table["order"].tolist() == list(range(len(table)))
     assert set(table["model_version"]) == {"v1"}
     if problem_type == "classification":
-        assert table[["probability_no", "probability_yes"]].sum(axis=1).tolist() == pytest.approx(
-            [1] * len(table)
-        )
+        assert table[["probability_no", "probability_yes"]].sum(axis=1).tolist() == pytest.approx([1] * len(table))
 
 
 @pytest.mark.parametrize("problem_type", TYPES)
@@ -88,9 +78,7 @@ def test_cells_that_cannot_be_read_are_judged_over_the_whole_table(tmp_path: Pat
     some.loc[:4, "usage"], many.loc[:40, "usage"] = "n.a. (see note)", "n.a. (see note)"
 
     before = scored(tmp_path, "classification", rows=5, table=some).read_bytes()
-    with pytest.raises(
-        SchemaError, match=r"'usage': expected number .* such as 'n\.a\. \(see note\)' \(row 1\)"
-    ):
+    with pytest.raises(SchemaError, match=r"'usage': expected number .* such as 'n\.a\. \(see note\)' \(row 1\)"):
         scored(tmp_path, "classification", rows=5, table=many)
 
     assert (tmp_path / "scored.parquet").read_bytes() == before
@@ -106,9 +94,7 @@ def test_the_name_of_the_output_tells_data_and_model() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
-def test_without_an_identifier_rows_are_numbered_and_anybody_may_read_the_file(
-    tmp_path: Path, suffix: str
-) -> None:
+def test_without_an_identifier_rows_are_numbered_and_anybody_may_read_the_file(tmp_path: Path, suffix: str) -> None:
     def batch(*labels: str) -> tuple[pa.Table, _scoring.Counts]:
         versions = pa.array(["v1"] * len(labels)).dictionary_encode()
         table = pa.table({"prediction": list(labels), "model_version": versions})

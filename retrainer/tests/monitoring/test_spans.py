@@ -26,9 +26,7 @@ def having(monitor: dict[str, Any] | None = None, **split: Any) -> Settings:
     )
 
 
-@pytest.mark.parametrize(
-    ("last", "rows"), [("7 days", 7), ("48 hours", 2), ("5 rows", 5), ("90 rows", 30), (None, 30)]
-)
+@pytest.mark.parametrize(("last", "rows"), [("7 days", 7), ("48 hours", 2), ("5 rows", 5), ("90 rows", 30), (None, 30)])
 def test_the_window_is_the_newest_rows(last: str | None, rows: int) -> None:
     found = _newest(DAYS.sample(frac=1, random_state=0), having({"last": last}))
     assert sorted(found["day"]) == list(DAYS["day"][-rows:])

@@ -29,9 +29,7 @@ def watched(table: pd.DataFrame) -> dict[str, Any]:
     """Monitor a table as the flow does, without Prefect."""
     project = now()
     table.to_csv(project.settings.root / "table.csv", index=False)
-    return pipeline.check_drift(
-        data.fetch(project.settings.data.source, settings=project.settings), project=project
-    )
+    return pipeline.check_drift(data.fetch(project.settings.data.source, settings=project.settings), project=project)
 
 
 @NUMBERS
@@ -45,8 +43,7 @@ def test_a_model_that_collapsed_is_worse_without_any_setting(settings: Settings)
     again = watched(line(seed=3).assign(target=lambda rows: -rows["target"]))
     assert again["retrain"] is True, "two windows of five"
     assert [
-        window.violates
-        for window in History(open_store(now().settings.monitor.folder, settings=settings)).windows()
+        window.violates for window in History(open_store(now().settings.monitor.folder, settings=settings)).windows()
     ] == [False, True, True]
 
 
@@ -81,9 +78,7 @@ def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: S
 
 
 @NUMBERS
-def test_rows_of_a_key_that_go_alike_do_not_count_as_many(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_of_a_key_that_go_alike_do_not_count_as_many(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def customers(seed: int, count: int = 40) -> pd.DataFrame:
         """Return ten rows to a customer, alike in what they are and in what the model misses."""
         rng, rows = np.random.default_rng(seed), 10 * count
@@ -104,9 +99,7 @@ def test_rows_of_a_key_that_go_alike_do_not_count_as_many(
 
 
 @CLASSES
-def test_labels_that_come_late_are_counted_and_from_when(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_labels_that_come_late_are_counted_and_from_when(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def dated(seed: int) -> pd.DataFrame:
         return two_classes(400, seed=seed).assign(day=pd.date_range("2026-03-01", periods=400, freq="h"))
 
@@ -151,9 +144,7 @@ def test_only_the_newest_rows_are_looked_at_where_that_is_set(
 def test_each_flow_has_its_own_query_with_dates_of_its_own_schedule(
     flow: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = pd.DataFrame(
-        {"day": ["2026-02-27", "2026-02-28", "2026-03-01"], "x": [1.0, 2, 3], "target": [1.0, 2, 3]}
-    )
+    rows = pd.DataFrame({"day": ["2026-02-27", "2026-02-28", "2026-03-01"], "x": [1.0, 2, 3], "target": [1.0, 2, 3]})
     with sqlite3.connect(settings.root / "shop.db") as shop:
         rows.to_sql("orders", shop, index=False)
     use(
@@ -182,9 +173,7 @@ def test_the_date_of_a_runs_own_source_is_one_to_fill_in(
     flow: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(source: str | None) -> SimpleNamespace:
-        return SimpleNamespace(
-            flow_name=flow, scheduled_start_time=None, parameters={"source": source}, id=None
-        )
+        return SimpleNamespace(flow_name=flow, scheduled_start_time=None, parameters={"source": source}, id=None)
 
     moment = datetime.datetime(2026, 3, 18)
     monkeypatch.setattr("retrainer.prefect._runs.flow_run", run("w{as_of:%d}.csv"))

@@ -73,9 +73,7 @@ def test_one_odd_window_asks_for_nothing_two_do(settings: Settings) -> None:
         (None, False),
     ],
 )
-def test_a_live_score_is_worse_beyond_what_is_allowed_and_beyond_chance(
-    live: Change | None, worse: bool
-) -> None:
+def test_a_live_score_is_worse_beyond_what_is_allowed_and_beyond_chance(live: Change | None, worse: bool) -> None:
     assert is_worse(live, settings=having(worsening=0.05)) is worse
     assert not is_worse(live, settings=having(worsening="never"))
 
@@ -111,9 +109,7 @@ def test_a_thousand_windows_are_kept(tmp_path: Path) -> None:
 
 def test_a_summary_has_a_row_for_each_column() -> None:
     columns = (
-        ColumnDrift(
-            "usage", "number", 0.123456, nulls=(0.125, 0.5), unseen=0.25, reasons=("PSI 0.12", "missing")
-        ),
+        ColumnDrift("usage", "number", 0.123456, nulls=(0.125, 0.5), unseen=0.25, reasons=("PSI 0.12", "missing")),
         ColumnDrift("seen", "datetime"),
     )
 

@@ -149,9 +149,7 @@ def test_a_registry_that_hangs_does_not_keep_the_message_and_a_receiver_that_han
     receiver.answers.clear()
     began = time.monotonic()
 
-    _outcome.report_outcome(
-        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full.")
-    )
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full."))
 
     assert time.monotonic() - began < 5
     answered.set()
@@ -188,15 +186,11 @@ def test_a_message_that_was_sent_is_confirmed_to_the_server_one_that_was_not_is_
     run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter")
 
     receiver.status = 500
-    _outcome.report_outcome(
-        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full.")
-    )
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full."))
     assert confirmed == []
 
     receiver.status = 200
-    _outcome.report_outcome(
-        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full.")
-    )
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="The disk is full."))
     assert confirmed == [run]
 
 

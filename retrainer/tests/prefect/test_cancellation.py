@@ -76,9 +76,7 @@ def test_the_runner_has_time_to_end_a_cancelled_run_as_cancelled(monkeypatch: py
 
 
 @pytest.mark.parametrize(("state", "ends"), [(Cancelling(message="By me."), True), (Cancelled(), False)])
-def test_a_run_that_nobody_ends_sets_how_it_ended(
-    monkeypatch: pytest.MonkeyPatch, state: State, ends: bool
-) -> None:
+def test_a_run_that_nobody_ends_sets_how_it_ended(monkeypatch: pytest.MonkeyPatch, state: State, ends: bool) -> None:
     answers(monkeypatch, state)
 
     with pytest.raises(RunCancelled):

@@ -102,15 +102,11 @@ def cluster(use: Callable[..., None], tmp_path: Path) -> Iterator[Cluster]:
     address, log = f"tcp://127.0.0.1:{port}", tmp_path / "dask.log"
     dask, common = [sys.executable, "-m", "dask"], ["--host", "127.0.0.1", "--no-dashboard"]
     commands = {"scheduler": ["scheduler", "--port", str(port)]}
-    commands |= {
-        name: ["worker", address, "--nthreads", "1", "--no-nanny", "--name", name] for name in ("one", "two")
-    }
+    commands |= {name: ["worker", address, "--nthreads", "1", "--no-nanny", "--name", name] for name in ("one", "two")}
     processes: dict[str, subprocess.Popen[bytes]] = {}
     with log.open("wb") as output:
         for name, words in commands.items():
-            processes[name] = subprocess.Popen(
-                [*dask, *words, *common], cwd=tmp_path, stdout=output, stderr=output
-            )
+            processes[name] = subprocess.Popen([*dask, *words, *common], cwd=tmp_path, stdout=output, stderr=output)
             if name == "scheduler":
                 wait_for(lambda: listens(port), log)
     try:
@@ -182,9 +178,7 @@ def taken(path: str) -> bytes:
     return content
 
 
-@pytest.mark.skip(
-    "its client lost the scheduler in both runs on a very busy machine, and the cause is not known"
-)
+@pytest.mark.skip("its client lost the scheduler in both runs on a very busy machine, and the cause is not known")
 def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     settings: Settings, use: Callable[..., None], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

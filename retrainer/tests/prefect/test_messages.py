@@ -57,13 +57,9 @@ def test_a_run_that_did_not_end_well_is_told_of(
 
 
 def test_nobody_is_notified_of_a_dry_run_that_failed(settings: Settings, receiver: Receiver) -> None:
-    run = FlowRun(
-        flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter", parameters={"dry_run": True}
-    )
+    run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter", parameters={"dry_run": True})
 
-    _outcome.report_outcome(
-        PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="No such column.")
-    )
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="No such column."))
 
     assert receiver.payloads == []
 
@@ -113,9 +109,7 @@ def test_keeping_the_champion_is_only_told_when_asked_for(
     use(monkeypatch, NOTIFICATIONS__KEPT="true")
     kept = flows.retrain()
 
-    assert [payload["title"] for payload in receiver.payloads] == [
-        f"{settings.project}: {kept['version']} kept"
-    ]
+    assert [payload["title"] for payload in receiver.payloads] == [f"{settings.project}: {kept['version']} kept"]
 
 
 def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, receiver: Receiver) -> None:
@@ -141,9 +135,7 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
 
     rollback, drift, unreported = receiver.payloads
     assert rollback["title"] == "churn: rolled back to v1"
-    assert rollback["message"].startswith(
-        "Why: v2 was too slow.\nIn production: v1\nOn hold: v2\nTo do: find out"
-    )
+    assert rollback["message"].startswith("Why: v2 was too slow.\nIn production: v1\nOn hold: v2\nTo do: find out")
     assert rollback["message"].endswith("until `registry release v2 --reason …`.")
     assert drift["title"] == "churn: the data drifted, a retrain is triggered"
     assert drift["message"].startswith(
@@ -260,10 +252,7 @@ def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) 
         return _messages.by_hand_message(project="churn", record=record, gate=gate).body.splitlines()
 
     assert body(promoted, gate)[1] == "The gate had kept it: a tie."
-    assert (
-        body(promoted, gate)[-1]
-        == "To do: nothing; `registry rollback --reason …` puts the former model back."
-    )
+    assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback --reason …` puts the former model back."
     assert body(promoted, promoted)[1] == "In production: v1"
     first = dataclasses.replace(promoted, champion_before=None)
     assert body(first, gate)[-1] == "To do: nothing."
@@ -287,9 +276,7 @@ def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
 
 def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Settings) -> None:
     def body(**options: Any) -> str:
-        return _messages.by_hand_message(
-            project="churn", record=record_of("rolled_back", version="v1", **options)
-        ).body
+        return _messages.by_hand_message(project="churn", record=record_of("rolled_back", version="v1", **options)).body
 
     assert "On hold: v2" in body(held={"v2": "slow"})
     assert "v2 is on hold" in body(held={"v2": "slow"})
@@ -301,9 +288,7 @@ def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Se
     assert held.body.endswith("until `registry release v1 --reason …`.")
 
 
-def test_without_a_block_the_message_is_in_the_log(
-    settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_a_block_the_message_is_in_the_log(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         sent = _messages.send(Message("subject", "body"), block=None, logger=logging.getLogger("tests"))
 

@@ -174,12 +174,9 @@ def live(root: Path, kind: str, url: str) -> dict[str, Any]:
                 [record.version, record.champion_before, record.champion, record.decision]
                 for record in registry.decisions()
             ],
-            "scored": [
-                [scored["version"], scored["rows"], scored["predictions"]] for scored in (better, worse)
-            ],
+            "scored": [[scored["version"], scored["rows"], scored["predictions"]] for scored in (better, worse)],
             "predicted": [
-                pd.read_parquet(scored["path"]).drop(columns="model_version").to_csv()
-                for scored in (better, worse)
+                pd.read_parquet(scored["path"]).drop(columns="model_version").to_csv() for scored in (better, worse)
             ],
             "problems": [str(problem) for problem in registry.verify()],
         }
@@ -331,9 +328,7 @@ def test_a_server_that_is_down_is_named_without_its_password(tmp_path: Path) -> 
     address = f"127.0.0.1:{free_port()}"
     with (
         settings_in(tmp_path, "mlflow", f"http://ml:hunter2@{address}", ESTIMATORS='["linear"]') as settings,
-        pytest.raises(
-            RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*See that the server runs"
-        ) as said,
+        pytest.raises(RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*See that the server runs") as said,
     ):
         open_registry(settings).versions()
 
@@ -384,7 +379,5 @@ def test_a_registry_of_files_is_copied_with_its_decisions(
     assert "3 versions, 4 decisions" in first
     assert "0 versions, 0 decisions" in again
     assert [record.sha256 for record in copied.decisions()] == [record.sha256 for record in files.decisions()]
-    assert [version.sha256 for version in copied.versions()] == [
-        version.sha256 for version in files.versions()
-    ]
+    assert [version.sha256 for version in copied.versions()] == [version.sha256 for version in files.versions()]
     assert copied.verify() == []

@@ -55,9 +55,7 @@ def stage(registry: Registry, model: object = b"model", score: float = 0.9) -> V
     return registry.stage(model, metrics={"f1_score": score}, lineage={"rows": 100})
 
 
-def decide(
-    registry: Registry, verdict: str = "promoted", model: object = b"model", score: float = 0.9
-) -> Version:
+def decide(registry: Registry, verdict: str = "promoted", model: object = b"model", score: float = 0.9) -> Version:
     version = stage(registry, model, score)
     decision = {"verdict": verdict, "reason": f"{verdict} because", "criteria": []}
     registry.record(version, decision, expected_champion=registry.champion())
@@ -271,9 +269,7 @@ def test_a_decision_about_another_champion_is_stale(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("verdict", ["promoted", "kept"])
-def test_without_a_lock_the_number_decides(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch, verdict: str
-) -> None:
+def test_without_a_lock_the_number_decides(registry: Registry, monkeypatch: pytest.MonkeyPatch, verdict: str) -> None:
     first, mine, theirs = decide(registry), stage(registry), stage(registry)
     monkeypatch.setattr(registry.store, "lock", contextlib.nullcontext)
     create = registry.store.create
@@ -519,9 +515,7 @@ def test_a_damaged_description_is_reported_and_written_anew(registry: Registry) 
     assert registry.verify() == []
 
 
-def test_a_model_of_other_packages_names_both_versions(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_of_other_packages_names_both_versions(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     version = registry.stage(Fragile(), metrics={}, lineage={"packages": {"scikit-learn": "0.1"}})
     monkeypatch.setattr(Fragile, "broken", True)
     with pytest.raises(RegistryError, match=r"cannot be loaded: KeyError.*scikit-learn 0\.1 \(here \d+\."):
@@ -855,9 +849,9 @@ def test_what_a_model_was_saved_with_and_is_not_here_is_named() -> None:
     minor = ".".join(python.split(".")[:2])
 
     assert set(here) == {"scikit-learn", "pandas", "numpy", "scipy", "joblib", "skrub"}
-    assert _lineage.package_versions(
-        {"pydantic.main", "json", "sklearn.svm", "", "nowhere.at_all"}
-    ) == here | {"pydantic": _lineage.package_versions({"pydantic"})["pydantic"]}
+    assert _lineage.package_versions({"pydantic.main", "json", "sklearn.svm", "", "nowhere.at_all"}) == here | {
+        "pydantic": _lineage.package_versions({"pydantic"})["pydantic"]
+    }
     assert _lineage.changed_packages({}) == {}
     assert _lineage.changed_packages({"packages": here, "python": python}) == {}
     assert _lineage.changed_packages({"packages": here, "python": f"{minor}.999"}) == {}

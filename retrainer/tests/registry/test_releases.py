@@ -18,17 +18,13 @@ from retrainer.training import TableCleaner, load_model
 from ..conftest import PACKAGE, now
 
 RELEASES = sorted(
-    path
-    for path in Path(__file__).with_name("releases").iterdir()
-    if path.is_dir() and path.name[0].isdigit()
+    path for path in Path(__file__).with_name("releases").iterdir() if path.is_dir() and path.name[0].isdigit()
 )
 SAVED_AS = "ml_retraining"  # the package in which the models were saved
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
-def test_models_of_earlier_releases_predict_what_they_did(
-    release: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_of_earlier_releases_predict_what_they_did(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, SAVED_AS, importlib.import_module(PACKAGE))
     monkeypatch.delitem(sys.modules, f"{SAVED_AS}.training", raising=False)
     registry = Registry(LocalStore(release / "models"), metric="f1_score")
@@ -39,9 +35,7 @@ def test_models_of_earlier_releases_predict_what_they_did(
     for name, probabilities in expected.items():
         version = registry.version(name)
         if version.lineage["packages"]["scikit-learn"] != package_versions()["scikit-learn"]:
-            pytest.skip(
-                "scikit-learn reads its own pickles only; the registry refuses others, or compares first"
-            )
+            pytest.skip("scikit-learn reads its own pickles only; the registry refuses others, or compares first")
         predictions = load_model(registry, version, project=now()).predict(rows)
         np.testing.assert_allclose(predictions.probabilities, probabilities, rtol=1e-9)
 

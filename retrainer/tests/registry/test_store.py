@@ -164,9 +164,7 @@ def test_a_full_disk_at_any_operation_is_explained_and_changes_nothing(
     def full(*_args: object, **_options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    write = (
-        (lambda: store.write("a", b"after")) if operation == "replace" else lambda: store.create("b/c", b"")
-    )
+    write = (lambda: store.write("a", b"after")) if operation == "replace" else lambda: store.create("b/c", b"")
     with monkeypatch.context() as patch:
         patch.setattr(Path if operation == "open" else os, operation, full)
         with pytest.raises(StorageError, match="full: free some space"):

@@ -27,7 +27,7 @@ def page_of(*windows: Window, retrain: bool = False) -> str:
 
 
 def test_every_column_and_every_window_is_shown_the_latest_first() -> None:
-    html = page_of(window(1), window(2, drifted=True, metric=0.8125, promised=0.90625))
+    html = page_of(window(1), window(2, drifted=True, metric=0.8125, score_at_training=0.90625))
     rows = rows_of_page(html)
 
     assert ["usage", "0.3123", "10.0% to 25.0%", "0.0%", "PSI 0.31, missing"] in rows
@@ -86,9 +86,7 @@ def test_what_drifted_is_drawn_as_it_was_and_is_and_nothing_else() -> None:
     html = drift_page(Drift(True, "", (1, 1), (drawn, calm)), [window(1)], project="churn", retrain=False)
 
     assert html.count("<svg class") == 1
-    assert 'font-size="12"' in html, (
-        "labels stay out of the bars, and figures out of each other, on a telephone"
-    )
+    assert 'font-size="12"' in html, "labels stay out of the bars, and figures out of each other, on a telephone"
     assert "usage: PSI 1.00" in text_of(html)
     assert "up to 1: 50.0%, now 10.0%; over &lt;1&gt;: 50.0%, now 90.0%" in html
     widths = [float(part.split('"')[0]) for part in html.split(' width="')[1:]]

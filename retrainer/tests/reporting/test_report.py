@@ -22,7 +22,7 @@ from sklearn.metrics import (
 )
 from sklearn.pipeline import make_pipeline
 
-from retrainer.gate import METRICS, Champion, Question, Rival, confirm, decide, get_metric
+from retrainer.gate import METRICS, Champion, Question, Rival, apply_baseline_and_holds, decide, get_metric
 from retrainer.gate._predictions import predict
 from retrainer.monitoring import _drift
 from retrainer.project import OwnMetric
@@ -94,10 +94,7 @@ def classified(
         held,
         truth,
         challenger,
-        metrics={
-            name: METRICS[name]
-            for name in ("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss")
-        },
+        metrics={name: METRICS[name] for name in ("f1_score", "accuracy", "roc_auc", "average_precision", "log_loss")},
         champion=version("20261113-060000-bbbbbb", {"f1_score": 0.5}) if champion else None,
         champion_predictions=other,
         profile=_drift.learn_profile(X[:400], left_out={"customer": "one value a row"}),
@@ -112,9 +109,7 @@ def regressed() -> Facts:
     good, bad = LinearRegression().fit(X, y), LinearRegression().fit(X[["noise"]], y)
     challenger = predict(good, X, problem_type="regression")
     champion = predict(bad, X[["noise"]], problem_type="regression")
-    decision = decide(
-        Question(y, metric=METRICS["rmse"], gate=GateSettings()), challenger, Champion(champion)
-    )
+    decision = decide(Question(y, metric=METRICS["rmse"], gate=GateSettings()), challenger, Champion(champion))
     return Facts(
         "taxi",
         "regression",
@@ -248,10 +243,8 @@ def test_the_first_screen_shows_whether_a_model_is_better_than_none_and_the_deci
     challenger, truth = predict(model, X[500:], problem_type="classification"), y[500:]
     metrics = {name: METRICS[name] for name in ("f1_score", "roc_auc", "average_precision")}
     options: dict[str, Any] = {"metric": METRICS["f1_score"], "gate": GateSettings()}
-    simple = baseline(
-        table[:500], table[500:], target="target", metric=options["metric"], split=SplitSettings()
-    )
-    decision = confirm(
+    simple = baseline(table[:500], table[500:], target="target", metric=options["metric"], split=SplitSettings())
+    decision = apply_baseline_and_holds(
         decide(Question(truth, **options), challenger, None),
         Question(truth, **options),
         challenger,

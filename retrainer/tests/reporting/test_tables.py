@@ -184,7 +184,5 @@ def test_every_decision_is_a_row() -> None:
         ["1", "2026-11-10 06:00 UTC", "promoted", "v0", "weighted F1 0.8000", "400", "Because of 0 & <b>."],
     ]
     assert [row[2] for row in styles(table)] == ["wait", "bad", "good"]
-    assert {(row[1], row[3], row[4], row[6]) for row in styles(table)} == {
-        ("whole", "whole", "number", "long")
-    }
+    assert {(row[1], row[3], row[4], row[6]) for row in styles(table)} == {("whole", "whole", "number", "long")}
     assert Cell("400", "number") == table.cells[2][5]

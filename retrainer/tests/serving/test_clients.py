@@ -89,9 +89,7 @@ def test_a_client_that_leaves_gives_its_memory_back(server: Any) -> None:
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_a_connection_without_a_whole_request_is_closed(
-    monkeypatch: pytest.MonkeyPatch, silent: bool
-) -> None:
+def test_a_connection_without_a_whole_request_is_closed(monkeypatch: pytest.MonkeyPatch, silent: bool) -> None:
     closed: list[bool] = []
     connection = SimpleNamespace(
         cycle=None if silent else object(), transport=SimpleNamespace(close=lambda: closed.append(True))

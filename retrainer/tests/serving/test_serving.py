@@ -298,9 +298,7 @@ def test_1000_hostile_requests_are_each_a_4xx_and_harm_nothing(client: TestClien
         kind = rng.choice(["application/json"] * 4 + [CSV, PARQUET, "", "text/plain"])
         answer = client.post("/predict", content=body, headers={"content-type": kind})
         ends.add(answer.status_code)
-        assert answer.status_code == 200 or (400 <= answer.status_code < 500 and answer.json()["detail"]), (
-            body
-        )
+        assert answer.status_code == 200 or (400 <= answer.status_code < 500 and answer.json()["detail"]), body
     assert {400, 415, 422} <= ends
     assert client.post("/predict", json=ROW).status_code == 200
 
@@ -361,9 +359,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_one_before_and_says_so(
 
 
 @classification
-def test_the_model_its_metrics_and_the_schema(
-    settings: Settings, version: Version, client: TestClient
-) -> None:
+def test_the_model_its_metrics_and_the_schema(settings: Settings, version: Version, client: TestClient) -> None:
     client.post("/predict", json=[ROW, ROW])
     client.post("/predict", json={})
 

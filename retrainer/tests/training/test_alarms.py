@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from retrainer.settings import ProblemType
-from retrainer.training import given_away, shared_entities
+from retrainer.training import leaking_columns, shared_entities
 
 from ..conftest import make_table
 
@@ -14,18 +14,16 @@ PROBLEMS: tuple[ProblemType, ...] = ("classification", "regression")
 
 @pytest.mark.parametrize("problem_type", PROBLEMS)
 @pytest.mark.parametrize("as_text", [False, True])
-def test_the_target_in_other_words_is_named_and_no_other_column(
-    problem_type: ProblemType, as_text: bool
-) -> None:
+def test_the_target_in_other_words_is_named_and_no_other_column(problem_type: ProblemType, as_text: bool) -> None:
     table = make_table(problem_type, noise=1.0)
     X, y = table.drop(columns="target"), table["target"]
-    assert given_away(X, y, problem_type=problem_type, seed=0) == []
+    assert leaking_columns(X, y, problem_type=problem_type, seed=0) == []
 
     if problem_type == "classification":
         leak = y.map({"yes": "left", "no": "stayed"} if as_text else {"yes": 7.0, "no": np.nan})
     else:
         leak = np.log(y - y.min() + 1) if not as_text else (y > 0).map(str)
-    found = given_away(X.assign(leak=leak), y, problem_type=problem_type, seed=0)
+    found = leaking_columns(X.assign(leak=leak), y, problem_type=problem_type, seed=0)
 
     if problem_type == "regression" and as_text:  # which side of zero is far from all of it
         assert found == []
@@ -49,7 +47,7 @@ def test_codes_in_any_order_that_stand_for_the_target_are_named_and_random_ones_
     X = pd.DataFrame({"leak": leak, "honest": honest[:1000]}).astype(float)
     X = X.map("code {:.0f}".format) if as_text else X
 
-    (alarm,) = given_away(X, y, problem_type="regression", seed=0)
+    (alarm,) = leaking_columns(X, y, problem_type="regression", seed=0)
 
     assert "'leak' by itself explains" in alarm
 
@@ -61,9 +59,7 @@ def entities(problem_type: ProblemType, *, alike: bool, rows_of_each: int = 4) -
     own = rng.normal(size=customer.max() + 1)[customer] if alike else rng.normal(size=800)
     score = own + 0.5 * rng.normal(size=800)
     target = np.where(score > 0, "yes", "no") if problem_type == "classification" else score
-    return pd.DataFrame(
-        {"customer_id": customer + 10_000, "age": rng.integers(18, 90, 800), "target": target}
-    )
+    return pd.DataFrame({"customer_id": customer + 10_000, "age": rng.integers(18, 90, 800), "target": target})
 
 
 @pytest.mark.parametrize("problem_type", PROBLEMS)
@@ -92,10 +88,7 @@ def test_rows_that_are_not_alike_or_a_group_of_many_or_entities_kept_together_ra
         entities(problem_type, alike=True).rename(columns={"customer_id": "income"}),
     ):
         held_out = rng.random(len(table)) < 0.2
-        assert (
-            shared_entities(table[~held_out], table[held_out], target="target", problem_type=problem_type)
-            == []
-        )
+        assert shared_entities(table[~held_out], table[held_out], target="target", problem_type=problem_type) == []
     table = entities(problem_type, alike=True)
     apart = table["customer_id"] % 5 == 0
     assert shared_entities(table[~apart], table[apart], target="target", problem_type=problem_type) == []

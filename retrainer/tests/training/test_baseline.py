@@ -13,9 +13,7 @@ DAYS = pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-05", "2026-01-03", "
 
 
 def chosen(training: object, holdout: object, metric: str, split: SplitSettings = BY_HASH) -> Baseline:
-    sides = [
-        side if isinstance(side, pd.DataFrame) else pd.DataFrame({"y": side}) for side in (training, holdout)
-    ]
+    sides = [side if isinstance(side, pd.DataFrame) else pd.DataFrame({"y": side}) for side in (training, holdout)]
     return baseline(*sides, target="y", metric=METRICS[metric], split=split)
 
 
@@ -29,9 +27,7 @@ def test_of_classes_the_most_frequent_is_answered_with_its_share() -> None:
     assert evaluate(found.predictions, np.array(["no", "yes"]), metrics=roc_auc) == {"roc_auc": 0.5}
 
 
-def test_a_rare_class_is_answered_always_where_that_is_the_best_f1_but_not_where_it_is_perfect_recall() -> (
-    None
-):
+def test_a_rare_class_is_answered_always_where_that_is_the_best_f1_but_not_where_it_is_perfect_recall() -> None:
     y = ["no"] * 70 + ["yes"] * 30
 
     def best(name: str) -> str:
@@ -70,9 +66,7 @@ def test_where_an_average_over_classes_decides_a_guess_is_harder_to_beat_than_on
         ("r2", [3.3, 3.4, 3.6], "always answering 3.4 (the mean)"),
     ],
 )
-def test_of_numbers_the_answer_that_the_metric_likes_best(
-    metric: str, holdout: list[float], name: str
-) -> None:
+def test_of_numbers_the_answer_that_the_metric_likes_best(metric: str, holdout: list[float], name: str) -> None:
     found = chosen([1.0, 1.0, 4.0, 1.0, 10.0], holdout, metric)
 
     assert found.name == name

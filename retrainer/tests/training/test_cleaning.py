@@ -37,9 +37,7 @@ def test_numbers_are_handed_on_without_a_copy() -> None:
         pytest.param(pd.array(repeated(1, 2, None), dtype="Int64"), [1, 2, np.nan], id="nullable"),
         pytest.param(pd.to_timedelta(repeated("90s", "1h", None)), [90, 3600, np.nan], id="durations"),
         pytest.param(repeated(True, False), [1, 0, 1], id="booleans"),
-        pytest.param(
-            pd.array(repeated(True, None), dtype="boolean"), [1, np.nan, 1], id="booleans with gaps"
-        ),
+        pytest.param(pd.array(repeated(True, None), dtype="boolean"), [1, np.nan, 1], id="booleans with gaps"),
         pytest.param(pd.Series(repeated(1, 2.5), dtype=object), [1, 2.5, 1], id="objects"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from retrainer.data import FeatureCode, FeaturesError, prepare
 from retrainer.registry import LocalStore, Registry, Version
-from retrainer.training import Model, NoContractError, load_model, opponent_of
+from retrainer.training import Model, NoContractError, load_model, predict_with_version
 
 from ..conftest import PROJECT, load_settings, make_pipeline, make_table, now
 
@@ -22,9 +22,7 @@ def train(table: pd.DataFrame, source: str = PLAIN) -> tuple[Model, Any]:
     """Return a fitted model and the identities of its rows."""
     settings = load_settings(problem_type="classification", data={"source": "sample", "target": "target"})
     learned = prepare(table, settings=settings, code=FeatureCode(source, project=PROJECT))
-    model = Model(
-        make_pipeline("linear", problem_type="classification", seed=0), learned.contract, learned.code
-    )
+    model = Model(make_pipeline("linear", problem_type="classification", seed=0), learned.contract, learned.code)
     model.pipeline.fit(model.inputs(learned.rows), learned.rows["target"])
     return model, learned.identities
 
@@ -36,9 +34,7 @@ def registry(tmp_path: Path) -> Registry:
 
 
 def stage(registry: Registry, model: Model, identities: Any) -> Version:
-    return registry.stage(
-        model.pipeline, metrics={"f1_score": 0.5}, lineage={}, files=model.files(identities)
-    )
+    return registry.stage(model.pipeline, metrics={"f1_score": 0.5}, lineage={}, files=model.files(identities))
 
 
 def test_two_versions_with_other_features_live_side_by_side(registry: Registry) -> None:
@@ -74,7 +70,7 @@ def test_the_rows_a_model_was_trained_on_are_looked_up(registry: Registry) -> No
     model, identities = train(table)
     version = stage(registry, model, identities[:400])
 
-    champion = opponent_of(registry, version, model.contract.read(table, others=True), project=now())
+    champion = predict_with_version(registry, version, model.contract.read(table, keep_extra=True), project=now())
 
     assert champion.obstacle is None
     assert champion.comparable is not None
@@ -98,7 +94,7 @@ def test_a_table_that_does_not_fit_is_an_obstacle(registry: Registry, change: An
     table = make_table("classification")
     version = stage(registry, *train(table))
 
-    champion = opponent_of(registry, version, change(table), project=now())
+    champion = predict_with_version(registry, version, change(table), project=now())
 
     assert champion.predictions is None
     assert champion.obstacle is not None
@@ -108,12 +104,10 @@ def test_a_table_that_does_not_fit_is_an_obstacle(registry: Registry, change: An
 def test_features_that_fail_today_are_an_obstacle(registry: Registry) -> None:
     table = make_table("classification")
     model, identities = train(table)
-    broken = Model(
-        model.pipeline, model.contract, FeatureCode(FEATURES.format("frame[['absent']]"), project=PROJECT)
-    )
+    broken = Model(model.pipeline, model.contract, FeatureCode(FEATURES.format("frame[['absent']]"), project=PROJECT))
     version = stage(registry, broken, identities)
 
-    champion = opponent_of(registry, version, table, project=now())
+    champion = predict_with_version(registry, version, table, project=now())
 
     assert "line 6 failed: KeyError" in str(champion.obstacle)
 
@@ -126,9 +120,9 @@ def test_a_module_that_a_version_does_not_hold_is_watched(registry: Registry) ->
         table = make_table("classification")
         model, identities = train(table, source)
         version = stage(registry, model, identities)
-        assert opponent_of(registry, version, table, project=now()).obstacle is None
+        assert predict_with_version(registry, version, table, project=now()).obstacle is None
         module.write_text("FACTOR = 3\n", encoding="utf-8")
-        changed = opponent_of(registry, version, table, project=now())
+        changed = predict_with_version(registry, version, table, project=now())
     finally:
         module.unlink()
 

@@ -44,9 +44,9 @@ def messy_table(problem_type: str, *, rows: int = 900, seed: int = 0) -> tuple[p
             "plan": plan,
             "route": [f"{number}_{number % 7}" for number in route],
             "active": rng.choice(["TRUE", "FALSE"], size=rows),
-            "since": (
-                pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 900, size=rows), unit="D")
-            ).strftime("%d/%m/%Y"),
+            "since": (pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 900, size=rows), unit="D")).strftime(
+                "%d/%m/%Y"
+            ),
             "note": [
                 f"caller {row} was {'very angry today' if sad else 'quite happy again'}"
                 for row, sad in enumerate(angry)
@@ -126,9 +126,7 @@ def test_a_regression_on_whole_numbers_is_no_classification() -> None:
     level = rng.integers(0, 300, size=900)
     X = pd.DataFrame({"level": [f"L{value}" for value in level], "x": rng.normal(size=900)})
 
-    pipeline = make_pipeline("gradient_boosting", problem_type="regression", seed=0).fit(
-        X, pd.Series(level % 4)
-    )
+    pipeline = make_pipeline("gradient_boosting", problem_type="regression", seed=0).fit(X, pd.Series(level % 4))
 
     assert pipeline[1].transform(X).shape == (900, 2)
 

@@ -37,9 +37,7 @@ def promote(registry: Registry, settings: Settings, *, seed: int) -> Version:
     model = Model(pipeline, table.contract, table.code)
     pipeline.fit(model.inputs(table.rows), table.rows["target"])
     before = registry.champion()
-    version = registry.stage(
-        pipeline, metrics={settings.metric: 0.5}, lineage={}, files=model.files(table.identities)
-    )
+    version = registry.stage(pipeline, metrics={settings.metric: 0.5}, lineage={}, files=model.files(table.identities))
     registry.record(version, {"verdict": "promoted", "reason": "A test."}, expected_champion=before)
     return version
 
@@ -70,9 +68,7 @@ def test_the_champion_predicts_rows_as_the_table_has_them(settings: Settings, ro
             model.predict_proba(rows)
 
 
-def test_what_are_no_rows_of_the_table_is_refused_in_a_sentence(
-    settings: Settings, rows: pd.DataFrame
-) -> None:
+def test_what_are_no_rows_of_the_table_is_refused_in_a_sentence(settings: Settings, rows: pd.DataFrame) -> None:
     promote(open_registry(settings), settings, seed=1)
     model = champion()
 

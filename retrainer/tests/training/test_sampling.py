@@ -9,7 +9,7 @@ import pytest
 from retrainer import pipeline
 from retrainer.project import Project
 from retrainer.settings import Settings
-from retrainer.training import TableCleaner, TreeEncoder, given_away
+from retrainer.training import TableCleaner, TreeEncoder, leaking_columns
 
 from ..conftest import now, use
 
@@ -64,8 +64,8 @@ def test_a_column_of_eighty_values_that_gives_the_target_away(as_number: bool) -
     column = codes.astype(float) if as_number else np.char.add("branch ", codes.astype(str))
     X = pd.DataFrame({"branch": column, "x": rng.normal(size=4000)})
 
-    found = given_away(X, pd.Series(hidden[codes]), problem_type="classification", seed=0)
+    found = leaking_columns(X, pd.Series(hidden[codes]), problem_type="classification", seed=0)
 
     (alarm,) = found
     assert "'branch' by itself explains 100%" in alarm
-    assert given_away(X, pd.Series(rng.integers(2, size=4000)), problem_type="classification", seed=0) == []
+    assert leaking_columns(X, pd.Series(rng.integers(2, size=4000)), problem_type="classification", seed=0) == []

@@ -17,8 +17,8 @@ from retrainer.training import (
     _trial,
     example_files,
     load_model,
-    opponent_of,
     packages_of_steps,
+    predict_with_version,
 )
 
 from ..conftest import make_table, now
@@ -66,9 +66,7 @@ def stage(
         predicted = json.loads(files["examples.json"])
         change(predicted)
         files["examples.json"] = json.dumps(predicted).encode()
-    version = registry.stage(
-        pipeline or model.pipeline, metrics={"f1_score": 0.5}, lineage=lineage, files=files
-    )
+    version = registry.stage(pipeline or model.pipeline, metrics={"f1_score": 0.5}, lineage=lineage, files=files)
     return model, version
 
 
@@ -81,9 +79,7 @@ def move_a_probability(predicted: Any) -> None:
     predicted["probabilities"][3] = [value + 1e-4 for value in predicted["probabilities"][3]]
 
 
-def test_a_model_that_predicts_what_it_did_is_used(
-    registry: Registry, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_model_that_predicts_what_it_did_is_used(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
     model, version = stage(registry)
     table = make_table("classification")
 
@@ -109,7 +105,7 @@ def test_a_model_that_predicts_what_it_did_is_used(
 def test_a_model_that_does_not_is_not_comparable(registry: Registry, how: Any, reason: str) -> None:
     _, version = stage(registry, **how)
 
-    champion = opponent_of(registry, version, make_table("classification"), project=now())
+    champion = predict_with_version(registry, version, make_table("classification"), project=now())
 
     assert champion.predictions is None
     assert re.search(f"^it was saved with scikit-learn 0.1 .*, and {reason}", str(champion.obstacle))
@@ -141,9 +137,7 @@ def test_a_trial_that_takes_too_long_ends(registry: Registry, monkeypatch: pytes
 
 def test_rounding_is_no_difference() -> None:
     tie = Predictions(np.array(["a", "b"]), np.array([[0.5, 0.5], [0.2, 0.8]]), np.array(["a", "b"]))
-    turned = Predictions(
-        np.array(["b", "b"]), np.array([[0.5 - 1e-9, 0.5 + 1e-9], [0.2, 0.8]]), np.array(["a", "b"])
-    )
+    turned = Predictions(np.array(["b", "b"]), np.array([[0.5 - 1e-9, 0.5 + 1e-9], [0.2, 0.8]]), np.array(["a", "b"]))
     values = Predictions(np.array([1e6, 2e6, 1e-9]))
 
     assert _trial.difference(tie, turned) is None
@@ -162,9 +156,7 @@ def test_labels_count_where_there_are_no_probabilities() -> None:
     labels = Predictions(np.array(["a", "b"]), None, np.array(["a", "b"]))
 
     assert _trial.difference(labels, labels) is None
-    assert "1 of its 2" in str(
-        _trial.difference(labels, Predictions(np.array(["a", "a"]), None, labels.classes))
-    )
+    assert "1 of its 2" in str(_trial.difference(labels, Predictions(np.array(["a", "a"]), None, labels.classes)))
 
 
 def test_the_packages_of_steps_are_recorded() -> None:
@@ -173,6 +165,4 @@ def test_the_packages_of_steps_are_recorded() -> None:
     packages = packages_of_steps(model.pipeline)
 
     assert {"scikit-learn", "skrub", "numpy"} <= packages.keys()
-    assert package_versions(["cronsim.cronsim", "json.decoder", "builtins"]).keys() - packages.keys() == {
-        "cronsim"
-    }
+    assert package_versions(["cronsim.cronsim", "json.decoder", "builtins"]).keys() - packages.keys() == {"cronsim"}

@@ -46,9 +46,7 @@ def search(
             number, parameters = study.ask()
             options = {"medians": study.medians(), "deadline": float("inf"), "threads": 1}
             try:
-                outcome = score(
-                    inputs, estimator=estimator, parameters=parameters, project=project, **options
-                )
+                outcome = score(inputs, estimator=estimator, parameters=parameters, project=project, **options)
             except Exception as error:
                 outcome = error
             study.tell(number, outcome)

@@ -62,6 +62,4 @@ def test_a_time_limit_shorter_than_one_trial_is_named(
 def test_the_search_library_is_imported_by_a_search_alone() -> None:
     code = "import sys, retrainer.cli, retrainer.prefect, retrainer.tuning; sys.exit('optuna' in sys.modules)"
 
-    assert (
-        subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
-    )
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0

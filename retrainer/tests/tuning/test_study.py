@@ -49,9 +49,7 @@ def kill_in_trial(number: int, inputs: FoldInputs) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 3])
-def test_a_killed_study_goes_on_counts_no_trial_twice_and_finds_the_same(
-    inputs: FoldInputs, number: int
-) -> None:
+def test_a_killed_study_goes_on_counts_no_trial_twice_and_finds_the_same(inputs: FoldInputs, number: int) -> None:
     unbroken = search(inputs, TRIALS)
     assert search(inputs, TRIALS) == unbroken, "what is complete is not searched again"
     forget_studies()

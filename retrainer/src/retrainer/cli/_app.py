@@ -24,7 +24,7 @@ from ._output import AsJson, write, write_json
 from ._registry import registry_app
 from ._run import run
 
-UNREPORTED = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}  # to Prefect's makers
+TELEMETRY_OFF = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}  # to Prefect's makers
 HELP = """Retrain the model, promote what is better, and look into the registry.
 
 For example:
@@ -76,13 +76,9 @@ def retrain(
     summary += f"\nwithout a model, {facts['baseline']['name']}: {_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:
         tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
-        summary += (
-            f"\n{threshold['positive']} is predicted from a probability of {threshold['value']:g} on{tuned}"
-        )
+        summary += f"\n{threshold['positive']} is predicted from a probability of {threshold['value']:g} on{tuned}"
     if refit := facts["refit"]:
-        again = (
-            f"failed: {refit['failed']}" if "failed" in refit else f"on all {refit['rows']:,} labelled rows"
-        )
+        again = f"failed: {refit['failed']}" if "failed" in refit else f"on all {refit['rows']:,} labelled rows"
         summary += f"\nfitted once more, to serve: {again}"
     title = f"dry run, nothing is recorded: {facts['verdict']}" if dry_run else facts["verdict"]
     write(Panel(summary, title=title, title_align="left"))
@@ -104,9 +100,7 @@ def score(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = Fa
     else:
         write(f"{facts['rows']:,} rows of {facts['source']} scored by {facts['version']}: {facts['path']}")
         if facts["training_table"]:
-            write(
-                "That is the table the model is trained on. Another: --source, or score.source in config.toml."
-            )
+            write("That is the table the model is trained on. Another: --source, or score.source in config.toml.")
 
 
 @app.command
@@ -130,9 +124,7 @@ def tune(
     estimator: Annotated[
         str | None, Parameter(help="To search for; by default each of the settings that has a space.")
     ] = None,
-    workers: Annotated[
-        int | None, Parameter(help="Trials side by side; by default one for each core.")
-    ] = None,
+    workers: Annotated[int | None, Parameter(help="Trials side by side; by default one for each core.")] = None,
     dry_run: Annotated[bool, Parameter(negative="", help="Show what params.toml would be.")] = False,
     source: SourceName = None,
     as_of: AsOf = None,
@@ -257,7 +249,7 @@ def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
         flows: Imports and returns its flows.
     """
     enter(project, flows)
-    for name, value in UNREPORTED.items():
+    for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
     atexit.register(gc.freeze)  # the interpreter takes half a second to look at every object before it ends
     for stream in (sys.stdout, sys.stderr):

@@ -12,7 +12,7 @@ from ..pipeline import check
 from ..prefect import resolve_source
 from ..project import Project
 from ..registry import Version, open_registry
-from ..training import Model, baseline, load_twin, opponent_of
+from ..training import Model, baseline, load_twin, predict_with_version
 
 
 def compare_versions(challenger: str, champion: str, *, project: Project) -> reporting.Facts:
@@ -41,8 +41,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
     entities = data.group_codes(rows, keys=settings.split.key_columns)
     kept_together = entities if settings.split.method == "hash" else None
     ours, theirs = (
-        opponent_of(registry, version, rows, project=project, entities=kept_together)
-        for version in (new, old)
+        predict_with_version(registry, version, rows, project=project, entities=kept_together) for version in (new, old)
     )
     for version, opponent in ((new, ours), (old, theirs)):
         if opponent.obstacle:
@@ -116,9 +115,7 @@ def _split(model: Model, project: Project) -> data.Split:
         load(settings.data.source), settings=settings, code=data.current_code(project), prior=model.contract
     )
     own = settings.split.source or settings.data.source
-    separate = (
-        data.prepare_like(load(own), table, settings=settings) if settings.split.method == "source" else None
-    )
+    separate = data.prepare_like(load(own), table, settings=settings) if settings.split.method == "source" else None
     return data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=separate)
 
 

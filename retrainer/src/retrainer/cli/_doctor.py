@@ -61,9 +61,7 @@ def _send_test_message(project: Project) -> Check:
 
     name, block = recipient(project)
     if not block:
-        return Check(
-            "test message", "error", "no block is set: nobody is notified", "set notifications.block"
-        )
+        return Check("test message", "error", "no block is set: nobody is notified", "set notifications.block")
     try:
         deliver(message("trial", project=name), block=block)
     except NotSent as error:

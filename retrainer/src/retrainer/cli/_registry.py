@@ -85,9 +85,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
         table.add_row(fact["version"], label, score, verdict, ", ".join(fact["now"]))
     write(table)
     metric = facts[0]["metric"]
-    scores = [
-        fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None
-    ]
+    scores = [fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None]
     if len(scores) > 1:
         label = known_metric(metric, own_metrics=own).label
         write(f"{sparkline(scores[-60:])}  {label}, oldest first; each on the holdout of its time")
@@ -169,9 +167,7 @@ def compare(
 
 
 @registry_app.command
-def report(
-    *, output: Annotated[Path, Parameter(help="Where to write the page.")] = Path("history.html")
-) -> None:
+def report(*, output: Annotated[Path, Parameter(help="Where to write the page.")] = Path("history.html")) -> None:
     """Write the model history as one page: its score over time, promotions, rejections, rollbacks, data sizes."""
     from ..reporting import history
 

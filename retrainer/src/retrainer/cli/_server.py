@@ -38,9 +38,7 @@ def check_server(settings: Settings) -> Iterator[Check]:
         try:
             answer = client.get("/admin/version")
             if answer.status_code in (401, 403):
-                fix = (
-                    "export PREFECT_API_AUTH_STRING=user:password, or PREFECT_API_KEY, as the server wants it"
-                )
+                fix = "export PREFECT_API_AUTH_STRING=user:password, or PREFECT_API_KEY, as the server wants it"
                 found = f"{url} wants authentication ({answer.status_code})"
                 yield Check("API", "error", found, fix)
                 return
@@ -135,9 +133,7 @@ def _check_schedules(deployments: dict[str, dict[str, Any] | None], settings: Se
         wanted = f"{schedule.kind} in {schedule.timezone}" if schedule.kind else "none"
         registered = [_schedule_text(entry["schedule"]) for entry in deployment["schedules"]]
         if registered != ([wanted] if schedule.kind else []):
-            found = (
-                f"{flow} is registered with {' and '.join(registered) or 'none'}, the settings say {wanted}"
-            )
+            found = f"{flow} is registered with {' and '.join(registered) or 'none'}, the settings say {wanted}"
             yield Check("schedule", "error", found, "deploy again", _deploy_command(deployment))
 
 
@@ -187,9 +183,7 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
         return Check("automations", "warning", found, "deploy again", deploy)
     if missing := [name for name in names if name not in enabled]:
         found = f"not registered: {', '.join(missing)}"
-        return Check(
-            "automations", "warning", found, "see that the notification block is there; deploy again", deploy
-        )
+        return Check("automations", "warning", found, "see that the notification block is there; deploy again", deploy)
     block = _block_id(client, settings)
     used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends(action)}
     if block and used - {block}:
@@ -212,11 +206,7 @@ def _block_id(client: Any, settings: Settings) -> str | None:
 def _check_block(client: Any, settings: Settings) -> Check:
     block = settings.notifications.block
     if not block:
-        return Check(
-            "notifications", "warning", "no block is set: nobody is notified", "set notifications.block"
-        )
+        return Check("notifications", "warning", "no block is set: nobody is notified", "set notifications.block")
     if _block_id(client, settings) is None:
-        return Check(
-            "notifications", "error", f"there is no block {block}", *new_block(settings.project, block)
-        )
+        return Check("notifications", "error", f"there is no block {block}", *new_block(settings.project, block))
     return Check("notifications", "ok", block)

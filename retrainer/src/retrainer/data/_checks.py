@@ -82,9 +82,7 @@ def require_target(table: pd.DataFrame, *, target: str) -> None:
         near = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
         lower = [name for name in names if name.lower() == target.lower()]
         hint = (
-            f"The nearest names: {', '.join(lower or near)}."
-            if lower or near
-            else f"It has: {', '.join(names[:10])}."
+            f"The nearest names: {', '.join(lower or near)}." if lower or near else f"It has: {', '.join(names[:10])}."
         )
         raise TargetError(f"The target column {target!r} (data.target) is not in the table. {hint}")
 

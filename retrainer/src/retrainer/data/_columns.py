@@ -231,9 +231,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
         column: What `learn_column` returned.
         decimal: The sign that the file proves for this column; None: as it was learned.
     """
-    if (
-        column.kind == "number" and values.dtype == np.float64 and not column.absent
-    ):  # most cells of most tables
+    if column.kind == "number" and values.dtype == np.float64 and not column.absent:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
     values = _without(values, column.absent)
     kind = kind_of(values)
@@ -473,9 +471,7 @@ def _described(column: Column, cells: Cells) -> Column:
             repeated = CODES_KEPT if 2 * len(distinct) <= values.notna().sum() else 0
             few = column.kind == "text" and len(distinct) <= max(CATEGORIES_KEPT, repeated)
             facts["categories"] = tuple(sorted(map(str, distinct))) if few else None
-    return replace(
-        column, **({"minimum": None, "maximum": None, "categories": None, "example": None} | facts)
-    )
+    return replace(column, **({"minimum": None, "maximum": None, "categories": None, "example": None} | facts))
 
 
 def _empty_as(kind: Kind, values: pd.Series) -> pd.Series:
@@ -540,9 +536,7 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
     if column.plain_codes:
         texts = [text[:-2] if text and _is_whole_float(text) else text for text in texts]
     counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
-    missing = int((codes < 0).sum()) + sum(
-        count for text, count in zip(texts, counts, strict=True) if text is None
-    )
+    missing = int((codes < 0).sum()) + sum(count for text, count in zip(texts, counts, strict=True) if text is None)
     new: dict[str, int] = {}
     if column.categories is not None:
         known = {None, *column.categories}

@@ -184,9 +184,7 @@ class Contract:
             if column.as_written or (self.decimal and column.kind == "number")
         )
 
-    def read(
-        self, frame: pd.DataFrame, *, report: ReadReport | None = None, others: bool = False
-    ) -> pd.DataFrame:
+    def read(self, frame: pd.DataFrame, *, report: ReadReport | None = None, keep_extra: bool = False) -> pd.DataFrame:
         """Return the inputs in the form they had in training: float64, `boolean`, datetime64[us] and `str`.
 
         What a cell becomes depends on that cell and the contract alone. Cells that cannot be read are missing; whether
@@ -195,7 +193,7 @@ class Contract:
         Args:
             frame: n rows as a file has them, or as another contract read them.
             report: Counts what is noticed.
-            others: Return the other columns of the table too, as far as they are there, those new since training as
+            keep_extra: Return the other columns of the table too, as far as they are there, those new since training as
                 they come: for label().
 
         Raises:
@@ -216,11 +214,9 @@ class Contract:
         signs = self._signs(frame)
         names = [
             *self.inputs,
-            *((name for name in frame.columns if name not in self.inputs) if others else ()),
+            *((name for name in frame.columns if name not in self.inputs) if keep_extra else ()),
         ]
-        nothing = pd.Series(
-            math.nan, index=frame.index
-        )  # for a column that was empty in training, and is gone
+        nothing = pd.Series(math.nan, index=frame.index)  # for a column that was empty in training, and is gone
         parts: dict[str, pd.Series] = {}
         for name in names:
             column = self.columns.get(name)
@@ -242,9 +238,7 @@ class Contract:
         numbers = all(self.columns[name].kind == "number" for name in self.inputs)
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
 
-    def check(
-        self, report: ReadReport, *, rows: int | None = None, counted: str = "row", unknown: bool = True
-    ) -> None:
+    def check(self, report: ReadReport, *, rows: int | None = None, counted: str = "row", unknown: bool = True) -> None:
         """Make sure that what was read fits, and warn of what is new.
 
         Args:
@@ -289,9 +283,7 @@ class Contract:
                 for name, counts in report.new_categories.items()
             ]
             more = f" and {len(new) - _SHOWN:,} more columns" if len(new) > _SHOWN else ""
-            logger.warning(
-                "Categories unknown from training, read as missing: %s", ", ".join(new[:_SHOWN]) + more
-            )
+            logger.warning("Categories unknown from training, read as missing: %s", ", ".join(new[:_SHOWN]) + more)
 
     def _scaled(self, report: ReadReport) -> Iterator[str]:
         """Name the columns whose numbers are all beyond those of training, and among them times or over a thousand."""
@@ -313,9 +305,7 @@ class Contract:
             known, new = report.rows - report.missing[name] - unread, sum(counts.values())
             if report.rows < MISSING_ROWS or new <= MOSTLY * known:
                 continue
-            if (
-                len(self.columns[name].categories or ()) <= CATEGORIES_KEPT
-            ):  # more: new codes come with new customers
+            if len(self.columns[name].categories or ()) <= CATEGORIES_KEPT:  # more: new codes come with new customers
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
                     f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
@@ -330,9 +320,7 @@ class Contract:
         """
         content = self.content or self.inputs
         if gone := {*self.identity, *content}.difference(frame.columns):
-            raise _not_as_trained(
-                [f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)]
-            )
+            raise _not_as_trained([f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)])
         return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
@@ -385,9 +373,7 @@ class Contract:
         return decimal_signs(frame[[name for name in numbers if name in frame.columns]])
 
     def _require(self, frame: pd.DataFrame) -> None:
-        gone = [
-            name for name in self.inputs if name not in frame.columns and self.columns[name].kind != "empty"
-        ]
+        gone = [name for name in self.inputs if name not in frame.columns and self.columns[name].kind != "empty"]
         if not gone:
             return
         new = [str(name) for name in frame.columns if name not in self.columns]
@@ -396,9 +382,7 @@ class Contract:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
             hint = f" (is {near[0]!r} its new name?)" if near else ""
-            lines.append(
-                f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}"
-            )
+            lines.append(f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}")
         raise _not_as_trained(lines)
 
 

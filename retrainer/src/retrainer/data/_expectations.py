@@ -22,9 +22,7 @@ class DataTestError(DataError):
     """The table does not pass a test of `[[data.tests]]`."""
 
 
-def run_tests(
-    rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.datetime | None = None
-) -> list[str]:
+def run_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.datetime | None = None) -> list[str]:
     """Test a table; return a sentence for each test that only warns and failed.
 
     Args:
@@ -42,9 +40,7 @@ def run_tests(
     for test in tests:
         failed[test.severity] += _failures(rows, test, moment)
     if failed["error"]:
-        raise DataTestError(
-            "The table does not pass data.tests: " + " ".join(failed["error"] + failed["warn"])
-        )
+        raise DataTestError("The table does not pass data.tests: " + " ".join(failed["error"] + failed["warn"]))
     return failed["warn"]
 
 

@@ -63,16 +63,14 @@ class FeatureCode:
             source.splitlines(keepends=True),
             self._filename,
         )
-        sys.modules[self._module.__name__] = (
-            self._module
-        )  # for dataclasses and the like, which look themselves up
+        sys.modules[self._module.__name__] = self._module  # for dataclasses and the like, which look themselves up
         self.files: set[str] = set()
         try:
             with self.opened_files():
                 exec(compile(source, self._filename, "exec"), self._module.__dict__)
             self.imports = _local_imports(source, project)
         except Exception as error:
-            raise FeaturesError(self._explained("", error)) from None
+            raise FeaturesError(self._message("", error)) from None
         for name in ("label", "features"):
             if not callable(getattr(self._module, name, None)):
                 raise FeaturesError(f"{origin} has no function {name}(frame).")
@@ -129,18 +127,14 @@ class FeatureCode:
             if isinstance(error, KeyError):  # most often a column
                 columns = f"\n{name}() gets the columns {named(frame.columns)}"
                 columns += ", without those of data.drop." if name == "features" else "."
-            raise FeaturesError(self._explained(f"{name}() in ", error) + columns) from error
+            raise FeaturesError(self._message(f"{name}() in ", error) + columns) from error
         if not isinstance(result, pd.DataFrame):
-            raise FeaturesError(
-                f"{name}() in {self.origin} must return a DataFrame, not {type(result).__name__}."
-            )
+            raise FeaturesError(f"{name}() in {self.origin} must return a DataFrame, not {type(result).__name__}.")
         return result
 
-    def _explained(self, where: str, error: Exception) -> str:
+    def _message(self, where: str, error: Exception) -> str:
         """Say where in features.py an error arose, without the frames around it."""
-        steps = [
-            step for step in traceback.extract_tb(error.__traceback__) if step.filename == self._filename
-        ]
+        steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename == self._filename]
         line = steps[-1].lineno if steps else getattr(error, "lineno", None)
         at = f", line {line}" if line else ""
         code = f"\n    {steps[-1].line}" if steps else ""

@@ -17,9 +17,7 @@ BLOCK = 32_768  # numbers hashed at once: what fits the processor's cache takes 
 Identities = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
-def row_identities(
-    frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Sequence[str] = ()
-) -> Identities:
+def row_identities(frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Sequence[str] = ()) -> Identities:
     """Return what tells each row from others.
 
     Args:

@@ -19,9 +19,7 @@ MARKS_ATTRIBUTE = "missing numbers"  # likewise: the words that stand for missin
 _LOOKED_AT = 1000  # cells that must look like numbers before a whole column is looked at
 _MOSTLY = 0.9  # of a column's values must be numbers, or it proves nothing
 _TYPOGRAPHY = str.maketrans(
-    dict.fromkeys("\u00a0\u2007\u2009\u202f", " ")
-    | dict.fromkeys("\u2012\u2013\u2212", "-")
-    | {"\u2019": "'"}
+    dict.fromkeys("\u00a0\u2007\u2009\u202f", " ") | dict.fromkeys("\u2012\u2013\u2212", "-") | {"\u2019": "'"}
 )
 _NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?=\D*$)")  # 25.160,- is a whole sum, and none below zero
 _MONEY = r"(?:[$€£¥₹₽₺₩]|R\$|Rs\.?|R(?= )|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?)"
@@ -157,9 +155,7 @@ def with_points(values: pd.Series) -> pd.Series:
     codes, texts = pd.factorize(values)
     numbers = parse(texts, ",")
     unread = np.isnan(numbers)
-    points = [
-        text if nan else repr(float(number)) for text, number, nan in zip(texts, numbers, unread, strict=True)
-    ]
+    points = [text if nan else repr(float(number)) for text, number, nan in zip(texts, numbers, unread, strict=True)]
     return pd.Series(pd.array([*points, None], dtype="str").take(codes), index=values.index, name=values.name)
 
 

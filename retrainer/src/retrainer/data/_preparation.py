@@ -44,9 +44,7 @@ class Table:
     alarms: tuple[str, ...] = ()
 
 
-def prepare(
-    frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior: Contract | None = None
-) -> Table:
+def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior: Contract | None = None) -> Table:
     """Learn the contract of a table, and label its rows.
 
     Args:
@@ -129,9 +127,7 @@ def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str])
     """Raise an error for a name that is nearly a column's: a leak that is to be left out would stay."""
     for name in unknown:
         if near := difflib.get_close_matches(name, columns, n=1, cutoff=0.75):
-            raise ConfigurationError(
-                f"{setting} names {name!r}, which is not in the table. Did you mean {near[0]!r}?"
-            )
+            raise ConfigurationError(f"{setting} names {name!r}, which is not in the table. Did you mean {near[0]!r}?")
 
 
 def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Table:
@@ -142,15 +138,13 @@ def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Ta
         DataError: see `check_target` and `check_table`.
     """
     report = ReadReport()
-    read = table.contract.read(frame, report=report, others=True)
+    read = table.contract.read(frame, report=report, keep_extra=True)
     table.contract.check(report)
     rows = label(read, settings=settings, code=table.code, words=table.contract.target_words)
     return replace(table, rows=rows, identities=identities_of(rows, table.contract), report=report)
 
 
-def label(
-    frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: Collection[str] = ()
-) -> pd.DataFrame:
+def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: Collection[str] = ()) -> pd.DataFrame:
     """Return the rows to learn from, with a usable target column.
 
     Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
@@ -237,9 +231,7 @@ def _unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
     same = np.isclose(one, other, rtol=1e-6, atol=1e-9 * largest, equal_nan=True).all(axis=0)
     unlike = [str(name) for name, alike in zip(numbers, same, strict=True) if not alike]
     for name in ours.columns.difference(numbers, sort=False):
-        texts = [
-            frame[name].astype("object").map(str).mask(frame[name].isna(), "") for frame in (ours, theirs)
-        ]
+        texts = [frame[name].astype("object").map(str).mask(frame[name].isna(), "") for frame in (ours, theirs)]
         if (texts[0] != texts[1]).any():
             unlike.append(str(name))
     return unlike

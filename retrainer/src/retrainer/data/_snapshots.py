@@ -302,7 +302,5 @@ def _sample(settings: Settings) -> Path:
     if classification:
         frame["target"] = frame["target"].map(dict(enumerate(map(str, bunch.target_names))))
     with replacing(path) as temporary:
-        frame.rename(columns={"target": settings.data.target}).to_csv(
-            temporary, index=False, encoding="utf-8"
-        )
+        frame.rename(columns={"target": settings.data.target}).to_csv(temporary, index=False, encoding="utf-8")
     return path

@@ -31,9 +31,7 @@ logger = logging.getLogger(__name__)
 
 KEPT_SNAPSHOTS = 3  # of each source; older ones are deleted after a fetch
 _CHUNK_ROWS = 50_000
-_IN_EXTRAS = frozenset(
-    {"s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "adl", "postgresql"}
-)
+_IN_EXTRAS = frozenset({"s3", "s3a", "gs", "gcs", "http", "https", "abfs", "abfss", "az", "adl", "postgresql"})
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what goes wrong here, not on the other side
 # What stores and web servers say about the state of a file; its size alone would not show every change.
 _STATE = (
@@ -155,9 +153,7 @@ def _remote_files(source: Location) -> tuple[Any, list[tuple[str, dict[str, Any]
     except ImportError as error:
         raise ConfigurationError(_missing_package(source, error)) from None
     files.invalidate_cache()
-    web = (
-        "http" in files.protocol
-    )  # whose addresses hold question marks, and whose folders cannot be recognised
+    web = "http" in files.protocol  # whose addresses hold question marks, and whose folders cannot be recognised
     if "*" in path or (not web and any(mark in path for mark in "?[")):
         found = files.glob(path, detail=True)
     else:
@@ -176,9 +172,7 @@ def _copy_files(source: Location, folder: Path) -> None:
             name = re.sub(r"[^\w.-]", "_", path.partition("?")[0].rstrip("/").rpartition("/")[2])
             values = [part for part in path.split("/")[:-1] if "=" in part and part != ".."]
             local = (
-                folder.joinpath(f"{number:05}-{name}")
-                if not values
-                else folder.joinpath(f"{number:05}", *values, name)
+                folder.joinpath(f"{number:05}-{name}") if not values else folder.joinpath(f"{number:05}", *values, name)
             )
             local.parent.mkdir(parents=True, exist_ok=True)
             files.get_file(path, str(local))
@@ -204,9 +198,7 @@ def _asking(source: Location) -> Iterator[None]:
         if getattr(raised, "errno", None) in _DISK:
             raise
         error: BaseException = raised
-        if isinstance(
-            raised, FileNotFoundError
-        ):  # fsspec's for whatever a web server answers: its cause tells more
+        if isinstance(raised, FileNotFoundError):  # fsspec's for whatever a web server answers: its cause tells more
             error = raised.__cause__ or raised
         said = f"{type(error).__name__}: {source.hide(first_line(error))}"
         status = _http_status(error)
@@ -232,9 +224,7 @@ def _missing_package(source: Location, error: ImportError) -> str:
     scheme = source.reveal().partition("://")[0]
     if scheme.partition("+")[0] in _IN_EXTRAS:
         return f"Reading {scheme}:// needs another package: make setup LOCK={LOCK}"
-    return (
-        f"Reading {scheme}:// needs another package ({error}): add it to the dependencies in pyproject.toml."
-    )
+    return f"Reading {scheme}:// needs another package ({error}): add it to the dependencies in pyproject.toml."
 
 
 def _sql_state(source: Location, settings: Settings) -> str | None:
@@ -368,6 +358,5 @@ def _engine(source: Location, settings: Settings) -> "Engine":
         raise ConfigurationError(_missing_package(source, error)) from None
     except (ArgumentError, NoSuchModuleError, ValueError):  # a port that is no number is a ValueError
         raise ConfigurationError(
-            f"The source {source} is neither a file store that fsspec knows nor a database that "
-            "SQLAlchemy knows."
+            f"The source {source} is neither a file store that fsspec knows nor a database that SQLAlchemy knows."
         ) from None

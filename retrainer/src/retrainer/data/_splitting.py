@@ -122,9 +122,7 @@ def split(
     without = _without_keys(table)
     if without:
         definition["rows_without_keys"] = without
-        logger.warning(
-            "%d rows have no value in %s: identified by their content", without, list(contract.identity)
-        )
+        logger.warning("%d rows have no value in %s: identified by their content", without, list(contract.identity))
     (train, held), (train_identities, held_identities) = sides, identities
     gap, gap_identities = table.rows[between], table.identities[between]
     if problem_type == "classification":
@@ -250,13 +248,9 @@ def require_times(values: pd.Series, column: str, *, setting: str) -> None:
     Raises:
         TimeColumnError: it holds something else.
     """
-    advice = (
-        "Convert it in features.label(), for example with pd.to_datetime(…, unit='s') for seconds since 1970."
-    )
+    advice = "Convert it in features.label(), for example with pd.to_datetime(…, unit='s') for seconds since 1970."
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
-        raise TimeColumnError(
-            f"Column {column!r} ({setting}) holds {values.dtype} values, not times. {advice}"
-        )
+        raise TimeColumnError(f"Column {column!r} ({setting}) holds {values.dtype} values, not times. {advice}")
     try:
         _microseconds(values)
     except (ValueError, TypeError) as error:
@@ -287,10 +281,7 @@ def _check(
                 f"The {name} part has {len(part)} of {len(train) + len(holdout)} rows and needs "
                 f"{MINIMUM_ROWS} or more, with split.method {settings.method}{by}: {hint}."
             )
-    if (
-        problem_type == "classification"
-        and len(set(train[target].unique()) & set(holdout[target].unique())) < 2
-    ):
+    if problem_type == "classification" and len(set(train[target].unique()) & set(holdout[target].unique())) < 2:
         raise MissingClassError(
             f"Fewer than two classes of column {target!r} have rows in both the training part and the holdout: "
             f"{hint}, or merge rare classes in label() of features.py."

@@ -223,9 +223,7 @@ def partitions(paths: Sequence[Path], *, rows: int) -> list[Partition]:
     return found
 
 
-def batches(
-    paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection[str] = ()
-) -> "Iterator[pd.DataFrame]":
+def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection[str] = ()) -> "Iterator[pd.DataFrame]":
     """Read the files, or partitions, in parts of at most `rows` rows: memory does not grow with the table.
 
     Other columns of CSV and JSON than `texts` are typed part by part: a contract takes numbers and text for one
@@ -716,16 +714,12 @@ def _json_parts(path: Path, rows: int | None) -> "Iterator[pd.DataFrame]":
             frame = pd.read_json(io.BytesIO(text), lines=lines, **_JSON_OPTIONS)
             if doubtful := _too_large(frame):
                 records = (
-                    [json.loads(line) for line in text.splitlines() if line.strip()]
-                    if lines
-                    else json.loads(text)
+                    [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)
                 )
                 for name in doubtful:
                     cells = [record.get(name) for record in records]
                     if all(isinstance(cell, int | None) for cell in cells):
-                        frame[name] = (
-                            pd.Series(cells, dtype="object").map(str, na_action="ignore").astype("str")
-                        )
+                        frame[name] = pd.Series(cells, dtype="object").map(str, na_action="ignore").astype("str")
             yield frame
 
 
@@ -797,13 +791,9 @@ def _concatenate(tables: "list[pa.Table]", paths: Sequence[Path]) -> "pa.Table":
         for position, theirs in enumerate(table.schema):
             ours = schema.field(position)
             try:
-                both = pa.unify_schemas(
-                    [pa.schema([ours]), pa.schema([theirs])], promote_options="permissive"
-                ).field(0)
+                both = pa.unify_schemas([pa.schema([ours]), pa.schema([theirs])], promote_options="permissive").field(0)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
-                logger.warning(
-                    "%r is %s in %s, %s before: read as text", ours.name, theirs.type, path, ours.type
-                )
+                logger.warning("%r is %s in %s, %s before: read as text", ours.name, theirs.type, path, ours.type)
                 both = pa.field(ours.name, pa.string())
             schema = schema.set(position, both)
     return pa.concat_tables([table.cast(schema) for table in tables])
@@ -825,9 +815,7 @@ def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: 
     if set(ours) == set(theirs):
         return
     missing = {path: sorted(set(ours) - set(theirs)), first: sorted(set(theirs) - set(ours))}
-    parts = [
-        f"{file} is without {', '.join(map(repr, names[:5]))}" for file, names in missing.items() if names
-    ]
+    parts = [f"{file} is without {', '.join(map(repr, names[:5]))}" for file, names in missing.items() if names]
     raise ColumnsDifferError(f"The files of the source have different columns: {'; '.join(parts)}.")
 
 

@@ -23,7 +23,7 @@ from ._metrics import (
 )
 from ._own import OwnMetricError
 from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
-from ._promotion import Rival, confirm, to_staging
+from ._promotion import Rival, apply_baseline_and_holds, to_staging
 from ._question import Question
 from ._resampling import Comparison, Pair, compare, standard_error
 from ._samples import PositiveClassError, find_positive
@@ -48,10 +48,10 @@ __all__ = [
     "Rival",
     "UnknownMetricError",
     "alarms",
+    "apply_baseline_and_holds",
     "change",
     "check_table",
     "compare",
-    "confirm",
     "decide",
     "deciding_metric",
     "encode_labels",

@@ -37,9 +37,7 @@ class Change:
     p_value: float
 
 
-def change(
-    metric: Metric, *, now: float, recorded: float, error: float, rows: int, recorded_rows: int
-) -> Change:
+def change(metric: Metric, *, now: float, recorded: float, error: float, rows: int, recorded_rows: int) -> Change:
     """Compare a score with a recorded one, of which the rows are no longer there.
 
     Both are scores of the same model, so that the recorded one is taken to be as uncertain as today's, more or less by

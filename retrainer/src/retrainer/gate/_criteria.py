@@ -30,9 +30,7 @@ class Criteria:
     metric: Metric
     checked: list[Criterion] = field(default_factory=list)
 
-    def require(
-        self, name: str, passed: bool, value: float | None, threshold: float | None, detail: str
-    ) -> bool:
+    def require(self, name: str, passed: bool, value: float | None, threshold: float | None, detail: str) -> bool:
         """Add a criterion and return whether it is met."""
         self.checked.append(Criterion(name, bool(passed), value, threshold, detail))
         return bool(passed)
@@ -107,9 +105,7 @@ def check_guard_metrics(
     return failed
 
 
-def check_guard_slices(
-    criteria: Criteria, pair: Pair, columns: Mapping[str, pd.Series], *, seed: int
-) -> list[str]:
+def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.Series], *, seed: int) -> list[str]:
     """Require that no value of a guarded column is worse by more than its bound and beyond chance.
 
     Args:
@@ -154,15 +150,11 @@ def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | No
     """Compare the models on one slice; None where the metric is not defined on it."""
     metric = criteria.metric
     metrics = {metric.name: metric}
-    scores = [
-        evaluate(one, part.y, metrics=metrics, rows=part.rows) for one in (part.challenger, part.champion)
-    ]
+    scores = [evaluate(one, part.y, metrics=metrics, rows=part.rows) for one in (part.challenger, part.champion)]
     if not all(math.isfinite(score[metric.name]) for score in scores):
         return None
     confidence = criteria.gate.confidence
-    return compare(
-        metric, part, confidence=confidence, seed=seed, resamples=_SLICE_RESAMPLES, groups=_SLICE_GROUPS
-    )
+    return compare(metric, part, confidence=confidence, seed=seed, resamples=_SLICE_RESAMPLES, groups=_SLICE_GROUPS)
 
 
 def _rows_by_value(column: pd.Series, least: int) -> list[tuple[str, Array]]:
@@ -184,9 +176,7 @@ def guarded_columns(gate: GateSettings, rows: pd.DataFrame | None) -> dict[str, 
     for column in gate.guard_slices:
         if column not in columns:
             have = ", ".join(map(str, columns)) or "nothing"
-            raise SliceColumnError(
-                f"Column {column!r} (gate.guard_slices) is not in the holdout, which has: {have}."
-            )
+            raise SliceColumnError(f"Column {column!r} (gate.guard_slices) is not in the holdout, which has: {have}.")
     return {} if rows is None else {column: rows[column] for column in gate.guard_slices}
 
 

@@ -114,9 +114,7 @@ class Decision:
         """Return the reason and every criterion, one a line; a metric of the team's own is shown as it says."""
         lines = [self.reason]
         for criterion in self.criteria:
-            lines.append(
-                f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}"
-            )
+            lines.append(f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}")
         metric = known_metric(self.metric, positive=self.positive, own_metrics=own_metrics)
         if self.baseline is not None:
             score = metric.format(self.baseline[self.metric])
@@ -138,9 +136,7 @@ class Decision:
         known["criteria"] = tuple(Criterion(**criterion) for criterion in known["criteria"])
         for name in ("challenger", "champion", "baseline"):
             if known.get(name) is not None:
-                known[name] = {
-                    key: math.nan if value is None else value for key, value in known[name].items()
-                }
+                known[name] = {key: math.nan if value is None else value for key, value in known[name].items()}
         known["alarms"] = tuple(known.get("alarms", ()))
         if known.get("interval") is not None:
             known["interval"] = tuple(known["interval"])

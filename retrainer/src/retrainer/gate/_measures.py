@@ -1,8 +1,8 @@
 """How metrics are computed, in the form that makes each of them resampled by its own numbers and no other's.
 
-A `Measure` gives the score of a sample, and what the score is after some units (rows, or groups of rows) of two
+A `Measure` gives the score of a sample, and what the score is after some groups of rows (or single rows) of two
 models were exchanged or drawn again. Most metrics are functions of sums over rows (`Sums`): hits and predictions
-of each class, losses, or how many rows of a class lie at each rank. Whatever is not is computed anew (`Whole`).
+of each class, losses, or how many rows of a class lie at each rank. Whatever is not is computed anew (`NonAdditive`).
 There is no default: a metric without a measure cannot be made.
 """
 
@@ -22,15 +22,15 @@ Scores = tuple[Array, Array]  # of the champion and of the challenger, each of s
 
 
 class Resampler(ABC):
-    """Champion and challenger on the same units, which can be exchanged or drawn again."""
+    """Champion and challenger on the same groups of rows, which can be exchanged or drawn again."""
 
     @abstractmethod
-    def exchanged(self, units: Array) -> Scores:
-        """Return the scores after the predictions of some units changed sides; `units` is a mask (r, units)."""
+    def exchanged(self, mask: Array) -> Scores:
+        """Return the scores after the predictions of some groups changed sides; `mask` is (r, n_groups)."""
 
     @abstractmethod
     def redrawn(self, counts: Array) -> Scores:
-        """Return the scores where each unit occurs so many times; `counts` is (r, units)."""
+        """Return the scores where each group occurs so many times; `counts` is (r, n_groups)."""
 
 
 class Measure(ABC):
@@ -44,17 +44,17 @@ class Measure(ABC):
 
     @abstractmethod
     def resampler(
-        self, champion: Sample, challenger: Sample, positive: Any, unit: Array, units: int
+        self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models on units; `unit` has shape (n,): the unit of each row."""
+        """Return both models by groups of rows; `group_of_row` has shape (n,)."""
 
 
 class Sums(Measure):
     """A function of sums over rows."""
 
     @abstractmethod
-    def tables(self, samples: Sequence[Sample], positive: Any, unit: Array, units: int) -> list[Array]:
-        """Return the sums of each sample in each unit, shape (units, ...)."""
+    def tables(self, samples: Sequence[Sample], positive: Any, group_of_row: Array, n_groups: int) -> list[Array]:
+        """Return the sums of each sample in each group, shape (n_groups, ...)."""
 
     @abstractmethod
     def score(self, sums: Array) -> Array:
@@ -67,10 +67,10 @@ class Sums(Measure):
             return float(self.score(table)[0])
 
     def resampler(
-        self, champion: Sample, challenger: Sample, positive: Any, unit: Array, units: int
+        self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models on units."""
-        return _SumsResampler(self, *self.tables([champion, challenger], positive, unit, units))
+        """Return both models by groups of rows."""
+        return _SumsResampler(self, *self.tables([champion, challenger], positive, group_of_row, n_groups))
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class _SumsResampler(Resampler):
     champion: Array
     challenger: Array
 
-    def exchanged(self, units: Array) -> Scores:
-        moved = self._total(units, self.challenger - self.champion)
+    def exchanged(self, mask: Array) -> Scores:
+        moved = self._total(mask, self.challenger - self.champion)
         return self._scores(self.champion.sum(axis=0) + moved, self.challenger.sum(axis=0) - moved)
 
     def redrawn(self, counts: Array) -> Scores:
@@ -95,10 +95,10 @@ class _SumsResampler(Resampler):
             return self.measure.score(champion), self.measure.score(challenger)
 
 
-def _tally(unit: Array, units: int, position: Array, size: int, weights: Array | None = None) -> Array:
-    """Return how often (or with how much weight) each position occurs in each unit, shape (units, size)."""
-    flat = np.bincount(unit * size + position, weights=weights, minlength=units * size)
-    return np.asarray(flat.reshape(units, size), dtype=np.float64)
+def _tally(group_of_row: Array, n_groups: int, position: Array, size: int, weights: Array | None = None) -> Array:
+    """Return how often (or with how much weight) each position occurs in each group, shape (n_groups, size)."""
+    flat = np.bincount(group_of_row * size + position, weights=weights, minlength=n_groups * size)
+    return np.asarray(flat.reshape(n_groups, size), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -112,16 +112,16 @@ class ClassCounts(Sums):
     one_class: bool = False
     by_class: bool = False
 
-    def tables(self, samples: Sequence[Sample], positive: Any, unit: Array, units: int) -> list[Array]:
-        """Return hits, predictions and rows of each class, shape (units, 3, k)."""
-        return [self._table(sample, positive, unit, units) for sample in samples]
+    def tables(self, samples: Sequence[Sample], positive: Any, group_of_row: Array, n_groups: int) -> list[Array]:
+        """Return hits, predictions and rows of each class, shape (n_groups, 3, k)."""
+        return [self._table(sample, positive, group_of_row, n_groups) for sample in samples]
 
-    def _table(self, sample: Sample, positive: Any, unit: Array, units: int) -> Array:
+    def _table(self, sample: Sample, positive: Any, group_of_row: Array, n_groups: int) -> Array:
         assert sample.classes is not None
         size = len(sample.classes)
-        hits = _tally(unit, units, sample.y, size, weights=sample.y == sample.labels)
-        predicted = _tally(unit, units, sample.labels, size + 1)[:, :size]
-        table = np.stack([hits, predicted, _tally(unit, units, sample.y, size)], axis=1)
+        hits = _tally(group_of_row, n_groups, sample.y, size, weights=sample.y == sample.labels)
+        predicted = _tally(group_of_row, n_groups, sample.labels, size + 1)[:, :size]
+        table = np.stack([hits, predicted, _tally(group_of_row, n_groups, sample.y, size)], axis=1)
         return table[:, :, [find_positive(positive, sample.classes)]] if self.one_class else table
 
     def score(self, sums: Array) -> Array:
@@ -141,13 +141,13 @@ class Losses(Sums):
     rows: Callable[[Sample, Any], Array]
     function: Callable[[Array], Array]
 
-    def tables(self, samples: Sequence[Sample], positive: Any, unit: Array, units: int) -> list[Array]:
-        """Return the sums of each column, shape (units, m)."""
+    def tables(self, samples: Sequence[Sample], positive: Any, group_of_row: Array, n_groups: int) -> list[Array]:
+        """Return the sums of each column, shape (n_groups, m)."""
         tables = []
         for sample in samples:
             with np.errstate(divide="ignore", invalid="ignore"):
                 columns = self.rows(sample, positive).T
-            sums = [np.bincount(unit, weights=column, minlength=units) for column in columns]
+            sums = [np.bincount(group_of_row, weights=column, minlength=n_groups) for column in columns]
             tables.append(np.column_stack(sums))
         return tables
 
@@ -173,26 +173,23 @@ class Ranking(Sums):
     weighted: bool = True
     by_class = True
 
-    def tables(self, samples: Sequence[Sample], positive: Any, unit: Array, units: int) -> list[Array]:
-        """Return the rows at each level, of each class and of the others: shape (units, c, 2, levels)."""
+    def tables(self, samples: Sequence[Sample], positive: Any, group_of_row: Array, n_groups: int) -> list[Array]:
+        """Return the rows at each level, of each class and of the others: shape (n_groups, c, 2, levels)."""
         y, classes = samples[0].y, samples[0].classes
         assert classes is not None
         positions = list(range(len(classes)))
         if len(classes) == 2:
             positions = [1 if positive is None else find_positive(positive, classes)]
         most = None if len(samples) == 1 else max(32, _LEVELS // len(positions))
-        found = [
-            _levels([_column(one, position) for one in samples], y == position, most)
-            for position in positions
-        ]
+        found = [_levels([_column(one, position) for one in samples], y == position, most) for position in positions]
         size = max(int(level.max(initial=0)) + 1 for levels in found for level in levels)
         tables = []
         for number in range(len(samples)):
             of_class = [
-                _tally(unit, units, 2 * levels[number] + (y == position), 2 * size)
+                _tally(group_of_row, n_groups, 2 * levels[number] + (y == position), 2 * size)
                 for levels, position in zip(found, positions, strict=True)
             ]
-            counts = np.stack(of_class, axis=1).reshape(units, len(positions), size, 2)
+            counts = np.stack(of_class, axis=1).reshape(n_groups, len(positions), size, 2)
             tables.append(counts.transpose(0, 1, 3, 2)[:, :, ::-1])
         return tables
 
@@ -231,7 +228,7 @@ def _middle_ranks(values: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Whole(Measure):
+class NonAdditive(Measure):
     """A function of all rows at once, which has to be computed anew for each resample."""
 
     function: Callable[[Sample, Any], float]
@@ -242,31 +239,30 @@ class Whole(Measure):
         return float(self.function(sample, positive))
 
     def resampler(
-        self, champion: Sample, challenger: Sample, positive: Any, unit: Array, units: int
+        self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models on units."""
-        return _WholeResampler(self, champion, challenger, positive, unit, units)
+        """Return both models by groups of rows."""
+        return _NonAdditiveResampler(self, champion, challenger, positive, group_of_row, n_groups)
 
 
 @dataclass(frozen=True)
-class _WholeResampler(Resampler):
-    measure: Whole
+class _NonAdditiveResampler(Resampler):
+    measure: NonAdditive
     champion: Sample
     challenger: Sample
     positive: Any
-    unit: Array
-    units: int
+    group_of_row: Array
+    n_groups: int
 
-    def exchanged(self, units: Array) -> Scores:
-        rows = (mask.astype(bool)[self.unit] for mask in units)
+    def exchanged(self, mask: Array) -> Scores:
+        rows = (moved.astype(bool)[self.group_of_row] for moved in mask)
         return self._scores(
-            (self.champion.mixed(self.challenger, moved), self.challenger.mixed(self.champion, moved))
-            for moved in rows
+            (self.champion.mixed(self.challenger, moved), self.challenger.mixed(self.champion, moved)) for moved in rows
         )
 
     def redrawn(self, counts: Array) -> Scores:
-        every = np.arange(len(self.unit))
-        rows = (np.repeat(every, times.astype(np.intp)[self.unit]) for times in counts)
+        every = np.arange(len(self.group_of_row))
+        rows = (np.repeat(every, times.astype(np.intp)[self.group_of_row]) for times in counts)
         return self._scores((self.champion.take(drawn), self.challenger.take(drawn)) for drawn in rows)
 
     def _scores(self, pairs: Iterable[tuple[Sample, Sample]]) -> Scores:

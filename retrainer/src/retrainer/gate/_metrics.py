@@ -15,7 +15,7 @@ from ..errors import ConfigurationError
 from ..project import OwnMetric, Project
 from ..settings import ProblemType
 from . import _builtin
-from ._measures import Measure, Whole
+from ._measures import Measure, NonAdditive
 from ._own import CHECKED_ROWS, Own, missing_column, simple_answers
 from ._predictions import Array, Predictions
 from ._samples import Sample, find_positive, make_samples
@@ -129,7 +129,7 @@ METRICS = _built_in()
 
 
 @dataclass(frozen=True)
-class SklearnScorer(Whole):
+class SklearnScorer(NonAdditive):
     """A scorer of scikit-learn, which is asked anew for each resample."""
 
     one_class: bool = False
@@ -207,9 +207,7 @@ def get_metric(
     raise UnknownMetricError(f"There is no metric {name!r} (gate.metric, gate.guard_metrics).{hint} {which}")
 
 
-def known_metric(
-    name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None
-) -> Metric:
+def known_metric(name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None) -> Metric:
     """Return the metric of a recorded name, for showing; one that is no longer there has its name in words."""
     return _about(_own(name, "classification", own_metrics) or METRICS.get(name) or _scored(name), positive)
 
@@ -365,7 +363,6 @@ def evaluate_thresholds(
     positive = find_positive(metric.positive, sample.classes)
     chance = sample.probabilities[:, positive]
     decided = (
-        replace(sample, labels=np.where(chance >= threshold, positive, 1 - positive))
-        for threshold in thresholds
+        replace(sample, labels=np.where(chance >= threshold, positive, 1 - positive)) for threshold in thresholds
     )
     return np.array([metric.measure.value(one, metric.positive) for one in decided])

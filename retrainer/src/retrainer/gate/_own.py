@@ -11,7 +11,7 @@ import pandas as pd
 from ..errors import ProjectError, named
 from ..project import OwnMetric
 from ..settings import ProblemType
-from ._measures import Losses, Measure, Resampler, Whole
+from ._measures import Losses, Measure, NonAdditive, Resampler
 from ._predictions import Array, Predictions
 from ._samples import Sample, make_samples
 
@@ -25,8 +25,7 @@ class OwnMetricError(ProjectError):
 def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricError:
     """Return the error of a metric that reads a column which is not there."""
     return OwnMetricError(
-        f"Metric {metric!r} (metrics.py) reads column {column!r}, and the rows have: "
-        f"{named(have) or 'no columns'}."
+        f"Metric {metric!r} (metrics.py) reads column {column!r}, and the rows have: {named(have) or 'no columns'}."
     )
 
 
@@ -46,13 +45,13 @@ class Own(Measure):
         return float(np.mean(self._call(sample)))
 
     def resampler(
-        self, champion: Sample, challenger: Sample, positive: Any, unit: Array, units: int
+        self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models on units."""
-        measure: Measure = Whole(self.value)
+        """Return both models by groups of rows."""
+        measure: Measure = NonAdditive(self.value)
         if self._call(champion).ndim:
             measure = Losses(self._rows, lambda sums: sums[:, 1] / sums[:, 0])
-        return measure.resampler(champion, challenger, positive, unit, units)
+        return measure.resampler(champion, challenger, positive, group_of_row, n_groups)
 
     def check(self, table: pd.DataFrame, target: str, problem_type: ProblemType) -> None:
         """Try the function before anything is trained: on the truth itself, and on one and the same answer.
@@ -74,9 +73,7 @@ class Own(Measure):
                     " the metric."
                 )
             if len(strange) and predictions.labels is truth:
-                raise OwnMetricError(
-                    f"Metric {self.name!r} (metrics.py) is {value} {what}: it must be a number."
-                )
+                raise OwnMetricError(f"Metric {self.name!r} (metrics.py) is {value} {what}: it must be a number.")
 
     def _example(self, rows: pd.DataFrame, position: int) -> str:
         cells = [f"{column} is {rows[column].iloc[position]}" for column in self.own.columns]
@@ -90,9 +87,7 @@ class Own(Measure):
         have = [] if rows is None else list(rows.columns)
         if missing := [column for column in self.own.columns if column not in have]:
             raise missing_column(self.name, missing[0], have)
-        given = (
-            None if rows is None else rows[list(self.own.columns)].reset_index(drop=True)
-        )  # as the arrays are
+        given = None if rows is None else rows[list(self.own.columns)].reset_index(drop=True)  # as the arrays are
         truth, predictions = _raw(sample)
         try:
             value = np.asarray(self.own.function(truth, predictions, given), dtype=np.float64)
@@ -130,9 +125,7 @@ def simple_answers(truth: Array, problem_type: ProblemType) -> Iterator[tuple[st
 def _raw(sample: Sample) -> tuple[Array, Predictions]:
     if sample.classes is None:
         return sample.y, Predictions(sample.labels)
-    known = np.array(
-        [*sample.classes.tolist(), None], dtype=object
-    )  # None: predicted, and not a class at all
+    known = np.array([*sample.classes.tolist(), None], dtype=object)  # None: predicted, and not a class at all
     strange = bool((sample.labels == len(sample.classes)).any())
     labels = (known if strange else sample.classes)[sample.labels]
     return sample.classes[sample.y], Predictions(labels, sample.probabilities, sample.classes)

@@ -34,7 +34,7 @@ class Rival:
     proper: Champion | None = None
 
 
-def confirm(
+def apply_baseline_and_holds(
     decision: Decision,
     question: Question,
     challenger: Predictions,
@@ -75,9 +75,7 @@ def confirm(
 
 def to_staging(decision: Decision, kind: Kind, reason: str, *, joined: str = ", but ") -> Decision:
     """Return the decision to promote as one to stage, for a further reason."""
-    return replace(
-        decision, verdict="staging", kind=kind, reason=f"Staging: {_bare(decision)}{joined}{reason}."
-    )
+    return replace(decision, verdict="staging", kind=kind, reason=f"Staging: {_bare(decision)}{joined}{reason}.")
 
 
 def _better(question: Question, challenger: Predictions, rival: Rival) -> Criterion:

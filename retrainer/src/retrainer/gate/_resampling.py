@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._measures import Measure, Whole
+from ._measures import Measure, NonAdditive
 from ._metrics import Metric
 from ._predictions import Array, Predictions
 from ._samples import make_samples
@@ -82,9 +82,7 @@ class Pair:
         """Return the pair on some of the rows, given as a mask or as positions."""
         columns = None if self.rows is None else self.rows.iloc[rows]
         entities, times = (None if each is None else each[rows] for each in (self.entities, self.times))
-        return Pair(
-            self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns, entities, times
-        )
+        return Pair(self.y[rows], self.champion.take(rows), self.challenger.take(rows), columns, entities, times)
 
 
 def compare(
@@ -106,24 +104,22 @@ def compare(
         seed: The same seed gives the same figures.
         named: What the entities are, for people.
         resamples: How many times the rows change sides, and are drawn again.
-        groups: The most units that change sides or are drawn.
+        groups: The most groups of rows that change sides or are drawn.
     """
-    old, new = make_samples(
-        pair.y, pair.champion, pair.challenger, problem_type=metric.problem_type, rows=pair.rows
-    )
+    old, new = make_samples(pair.y, pair.champion, pair.challenger, problem_type=metric.problem_type, rows=pair.rows)
     count = len(old.y)
     rng = np.random.default_rng(seed)
-    unit, units, independent = _units(pair.entities, count, groups, rng)
-    resampler = metric.measure.resampler(old, new, metric.positive, unit, units)
+    group_of_row, n_groups, n_entities = _groups_of_rows(pair.entities, count, groups, rng)
+    resampler = metric.measure.resampler(old, new, metric.positive, group_of_row, n_groups)
     times = _times(metric.measure, count, resamples)
 
     def resampled(scores: Callable[[Array], tuple[Array, Array]], draw: Callable[[int], Array]) -> Array:
         sizes = [min(_BATCH, times - start) for start in range(0, times, _BATCH)]
         return np.concatenate([_improvements(metric, *scores(draw(size))) for size in sizes])
 
-    real = _improvements(metric, *resampler.exchanged(np.zeros((1, units))))[0]
-    exchanged = resampled(resampler.exchanged, lambda size: rng.integers(2, size=(size, units)))
-    drawn = resampled(resampler.redrawn, lambda size: _uniform_counts(rng, units, size))
+    real = _improvements(metric, *resampler.exchanged(np.zeros((1, n_groups))))[0]
+    exchanged = resampled(resampler.exchanged, lambda size: rng.integers(2, size=(size, n_groups)))
+    drawn = resampled(resampler.redrawn, lambda size: _uniform_counts(rng, n_groups, size))
     # An exchange whose score is not defined counts as one that is as good: it proves nothing.
     as_good = np.count_nonzero(~(exchanged < real - TINY))
     drawn = drawn[np.isfinite(drawn)]
@@ -136,7 +132,7 @@ def compare(
         probability=float(np.mean(drawn > TINY)) if len(drawn) else 0.5,
         standard_error=float(np.std(drawn)) if len(drawn) else np.inf,
         p_value=float((as_good + 1) / (times + 1)),
-        method=f"{times:,} exchanges and bootstraps of {_named(count, independent, units, named)}",
+        method=f"{times:,} exchanges and bootstraps of {_named(count, n_entities, n_groups, named)}",
     )
 
 
@@ -167,33 +163,33 @@ def standard_error(
     if metric.measure.by_class and of_classes is not None and of_classes.min() < _CLASS_ROWS:
         return math.nan
     rng = np.random.default_rng(seed)
-    unit, units, _ = _units(entities, count, GROUPS, rng)
-    resampler = metric.measure.resampler(sample, sample, metric.positive, unit, units)
-    scores, _ = resampler.redrawn(_uniform_counts(rng, units, _times(metric.measure, count, _MOST)))
+    group_of_row, n_groups, _ = _groups_of_rows(entities, count, GROUPS, rng)
+    resampler = metric.measure.resampler(sample, sample, metric.positive, group_of_row, n_groups)
+    scores, _ = resampler.redrawn(_uniform_counts(rng, n_groups, _times(metric.measure, count, _MOST)))
     scores = scores[np.isfinite(scores)]
     return float(np.std(scores)) if len(scores) else math.nan
 
 
-def _units(
+def _groups_of_rows(
     entities: Array | None, count: int, groups: int, rng: np.random.Generator
 ) -> tuple[Array, int, int]:
-    """Return the unit of each row, how many units there are, and how many entities are in them."""
+    """Return the group of each row, how many groups there are, and how many entities are in them."""
     entity = np.arange(count) if entities is None else pd.factorize(entities)[0]
-    independent = int(entity.max()) + 1
-    units = min(independent, groups)
-    unit = (rng.permutation(independent) % units)[entity] if units < independent else entity
-    return unit, units, independent
+    n_entities = int(entity.max()) + 1
+    n_groups = min(n_entities, groups)
+    group_of_row = (rng.permutation(n_entities) % n_groups)[entity] if n_groups < n_entities else entity
+    return group_of_row, n_groups, n_entities
 
 
-def _named(rows: int, independent: int, units: int, named: str) -> str:
+def _named(rows: int, n_entities: int, n_groups: int, named: str) -> str:
     """Return what was exchanged and drawn."""
-    if independent < rows:
-        return f"{independent:,} {named}" + (f" in {units} groups" if units < independent else "")
-    return "rows" if units == rows else "row groups"
+    if n_entities < rows:
+        return f"{n_entities:,} {named}" + (f" in {n_groups} groups" if n_groups < n_entities else "")
+    return "rows" if n_groups == rows else "row groups"
 
 
 def _times(measure: Measure, rows: int, resamples: int) -> int:
-    if not isinstance(measure, Whole):
+    if not isinstance(measure, NonAdditive):
         return resamples
     return min(resamples, _MOST, max(_FEWEST, _ROWS_IN_ALL // rows))
 
@@ -205,7 +201,7 @@ def _improvements(metric: Metric, champion: Array, challenger: Array) -> Array:
     return np.where(champion == 0, np.sign(gain), gain / np.where(champion == 0, 1.0, np.abs(champion)))
 
 
-def _uniform_counts(rng: np.random.Generator, units: int, size: int) -> Array:
-    """Return how often each unit is drawn in each of `size` resamples, shape (size, units)."""
-    drawn = rng.integers(units, size=(size, units)) + units * np.arange(size)[:, None]
-    return np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units)
+def _uniform_counts(rng: np.random.Generator, n_groups: int, size: int) -> Array:
+    """Return how often each group is drawn in each of `size` resamples, shape (size, n_groups)."""
+    drawn = rng.integers(n_groups, size=(size, n_groups)) + n_groups * np.arange(size)[:, None]
+    return np.bincount(drawn.ravel(), minlength=size * n_groups).reshape(size, n_groups)

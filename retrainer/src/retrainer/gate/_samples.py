@@ -68,8 +68,7 @@ def make_samples(
         truth = np.asarray(y, dtype=np.float64)
         return tuple(Sample(truth, np.asarray(one.labels, np.float64), rows=rows) for one in predictions)
     return tuple(
-        Sample(one.y, one.labels, one.probabilities, one.classes, rows)
-        for one in encode_labels(y, *predictions)
+        Sample(one.y, one.labels, one.probabilities, one.classes, rows) for one in encode_labels(y, *predictions)
     )
 
 

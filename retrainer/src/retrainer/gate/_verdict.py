@@ -71,13 +71,9 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
 
     found = meet(question, challenger, champion, metrics, name="champion")
     if found.pair is not None:
-        draft = replace(
-            draft, compared_rows=len(found.pair.y), challenger=found.challenger, champion=found.rival
-        )
+        draft = replace(draft, compared_rows=len(found.pair.y), challenger=found.challenger, champion=found.rival)
     if found.obstacle is not None or found.pair is None:
-        return _not_comparable(
-            draft, criteria, champion, str(found.obstacle), accepted=question.accept_not_comparable
-        )
+        return _not_comparable(draft, criteria, champion, str(found.obstacle), accepted=question.accept_not_comparable)
     new = f"{draft.compared_rows:,} of {_rows(draft)} are new to both models"
     criteria.require("comparable", True, draft.compared_rows, MINIMUM_COMPARABLE_ROWS, new)
     compared, pair = weigh(question, found.pair)
@@ -175,9 +171,7 @@ def _check_together(
     enough = criteria_of.check_improvement(criteria, found)
     sure = criteria_of.check_confidence(criteria, found)
     assert draft.champion is not None
-    failed = criteria_of.check_guard_metrics(
-        criteria, metrics, challenger=draft.challenger, champion=draft.champion
-    )
+    failed = criteria_of.check_guard_metrics(criteria, metrics, challenger=draft.challenger, champion=draft.champion)
     if criteria.gate.guard_slices:
         failed += criteria_of.check_guard_slices(criteria, pair, columns, seed=draft.seed)
 

@@ -234,16 +234,13 @@ def compare_with_profile(
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
     grouped = _grouped(units)
     if grouped is not None and grouped.count < LEAST_UNITS:
-        reason = (
-            f"Too few keys to judge: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
-        )
+        reason = f"Too few keys to judge: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
     learned = {name: facts for name, facts in columns.items() if name in by_name}
     # Of many columns one looks different by chance: the doubt allowed is shared out (Bonferroni).
     significance = settings.significance / max(1, len(learned))
     judged = [
-        _judge(name, facts, X[by_name[name]], rows, settings, significance, grouped)
-        for name, facts in learned.items()
+        _judge(name, facts, X[by_name[name]], rows, settings, significance, grouped) for name, facts in learned.items()
     ]
     judged.sort(key=lambda column: (not column.drifted, -column.strength, -(column.psi or 0)))
     bad = [f"{name} (gone)" for name in gone]
@@ -342,17 +339,13 @@ def _judge(
     )
 
 
-def _index(
-    table: Counts, cells: Counts | None = None, units: _Units | None = None
-) -> tuple[float, float, float]:
+def _index(table: Counts, cells: Counts | None = None, units: _Units | None = None) -> tuple[float, float, float]:
     """Return the stability index, what chance makes of it, and the p-value, for rows that are about units."""
     if cells is None or units is None:
         pooled = _sums(table, _bins(table))
         return _psi(pooled), _chance(pooled), _p_value(pooled)
     bins = _bins(table, _design_effect(cells, units))
-    effect = _design_effect(
-        np.where(cells < 0, -1, bins[cells]), units
-    )  # rows of a unit share wide bins more often
+    effect = _design_effect(np.where(cells < 0, -1, bins[cells]), units)  # rows of a unit share wide bins more often
     pooled = _sums(table, bins)
     return _psi(pooled), _chance(pooled) * effect, _p_value(pooled / effect, units)
 

@@ -69,9 +69,7 @@ class Scored(Counts):
     path: Path = Path()
 
 
-def output_name(
-    *, source: str, digest: str, version: str, day: datetime.date, format: str = "parquet"
-) -> str:
+def output_name(*, source: str, digest: str, version: str, day: datetime.date, format: str = "parquet") -> str:
     """Name the output after what it was made from: scoring the same again on the same day writes the same file."""
     stem = re.sub(r"\W+", "-", Path(source.partition("?")[0]).stem).strip("-") or "table"
     return f"{stem}-{digest[:8]}-{day}-by-{version}.{format}"
@@ -164,9 +162,7 @@ def write(
 def _without_dictionaries(schema: "pa.Schema") -> "pa.Schema":
     import pyarrow as pa
 
-    plain = (
-        field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in schema
-    )
+    plain = (field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field for field in schema)
     return pa.schema(plain)
 
 
@@ -206,9 +202,7 @@ def _columns(
     columns["model_version"] = pa.DictionaryArray.from_arrays(indices, [version])
     carried = {name: _as_it_came(batch[name]) for name in identifiers if name in batch}
     # A column of the table that is called like one of these gets a name of its own.
-    return {
-        (f"table_{name}" if name in columns else name): cells for name, cells in carried.items()
-    } | columns
+    return {(f"table_{name}" if name in columns else name): cells for name, cells in carried.items()} | columns
 
 
 def _as_it_came(values: pd.Series) -> "pa.Array":

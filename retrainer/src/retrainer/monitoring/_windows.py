@@ -28,7 +28,7 @@ class Window:
         drifted: Whether the inputs drifted; None where too few rows tell.
         reason: The same in a sentence.
         metric: The champion's score on these rows, where they have labels.
-        promised: Its score on the holdout of its training.
+        score_at_training: Its score on the holdout of its training.
         worse: Whether it is worse than promised by more than the settings allow, and beyond chance.
         live_reason: Why there is no score on these rows.
         live_rows: The rows with a label that it was not trained on.
@@ -47,7 +47,7 @@ class Window:
     drifted: bool | None
     reason: str
     metric: float | None = None
-    promised: float | None = None
+    score_at_training: float | None = None
     worse: bool = False
     live_reason: str = ""
     live_rows: int = 0
@@ -73,9 +73,7 @@ def is_worse(live: Change | None, *, settings: Settings) -> bool:
         live: The score, compared with the one at training; None where there is none.
         settings: `monitor` and `gate.min_improvement`.
     """
-    return (
-        live is not None and live.worse > _allowed(settings) and live.p_value < settings.monitor.significance
-    )
+    return live is not None and live.worse > _allowed(settings) and live.p_value < settings.monitor.significance
 
 
 def is_far(live: Change, *, settings: Settings) -> bool:
@@ -104,7 +102,10 @@ class History:
             DataError: the file is damaged.
         """
         try:
-            return [Window(**record) for record in json.loads(self._store.read(WINDOWS))]
+            records = json.loads(self._store.read(WINDOWS))
+            # Before 1.0 the score at training was called "promised".
+            renamed = {"promised": "score_at_training"}
+            return [Window(**{renamed.get(key, key): value for key, value in record.items()}) for record in records]
         except FileNotFoundError:
             return []
         except (ValueError, TypeError) as error:

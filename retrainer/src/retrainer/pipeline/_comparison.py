@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from .. import data, gate
 from ..project import Project
 from ..registry import Version, open_registry
-from ..training import Baseline, Model, baseline, given_away, opponent_of, shared_entities
+from ..training import Baseline, Model, baseline, leaking_columns, predict_with_version, shared_entities
 from ._sides import SplitSide
 
-LEFT_TO_A_PERSON = (
-    "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
-)
+LEFT_TO_A_PERSON = "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
 
 logger = logging.getLogger(__name__)
 
@@ -61,17 +59,13 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
     return Evaluation(challenger, training, holdout, predictions, metrics, simple, of_baseline, alarms)
 
 
-def _alarms(
-    training: SplitSide, holdout: SplitSide, unused: dict[str, str], project: Project
-) -> tuple[str, ...]:
+def _alarms(training: SplitSide, holdout: SplitSide, unused: dict[str, str], project: Project) -> tuple[str, ...]:
     """Return what makes the score look better than it will be."""
     settings = project.settings
     target, problem_type = training.contract.target, settings.problem_type
     found = [*training.alarms]
-    found += [
-        f"Column {name!r} is left out: {why}." for name, why in unused.items() if why.startswith("figures")
-    ]
-    found += given_away(
+    found += [f"Column {name!r} is left out: {why}." for name, why in unused.items() if why.startswith("figures")]
+    found += leaking_columns(
         training.X,
         training.y,
         problem_type=problem_type,
@@ -83,9 +77,7 @@ def _alarms(
     return tuple(found)
 
 
-def compare_with_production(
-    evaluation: Evaluation, *, project: Project, accept_not_comparable: bool
-) -> GateResult:
+def compare_with_production(evaluation: Evaluation, *, project: Project, accept_not_comparable: bool) -> GateResult:
     """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
     settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
@@ -93,10 +85,8 @@ def compare_with_production(
     question = _question(evaluation.holdout, project, accept_not_comparable)
 
     def opponent(version: Version) -> tuple[gate.Champion, tuple[str, ...]]:
-        together = (
-            question.entities if settings.split.method == "hash" else None
-        )  # all rows of one are held out
-        found = opponent_of(registry, version, rows, project=project, entities=together)
+        together = question.entities if settings.split.method == "hash" else None  # all rows of one are held out
+        found = predict_with_version(registry, version, rows, project=project, entities=together)
         return gate.what_serves(question, found)
 
     in_production, alarms = opponent(champion) if champion else (None, ())
@@ -113,7 +103,7 @@ def compare_with_production(
     simple = evaluation.baseline
     proper = gate.Champion(simple.proper, compared) if simple.proper else None
     no_model = gate.Rival(simple.name, gate.Champion(simple.predictions, compared), proper=proper)
-    decision = gate.confirm(decision, question, evaluation.predictions, baseline=no_model, held=rivals)
+    decision = gate.apply_baseline_and_holds(decision, question, evaluation.predictions, baseline=no_model, held=rivals)
     alarms = evaluation.alarms + alarms
     alarms += gate.alarms(decision, question, evaluation.predictions, in_production)
     if alarms and decision.promoted and settings.gate.alarms == "stage":

@@ -48,9 +48,7 @@ def tested(table: data.Table, *, fetched: int, project: Project) -> data.Table:
     return dataclasses.replace(table, alarms=(*table.alarms, *warned), notes=notes)
 
 
-def _unlike(
-    table: data.Table, profile: Mapping[str, Any], learned_from: int, settings: Settings
-) -> Iterator[str]:
+def _unlike(table: data.Table, profile: Mapping[str, Any], learned_from: int, settings: Settings) -> Iterator[str]:
     """Yield what is far from what the champion was trained on: the rows, missing cells, and the share of each class."""
     rows, before = len(table.rows), profile.get("rows", 0)
     if rows < FEWER * learned_from:

@@ -34,15 +34,13 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
     model = load_model(registry, champion, project=project)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    promised = champion.metrics.get(settings.metric)
+    score_at_training = champion.metrics.get(settings.metric)
     window = monitoring.Window(
-        now, snapshot.source, snapshot.digest, champion.id, drifted=None, reason="", promised=promised
+        now, snapshot.source, snapshot.digest, champion.id, drifted=None, reason="", score_at_training=score_at_training
     )
     report = data.ReadReport()
     try:
-        rows = model.contract.read(
-            data.load(snapshot, texts=model.contract.texts), report=report, others=True
-        )
+        rows = model.contract.read(data.load(snapshot, texts=model.contract.texts), report=report, keep_extra=True)
         model.contract.check(report)
     except data.SchemaError as error:
         found = monitoring.Drift(True, str(error), (0, snapshot.rows))
@@ -103,9 +101,7 @@ def _units(rows: pd.DataFrame, settings: Settings) -> Any:
     if split.key_columns:
         if set(split.key_columns) <= set(rows.columns):
             return data.group_codes(rows, keys=split.key_columns)
-        logger.warning(
-            "split.key_columns %s are not in the new data: each row counts.", list(split.key_columns)
-        )
+        logger.warning("split.key_columns %s are not in the new data: each row counts.", list(split.key_columns))
     elif split.method == "time" and split.time_column in rows.columns:
         order = np.argsort(data.times(rows, column=str(split.time_column)), kind="stable")
         blocks = np.empty(len(rows), dtype=np.int64)
@@ -126,9 +122,7 @@ def _span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | Non
     times = times[times > np.iinfo(np.int64).min]
     if not len(times):
         return None, None
-    first, last = (
-        pd.Timestamp(int(end), unit="us", tz="UTC").isoformat() for end in (times.min(), times.max())
-    )
+    first, last = (pd.Timestamp(int(end), unit="us", tz="UTC").isoformat() for end in (times.min(), times.max()))
     return first, last
 
 
@@ -170,13 +164,11 @@ def _scored(
     predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
     try:
         scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(project), rows=rows)
-    except (
-        ProjectError
-    ) as error:  # a cost needs a column that is not here, say: drift is reported all the same
+    except ProjectError as error:  # a cost needs a column that is not here, say: drift is reported all the same
         return replace(window, live_reason=str(error))
     twin, lost = _beside_twin(predictions, rows, y, champion, project)
     window = replace(window, metric=scores.get(settings.metric), twin=twin)
-    if window.metric is not None and window.promised is not None and math.isfinite(window.metric):
+    if window.metric is not None and window.score_at_training is not None and math.isfinite(window.metric):
         window = _judged(window, predictions, rows, y, champion, project)
     return replace(window, reason=f"{window.reason} {lost}".strip())
 
@@ -196,9 +188,7 @@ def _beside_twin(
     X = data.inputs(rows, contract=twin.contract, code=twin.code)
     predictions = gate.predict(twin.pipeline, X, problem_type=settings.problem_type)
     score = gate.evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)[metric.name]
-    question = gate.Question(
-        y, metric, settings.gate, rows, entities=_units(rows, settings), seed=settings.seed
-    )
+    question = gate.Question(y, metric, settings.gate, rows, entities=_units(rows, settings), seed=settings.seed)
     lost = gate.lost_by_refit(question, served, gate.Champion(predictions))
     said = "What serves is worse than the model that was compared before it was fitted once more on all rows:"
     return score, f"{said} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
@@ -214,25 +204,23 @@ def _judged(
 ) -> monitoring.Window:
     """Compare the score with the one at training."""
     settings, count, metric = project.settings, len(rows), gate.deciding_metric(project)
-    score, promised = window.metric or 0.0, window.promised or 0.0
+    score, score_at_training = window.metric or 0.0, window.score_at_training or 0.0
     units = _units(rows, settings)
     pieces = count if units is None else len(np.unique(units))
     change = gate.change(
         metric,
         now=score,
-        recorded=promised,
+        recorded=score_at_training,
         error=gate.standard_error(metric, y, predictions, seed=settings.seed, rows=rows, entities=units),
         rows=pieces,
         # As many rows to a key as here: what counts are keys, of the holdout too.
         recorded_rows=max(2, round(champion.lineage["rows"]["holdout"] * pieces / count)),
     )
-    window = replace(
-        window, live_p_value=change.p_value, worse=monitoring.is_worse(change, settings=settings)
-    )
+    window = replace(window, live_p_value=change.p_value, worse=monitoring.is_worse(change, settings=settings))
     said = (
         f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(score)} on {count:,} rows with labels, and"
-        f" was {metric.format(promised)} at training: worse by {metric.format_difference(change.worse)}, as chance"
-        f" makes {change.p_value:.2%} of such windows"
+        f" was {metric.format(score_at_training)} at training: worse by {metric.format_difference(change.worse)}."
+        f" Chance alone explains {change.p_value:.2%} of such windows"
     )
     if window.worse:
         return replace(window, reason=f"{said}.")

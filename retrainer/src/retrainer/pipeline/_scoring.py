@@ -72,9 +72,7 @@ def _scorer_here(project: Project) -> Scorer:
     ) -> monitoring.Scored:
         model = loaded_model(champion, project)
         batches = scored_batches(model, champion, paths, project)
-        return monitoring.write(
-            monitoring.checked(batches, model.contract, rows=total), output, progress=progress
-        )
+        return monitoring.write(monitoring.checked(batches, model.contract, rows=total), output, progress=progress)
 
     return score
 
@@ -87,9 +85,7 @@ def scored_batches(
     identifiers = settings.score.identifiers or _identifiers(model)
     texts = model.contract.texts | set(identifiers)
     for batch in data.batches(paths, rows=settings.score.batch_rows, texts=texts):
-        data.require_columns(
-            batch, settings.score.identifiers, setting="score.identifiers", table="the table"
-        )
+        data.require_columns(batch, settings.score.identifiers, setting="score.identifiers", table="the table")
         yield monitoring.score_batch(model, batch, version=version.id, identifiers=identifiers)
 
 

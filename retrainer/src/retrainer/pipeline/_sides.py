@@ -47,9 +47,7 @@ class SplitSide:
     alarms: tuple[str, ...] = ()
 
 
-def preprocess(
-    snapshot: data.Snapshot, *, project: Project, accept_not_comparable: bool = False
-) -> data.Table:
+def preprocess(snapshot: data.Snapshot, *, project: Project, accept_not_comparable: bool = False) -> data.Table:
     """Read the snapshot as the model in production does, where it still fits; derive the label, and check the table."""
     prior = None if accept_not_comparable else _contract_in_production(project)
     frame = data.load(snapshot, texts=data.texts_of(project.settings, prior))
@@ -89,17 +87,14 @@ def split(
         )
     contract = table.contract
     if settings.problem_type == "classification":
-        classes = sorted(
-            sides.train[contract.target].unique().tolist(), key=lambda name: (str(type(name)), name)
-        )
+        classes = sorted(sides.train[contract.target].unique().tolist(), key=lambda name: (str(type(name)), name))
         contract = dataclasses.replace(contract, classes=tuple(classes))
         if settings.data.positive is not None:  # it may be too rare to be learned
             gate.find_positive(settings.data.positive, classes)
         if settings.train.threshold is not None:
             check_classes(classes, positive=settings.data.positive)
     unread = tuple(
-        data.describe_unread(name, cells, contract.columns[name])
-        for name, cells in table.report.unread.items()
+        data.describe_unread(name, cells, contract.columns[name]) for name, cells in table.report.unread.items()
     )
     unread += table.notes
 

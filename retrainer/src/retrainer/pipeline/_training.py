@@ -58,9 +58,7 @@ class Refit:
         return {"failed": self.error} if self.part is None else {"rows": len(self.part.rows)}
 
 
-def cross_validate(
-    training: SplitSide, *, estimator: str, project: Project, threads: int | None
-) -> gate.Array:
+def cross_validate(training: SplitSide, *, estimator: str, project: Project, threads: int | None) -> gate.Array:
     """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
     return cross_validate_scores(
         make_pipeline(estimator, project=project),
@@ -99,9 +97,7 @@ def selection_metric(project: Project) -> gate.Metric:
     if (
         chosen
         or settings.problem_type == "regression"
-        or not all(
-            hasattr(make_pipeline(name, project=project), "predict_proba") for name in settings.estimators
-        )
+        or not all(hasattr(make_pipeline(name, project=project), "predict_proba") for name in settings.estimators)
     ):
         return gate.deciding_metric(project)
     return gate.get_metric("log_loss", problem_type=settings.problem_type)

@@ -42,9 +42,7 @@ CONFIRMED_WITHIN = timedelta(seconds=60)  # a run's own message takes seconds
 COLLISION = "Deployment concurrency limit reached."  # as the server (3.8) says it in the state's message
 
 
-def automations(
-    settings: Settings, *, silence: timedelta | None, block_id: Any | None
-) -> Iterator[AutomationCore]:
+def automations(settings: Settings, *, silence: timedelta | None, block_id: Any | None) -> Iterator[AutomationCore]:
     """Describe what the server watches for this project's deployments.
 
     Args:
@@ -75,9 +73,7 @@ def automations(
         yield AutomationCore(
             name=f"{project}: crash detection",
             description="Ends a run whose heartbeats stopped.",
-            trigger=trigger(
-                posture=Posture.Proactive, after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, within=silence
-            ),
+            trigger=trigger(posture=Posture.Proactive, after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, within=silence),
             actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=why)],
         )
     for flow, schedule in settings.schedules.items():

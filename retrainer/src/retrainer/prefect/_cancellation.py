@@ -102,6 +102,4 @@ def complete_recorded(project: Project) -> None:
             for run in client.read_flow_runs(flow_run_filter=wanted):
                 _end(str(run.id), Completed(message="It had recorded its decision before it was stopped."))
     except httpx.HTTPError as error:
-        print(
-            f"The Prefect server does not answer ({type(error).__name__}): how its runs ended is not recorded there."
-        )
+        print(f"The Prefect server does not answer ({type(error).__name__}): how its runs ended is not recorded there.")

@@ -56,9 +56,7 @@ def threads_per_task(settings: Settings) -> int:
     return 1 if settings.scale_out.address else max(1, (os.cpu_count() or 1) // _workers(settings))
 
 
-def scores_on_workers(
-    training_part: SplitSide, names: Sequence[str], *, project: Project
-) -> list[gate.Array]:
+def scores_on_workers(training_part: SplitSide, names: Sequence[str], *, project: Project) -> list[gate.Array]:
     """Return the cross-validation scores of each candidate; a task is one fold of one of them.
 
     Raises:
@@ -77,9 +75,7 @@ def scores_on_workers(
         ).result()
     count = len(folds)
     return [
-        training.mean_scores(
-            scores[start : start + count], metric=selection_metric(project).name, rows=len(inputs.y)
-        )
+        training.mean_scores(scores[start : start + count], metric=selection_metric(project).name, rows=len(inputs.y))
         for start in range(0, len(scores), count)
     ]
 

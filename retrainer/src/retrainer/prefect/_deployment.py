@@ -51,10 +51,7 @@ def prepare_deployment(package: str, flow: str, name: str) -> None:
         )
     register_automations(project)
     settings = project.settings
-    wanted = [
-        DeploymentScheduleCreate.from_schedule(schedule)
-        for schedule in schedules(settings.schedules.get(flow))
-    ]
+    wanted = [DeploymentScheduleCreate.from_schedule(schedule) for schedule in schedules(settings.schedules.get(flow))]
     with get_client(sync_client=True) as client:
         try:
             known = client.read_deployment_by_name(f"{flow}/{settings.project}")

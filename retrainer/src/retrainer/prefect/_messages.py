@@ -19,9 +19,7 @@ from ..registry import Record
 from ..settings import read_leniently
 
 Result = TypeVar("Result")
-LOAD_SECONDS = (
-    45.0  # longer, and the server is dead; the first import of a Kubernetes worker took 20 on a busy machine
-)
+LOAD_SECONDS = 45.0  # longer, and the server is dead; the first import of a Kubernetes worker took 20 on a busy machine
 SECONDS = 3.0  # a webhook that takes longer is dead; the run goes on
 
 # Apprise, which sends for Prefect's blocks, logs the URLs that it cannot read, with the secrets in them. A filter stays
@@ -247,9 +245,7 @@ def deliver(message: Message, *, block: str) -> None:
     try:
         loaded = within(LOAD_SECONDS, lambda: Block.load(block))
     except TimeoutError:
-        raise NotSent(
-            f"The notification block {block} was not loaded within {LOAD_SECONDS:g} seconds."
-        ) from None
+        raise NotSent(f"The notification block {block} was not loaded within {LOAD_SECONDS:g} seconds.") from None
     except Exception as error:
         missing = isinstance(error.__cause__, ObjectNotFound)
         trouble = "does not exist" if missing else f"cannot be loaded ({type(error).__name__})"

@@ -20,9 +20,7 @@ from ..training import FoldInputs, thread_budget
 from ._progress import best_so_far
 
 
-def search(
-    training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, project: Project
-) -> tuning.Found:
+def search(training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, project: Project) -> tuning.Found:
     """Search better parameters of an estimator by cross-validation on the training side; the holdout plays no part.
 
     This process asks the study, and tells it what the trials found. A study that was cut off goes on.
@@ -58,17 +56,13 @@ def _run(
     running: dict[PrefectFuture[tuning.Outcome], int] = {}
     stopped, begun = None, False
     while True:
-        while (
-            len(running) < workers
-            and study.count < trials
-            and not (begun and time.time() >= options["deadline"])
-        ):
+        while len(running) < workers and study.count < trials and not (begun and time.time() >= options["deadline"]):
             begun = True
             number, parameters = study.ask()
             name = "today" if number == tuning.TODAY else number
-            running[
-                trial.submit(inputs, number=name, parameters=parameters, medians=study.medians(), **options)
-            ] = number
+            running[trial.submit(inputs, number=name, parameters=parameters, medians=study.medians(), **options)] = (
+                number
+            )
         if not running:
             return stopped
         future = next(as_completed(list(running)))
@@ -79,9 +73,7 @@ def _run(
         if study.today is not None:
             score, parameters = study.best()
             shown = ", ".join(f"{name} {value}" for name, value in parameters.items()) or "today's parameters"
-            show(
-                f"{study.estimator}: {study.count} of {trials} trials, best {study.metric.format(score)}: {shown}"
-            )
+            show(f"{study.estimator}: {study.count} of {trials} trials, best {study.metric.format(score)}: {shown}")
 
 
 def _outcome(future: PrefectFuture[tuning.Outcome]) -> tuning.Outcome | Exception:

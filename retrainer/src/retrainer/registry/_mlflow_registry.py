@@ -54,9 +54,7 @@ class MlflowRegistry(Registry):
         params = [Param(name, str(facts.pop(name))[:LONGEST_TAG]) for name in PARAMETERS if name in facts]
         tags = [RunTag(f"lineage.{name}", str(value)[:LONGEST_TAG]) for name, value in facts.items()]
         now = int(time.time() * 1000)
-        metrics = [
-            Metric(name, value, now, 0) for name, value in version.metrics.items() if value is not None
-        ]
+        metrics = [Metric(name, value, now, 0) for name, value in version.metrics.items() if value is not None]
         run = self.store.new_run(version.id)
         with self.store.explained(f"describe {version.id}"):
             self.store.client.log_batch(run, metrics, params, tags[:90])
@@ -95,9 +93,7 @@ class MlflowRegistry(Registry):
                     "type": "dataframe",
                     "pandas_orient": "split",
                 }
-            mlflow.pyfunc.add_to_model(
-                model, loader_module="mlflow.sklearn", model_path=file, predict_fn="predict"
-            )
+            mlflow.pyfunc.add_to_model(model, loader_module="mlflow.sklearn", model_path=file, predict_fn="predict")
             model.add_flavor(
                 "sklearn",
                 pickled_model=file,
@@ -145,9 +141,7 @@ class MlflowRegistry(Registry):
                         client.set_registered_model_alias(name, alias, meant)
                     elif alias in now and not meant:
                         client.delete_registered_model_alias(name, alias)
-            if (
-                self._number() == number
-            ):  # otherwise another process decided, and may have been overtaken here
+            if self._number() == number:  # otherwise another process decided, and may have been overtaken here
                 return
 
     def show_decision(self, record: Record) -> None:
@@ -211,9 +205,7 @@ class MlflowRegistry(Registry):
             )
         for key in filter(present.__contains__, source.store.list(DECISIONS)):
             if self.store.read(key) != source.store.read(key):
-                raise RegistryError(
-                    f"{self.store.where(key)} is another decision than {source.store.where(key)}."
-                )
+                raise RegistryError(f"{self.store.where(key)} is another decision than {source.store.where(key)}.")
         copied = {key.split("/")[1] for key in wanted if key.startswith(VERSIONS) and key not in present}
         for name in sorted(copied):
             files = [key for key in source.store.list(f"{VERSIONS}/{name}")]

@@ -297,9 +297,7 @@ class MlflowStore(Store):
         if name not in self._experiments:
             found = self.client.get_experiment_by_name(name)
             try:
-                self._experiments[name] = (
-                    found.experiment_id if found else self.client.create_experiment(name)
-                )
+                self._experiments[name] = found.experiment_id if found else self.client.create_experiment(name)
             except MlflowException:  # another process was first
                 found = self.client.get_experiment_by_name(name)
                 if found is None:

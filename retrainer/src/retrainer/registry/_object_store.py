@@ -54,7 +54,7 @@ class ObjectStore(FileStore):
         """Return the content of `key`; FileNotFoundError when there is none."""
         import obstore
 
-        with self._explained(key, FileNotFoundError):
+        with self._translate_os_errors(key, FileNotFoundError):
             return bytes(obstore.get(self._store, key).bytes())
 
     def open(self, key: str) -> BinaryIO:
@@ -62,7 +62,7 @@ class ObjectStore(FileStore):
         import obstore
 
         file = _scratch()
-        with self._explained(key, FileNotFoundError):
+        with self._translate_os_errors(key, FileNotFoundError):
             for chunk in obstore.get(self._store, key).stream():
                 file.write(chunk)
         file.seek(0)
@@ -72,7 +72,7 @@ class ObjectStore(FileStore):
         """Put `data` at `key`, in place of what was there."""
         import obstore
 
-        with self._explained(key):
+        with self._translate_os_errors(key):
             obstore.put(self._store, key, data)
 
     def create(self, key: str, data: bytes) -> None:
@@ -87,7 +87,7 @@ class ObjectStore(FileStore):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, key)
             yield path
-            with self._explained(key):
+            with self._translate_os_errors(key):
                 obstore.put(self._store, key, path)
 
     @contextmanager
@@ -102,7 +102,7 @@ class ObjectStore(FileStore):
         """Return every key under the folder `prefix`, sorted."""
         import obstore
 
-        with self._explained(prefix):
+        with self._translate_os_errors(prefix):
             found = obstore.list(self._store, f"{prefix}/")
             return sorted(entry["path"] for chunk in found for entry in chunk)
 
@@ -111,21 +111,21 @@ class ObjectStore(FileStore):
         import obstore
 
         keys = self.list(prefix) or [prefix]
-        with self._explained(prefix), suppress(FileNotFoundError):  # another process may be faster
+        with self._translate_os_errors(prefix), suppress(FileNotFoundError):  # another process may be faster
             obstore.delete(self._store, keys)
 
     def _create(self, key: str, content: bytes | BinaryIO) -> None:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        with self._explained(key, FileExistsError):
+        with self._translate_os_errors(key, FileExistsError):
             try:
                 obstore.put(self._store, key, content, mode="create", use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 raise FileExistsError(self.where(key)) from None
 
     @contextmanager
-    def _explained(self, key: str, *expected: type[OSError]) -> Iterator[None]:
+    def _translate_os_errors(self, key: str, *expected: type[OSError]) -> Iterator[None]:
         try:
             yield
         except expected:

@@ -29,7 +29,7 @@ from ._pickles import unpickled
 from ._records import Damaged, Entry, Problem, Record, Version, sealed, unsealed
 from ._store import StorageError, Store
 
-MODEL, TWIN, MANIFEST = "model.joblib", "twin.joblib", "version.json"
+MODEL, EVALUATED_MODEL, MANIFEST = "model.joblib", "twin.joblib", "version.json"
 POINTER = "production_metrics.json"
 VERSIONS, DECISIONS = "versions", "decisions"
 VERDICTS = ("promoted", "staging", "kept", "rejected")
@@ -104,9 +104,7 @@ class Registry:
                 raise RegistryError(f"There is {what} in {self.store.where('')} yet: run retrain first.")
             return found
         known = [version for version, files in self._files().items() if MANIFEST in files]
-        matching = [
-            version for version in known if name and (version.startswith(name) or version.endswith(name))
-        ]
+        matching = [version for version in known if name and (version.startswith(name) or version.endswith(name))]
         if len(matching) != 1:
             what = "more than one version" if matching else "no version"
             listed = ", ".join((matching or known)[-5:]) or "there is none"
@@ -143,7 +141,7 @@ class Registry:
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         try:
             contents = {}
-            for pickled, model in {MODEL: pipeline, TWIN: twin}.items():
+            for pickled, model in {MODEL: pipeline, EVALUATED_MODEL: twin}.items():
                 if model is None:
                     continue
                 with self.store.writer(_key(name, pickled)) as file:
@@ -204,7 +202,7 @@ class Registry:
 
     def load_twin(self, version: Version) -> Any:
         """Return the pipeline that the gate compared: the twin if there is one, else the only one there is."""
-        return self._load(version, TWIN if TWIN in version.files else MODEL)
+        return self._load(version, EVALUATED_MODEL if EVALUATED_MODEL in version.files else MODEL)
 
     def _load(self, version: Version, name: str) -> Any:
         with self._opened(version, name) as file:
@@ -356,9 +354,7 @@ class Registry:
         with self.store.lock():
             last, found = self._for_a_person(version)
             if found.id == last.champion:
-                raise RegistryError(
-                    f"{found.id} is in production: a rollback takes it out and puts it on hold."
-                )
+                raise RegistryError(f"{found.id} is in production: a rollback takes it out and puts it on hold.")
             after = {"held": last.held | {found.id: reason}}
             content = {"verdict": "held", "reason": reason} | by_a_person()
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
@@ -648,15 +644,11 @@ class Registry:
         self.store.create(_decision_key(number), sealed(content))
         return self._record(number)
 
-    def _append_once(
-        self, number: int, last: Record | None, decision: dict[str, Any], **fields: Any
-    ) -> Record:
+    def _append_once(self, number: int, last: Record | None, decision: dict[str, Any], **fields: Any) -> Record:
         try:
             return self._append(number, last, decision, **fields)
         except FileExistsError:
-            raise StaleDecision(
-                "Another process decided meanwhile; nothing was changed. Try again."
-            ) from None
+            raise StaleDecision("Another process decided meanwhile; nothing was changed. Try again.") from None
 
 
 @contextmanager
@@ -673,7 +665,7 @@ def _key(version: str, name: str) -> str:
 
 
 def _extra_key(version: str, name: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]*", name) or name in (MODEL, TWIN, MANIFEST):
+    if not re.fullmatch(r"\w[\w.-]*", name) or name in (MODEL, EVALUATED_MODEL, MANIFEST):
         raise ValueError(f"{name!r} cannot be the name of a version's file")
     return _key(version, name)
 

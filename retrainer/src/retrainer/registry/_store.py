@@ -90,12 +90,12 @@ class LocalStore:
 
     def read(self, key: str) -> bytes:
         """Return the content of `key`; FileNotFoundError when there is none."""
-        with self._explained(key, FileNotFoundError):
+        with self._translate_os_errors(key, FileNotFoundError):
             return (self.root / key).read_bytes()
 
     def open(self, key: str) -> BinaryIO:
         """Open `key` for reading and seeking; FileNotFoundError when there is none."""
-        with self._explained(key, FileNotFoundError):
+        with self._translate_os_errors(key, FileNotFoundError):
             return (self.root / key).open("rb")
 
     def write(self, key: str, data: bytes) -> None:
@@ -120,7 +120,7 @@ class LocalStore:
         """Return every key under the folder `prefix`, sorted."""
         keys: list[str] = []
         pending = [self.root / prefix]
-        with self._explained(prefix):
+        with self._translate_os_errors(prefix):
             while pending:
                 with suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
                     for entry in entries:
@@ -133,24 +133,24 @@ class LocalStore:
     def delete(self, prefix: str) -> None:
         """Remove the file `prefix`, or the folder and all in it."""
         path = self.root / prefix
-        with self._explained(prefix), suppress(FileNotFoundError):
+        with self._translate_os_errors(prefix), suppress(FileNotFoundError):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def sweep(self, *, older_than: float) -> None:
         """Remove unpublished files that were last written more than `older_than` seconds ago."""
         for key in self.list(".tmp"):
-            with self._explained(key), suppress(FileNotFoundError):
+            with self._translate_os_errors(key), suppress(FileNotFoundError):
                 if (self.root / key).stat().st_mtime < time.time() - older_than:
                     (self.root / key).unlink()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder's one lock; the system lets go of it when the holder dies."""
-        with self._explained(".lock"):
+        with self._translate_os_errors(".lock"):
             self.root.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            with self._explained(".lock"):
+            with self._translate_os_errors(".lock"):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
@@ -161,14 +161,14 @@ class LocalStore:
         target = self.root / key
         temporary = self.root / ".tmp" / secrets.token_hex(8)
         try:
-            with self._explained(key):
+            with self._translate_os_errors(key):
                 _make_folder(temporary.parent)
                 _make_folder(target.parent)
                 with temporary.open("x+b") as file:  # not mkstemp: its mode 0600 would shut other users out
                     yield cast(BinaryIO, file)
                     file.flush()
                     os.fsync(file.fileno())
-            with self._explained(key, FileExistsError):
+            with self._translate_os_errors(key, FileExistsError):
                 publish(temporary, target)
                 _sync_folder(target.parent)
         finally:
@@ -176,7 +176,7 @@ class LocalStore:
                 temporary.unlink()
 
     @contextmanager
-    def _explained(self, key: str, *expected: type[OSError]) -> Iterator[None]:
+    def _translate_os_errors(self, key: str, *expected: type[OSError]) -> Iterator[None]:
         try:
             yield
         except expected:

@@ -53,10 +53,7 @@ class Table:
         """The rows, numbers under a column of numbers."""
         styles = [cell.style for cell in self.header]
         return [
-            [
-                value if isinstance(value, Cell) else Cell(value, style)
-                for value, style in zip(row, styles, strict=True)
-            ]
+            [value if isinstance(value, Cell) else Cell(value, style) for value, style in zip(row, styles, strict=True)]
             for row in self.rows
         ]
 

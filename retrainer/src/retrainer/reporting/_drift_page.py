@@ -79,12 +79,12 @@ def _looked_at(windows: Sequence[Window]) -> Table:
         [
             Cell(moment(window.time), "whole"),
             ANSWERS[window.violates],
-            *("" if score is None else f"{score:.4g}" for score in (window.metric, window.promised)),
+            *("" if score is None else f"{score:.4g}" for score in (window.metric, window.score_at_training)),
             Cell(window.reason, "long"),
         ]
         for window in reversed(windows[-SHOWN:])
     ]
-    header = ("when", "drifted or worse", Number("score"), Number("promised"), "why")
+    header = ("when", "drifted or worse", Number("score"), Number("score at training"), "why")
     return Table("What was looked at, the latest first", header, rows)
 
 
@@ -104,8 +104,7 @@ def _drawn(drift: Drift) -> list[Section]:
     if not drifted:
         return []
     pictures = [
-        Picture(f"{column.name}: {', '.join(column.reasons)}", _histogram(column))
-        for column in drifted[:DRAWN]
+        Picture(f"{column.name}: {', '.join(column.reasons)}", _histogram(column)) for column in drifted[:DRAWN]
     ]
     more = f" The first {DRAWN} of {len(drifted)} are drawn." if len(drifted) > DRAWN else ""
     key = "Of each value the share of rows: the upper bar in training, the lower bar in the window, most drifted first."

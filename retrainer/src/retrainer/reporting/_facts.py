@@ -131,9 +131,7 @@ class Facts:
         """Return metrics of a model on some of those rows, given by their positions."""
         return self._evaluate(self.models[model].take(chosen), chosen, metrics)
 
-    def _evaluate(
-        self, predictions: Predictions, chosen: Array, metrics: Mapping[str, Metric]
-    ) -> dict[str, float]:
+    def _evaluate(self, predictions: Predictions, chosen: Array, metrics: Mapping[str, Metric]) -> dict[str, float]:
         holdout = None
         if self.holdout is not None and any(metric.columns for metric in metrics.values()):
             holdout = self.holdout.iloc[np.flatnonzero(self.rows)[chosen]]
@@ -168,9 +166,7 @@ class Facts:
         rows = None if self.holdout is None else self.holdout.iloc[chosen]
         wanted = {self.metric.name: self.metric}
         before, *after = (
-            evaluate(predictions.take(slice(end, end + count)), truth, metrics=wanted, rows=rows)[
-                self.metric.name
-            ]
+            evaluate(predictions.take(slice(end, end + count)), truth, metrics=wanted, rows=rows)[self.metric.name]
             for end in range(0, len(every), count)
         )
         costs = np.reshape([-self.metric.improvement(one, before) for one in after], (-1, IMPORTANCE_REPEATS))

@@ -69,11 +69,7 @@ def _over_time(
     *,
     metric: str | None,
 ) -> Iterator[Section]:
-    scored = [
-        record
-        for record in told
-        if record.verdict in VERDICTS and known[str(record.version)].metric == metric
-    ]
+    scored = [record for record in told if record.verdict in VERDICTS and known[str(record.version)].metric == metric]
     if not metric or len(scored) < 2:
         return
     label = metric_of(metric).label
@@ -85,7 +81,7 @@ def _over_time(
     drawn = [
         _pictures.draw(
             f"{label} of each version, on its own holdout",
-            lambda axes: _pictures.life(axes, values, champions, rollbacks),
+            lambda axes: _pictures.score_timeline(axes, values, champions, rollbacks),
             alt=f"{label} over time, from {values[0][1]:.4g} to {values[-1][1]:.4g}; the table has every value.",
             size=(8.5, 3.4),
             ylabel=label,
@@ -109,9 +105,7 @@ def _sizes(learned: Sequence[tuple[datetime, int]]) -> Iterator[Picture]:
         )
 
 
-def _decisions(
-    known: Mapping[str, Version], told: Sequence[Record], metric_of: Callable[[str], Metric]
-) -> Section:
+def _decisions(known: Mapping[str, Version], told: Sequence[Record], metric_of: Callable[[str], Metric]) -> Section:
     rows: list[list[str | Cell]] = []
     for record in reversed(told):
         version = known[str(record.version)]
@@ -128,9 +122,7 @@ def _decisions(
             ]
         )
     columns = ("number", "when", "decision", "version", Number("score"), Number("training rows"), "why")
-    return Section(
-        "decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)]
-    )
+    return Section("decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)])
 
 
 def _rows_of(version: Version) -> int:

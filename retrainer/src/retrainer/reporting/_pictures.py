@@ -240,7 +240,7 @@ def _points(axes: Any, *, truth: Array, predicted: Array, kind: str) -> None:
         axis.set_major_locator(AutoLocator())  # scikit-learn's are at 3.97, 8.12, ...
 
 
-def life(
+def score_timeline(
     axes: Any,
     scored: Sequence[tuple[datetime, float, str]],
     champions: Sequence[tuple[datetime, float]],

@@ -72,9 +72,7 @@ def _tiles(facts: Facts) -> list[Tile]:
     if decision.improvement is not None:
         tiles.append(Tile("better by", difference(metric, decision.improvement)))
     if decision.probability is not None:
-        tiles.append(
-            Tile("probability of being better", f"{math.floor(decision.probability * 1000) / 10:.1f} %")
-        )
+        tiles.append(Tile("probability of being better", f"{math.floor(decision.probability * 1000) / 10:.1f} %"))
     rows = decision.compared_rows if facts.compared else decision.holdout_rows
     tiles.append(Tile("rows compared on" if facts.compared else "holdout rows", f"{rows:,}"))
     return tiles + list(_class_tiles(facts))

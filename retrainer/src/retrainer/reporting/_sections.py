@@ -98,9 +98,7 @@ def scores(facts: Facts) -> Section:
     if gains:
         notes.append("Scores differ in points, errors and losses in per cent of the champion's.")
     if stored:
-        notes.append(
-            "The champion's recorded scores are from the holdout of its own day: shown, never compared."
-        )
+        notes.append("The champion's recorded scores are from the holdout of its own day: shown, never compared.")
     header = ("metric", *map(Number, [*columns, *gains, *stored]))
     tables = [Table("On the holdout, which no model was trained on", header, rows)]
     return Section("metrics", "Metrics", _served(facts), tables, notes=notes)
@@ -141,9 +139,7 @@ def _classification(facts: Facts) -> Iterator[Section]:
     positive = str(challenger.classes[facts.positive])
     about = [f"On all {len(facts.truth):,} rows."]
     if not binary:
-        about.append(
-            "Curves are the challenger's, each class against the rest; calibration is of the predicted class."
-        )
+        about.append("Curves are the challenger's, each class against the rest; calibration is of the predicted class.")
     yield Section(
         "probabilities",
         "Probabilities",
@@ -240,12 +236,8 @@ def _regression(facts: Facts) -> Iterator[Section]:
         return
     about = []
     if len(truth) > _pictures.POINTS:
-        about = [
-            f"Points are a random sample of {_pictures.POINTS} of {len(truth):,} rows; everything else is of all."
-        ]
-    yield Section(
-        "errors", "Errors", (), [_by_quantile(truth, values)], _pictures.errors(truth, values), about
-    )
+        about = [f"Points are a random sample of {_pictures.POINTS} of {len(truth):,} rows; everything else is of all."]
+    yield Section("errors", "Errors", (), [_by_quantile(truth, values)], _pictures.errors(truth, values), about)
 
 
 def _by_quantile(truth: Array, values: Mapping[str, Array]) -> Table:
@@ -365,9 +357,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
             notes.append(f"Removed since: {', '.join(drift.gone)}.")
     notes += map(str, lineage.get("unread", ()))
     for name, count in lineage.get("split", {}).get("classes_left_out", {}).items():
-        notes.append(
-            f"Class {name!r} has too few rows to be learned and judged: its {count} rows are left out."
-        )
+        notes.append(f"Class {name!r} has too few rows to be learned and judged: its {count} rows are left out.")
     if len(profile["columns"]) > COLUMNS_SHOWN:
         notes.append(f"{len(profile['columns']) - COLUMNS_SHOWN} more columns are left out here.")
     tables = [Table(f"The {profile['rows']:,} rows learned from", columns, rows)]

@@ -56,9 +56,7 @@ def tuning_page(
         tiles=tiles,
         sections=[
             *([Section("search", "The search", pictures=pictures)] if pictures else []),
-            Section(
-                "trials", "Trials", tables=[Table("Every trial, in its order", columns, rows)], wide=True
-            ),
+            Section("trials", "Trials", tables=[Table("Every trial, in its order", columns, rows)], wide=True),
         ],
     )
 
@@ -73,9 +71,7 @@ def _scored(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def _best_by_time(metric: Metric, trials: Sequence[Mapping[str, Any]]) -> Iterator[Picture]:
     spent = list(itertools.accumulate(trial["seconds"] or 0.0 for trial in trials))
-    points = [
-        (at, trial["score"]) for at, trial in zip(spent, trials, strict=True) if trial["score"] is not None
-    ]
+    points = [(at, trial["score"]) for at, trial in zip(spent, trials, strict=True) if trial["score"] is not None]
     if len(points) < 2:
         return
     times, scores = zip(*points, strict=True)
@@ -111,9 +107,7 @@ def _slices(metric: Metric, trials: Sequence[Mapping[str, Any]], names: Sequence
     """Yield a picture of each parameter: its values, and the scores of the trials that had them."""
     for name in names[:DRAWN]:
         points = [
-            (trial["parameters"][name], trial["score"])
-            for trial in _scored(trials)
-            if name in trial["parameters"]
+            (trial["parameters"][name], trial["score"]) for trial in _scored(trials) if name in trial["parameters"]
         ]
         if len(points) < 2:
             continue

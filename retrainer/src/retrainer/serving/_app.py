@@ -52,13 +52,9 @@ class Server:
         self.registry: Registry | None = None
         self.trouble: str | None = "no model is loaded yet"
         self.unfinished = 0  # bytes of bodies that are still being sent
-        self.threads = ThreadPoolExecutor(
-            max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="predict"
-        )
+        self.threads = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="predict")
         self.log = (
-            RequestLog(self.limits.log, settings=settings, rows=self.limits.log_rows)
-            if self.limits.log
-            else None
+            RequestLog(self.limits.log, settings=settings, rows=self.limits.log_rows) if self.limits.log else None
         )
         self.metrics = prometheus.CollectorRegistry()
         self.requests = prometheus.Counter(
@@ -284,9 +280,7 @@ async def _body(request: Request, server: Server) -> bytes:
         ClientDisconnect: the client left.
     """
     limit = server.limits.max_bytes
-    too_large = RefusedError(
-        413, [{"reason": f"the body is larger than {limit:,} bytes (serving.max_bytes)"}]
-    )
+    too_large = RefusedError(413, [{"reason": f"the body is larger than {limit:,} bytes (serving.max_bytes)"}])
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > limit:
         raise too_large
@@ -352,11 +346,7 @@ def _openapi(app: FastAPI, server: Server) -> dict[str, Any]:
     row = {"$ref": "#/components/schemas/Row"}
     rows = {"type": "array", "items": row, "minItems": 1, "maxItems": server.limits.max_rows}
     body: dict[str, Any] = {
-        JSON: {
-            "schema": {
-                "anyOf": [rows, row, {"type": "object", "properties": {"rows": rows}, "required": ["rows"]}]
-            }
-        }
+        JSON: {"schema": {"anyOf": [rows, row, {"type": "object", "properties": {"rows": rows}, "required": ["rows"]}]}}
     }
     body |= {content_type: {"schema": {"type": "string", "format": "binary"}} for content_type in FILES}
     schema["paths"]["/predict"]["post"]["requestBody"] = {"required": True, "content": body}

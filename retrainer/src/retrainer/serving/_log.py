@@ -61,9 +61,7 @@ class RequestLog:
             parts, self._parts = self._parts, []
             left_out, self._left_out = self._left_out, 0
         if left_out:
-            logger.warning(
-                "%s rows are not in the log of requests: it could not be written in time", left_out
-            )
+            logger.warning("%s rows are not in the log of requests: it could not be written in time", left_out)
         if not parts:
             return
         try:
@@ -85,6 +83,4 @@ class RequestLog:
 
 
 def _as_text(part: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {name: part[name].astype("object").map(str, na_action="ignore").astype("str") for name in part}
-    )
+    return pd.DataFrame({name: part[name].astype("object").map(str, na_action="ignore").astype("str") for name in part})

@@ -62,9 +62,7 @@ def read_rows(
         raise RefusedError(422, [{"reason": "there are no rows"}])
     names = dict.fromkeys(frame.columns.tolist())
     unknown = [
-        {"column": str(name), "reason": "not known to the model"}
-        for name in names
-        if name not in contract.columns
+        {"column": str(name), "reason": "not known to the model"} for name in names if name not in contract.columns
     ]
     missing = [{"column": name, "reason": "missing"} for name in contract.inputs if name not in names]
     if unknown or missing:
@@ -128,17 +126,13 @@ def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame
         values = [row[name] for row in rows]
         for number, value in enumerate(values):
             if value is not None and not check(value):
-                problems.append(
-                    {"row": number, "column": name, "reason": f"expected {kind}, not {_shown(value)}"}
-                )
+                problems.append({"row": number, "column": name, "reason": f"expected {kind}, not {_shown(value)}"})
                 break
         columns[name] = values
     if problems:
         raise RefusedError(422, problems[:_EXAMPLES])
     parts = {name: _cells(values, contract, name) for name, values in columns.items()}
-    if parts.keys() == set(contract.inputs) and all(
-        isinstance(cells, np.ndarray) for cells in parts.values()
-    ):
+    if parts.keys() == set(contract.inputs) and all(isinstance(cells, np.ndarray) for cells in parts.values()):
         block = np.stack([parts[name] for name in contract.inputs], axis=1)  # a frame of columns takes longer
         return pd.DataFrame(block, columns=contract.input_index)
     return pd.DataFrame(parts)
@@ -225,9 +219,7 @@ def _limited_bytes(size: int, limit: int) -> None:
 
 def _limited(rows: int, limit: int) -> None:
     if rows > limit:
-        raise RefusedError(
-            413, [{"reason": f"more than {limit:,} rows (serving.max_rows): send fewer at a time"}]
-        )
+        raise RefusedError(413, [{"reason": f"more than {limit:,} rows (serving.max_rows): send fewer at a time"}])
 
 
 def _refuse_constant(name: str) -> float:

@@ -7,7 +7,7 @@ Out:   cleaning and encoding steps, folds, cross-validation scores, the best can
 Never: learns from the holdout; decides what goes to production.
 """
 
-from ._alarms import given_away, shared_entities
+from ._alarms import leaking_columns, shared_entities
 from ._baseline import Baseline, baseline
 from ._candidates import check_parameters, make_pipeline, nearest, tuned
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
@@ -21,7 +21,7 @@ from ._loading import (
     load_trained_rows,
     load_twin,
     load_twin_rows,
-    opponent_of,
+    predict_with_version,
 )
 from ._model import Model, code_of_steps, packages_of_steps
 from ._production import Production, ProductionModel, production_model
@@ -61,7 +61,7 @@ __all__ = [
     "cross_validate_scores",
     "example_files",
     "fold_scores",
-    "given_away",
+    "leaking_columns",
     "linear_encoder",
     "load_contract",
     "load_model",
@@ -74,9 +74,9 @@ __all__ = [
     "nearest",
     "needs_probabilities",
     "numbers",
-    "opponent_of",
     "packages_of_steps",
     "possible_thresholds",
+    "predict_with_version",
     "production_model",
     "shared_entities",
     "texts",

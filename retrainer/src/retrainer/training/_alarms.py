@@ -10,9 +10,7 @@ from ..gate import Array
 from ..settings import ProblemType
 
 ROWS = 5_000  # of the training part, drawn at random
-GIVEN_AWAY = (
-    0.9  # of the target's variance, in rows that were not looked at; honest columns have reached 0.86
-)
+GIVEN_AWAY = 0.9  # of the target's variance, in rows that were not looked at; honest columns have reached 0.86
 _LEAVES = 64
 _ROWS_OF_A_VALUE = 2  # on average: the other rows of a value say what a row is
 _ENOUGH_ROWS = 30  # that are not alone with their value, and half of all
@@ -21,7 +19,7 @@ _FEWEST_ENTITIES = 20
 _KNOWN, _ALIKE, _SIGNIFICANCE = 0.2, 0.2, 0.001
 
 
-def given_away(
+def leaking_columns(
     X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed: int, left_out: Collection[str] = ()
 ) -> list[str]:
     """Return an alarm for each column that by itself says what the target is.
@@ -41,7 +39,7 @@ def given_away(
     half = len(chosen) // 2
     alarms = []
     for name in X.columns.difference(list(left_out), sort=False):
-        explained = _explained(X[name].iloc[chosen], targets, half)
+        explained = _single_column_r2(X[name].iloc[chosen], targets, half)
         if explained >= GIVEN_AWAY:
             alarms.append(
                 f"Column {name!r} by itself explains {explained:.0%} of the target's variance: it may be known only "
@@ -58,7 +56,7 @@ def _targets(y: pd.Series, problem_type: ProblemType) -> Array:
     return np.column_stack([y == name for name in classes]).astype(np.float64)
 
 
-def _explained(values: pd.Series, targets: Array, half: int) -> float:
+def _single_column_r2(values: pd.Series, targets: Array, half: int) -> float:
     """Return the share of the variance that a column explains in rows that were not looked at."""
     if values.isna().all():
         return 0.0

@@ -46,9 +46,7 @@ def baseline(
         split: Names the time and the keys.
     """
     if metric.problem_type == "classification":
-        answers = dict(
-            _answers_of_classes(training[target], holdout[target], only_one=metric.name == "recall")
-        )
+        answers = dict(_answers_of_classes(training[target], holdout[target], only_one=metric.name == "recall"))
     else:
         answers = dict(_answers_of_numbers(training, holdout, target=target, split=split))
     best = _best(answers, metric, holdout, target)
@@ -57,9 +55,7 @@ def baseline(
     return Baseline(best, answers[best], answers[_best(answers, gate.METRICS["rmse"], holdout, target)])
 
 
-def _best(
-    answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str
-) -> str:
+def _best(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str) -> str:
     scores = {
         name: gate.evaluate(answer, holdout[target], metrics={metric.name: metric}, rows=holdout)[metric.name]
         for name, answer in answers.items()
@@ -68,9 +64,7 @@ def _best(
     return choose(scores, key=lambda name: scores[name])
 
 
-def _answers_of_classes(
-    y: pd.Series, truth: pd.Series, *, only_one: bool
-) -> Iterator[tuple[str, gate.Predictions]]:
+def _answers_of_classes(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterator[tuple[str, gate.Predictions]]:
     from sklearn.dummy import DummyClassifier
 
     nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(truth))})

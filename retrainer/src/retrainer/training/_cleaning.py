@@ -168,8 +168,7 @@ def _date_columns(name: Any, values: pd.Series) -> dict[str, Any]:
     seconds[moments.isna().to_numpy()] = np.nan
     parts = (when.year, when.month, when.day, when.day_of_week, when.hour, seconds)
     return {
-        f"{name}.{part}": np.asarray(found, dtype=np.float64)
-        for part, found in zip(DATE_PARTS, parts, strict=True)
+        f"{name}.{part}": np.asarray(found, dtype=np.float64) for part, found in zip(DATE_PARTS, parts, strict=True)
     }
 
 

@@ -35,12 +35,8 @@ class TextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Learn the n-grams of each column and return its numbers, shape (n, columns times 30 at most)."""
         from skrub import StringEncoder
 
-        self.encoders_ = {
-            name: StringEncoder(TEXT_FEATURES, random_state=self.random_state) for name in X.columns
-        }
-        return _joined(
-            [encoder.fit_transform(X[name].astype("str")) for name, encoder in self.encoders_.items()]
-        )
+        self.encoders_ = {name: StringEncoder(TEXT_FEATURES, random_state=self.random_state) for name in X.columns}
+        return _joined([encoder.fit_transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the numbers of each text."""
@@ -83,16 +79,12 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit_transform(self, X: pd.DataFrame, y: Any = None) -> pd.DataFrame:
         """Learn the encodings and return the training rows, each encoded without its own target."""
-        self.categorical_ = [
-            name for name in categorical(X) if len(X[name].cat.categories) > self.native_categories
-        ]
+        self.categorical_ = [name for name in categorical(X) if len(X[name].cat.categories) > self.native_categories]
         self.text_ = texts(X)
         self.unrepeated_ = unrepeated(X)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         classification = self.problem_type == "classification"
-        folds = (StratifiedKFold if classification else KFold)(
-            5, shuffle=True, random_state=self.random_state
-        )
+        folds = (StratifiedKFold if classification else KFold)(5, shuffle=True, random_state=self.random_state)
         self.target_encoder_ = TargetEncoder(target_type="auto" if classification else "continuous", cv=folds)
         self.text_encoder_ = TextEncoder(self.random_state)
         means = text = None

@@ -130,9 +130,7 @@ def make_folds(inputs: FoldInputs, folds: int = FOLDS) -> list[tuple[Array, Arra
     if count < 2:
         needed = 2 if inputs.times is None else 3
         has = available + needed - 2
-        raise FoldError(
-            f"Cross-validation needs at least {needed} {what} in the training part, which has {has}."
-        )
+        raise FoldError(f"Cross-validation needs at least {needed} {what} in the training part, which has {has}.")
     if inputs.times is not None:
         order = np.argsort(inputs.times, kind="stable")
         splitter: Any = model_selection.TimeSeriesSplit(n_splits=count)

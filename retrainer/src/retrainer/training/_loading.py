@@ -15,7 +15,7 @@ from ..gate import Champion, Predictions, predict
 from ..project import Project
 from ..registry import Registry, StorageError, Version, changed_packages
 from ._model import CONTRACT, FEATURES, TRAINED_ROWS, TWIN_ROWS, Model
-from ._trial import OtherPackagesError, try_with_packages_of_here
+from ._trial import OtherPackagesError, verify_in_subprocess
 
 
 class NoContractError(RegistryError):
@@ -67,7 +67,7 @@ def _loaded(registry: Registry, version: Version, load: Callable[[Version], Any]
     code = FeatureCode(source, project=project, origin=f"features.py of {version.id}")
     if not changed_packages(version.lineage):
         return Model(load(version), contract, code)
-    try_with_packages_of_here(registry, version, project=project)
+    verify_in_subprocess(registry, version, project=project)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Trying to unpickle estimator")  # which was just tried
         return Model(load(version), contract, code)
@@ -88,7 +88,7 @@ def _rows_of(registry: Registry, version: Version, name: str) -> Identities:
     return rows
 
 
-def opponent_of(
+def predict_with_version(
     registry: Registry,
     champion: Version,
     rows: pd.DataFrame,
@@ -161,7 +161,7 @@ def another_question(contract: Contract, project: Project) -> str | None:
 
 def _predicted(model: Model, rows: pd.DataFrame) -> tuple[Predictions, Identities]:
     report = ReadReport()
-    read = model.contract.read(rows, report=report, others=True)
+    read = model.contract.read(rows, report=report, keep_extra=True)
     # By a split by time a name of a month may be new to both models.
     model.contract.check(report, counted="holdout row", unknown=False)
     X = data.inputs(read, contract=model.contract, code=model.code)

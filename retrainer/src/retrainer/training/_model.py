@@ -98,8 +98,6 @@ def _modules(pipeline: Any) -> set[str]:
     from sklearn.frozen import FrozenEstimator
 
     steps = [pipeline, *pipeline.get_params(deep=True).values()]
-    frozen = [
-        step.estimator for step in steps if isinstance(step, FrozenEstimator)
-    ]  # which hides what is in it
+    frozen = [step.estimator for step in steps if isinstance(step, FrozenEstimator)]  # which hides what is in it
     steps += [inner for model in frozen for inner in model.get_params(deep=True).values()]
     return {str(getattr(step if callable(step) else type(step), "__module__", "")) for step in steps}

@@ -62,9 +62,7 @@ class ProductionModel:
     def predictions(self, rows: pd.DataFrame) -> Predictions:
         """Return classes and probabilities together, computed once; see `predict`."""
         if not isinstance(rows, pd.DataFrame):
-            raise DataError(
-                f"The rows are to be a pandas DataFrame as the table is, not a {type(rows).__name__}."
-            )
+            raise DataError(f"The rows are to be a pandas DataFrame as the table is, not a {type(rows).__name__}.")
         if not len(rows):
             raise DataError("There are no rows to predict.")
         return self.model.predict(rows)

@@ -16,7 +16,7 @@ from ..errors import ConfigurationError
 from ..gate import Array, Metric, find_positive
 
 # Round numbers; finer at the ends, where a class of few rows, or a cost many times the other, puts the best one.
-_TRIED = np.unique(
+THRESHOLD_GRID = np.unique(
     np.round([*np.arange(1, 10) / 1000, *np.arange(1, 100) / 100, *np.arange(991, 1000) / 1000], 3)
 )
 
@@ -36,12 +36,10 @@ class Recipe:
 
 def possible_thresholds(threshold: float | Literal["tuned"] | None) -> tuple[float | None, ...]:
     """Return the thresholds that a setting leaves to choose from."""
-    return tuple(_TRIED.tolist()) if threshold == "tuned" else (threshold,)
+    return tuple(THRESHOLD_GRID.tolist()) if threshold == "tuned" else (threshold,)
 
 
-def best(
-    scores: Mapping[str, Array], *, metric: Metric, thresholds: Sequence[float | None] = (None,)
-) -> Recipe:
+def best(scores: Mapping[str, Array], *, metric: Metric, thresholds: Sequence[float | None] = (None,)) -> Recipe:
     """Return the recipe with the best score in the direction of `metric`; nan never wins.
 
     Of equal estimators the first, of equal thresholds the one nearest to 0.5.

@@ -28,9 +28,7 @@ from ._model import CONTRACT, FEATURES, Model
 ROWS, PREDICTED = "examples.parquet", "examples.json"
 MODEL, HERE = "model.joblib", "here.json"
 COUNT = 100
-TOLERANCE = (
-    1e-6  # of a probability, or of the size of a predicted value: the order of a sum, not another model
-)
+TOLERANCE = 1e-6  # of a probability, or of the size of a predicted value: the order of a sum, not another model
 SECONDS = 600.0
 
 logger = logging.getLogger(__name__)
@@ -68,7 +66,7 @@ def example_files(model: Model, rows: pd.DataFrame) -> dict[str, bytes]:
     return {ROWS: table.getvalue(), PREDICTED: _to_json(_predict(model, examples))}
 
 
-def try_with_packages_of_here(registry: Registry, version: Version, *, project: Project) -> None:
+def verify_in_subprocess(registry: Registry, version: Version, *, project: Project) -> None:
     """Let a process of its own load a model and predict its example rows; in this process only the first time.
 
     Raises:
@@ -148,15 +146,12 @@ def _predict(model: Model, examples: pd.DataFrame) -> Predictions:
 
 def _to_json(predictions: Predictions) -> bytes:
     content = {
-        name: None if values is None else np.asarray(values).tolist()
-        for name, values in vars(predictions).items()
+        name: None if values is None else np.asarray(values).tolist() for name, values in vars(predictions).items()
     }
     return json.dumps(content).encode()
 
 
 def _from_json(content: bytes) -> Predictions:
     values = json.loads(content)
-    arrays: dict[str, Any] = {
-        name: None if value is None else np.asarray(value) for name, value in values.items()
-    }
+    arrays: dict[str, Any] = {name: None if value is None else np.asarray(value) for name, value in values.items()}
     return Predictions(**arrays)

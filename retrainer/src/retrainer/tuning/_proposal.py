@@ -106,13 +106,9 @@ def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     for name, table in tables.items():
         key = _key(name)
         lines.append(f"[{key}]")
-        lines += [
-            f"{_key(field)} = {json.dumps(value)}" for field, value in table.items() if field != "parameters"
-        ]
+        lines += [f"{_key(field)} = {json.dumps(value)}" for field, value in table.items() if field != "parameters"]
         lines.append(f"\n[{key}.parameters]")
-        lines += [
-            f"{_key(field)} = {json.dumps(value)}" for field, value in table.get("parameters", {}).items()
-        ]
+        lines += [f"{_key(field)} = {json.dumps(value)}" for field, value in table.get("parameters", {}).items()]
         lines.append("")
     return "\n".join(lines)
 

@@ -33,9 +33,7 @@ class Plan:
     workers: int | None
 
 
-def plan(
-    *, estimator: str | None, trials: int, time_limit: str | None, workers: int | None, project: Project
-) -> Plan:
+def plan(*, estimator: str | None, trials: int, time_limit: str | None, workers: int | None, project: Project) -> Plan:
     """Return the plan of a search.
 
     Args:
@@ -110,9 +108,7 @@ def _trouble(domain: Any) -> str | None:
     elif not domain:
         return "has no choices."
     elif not all(isinstance(choice, str | int | float) for choice in domain):
-        return (
-            f"has the choices {domain!r}: params.toml can hold texts, numbers, True and False, and no None."
-        )
+        return f"has the choices {domain!r}: params.toml can hold texts, numbers, True and False, and no None."
     return None
 
 

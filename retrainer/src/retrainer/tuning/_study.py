@@ -32,9 +32,7 @@ TODAY = -1  # the number of the trial of the parameters of today
 COMPARED = 5  # complete trials, before one is given up
 _BASELINE, _ERROR, _SECONDS, _STOPPED, _AGAIN = "baseline", "error", "seconds", "stopped", "again"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-_KILLED_TWICE = (
-    "The process was killed in it, and once more when it was tried again: it may need too much memory."
-)
+_KILLED_TWICE = "The process was killed in it, and once more when it was tried again: it may need too much memory."
 
 
 class StudyInUseError(ProjectError):

@@ -29,9 +29,7 @@ def make_rows(count: int = 60) -> pd.DataFrame:
             "plan": rng.choice(["basic", "pro"], size=count),
             "active": rng.random(count) < 0.5,
             "since": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 90, size=count), unit="D"),
-            "note": [
-                f"called {row % 7} times about {'money' if row % 3 else 'a parcel'}" for row in range(count)
-            ],
+            "note": [f"called {row % 7} times about {'money' if row % 3 else 'a parcel'}" for row in range(count)],
             "target": np.where(amount > 0, "yes", "no"),
         }
     )

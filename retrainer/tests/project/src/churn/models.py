@@ -21,9 +21,7 @@ from .retrainer.training import TableCleaner, TreeEncoder, linear_encoder
 
 
 def hist_gradient_boosting(problem_type: ProblemType, seed: int) -> Pipeline:
-    kind = (
-        HistGradientBoostingClassifier if problem_type == "classification" else HistGradientBoostingRegressor
-    )
+    kind = HistGradientBoostingClassifier if problem_type == "classification" else HistGradientBoostingRegressor
     return Pipeline(
         [
             ("clean", TableCleaner()),
@@ -84,7 +82,5 @@ ESTIMATORS: dict[str, Callable[[ProblemType, int], Pipeline]] = {
 def spaces(problem_type: ProblemType) -> dict[str, dict[str, Range | list[Any]]]:
     return {
         "random_forest": {"model__min_samples_leaf": Range(1, 20), "model__max_features": ["sqrt", 0.5]},
-        "linear": {
-            "model__C" if problem_type == "classification" else "model__alpha": Range(0.001, 1000.0, log=True)
-        },
+        "linear": {"model__C" if problem_type == "classification" else "model__alpha": Range(0.001, 1000.0, log=True)},
     }
