@@ -195,8 +195,6 @@ def _weigh(
     compared = f"{metric.label} {values} on the same {draft.compared_rows:,} rows"
     difference = f"{compared}, {signed(metric, found.improvement)}"
     margin = f"and over {metric.format_difference(criteria.gate.min_improvement)} is asked"
-    confidence = f"with {criteria.gate.confidence:.0%} confidence"
-    lower = metric.format_difference(found.lower)
     guard = f"a guard failed: {'; '.join(failed_guards)}"
 
     def keep(kind: Kind, reason: str) -> Decision:
@@ -211,18 +209,23 @@ def _weigh(
     if not enough:
         return keep("marginal", f"a marginal improvement, {difference}, {margin}")
     if not sure:
-        if found.p_value > 1 - criteria.gate.confidence + TINY:
-            doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
-            known = found.standard_error > TINY  # not where all rows are one piece of evidence
-            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)" if known else ""
-        else:
-            doubt = f"{confidence} it is only known to be above {lower}"
-        doubt += f"; and {guard}" if failed_guards else ""
+        doubt = _doubt(draft, criteria, found) + (f"; and {guard}" if failed_guards else "")
         return keep("uncertain", f"an uncertain improvement, {difference}, but {doubt}")
     if failed_guards:
         return keep("guarded", f"{difference}, but {guard}")
-    reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"
+    confidence = f"{criteria.gate.confidence:.0%} confidence above {metric.format_difference(found.lower)}"
+    reason = f"a real improvement, {difference} (with {confidence}), {margin}"
     return _close(draft, criteria, "promoted", "improvement", reason)
+
+
+def _doubt(draft: Decision, criteria: Criteria, found: Comparison) -> str:
+    """Return why an improvement is not certain."""
+    if found.p_value <= 1 - criteria.gate.confidence + TINY:
+        lower = criteria.metric.format_difference(found.lower)
+        return f"with {criteria.gate.confidence:.0%} confidence it is only known to be above {lower}"
+    doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
+    known = found.standard_error > TINY  # not where all rows are one piece of evidence
+    return doubt + (f" (certainty takes about {_rows_needed(draft, found)} rows)" if known else "")
 
 
 def _close(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:
