@@ -250,7 +250,7 @@ def test_a_failure_is_said_once_on_the_console(settings: Settings) -> None:
 
     def shown(text: str, error: Exception | None = None) -> bool:
         trace = (type(error), error, None) if error else None
-        return _run._not_said_by_the_command(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
+        return _run._is_not_repeated(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
 
     assert [shown(text) for text in (*said, message, *kept)] == [False, False, False, True, True]
     assert shown(said[1], ZeroDivisionError("a bug, whose traceback is needed"))

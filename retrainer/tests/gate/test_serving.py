@@ -153,9 +153,9 @@ def test_another_target_is_another_question(by_time: Settings, monkeypatch: pyte
 def test_a_refit_that_is_worse_on_what_it_learned_from_is_refused(
     by_time: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pipeline._training._fit  # type: ignore[attr-defined]
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
     fits = iter([real, lambda part, recipe, project: real(_shuffled(part), recipe, project)])
-    monkeypatch.setattr("retrainer.pipeline._training._fit", lambda *given: next(fits)(*given))
+    monkeypatch.setattr("retrainer.pipeline._training._fit_recipe", lambda *given: next(fits)(*given))
 
     _, refitted = retrained(weeks(6), now())
 
@@ -176,10 +176,10 @@ def _shuffled(part: Any) -> Any:
 def test_a_refit_that_went_wrong_is_seen_on_rows_newer_than_it(
     spoilt: bool, by_time: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pipeline._training._fit  # type: ignore[attr-defined]
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
     fits = iter([real, lambda part, *more: real(_shuffled(part) if spoilt else part, *more)])
     with monkeypatch.context() as patched:
-        patched.setattr("retrainer.pipeline._training._fit", lambda *given: next(fits)(*given))
+        patched.setattr("retrainer.pipeline._training._fit_recipe", lambda *given: next(fits)(*given))
         patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
         first, refitted = retrained(weeks(8), now())
     assert first.decision.promoted

@@ -241,9 +241,9 @@ def test_what_serves_is_scored_beside_the_model_that_was_compared(
         )
 
     use(monkeypatch, SPLIT__METHOD="time", SPLIT__TIME_COLUMN="day", DATA__DROP='["day"]')
-    real = pipeline._training._fit  # type: ignore[attr-defined]
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
     with monkeypatch.context() as patched:
-        patched.setattr("retrainer.pipeline._training._fit", fit)
+        patched.setattr("retrainer.pipeline._training._fit_recipe", fit)
         patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
         assert retrained(dated("2026-01-01", 0), now()).promoted
 

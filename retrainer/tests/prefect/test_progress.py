@@ -87,4 +87,4 @@ def _beside() -> None:
     [(SimpleNamespace(rows=7), 7), (TABLE, 12_345), (None, 0), (SimpleNamespace(rows=None), 0)],
 )
 def test_rows_are_a_number_or_a_table(value: object, rows: int) -> None:
-    assert _progress._rows(value) == rows
+    assert _progress._count_rows(value) == rows

@@ -17,10 +17,10 @@ from retrainer.registry import Version, open_registry
 from retrainer.settings import Settings
 from retrainer.training import (
     Production,
+    load_evaluated_model,
+    load_evaluated_rows,
     load_model,
     load_trained_rows,
-    load_twin,
-    load_twin_rows,
 )
 
 from ..conftest import PACKAGE, PROJECT, Receiver, attached, now, use
@@ -67,9 +67,9 @@ def test_a_refit_lives_a_whole_life(settings: Settings, table: pd.DataFrame, rec
     champion = registry.champion()
     serving, twin = (
         load_model(registry, champion, project=now()),
-        load_twin(registry, champion, project=now()),
+        load_evaluated_model(registry, champion, project=now()),
     )
-    trained, compared = load_trained_rows(registry, champion), load_twin_rows(registry, champion)
+    trained, compared = load_trained_rows(registry, champion), load_evaluated_rows(registry, champion)
 
     assert [run["verdict"] for run in (first, again)] == ["promoted", "kept"]
     assert champion.lineage["rows"] == {"training": ROWS - HELD_OUT, "holdout": HELD_OUT}
@@ -187,7 +187,7 @@ def test_rows_in_the_gap_are_in_neither_part_and_in_what_serves(
     champion = registry.champion()
     assert champion.lineage["split"]["rows_in_gap"] == 47
     assert champion.lineage["rows"] == {"training": ROWS - HELD_OUT - 47, "holdout": HELD_OUT}
-    assert len(load_twin_rows(registry, champion)) == ROWS - HELD_OUT - 47
+    assert len(load_evaluated_rows(registry, champion)) == ROWS - HELD_OUT - 47
     assert len(load_trained_rows(registry, champion)) == ROWS
     assert retrain()["verdict"] == "kept"
 

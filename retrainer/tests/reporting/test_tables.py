@@ -69,7 +69,7 @@ def test_it_is_said_which_fit_serves(refit: Any, expected: list[str]) -> None:
     facts = classified()
     facts = replace(facts, version=replace(facts.version, lineage=facts.version.lineage | {"refit": refit}))
 
-    said = _sections._served(facts)
+    said = _sections._serving_model_text(facts)
 
     assert len(said) == len(expected)
     assert all(part in whole for part, whole in zip(expected, said, strict=True))
@@ -176,7 +176,7 @@ def test_every_decision_is_a_row() -> None:
     versions["v1"] = replace(versions["v1"], lineage={})
     told = [record(0, "promoted", 0, 0), record(1, "rejected", 1, 0), record(2, "kept", 1, 0)]
 
-    (table,) = _history._decisions(versions, told, known_metric).tables
+    (table,) = _history._decisions_section(versions, told, known_metric).tables
 
     assert texts(table) == [
         ["3", "2026-11-12 06:00 UTC", "kept", "v1", "weighted F1 0.8100", "", "Because of 2 & <b>."],

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from .._parts import has_part
-from ..errors import ProjectError, files_explained
+from ..errors import ProjectError, translate_file_errors
 from ..project import Project
 from ._context import current_project, enter
 from ._output import AsJson, write, write_json
@@ -72,8 +72,8 @@ def retrain(
         return
     from rich.panel import Panel
 
-    summary = f"{facts['reason']}\n\nchallenger {facts['version']}: {_scores(facts['metrics'])}"
-    summary += f"\nwithout a model, {facts['baseline']['name']}: {_scores(facts['baseline']['metrics'])}"
+    summary = f"{facts['reason']}\n\nchallenger {facts['version']}: {_format_scores(facts['metrics'])}"
+    summary += f"\nwithout a model, {facts['baseline']['name']}: {_format_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:
         tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
         summary += f"\n{threshold['positive']} is predicted from a probability of {threshold['value']:g} on{tuned}"
@@ -196,7 +196,7 @@ def slack() -> None:
     set_up_slack(current_project())
 
 
-def _scores(metrics: Mapping[str, float | None]) -> str:
+def _format_scores(metrics: Mapping[str, float | None]) -> str:
     from ..gate import known_metric
 
     texts, own = [], current_project().metrics()
@@ -256,7 +256,7 @@ def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has no █ shows its number
             stream.reconfigure(errors="backslashreplace")
     try:
-        with files_explained():
+        with translate_file_errors():
             app()
     except BrokenPipeError:
         pass

@@ -12,7 +12,7 @@ from ..pipeline import check
 from ..prefect import resolve_source
 from ..project import Project
 from ..registry import Version, open_registry
-from ..training import Model, baseline, load_twin, predict_with_version
+from ..training import Model, baseline, load_evaluated_model, predict_with_version
 
 
 def compare_versions(challenger: str, champion: str, *, project: Project) -> reporting.Facts:
@@ -35,8 +35,8 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
     new, old = registry.version(challenger), registry.version(champion)
     if new.id == old.id:
         raise RegistryError(f"{challenger} and {champion} are the same version, {new.id}: name two.")
-    model = load_twin(registry, new, project=project)
-    sides = _split(model, project)
+    model = load_evaluated_model(registry, new, project=project)
+    sides = _split_for_model(model, project)
     y, rows = sides.holdout[settings.data.target], sides.holdout
     entities = data.group_codes(rows, keys=settings.split.key_columns)
     kept_together = entities if settings.split.method == "hash" else None
@@ -81,7 +81,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
         problem_type=settings.problem_type,
         decision=replace(
             decision,
-            reason=_reason(decision, new, old),
+            reason=_verdict_sentence(decision, new, old),
             criteria=decision.criteria[1:],  # the first is about all rows, some of which either may know
             baseline_name=simple.name,
         ),
@@ -102,7 +102,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
     )
 
 
-def _split(model: Model, project: Project) -> data.Split:
+def _split_for_model(model: Model, project: Project) -> data.Split:
     """Return today's table in two parts, read as the model reads it."""
 
     settings = project.settings
@@ -119,7 +119,7 @@ def _split(model: Model, project: Project) -> data.Split:
     return data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=separate)
 
 
-def _reason(decision: gate.Decision, challenger: Version, champion: Version) -> str:
+def _verdict_sentence(decision: gate.Decision, challenger: Version, champion: Version) -> str:
     _, _, explanation = decision.reason.partition(": ")
     verdict = f"promote {challenger.id}" if decision.promoted else f"keep {champion.id}"
     return f"With {champion.id} as champion and {challenger.id} as challenger, the gate would {verdict}: {explanation}"

@@ -35,14 +35,14 @@ def examine(project: Project, *, send: bool = False) -> list[Check]:
     except ProjectError as error:
         fix = "correct config.toml or the environment variable"
         return [Check("settings", "error", str(error), fix), *test_message]
-    checks = [_guarded("settings", lambda: _check_settings(project))]
+    checks = [_run_check("settings", lambda: _check_settings(project))]
     checks.append(_check_library())
-    checks.append(_guarded("data source", lambda: _check_source(project)))
+    checks.append(_run_check("data source", lambda: _check_source(project)))
     if settings.scale_out.runner == "dask":
-        checks.append(_guarded("scale-out", lambda: _check_workers(settings)))
+        checks.append(_run_check("scale-out", lambda: _check_workers(settings)))
     checks += _check_registry(project)
-    checks.append(_guarded("disk space", lambda: _check_disk(settings)))
-    checks.append(_guarded("lock", lambda: _check_lock(settings)))
+    checks.append(_run_check("disk space", lambda: _check_disk(settings)))
+    checks.append(_run_check("lock", lambda: _check_lock(settings)))
     checks += check_server(settings)
     return checks + test_message
 
@@ -69,7 +69,7 @@ def _send_test_message(project: Project) -> Check:
     return Check("test message", "ok", f"{block} took it: see that it arrived")
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
+def _run_check(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except ProjectError as error:
@@ -120,7 +120,7 @@ def _check_registry(project: Project) -> Iterator[Check]:
         registry = open_registry(settings)
         champion = registry.champion()
         damaged = [problem for problem in registry.verify() if problem.severity == "error"]
-        errors = [problem for problem in damaged if not _is_past(problem, registry)]
+        errors = [problem for problem in damaged if not _is_obsolete(problem, registry)]
         registry.check_writable()
     except Damaged as error:  # of the champion: everything else is among the problems
         command = f"{settings.project} retrain --accept-not-comparable"
@@ -141,7 +141,7 @@ def _check_registry(project: Project) -> Iterator[Check]:
         yield _check_champion(registry, champion, project=project)
 
 
-def _is_past(problem: "Problem", registry: "Registry") -> bool:
+def _is_obsolete(problem: "Problem", registry: "Registry") -> bool:
     """Say whether a damaged file no longer matters: it describes a version not in use, or an earlier decision."""
     in_use = (registry.champion(), registry.staging())
     names = {version.id for version in in_use if version} | registry.held().keys()
@@ -182,7 +182,7 @@ def _check_disk(settings: Settings) -> Check:
     return Check("disk space", "ok", found)
 
 
-def _lock_of(settings: Settings) -> Path:
+def _find_lock(settings: Settings) -> Path:
     """Return the lock that this environment was made from, which `make setup` notes, or that the settings need."""
     names = ("requirements.lock", LOCK)
     marks = [mark for name in names if (mark := settings.root / ".venv" / f".{name}").exists()]
@@ -196,7 +196,7 @@ def _check_lock(settings: Settings) -> Check:
     """Compare what is installed with the lock, which pip and uv only do on request."""
     from packaging.requirements import Requirement
 
-    lock = _lock_of(settings)
+    lock = _find_lock(settings)
     if not lock.exists():
         return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
     differing = []

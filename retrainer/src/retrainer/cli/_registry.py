@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ..errors import ProjectError, RegistryError, files_explained
+from ..errors import ProjectError, RegistryError, translate_file_errors
 from ._context import current_project
 from ._output import AsJson, sparkline, write, write_json, write_table
 
@@ -23,12 +23,12 @@ WHAT_PEOPLE_DID = {
 registry_app = App(name="registry", help="What was trained, what was decided, and why.")
 
 
-def _require_words(_type: Any, reason: str) -> None:
+def _require_reason(_type: Any, reason: str) -> None:
     if not reason.strip():
         raise ValueError("say why: it is recorded, and sent to the team")
 
 
-Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.", validator=_require_words)]
+Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.", validator=_require_reason)]
 VersionName = Annotated[str, Parameter(help="A version, its beginning or its end, `champion` or `staging`.")]
 
 
@@ -125,7 +125,7 @@ def explain(
 
     text = Decision.from_dict(record.decision).explain(current_project().metrics())
     later = [decision for decision in registry.decisions() if decision.sequence > record.sequence]
-    sentences = (_by_hand(decision, about=record.version) for decision in reversed(later))
+    sentences = (_describe_manual_decision(decision, about=record.version) for decision in reversed(later))
     if by_hand := [sentence for sentence in sentences if sentence]:
         text = "\n".join([*by_hand, f"  The gate, decision {record.sequence}: {text}"])
     if record.version in registry.held():
@@ -160,7 +160,7 @@ def compare(
         for table in reporting.scores(facts).tables:
             write_table(table)
     if output:
-        with files_explained(output):
+        with translate_file_errors(output):
             output.write_text(reporting.page(facts, reporting.sections(facts)), encoding="utf-8")
         if not as_json:
             write(f"Written: {output.resolve()}")
@@ -179,7 +179,7 @@ def report(*, output: Annotated[Path, Parameter(help="Where to write the page.")
         project=project.settings.project,
         own_metrics=project.metrics(),
     )
-    with files_explained(output):
+    with translate_file_errors(output):
         output.write_text(page, encoding="utf-8")
     write(f"Written: {output.resolve()}")
 
@@ -206,7 +206,7 @@ def rollback(
 ) -> None:
     """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
     registry = _registry()
-    _tell(registry.rollback(to, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
+    _announce_decision(registry.rollback(to, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
 
 
 @registry_app.command
@@ -214,19 +214,19 @@ def promote(version: VersionName = "staging", *, reason: Reason) -> None:
     """Put a version into production by hand, whatever the gate decided."""
     registry = _registry()
     record = registry.promote(version, reason=reason, check=lambda chosen: _check_usable(registry, chosen))
-    _tell(record, gate=next(iter(_gate_decisions(registry, about=record.version)), None))
+    _announce_decision(record, gate=next(iter(_gate_decisions(registry, about=record.version)), None))
 
 
 @registry_app.command
 def hold(version: VersionName, *, reason: Reason) -> None:
     """Put a version on hold: from now on a challenger must be better than it too, beside the champion."""
-    _tell(_registry().hold(version, reason=reason))
+    _announce_decision(_registry().hold(version, reason=reason))
 
 
 @registry_app.command
 def release(version: VersionName, *, reason: Reason) -> None:
     """Lift the hold of a version."""
-    _tell(_registry().release(version, reason=reason))
+    _announce_decision(_registry().release(version, reason=reason))
 
 
 def _registry() -> "Registry":
@@ -235,7 +235,7 @@ def _registry() -> "Registry":
     return open_registry(current_project().settings)
 
 
-def _tell(record: "Record", *, gate: "Record | None" = None) -> None:
+def _announce_decision(record: "Record", *, gate: "Record | None" = None) -> None:
     """Print and send what a person decided; that it cannot be sent is one line, since it is printed."""
     from ..prefect import NotSent, by_hand_message, deliver
 
@@ -264,7 +264,7 @@ def _check_usable(registry: "Registry", version: "Version") -> None:
         raise RegistryError(f"Nothing was changed, since {version.id} cannot be used: {error}") from None
 
 
-def _by_hand(record: "Record", *, about: str | None) -> str:
+def _describe_manual_decision(record: "Record", *, about: str | None) -> str:
     """Return what a person decided about a version, as a sentence; empty if the decision is about another one."""
     what = WHAT_PEOPLE_DID.get(record.verdict, "") if record.version == about else ""
     if record.verdict == "rolled_back" and record.champion_before == about:

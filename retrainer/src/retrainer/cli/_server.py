@@ -49,7 +49,7 @@ def check_server(settings: Settings) -> Iterator[Check]:
             return
         yield Check("API", "ok", f"{url} answers")
         yield _check_version(str(server))
-        deployments = {name: _deployment(client, name, settings) for name in settings.schedules}
+        deployments = {name: _read_deployment(client, name, settings) for name in settings.schedules}
         yield from _check_deployment(deployments["retrain"], settings)
         yield from _check_schedules(deployments, settings)
         yield from _check_slots(client, settings)
@@ -57,7 +57,7 @@ def check_server(settings: Settings) -> Iterator[Check]:
         yield _check_block(client, settings)
 
 
-def _deployment(client: Any, flow: str, settings: Settings) -> dict[str, Any] | None:
+def _read_deployment(client: Any, flow: str, settings: Settings) -> dict[str, Any] | None:
     answer = client.get(f"/deployments/name/{flow}/{settings.project}")
     return None if answer.status_code == 404 else answer.raise_for_status().json()
 
@@ -185,14 +185,14 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
         found = f"not registered: {', '.join(missing)}"
         return Check("automations", "warning", found, "see that the notification block is there; deploy again", deploy)
     block = _block_id(client, settings)
-    used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends(action)}
+    used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends_message(action)}
     if block and used - {block}:
         found = "they send to a notification block that is there no more: the server's messages are lost"
         return Check("automations", "error", found, "deploy again", deploy)
     return Check("automations", "ok", f"{len(enabled)} enabled")
 
 
-def _sends(action: dict[str, Any]) -> bool:
+def _sends_message(action: dict[str, Any]) -> bool:
     return bool(action.get("block_document_id"))
 
 

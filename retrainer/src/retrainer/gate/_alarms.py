@@ -75,7 +75,7 @@ def alarms(
         champion: The model in production, None without one.
     """
     truth, metric = np.asarray(question.y), question.metric
-    found = [*_hardly_seen(truth, challenger, metric), *_few_rows(truth, challenger, metric)]
+    found = [*_hardly_seen(truth, challenger, metric), *_few_rows_dominate(truth, challenger, metric)]
     if champion is not None:
         found += _far_from_recorded(decision, question, champion)
     return tuple(found)
@@ -102,7 +102,7 @@ def _hardly_seen(y: Any, challenger: Predictions, metric: Metric) -> Iterator[st
             )
 
 
-def _few_rows(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
+def _few_rows_dominate(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
     """Say that a few rows make most of the squared error, in which case the metric says little about the others."""
     worst, share = worst_rows(y, challenger, metric)
     if not len(worst):

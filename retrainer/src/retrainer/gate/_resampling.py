@@ -111,7 +111,7 @@ def compare(
     rng = np.random.default_rng(seed)
     group_of_row, n_groups, n_entities = _groups_of_rows(pair.entities, count, groups, rng)
     resampler = metric.measure.resampler(old, new, metric.positive, group_of_row, n_groups)
-    times = _times(metric.measure, count, resamples)
+    times = _resample_count(metric.measure, count, resamples)
 
     def resampled(scores: Callable[[Array], tuple[Array, Array]], draw: Callable[[int], Array]) -> Array:
         sizes = [min(_BATCH, times - start) for start in range(0, times, _BATCH)]
@@ -132,7 +132,7 @@ def compare(
         probability=float(np.mean(drawn > TINY)) if len(drawn) else 0.5,
         standard_error=float(np.std(drawn)) if len(drawn) else np.inf,
         p_value=float((as_good + 1) / (times + 1)),
-        method=f"{times:,} exchanges and bootstraps of {_named(count, n_entities, n_groups, named)}",
+        method=f"{times:,} exchanges and bootstraps of {_describe_resampling(count, n_entities, n_groups, named)}",
     )
 
 
@@ -165,7 +165,7 @@ def standard_error(
     rng = np.random.default_rng(seed)
     group_of_row, n_groups, _ = _groups_of_rows(entities, count, GROUPS, rng)
     resampler = metric.measure.resampler(sample, sample, metric.positive, group_of_row, n_groups)
-    scores, _ = resampler.redrawn(_uniform_counts(rng, n_groups, _times(metric.measure, count, _MOST)))
+    scores, _ = resampler.redrawn(_uniform_counts(rng, n_groups, _resample_count(metric.measure, count, _MOST)))
     scores = scores[np.isfinite(scores)]
     return float(np.std(scores)) if len(scores) else math.nan
 
@@ -181,14 +181,14 @@ def _groups_of_rows(
     return group_of_row, n_groups, n_entities
 
 
-def _named(rows: int, n_entities: int, n_groups: int, named: str) -> str:
+def _describe_resampling(rows: int, n_entities: int, n_groups: int, named: str) -> str:
     """Return what was exchanged and drawn."""
     if n_entities < rows:
         return f"{n_entities:,} {named}" + (f" in {n_groups} groups" if n_groups < n_entities else "")
     return "rows" if n_groups == rows else "row groups"
 
 
-def _times(measure: Measure, rows: int, resamples: int) -> int:
+def _resample_count(measure: Measure, rows: int, resamples: int) -> int:
     if not isinstance(measure, NonAdditive):
         return resamples
     return min(resamples, _MOST, max(_FEWEST, _ROWS_IN_ALL // rows))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion
 from ._predictions import Predictions
-from ._question import Question, meet, weigh
+from ._question import Question, compare_by_evidence, score_on_common_rows
 from ._resampling import TINY
 
 
@@ -47,11 +47,11 @@ def lost_by_refit(question: Question, served: Predictions, twin: Champion) -> st
         twin: The model that was compared, with the rows that count.
     """
     metric = question.metric
-    found = meet(question, served, twin, {metric.name: metric}, name="twin")
+    found = score_on_common_rows(question, served, twin, {metric.name: metric}, name="twin")
     if found.obstacle is not None or found.pair is None:
         return None
     pair = replace(found.pair, champion=found.pair.challenger, challenger=found.pair.champion)
-    lost, _ = weigh(question, pair)
+    lost, _ = compare_by_evidence(question, pair)
     if lost.improvement <= TINY or lost.p_value > 1 - question.gate.confidence or lost.lower <= TINY:
         return None
     scores = [metric.format(each[metric.name]) for each in (found.challenger, found.rival)]

@@ -15,7 +15,7 @@ from ._criteria import Criteria, signed
 from ._decision import Decision, Kind, Verdict
 from ._metrics import Metric, evaluate, get_metric
 from ._predictions import Array, Predictions
-from ._question import Question, meet, weigh
+from ._question import Question, compare_by_evidence, score_on_common_rows
 from ._resampling import TINY, Comparison, Pair
 
 
@@ -48,7 +48,7 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
         SliceColumnError: a column of `guard_slices` is not in `rows`.
     """
     truth, metric, gate = np.asarray(question.y), question.metric, question.gate
-    metrics = _metrics(question)
+    metrics = _metrics_to_evaluate(question)
     columns = criteria_of.guarded_columns(gate, question.rows)
     scores = _evaluate(challenger, truth, metrics, question.columns(metrics))
     criteria = Criteria(gate, metric)
@@ -65,25 +65,27 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
         seed=question.seed,
         positive=metric.positive,
     )
-    if stopped := _check_alone(draft, criteria, first=champion is None):
+    if stopped := _decide_alone(draft, criteria, first=champion is None):
         return stopped
     assert champion is not None
 
-    found = meet(question, challenger, champion, metrics, name="champion")
+    found = score_on_common_rows(question, challenger, champion, metrics, name="champion")
     if found.pair is not None:
         draft = replace(draft, compared_rows=len(found.pair.y), challenger=found.challenger, champion=found.rival)
     if found.obstacle is not None or found.pair is None:
-        return _not_comparable(draft, criteria, champion, str(found.obstacle), accepted=question.accept_not_comparable)
-    new = f"{draft.compared_rows:,} of {_rows(draft)} are new to both models"
+        return _decide_not_comparable(
+            draft, criteria, champion, str(found.obstacle), accepted=question.accept_not_comparable
+        )
+    new = f"{draft.compared_rows:,} of {_holdout_text(draft)} are new to both models"
     criteria.require("comparable", True, draft.compared_rows, MINIMUM_COMPARABLE_ROWS, new)
-    compared, pair = weigh(question, found.pair)
+    compared, pair = compare_by_evidence(question, found.pair)
     mask = champion.comparable_rows(len(truth))
-    return _check_together(
+    return _decide_compared(
         draft, criteria, compared, pair, metrics, {name: column[mask] for name, column in columns.items()}
     )
 
 
-def _metrics(question: Question) -> dict[str, Metric]:
+def _metrics_to_evaluate(question: Question) -> dict[str, Metric]:
     metric = question.metric
     return {metric.name: metric} | {
         name: get_metric(
@@ -109,32 +111,32 @@ def _evaluate(
     return scores
 
 
-def _check_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decision | None:
+def _decide_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decision | None:
     """Decide about the challenger by itself; None where it has to be compared."""
     gate, metric = criteria.gate, criteria.metric
-    score, rows = draft.challenger[metric.name], _rows(draft)
+    score, rows = draft.challenger[metric.name], _holdout_text(draft)
     if not criteria_of.check_finite(criteria, score, rows):
         reason = f"{metric.label} of the challenger is {score} on {rows}"
-        return _close(draft, criteria, "rejected", "not_finite", reason)
+        return _finish_decision(draft, criteria, "rejected", "not_finite", reason)
     reaches_floor = criteria_of.check_floor(criteria, "floor", gate.floor, score, rows)
     reaches_staging = criteria_of.check_floor(criteria, "staging floor", gate.staging_floor, score, rows)
     shown = f"{metric.label} {metric.format(score)} on {rows}"
     if reaches_floor and reaches_staging:
         reason = f"{shown}, and there is no champion yet"
-        return _close(draft, criteria, "promoted", "first", reason) if first else None
+        return _finish_decision(draft, criteria, "promoted", "first", reason) if first else None
     if reaches_staging and gate.staging_floor is not None and gate.floor is not None:
         reason = (
             f"{shown} is {metric.below} the floor of {metric.format(gate.floor)} for production, and reaches "
             f"the staging floor of {metric.format(gate.staging_floor)}"
         )
-        return _close(draft, criteria, "staging", "below_floor", reason)
+        return _finish_decision(draft, criteria, "staging", "below_floor", reason)
     name, missed = ("floor", gate.floor) if reaches_staging else ("staging floor", gate.staging_floor)
     assert missed is not None
     reason = f"{shown} is {metric.below} the {name} of {metric.format(missed)}"
-    return _close(draft, criteria, "rejected", "below_floor", reason)
+    return _finish_decision(draft, criteria, "rejected", "below_floor", reason)
 
 
-def _not_comparable(
+def _decide_not_comparable(
     draft: Decision, criteria: Criteria, champion: Champion, obstacle: str, *, accepted: bool
 ) -> Decision:
     """The one way out for whatever makes a comparison impossible."""
@@ -143,15 +145,15 @@ def _not_comparable(
     said = f"not comparable: {obstacle}"
     if accepted:
         criteria.require("comparable", True, count, MINIMUM_COMPARABLE_ROWS, f"{said}; accepted by request")
-        score = f"{metric.label} {metric.format(draft.challenger[metric.name])} on {_rows(draft)}"
+        score = f"{metric.label} {metric.format(draft.challenger[metric.name])} on {_holdout_text(draft)}"
         reason = f"{score}; the champion is {said}, and accept_not_comparable was given"
-        return _close(draft, criteria, "promoted", "accepted", reason)
+        return _finish_decision(draft, criteria, "promoted", "accepted", reason)
     criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
     advice = "`retrain --accept-not-comparable` lets the challenger take over"
-    return _close(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
+    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
 
 
-def _check_together(
+def _decide_compared(
     draft: Decision,
     criteria: Criteria,
     found: Comparison,
@@ -175,10 +177,10 @@ def _check_together(
     if criteria.gate.guard_slices:
         failed += criteria_of.check_guard_slices(criteria, pair, columns, seed=draft.seed)
 
-    return _weigh(draft, criteria, found, enough=enough, sure=sure, failed_guards=failed)
+    return _decide_by_criteria(draft, criteria, found, enough=enough, sure=sure, failed_guards=failed)
 
 
-def _weigh(
+def _decide_by_criteria(
     draft: Decision,
     criteria: Criteria,
     found: Comparison,
@@ -200,7 +202,7 @@ def _weigh(
     guard = f"a guard failed: {'; '.join(failed_guards)}"
 
     def keep(kind: Kind, reason: str) -> Decision:
-        return _close(draft, criteria, "kept", kind, reason)
+        return _finish_decision(draft, criteria, "kept", kind, reason)
 
     if abs(found.improvement) < TINY:
         return keep("tie", f"no difference, {compared}")
@@ -222,15 +224,15 @@ def _weigh(
     if failed_guards:
         return keep("guarded", f"{difference}, but {guard}")
     reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"
-    return _close(draft, criteria, "promoted", "improvement", reason)
+    return _finish_decision(draft, criteria, "promoted", "improvement", reason)
 
 
-def _close(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:
+def _finish_decision(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:
     sentence = f"{verdict.capitalize()}: {reason}."
     return replace(draft, verdict=verdict, kind=kind, reason=sentence, criteria=tuple(criteria.checked))
 
 
-def _rows(draft: Decision) -> str:
+def _holdout_text(draft: Decision) -> str:
     return f"{draft.holdout_rows:,} holdout rows"
 
 

@@ -14,7 +14,7 @@ from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
 from ..settings import Settings
-from ..training import Model, another_question, load_model, load_trained_rows, load_twin
+from ..training import Model, load_evaluated_model, load_model, load_trained_rows, task_mismatch
 from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
@@ -46,20 +46,20 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         found = monitoring.Drift(True, str(error), (0, snapshot.rows))
         window = replace(window, live_reason="the columns do not fit")
     else:
-        rows = _newest(rows, settings)
+        rows = _newest_rows(rows, settings)
         found = monitoring.compare_with_profile(
             profile_of(champion, settings),
             data.inputs(rows, contract=model.contract, code=model.code),
             settings=settings.monitor,
-            units=_units(rows, settings),
+            units=_unit_of_row(rows, settings),
         )
-        window = _labelled(window, model, rows, champion, project=project)
+        window = _evaluate_labels(window, model, rows, champion, project=project)
     reason = f"{found.reason} {window.reason}".strip()
     window = replace(window, drifted=found.drifted, reason=reason, rows=found.rows[1])
-    return _recorded(window, found, settings)
+    return _record_window(window, found, settings)
 
 
-def _recorded(window: monitoring.Window, found: monitoring.Drift, settings: Settings) -> dict[str, Any]:
+def _record_window(window: monitoring.Window, found: monitoring.Drift, settings: Settings) -> dict[str, Any]:
     """Add the window to those looked at, and draw the page; return what a run returns."""
     store = open_store(settings.monitor.folder, settings=settings)
     windows = monitoring.History(store).add(window)
@@ -80,7 +80,7 @@ def _recorded(window: monitoring.Window, found: monitoring.Drift, settings: Sett
     }
 
 
-def _newest(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def _newest_rows(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Return the rows of the window that `monitor.last` asks for."""
     monitor = settings.monitor
     if monitor.last is None or rows.empty:
@@ -95,7 +95,7 @@ def _newest(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return rows[times >= since].reset_index(drop=True)
 
 
-def _units(rows: pd.DataFrame, settings: Settings) -> Any:
+def _unit_of_row(rows: pd.DataFrame, settings: Settings) -> Any:
     """Return what each row is about, shape (n,): its keys, or for a split by time its block of time; None if itself."""
     split = settings.split
     if split.key_columns:
@@ -110,7 +110,7 @@ def _units(rows: pd.DataFrame, settings: Settings) -> Any:
     return None
 
 
-def _span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | None]:
+def _time_span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | None]:
     """Return the first and the last time of some rows; nothing where they have none."""
     column = settings.split.time_column
     if column not in rows.columns:
@@ -126,29 +126,29 @@ def _span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | Non
     return first, last
 
 
-def _labelled(
+def _evaluate_labels(
     window: monitoring.Window, model: Model, rows: pd.DataFrame, champion: Version, *, project: Project
 ) -> monitoring.Window:
     """Count the rows with labels, and score the champion on those that it was not trained on, where that can be."""
     settings = project.settings
-    if other := another_question(model.contract, project):
+    if other := task_mismatch(model.contract, project):
         return replace(window, live_reason=f"No score: {other}.")
     try:
         code, words = data.current_code(project), model.contract.target_words
         labelled = data.label(rows, settings=settings, code=code, words=words)
     except ProjectError as error:
         return replace(window, live_reason=str(error))
-    first, last = _span(labelled, settings)
+    first, last = _time_span(labelled, settings)
     window = replace(window, labelled=len(labelled), labelled_from=first, labelled_to=last)
     trained = load_trained_rows(open_registry(settings), champion)
     try:
         unseen = ~data.are_known(model.contract.identities(labelled), trained)
     except data.SchemaError as error:  # of data.drop, which the model does not get
         return replace(window, live_reason=str(error))
-    return _scored(window, model, labelled[unseen], champion, project)
+    return _score_window(window, model, labelled[unseen], champion, project)
 
 
-def _scored(
+def _score_window(
     window: monitoring.Window, model: Model, rows: pd.DataFrame, champion: Version, project: Project
 ) -> monitoring.Window:
     """Score the champion on rows with labels that it was not trained on, and compare that with what it promised."""
@@ -166,14 +166,14 @@ def _scored(
         scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(project), rows=rows)
     except ProjectError as error:  # a cost needs a column that is not here, say: drift is reported all the same
         return replace(window, live_reason=str(error))
-    twin, lost = _beside_twin(predictions, rows, y, champion, project)
+    twin, lost = _score_evaluated_model(predictions, rows, y, champion, project)
     window = replace(window, metric=scores.get(settings.metric), twin=twin)
     if window.metric is not None and window.score_at_training is not None and math.isfinite(window.metric):
-        window = _judged(window, predictions, rows, y, champion, project)
+        window = _compare_with_training(window, predictions, rows, y, champion, project)
     return replace(window, reason=f"{window.reason} {lost}".strip())
 
 
-def _beside_twin(
+def _score_evaluated_model(
     served: gate.Predictions, rows: pd.DataFrame, y: pd.Series, champion: Version, project: Project
 ) -> tuple[float | None, str]:
     """Score the model that was compared on the rows that what serves has not seen: it learned from fewer."""
@@ -181,20 +181,20 @@ def _beside_twin(
     if "rows" not in (champion.lineage.get("refit") or {}):  # what serves is what was compared
         return None, ""
     try:
-        twin = load_twin(open_registry(settings), champion, project=project)
+        twin = load_evaluated_model(open_registry(settings), champion, project=project)
     except ProjectError as error:
         logger.warning("The model that was compared is not scored: %s", error)
         return None, ""
     X = data.inputs(rows, contract=twin.contract, code=twin.code)
     predictions = gate.predict(twin.pipeline, X, problem_type=settings.problem_type)
     score = gate.evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)[metric.name]
-    question = gate.Question(y, metric, settings.gate, rows, entities=_units(rows, settings), seed=settings.seed)
+    question = gate.Question(y, metric, settings.gate, rows, entities=_unit_of_row(rows, settings), seed=settings.seed)
     lost = gate.lost_by_refit(question, served, gate.Champion(predictions))
     said = "What serves is worse than the model that was compared before it was fitted once more on all rows:"
     return score, f"{said} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
 
 
-def _judged(
+def _compare_with_training(
     window: monitoring.Window,
     predictions: gate.Predictions,
     rows: pd.DataFrame,
@@ -205,7 +205,7 @@ def _judged(
     """Compare the score with the one at training."""
     settings, count, metric = project.settings, len(rows), gate.deciding_metric(project)
     score, score_at_training = window.metric or 0.0, window.score_at_training or 0.0
-    units = _units(rows, settings)
+    units = _unit_of_row(rows, settings)
     pieces = count if units is None else len(np.unique(units))
     change = gate.change(
         metric,

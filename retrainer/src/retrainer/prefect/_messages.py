@@ -118,12 +118,12 @@ def message(kind: str, *, project: str, **values: str) -> Message:
     """Return a message of `TEXTS`; one without values is for the server to fill in, or has none."""
     subject, *lines = TEXTS[kind]
     if values:
-        kept = (line for line in lines if all(values[name] for name in _fields(line)))
+        kept = (line for line in lines if all(values[name] for name in _placeholders(line)))
         subject, lines = subject.format(**values), [line.format(**values) for line in kept]
     return Message(f"{project}: {subject}", "\n".join(lines))
 
 
-def _fields(line: str) -> list[str]:
+def _placeholders(line: str) -> list[str]:
     return [name for _, name, _, _ in Formatter().parse(line) if name]
 
 
@@ -135,21 +135,21 @@ def decision_message(*, project: str, run: Run, decision: dict[str, Any]) -> Mes
     return message(
         "decided",
         project=project,
-        run=_linked(run),
+        run=_name_and_url(run),
         alarms="\n".join(f"To look at: {alarm}" for alarm in alarms),
         failed=(decision["refit"] or {}).get("failed", ""),
-        report=_report(decision),
+        report=_report_text(decision),
         to_do=DECIDED_TO_DO.get(verdict) or f"{look}{back}.",
-        **_in_production(decision["champion"], decision["held"]),
+        **_production_fields(decision["champion"], decision["held"]),
         **{name: decision[name] for name in ("version", "verdict", "reason")},
     )
 
 
-def _in_production(champion: str | None, held: Iterable[str]) -> dict[str, str]:
+def _production_fields(champion: str | None, held: Iterable[str]) -> dict[str, str]:
     return {"champion": champion or "no model yet", "held": ", ".join(held)}
 
 
-def _report(result: dict[str, Any]) -> str:
+def _report_text(result: dict[str, Any]) -> str:
     return result["report"] or f"missing, it could not be drawn ({result['report_error']})"
 
 
@@ -170,7 +170,7 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
         overruled = f"The gate had {OVERRULED[gate.verdict]}: {reason}"
     if record.verdict == "rolled_back" and before in record.held:
         to_do += f" {before} is on hold: {UNTIL.format(before)}"
-    in_production = _in_production(record.champion, record.held)
+    in_production = _production_fields(record.champion, record.held)
     facts = {"what": what, "reason": record.reason, "gate": overruled, "to_do": to_do}
     return message("by hand", project=project, **facts, **in_production)
 
@@ -185,15 +185,15 @@ def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
         project=project,
         what="the data drifted" if window["drifted"] else "the model is worse on new data",
         article="a" if window["triggered"] else "no",
-        run=_linked(run),
+        run=_name_and_url(run),
         columns=", ".join(window["drifted_columns"]),
-        report=_report(window),
+        report=_report_text(window),
         champion=window["version"],
         **{name: window[name] for name in ("reason", "source", "to_do")},
     )
 
 
-def _linked(run: Run) -> str:
+def _name_and_url(run: Run) -> str:
     return f"{run.name} {run.url}".rstrip()
 
 

@@ -29,11 +29,11 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
     """
     logger = flow_run_logger(flow_run, flow)
     name, block = _messages.recipient(project)
-    decided = _recorded(flow_run, project)
+    decided = _recorded_outcome(flow_run, project)
     if flow_run.parameters.get("dry_run") or (decided and state.is_cancelling()):
         _automations.confirm_notified(flow_run, project=name)
         return
-    reason = _reason(flow_run, state)
+    reason = _reason_of_state(flow_run, state)
     message = _messages.message(
         "ended",
         project=name,
@@ -41,27 +41,27 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
         run=f"{flow_run.name} {url_for(flow_run) or ''}".rstrip(),
         state="cancelled" if state.is_cancelling() else (state.name or "failed").lower(),
         reason=reason,
-        champion=_in_production(reason, project),
+        champion=_describe_production(reason, project),
         touched="as this run decided before it ended" if decided else "untouched by this run",
     )
     if _messages.send(message, block=block, logger=logger):
         _automations.confirm_notified(flow_run, project=name)
 
 
-def _reason(flow_run: FlowRun, state: State[Any]) -> str:
+def _reason_of_state(flow_run: FlowRun, state: State[Any]) -> str:
     """Return why a run ended; of a cancelled one, whoever cancelled it said so, and not the runner that ended it."""
     asked = flow_run.state if state.is_cancelling() else None
     return (asked and asked.is_cancelling() and asked.message) or state.message or "no reason was given"
 
 
-def _recorded(flow_run: FlowRun, project: Project) -> bool:
+def _recorded_outcome(flow_run: FlowRun, project: Project) -> bool:
     try:
         return _messages.within(REGISTRY_SECONDS, lambda: recorded_decision(flow_run.id, project))
     except Exception:  # whatever broke is said where production is looked up
         return False
 
 
-def _in_production(reason: str, project: Project) -> str:
+def _describe_production(reason: str, project: Project) -> str:
     """Describe the model in production; whatever goes wrong is part of the answer, once.
 
     Args:
@@ -84,7 +84,7 @@ def _in_production(reason: str, project: Project) -> str:
         return f"could not be determined ({type(error).__name__})"
 
 
-def _listens(name: str) -> tuple[bool, str]:
+def _find_retrain_deployment(name: str) -> tuple[bool, str]:
     """Return whether a retrain deployment is there to be started, and what to do."""
     by_hand = "deploy the project (`make deploy`), or run `retrain` by hand."
     try:
@@ -116,7 +116,7 @@ def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logge
         `triggered`, whether a deployment listens, and `to_do`, what to do about it.
     """
     settings = project.settings
-    triggered, to_do = _listens(settings.project)
+    triggered, to_do = _find_retrain_deployment(settings.project)
     logger.info(to_do)
     emit_event(
         event=_automations.DRIFT_EVENT,

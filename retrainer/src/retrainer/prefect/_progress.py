@@ -26,7 +26,7 @@ def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
         what: The step.
         inputs: What it was given; the largest of those that have `rows` says how many.
     """
-    rows = max(map(_rows, inputs), default=0)
+    rows = max(map(_count_rows, inputs), default=0)
     text = f"{what}, {rows:,} rows" if rows else what
     if sys.stderr.isatty():
         if not _shown.acquire(blocking=False):  # a terminal has one line, which a step beside this one has
@@ -73,6 +73,6 @@ def _logger() -> Any:
         return logging.getLogger(__name__)
 
 
-def _rows(value: Any) -> int:
+def _count_rows(value: Any) -> int:
     rows = getattr(value, "rows", 0)
     return rows if isinstance(rows, int) else len(rows) if hasattr(rows, "__len__") else 0

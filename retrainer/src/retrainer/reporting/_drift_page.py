@@ -52,14 +52,14 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
         reason=f"{latest.reason} Compared with what {latest.version} was trained on. {labels(latest)}".strip(),
         tiles=tiles,
         sections=[
-            *_drawn(drift),
-            Section("columns", "Columns", tables=[_columns(drift)], notes=[note]),
-            Section("windows", "Windows", tables=[_looked_at(windows)]),
+            *_draw_drifted_columns(drift),
+            Section("columns", "Columns", tables=[_columns_table(drift)], notes=[note]),
+            Section("windows", "Windows", tables=[_windows_table(windows)]),
         ],
     )
 
 
-def _columns(drift: Drift) -> Table:
+def _columns_table(drift: Drift) -> Table:
     rows: list[list[str | Cell]] = [
         [
             str(row["column"]),
@@ -74,7 +74,7 @@ def _columns(drift: Drift) -> Table:
     return Table("Each column of the new data beside the training data", header, rows)
 
 
-def _looked_at(windows: Sequence[Window]) -> Table:
+def _windows_table(windows: Sequence[Window]) -> Table:
     rows: list[list[str | Cell]] = [
         [
             Cell(moment(window.time), "whole"),
@@ -98,20 +98,20 @@ def labels(window: Window) -> str:
     return f"{share}{'; no score: ' + window.live_reason if window.live_reason else '.'}"
 
 
-def _drawn(drift: Drift) -> list[Section]:
+def _draw_drifted_columns(drift: Drift) -> list[Section]:
     """Return the histograms of the columns that drifted, most first."""
     drifted = [column for column in drift.columns if column.drifted and column.histogram]
     if not drifted:
         return []
     pictures = [
-        Picture(f"{column.name}: {', '.join(column.reasons)}", _histogram(column)) for column in drifted[:DRAWN]
+        Picture(f"{column.name}: {', '.join(column.reasons)}", _draw_histogram(column)) for column in drifted[:DRAWN]
     ]
     more = f" The first {DRAWN} of {len(drifted)} are drawn." if len(drifted) > DRAWN else ""
     key = "Of each value the share of rows: the upper bar in training, the lower bar in the window, most drifted first."
     return [Section("drifted", "What drifted", texts=[key + more], pictures=pictures)]
 
 
-def _histogram(column: ColumnDrift) -> str:
+def _draw_histogram(column: ColumnDrift) -> str:
     """Return an SVG element with two bars for each bin."""
     widest = max(max(before, now) for _, before, now in column.histogram) or 1.0
     said = "; ".join(f"{name}: {before:.1%}, now {now:.1%}" for name, before, now in column.histogram)

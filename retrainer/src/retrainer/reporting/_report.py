@@ -114,7 +114,7 @@ def _gauge(facts: Facts) -> Gauge | None:
     if len(values) == 1:
         return None  # nothing to compare it with
     bounded = metric.greater_is_better and max(values) <= 1
-    at = _scale([*values, 0.0, 1.0 if bounded else max(values) * 1.2], pad=0)
+    at = _scale_to_percent([*values, 0.0, 1.0 if bounded else max(values) * 1.2], pad=0)
     lines, zone = [], None
     if floor and threshold is not None:
         place = at(threshold)
@@ -137,7 +137,7 @@ def _gauge(facts: Facts) -> Gauge | None:
 def _gauge_of_improvement(facts: Facts, improvement: float, interval: tuple[float, float]) -> Gauge:
     decision, metric = facts.decision, facts.metric
     margin = next((one.threshold or 0.0 for one in decision.criteria if one.name == "improvement"), 0.0)
-    at = _scale([0.0, margin, improvement, *interval], pad=0.12)
+    at = _scale_to_percent([0.0, margin, improvement, *interval], pad=0.12)
     lower, upper = (difference(metric, bound) for bound in interval)
     champion = f"champion {shown(metric, decision.champion or {})}"
     challenger = f"challenger {shown(metric, decision.challenger)}"
@@ -157,7 +157,7 @@ def _gauge_of_improvement(facts: Facts, improvement: float, interval: tuple[floa
     )
 
 
-def _scale(values: Sequence[float], *, pad: float) -> Any:
+def _scale_to_percent(values: Sequence[float], *, pad: float) -> Any:
     low, high = min(values), max(values)
     width = (high - low) or 1.0
     low, width = low - pad * width, width * (1 + 2 * pad)

@@ -101,10 +101,10 @@ def scores(facts: Facts) -> Section:
         notes.append("The champion's recorded scores are from the holdout of its own day: shown, never compared.")
     header = ("metric", *map(Number, [*columns, *gains, *stored]))
     tables = [Table("On the holdout, which no model was trained on", header, rows)]
-    return Section("metrics", "Metrics", _served(facts), tables, notes=notes)
+    return Section("metrics", "Metrics", _serving_model_text(facts), tables, notes=notes)
 
 
-def _served(facts: Facts) -> list[str]:
+def _serving_model_text(facts: Facts) -> list[str]:
     """Return which model serves, where it may be another than the one that was compared."""
     refit = facts.version.lineage.get("refit")
     if not refit:
@@ -120,7 +120,7 @@ def _served(facts: Facts) -> list[str]:
 
 def _classification(facts: Facts) -> Iterator[Section]:
     challenger = facts.coded["challenger"]
-    yield Section("classes", "Errors by class", tables=[_confusion(challenger), *_by_class(challenger)])
+    yield Section("classes", "Errors by class", tables=[_confusion(challenger), *_class_table(challenger)])
     if challenger.probabilities is None:
         return
     binary = len(challenger.classes) == 2
@@ -143,7 +143,7 @@ def _classification(facts: Facts) -> Iterator[Section]:
     yield Section(
         "probabilities",
         "Probabilities",
-        [f"Curves and thresholds are of the class {positive!r}.", *_decided_at(facts)] if binary else [],
+        [f"Curves and thresholds are of the class {positive!r}.", *_threshold_sentence(facts)] if binary else [],
         [_thresholds(challenger, facts.positive)] if binary else [],
         drawn,
         about,
@@ -193,7 +193,7 @@ def by_class(coded: EncodedLabels) -> list[ClassScores]:
     ]
 
 
-def _by_class(coded: EncodedLabels) -> list[Table]:
+def _class_table(coded: EncodedLabels) -> list[Table]:
     classes = by_class(coded)
     if len(classes) > 2 * CLASSES_SHOWN:
         return []
@@ -202,7 +202,7 @@ def _by_class(coded: EncodedLabels) -> list[Table]:
     return [Table("By class", columns, rows)]
 
 
-def _decided_at(facts: Facts) -> list[str]:
+def _threshold_sentence(facts: Facts) -> list[str]:
     """Return the threshold of the challenger's own, as a sentence; none where the estimator decides itself."""
     threshold = facts.version.lineage.get("threshold")
     if not threshold:
@@ -293,7 +293,7 @@ def _importance_section(facts: Facts) -> Section:
 
 
 def _slices(facts: Facts) -> list[Section]:
-    names = facts.slices if facts.slices is not None else _few_valued(facts.X)
+    names = facts.slices if facts.slices is not None else _low_cardinality_columns(facts.X)
     tables = [_slice(facts, name) for name in names if name in facts.X]
     tables = [table for table in tables if table.rows]
     note = f"Values with at least {SLICE_ROWS} rows, at most {SLICE_VALUES} of a column. Small slices differ by chance."
@@ -318,7 +318,7 @@ def _slice(facts: Facts, column: str) -> Table:
     return Table(f"{metric.label} by {column}", header, rows)
 
 
-def _few_valued(X: pd.DataFrame) -> list[Any]:
+def _low_cardinality_columns(X: pd.DataFrame) -> list[Any]:
     """Return the columns of text, categories or truth values that have few values."""
     head = X.head(10_000)
     texts = [name for name in X.columns if kind_of(head[name]) in ("text", "boolean")]
@@ -335,7 +335,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
             name,
             learned["kind"],
             f"{learned['nulls'] / max(1, profile['rows']):.1%}",
-            Cell(_typical(learned, profile["rows"]), "long"),
+            Cell(_typical_values(learned, profile["rows"]), "long"),
         ]
         if drift:
             change = changes.get(name)
@@ -367,7 +367,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
     return Section("data", "Data", texts, tables, notes=notes)
 
 
-def _typical(learned: Mapping[str, Any], rows: int) -> str:
+def _typical_values(learned: Mapping[str, Any], rows: int) -> str:
     if "minimum" in learned:
         return (
             f"{learned['minimum']:.4g} to {learned['maximum']:.4g}, median {learned['median']:.4g},"
@@ -394,17 +394,17 @@ def _lineage(facts: Facts) -> Section:
         "run": facts.run,
         "run's page": facts.run_url,
         "champion before": facts.champion.id if facts.champion else "",
-    } | dict(_flat(version.lineage))
+    } | dict(_flatten(version.lineage))
     rows: list[list[str | Cell]] = [[name, Cell(value, "long")] for name, value in known.items() if value]
     table = Table("Where this model comes from", ("what", "value"), rows)
     return Section("lineage", "Lineage", tables=[table])
 
 
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         label = f"{prefix}{str(name).replace('_', ' ')}"
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{label}, ")
+            yield from _flatten(value, f"{label}, ")
         elif value is not None:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             yield label, text if len(text) <= 200 else f"{text[:200]}…"

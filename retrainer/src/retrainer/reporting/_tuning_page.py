@@ -42,7 +42,7 @@ def tuning_page(
             Cell(trial["state"], STYLES.get(trial["state"], "good")),
             "" if trial["score"] is None else metric.format(trial["score"]),
             "" if trial["seconds"] is None else f"{trial['seconds']:.1f}",
-            *(_shown(trial["parameters"].get(name)) for name in names),
+            *(_format_value(trial["parameters"].get(name)) for name in names),
             Cell(trial["error"], "long"),
         ]
         for trial in trials
@@ -61,11 +61,11 @@ def tuning_page(
     )
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _scored(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _scored_trials(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [trial for trial in trials if trial["score"] is not None]
 
 
@@ -107,7 +107,9 @@ def _slices(metric: Metric, trials: Sequence[Mapping[str, Any]], names: Sequence
     """Yield a picture of each parameter: its values, and the scores of the trials that had them."""
     for name in names[:DRAWN]:
         points = [
-            (trial["parameters"][name], trial["score"]) for trial in _scored(trials) if name in trial["parameters"]
+            (trial["parameters"][name], trial["score"])
+            for trial in _scored_trials(trials)
+            if name in trial["parameters"]
         ]
         if len(points) < 2:
             continue

@@ -35,7 +35,7 @@ def leaking_columns(
         left_out: Columns that the pipeline does not use.
     """
     chosen = np.random.default_rng(seed).choice(len(X), min(len(X), ROWS), replace=False)
-    targets = _targets(y.iloc[chosen], problem_type)
+    targets = _target_columns(y.iloc[chosen], problem_type)
     half = len(chosen) // 2
     alarms = []
     for name in X.columns.difference(list(left_out), sort=False):
@@ -48,7 +48,7 @@ def leaking_columns(
     return alarms
 
 
-def _targets(y: pd.Series, problem_type: ProblemType) -> Array:
+def _target_columns(y: pd.Series, problem_type: ProblemType) -> Array:
     """Return one column of numbers, or one for each of the commonest classes, shape (n, k)."""
     if problem_type == "regression":
         return np.asarray(y, dtype=np.float64)[:, None]
@@ -60,7 +60,7 @@ def _single_column_r2(values: pd.Series, targets: Array, half: int) -> float:
     """Return the share of the variance that a column explains in rows that were not looked at."""
     if values.isna().all():
         return 0.0
-    by_value = _by_value(values, targets)  # of numbers too: 80 codes of a category have no order
+    by_value = _value_mean_r2(values, targets)  # of numbers too: 80 codes of a category have no order
     if kind_of(values) == "text":
         return by_value
     from sklearn.tree import DecisionTreeRegressor
@@ -69,10 +69,10 @@ def _single_column_r2(values: pd.Series, targets: Array, half: int) -> float:
     tree = DecisionTreeRegressor(max_leaf_nodes=_LEAVES, random_state=0).fit(column[:half], targets[:half])
     other = targets[half:]
     guessed = tree.predict(column[half:]).reshape(other.shape)
-    return max(by_value, _share(other, guessed, targets[:half].mean(axis=0)))
+    return max(by_value, _explained_share(other, guessed, targets[:half].mean(axis=0)))
 
 
-def _by_value(values: pd.Series, targets: Array) -> float:
+def _value_mean_r2(values: pd.Series, targets: Array) -> float:
     """Return the share that the means of the other rows with the same value explain, in rows that have others."""
     codes, names = pd.factorize(values)
     mean = targets.mean(axis=0)
@@ -82,10 +82,10 @@ def _by_value(values: pd.Series, targets: Array) -> float:
     if len(names) * _ROWS_OF_A_VALUE > len(values) or known.sum() < max(_ENOUGH_ROWS, len(values) / 2):
         return 0.0
     guessed = mean + (rows.transform("sum").to_numpy() - (targets - mean))[known] / others[known, None]
-    return _share(targets[known], guessed, mean)
+    return _explained_share(targets[known], guessed, mean)
 
 
-def _share(truth: Array, guessed: Array, mean: Array) -> float:
+def _explained_share(truth: Array, guessed: Array, mean: Array) -> float:
     total = float(np.sum((truth - mean) ** 2))
     return 1 - float(np.sum((truth - guessed) ** 2)) / total if total else 0.0
 
@@ -105,7 +105,7 @@ def shared_entities(
     """
     alarms = []
     for name in map(str, training.columns.drop(target)):
-        found = list(_alike(training, holdout, name, target, problem_type))
+        found = list(_entity_correlations(training, holdout, name, target, problem_type))
         if found and max(found) >= _ALIKE:
             known = holdout[name].isin(training[name].dropna().unique()).mean()
             alarms.append(
@@ -115,7 +115,7 @@ def shared_entities(
     return alarms
 
 
-def _alike(
+def _entity_correlations(
     training: pd.DataFrame, holdout: pd.DataFrame, name: str, target: str, problem_type: ProblemType
 ) -> Iterator[float]:
     """Yield how the target of a holdout row correlates with the mean of the training rows of its entity."""
@@ -132,7 +132,7 @@ def _alike(
     if len(both) < max(_FEWEST_ENTITIES, _KNOWN * len(holdout)):
         return
     targets = pd.concat([training[target], both[target]], ignore_index=True)
-    for column in _targets(targets, problem_type).T:
+    for column in _target_columns(targets, problem_type).T:
         means = pd.Series(column[: len(training)]).groupby(values.to_numpy()).mean()
         expected = both[name].map(means).to_numpy(dtype=np.float64)
         own = column[len(training) :]

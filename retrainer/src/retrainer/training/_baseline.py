@@ -46,16 +46,16 @@ def baseline(
         split: Names the time and the keys.
     """
     if metric.problem_type == "classification":
-        answers = dict(_answers_of_classes(training[target], holdout[target], only_one=metric.name == "recall"))
+        answers = dict(_class_answers(training[target], holdout[target], only_one=metric.name == "recall"))
     else:
-        answers = dict(_answers_of_numbers(training, holdout, target=target, split=split))
-    best = _best(answers, metric, holdout, target)
+        answers = dict(_number_answers(training, holdout, target=target, split=split))
+    best = _best_answer(answers, metric, holdout, target)
     if metric.problem_type == "classification":  # all give the same probabilities
         return Baseline(best, answers[best])
-    return Baseline(best, answers[best], answers[_best(answers, gate.METRICS["rmse"], holdout, target)])
+    return Baseline(best, answers[best], answers[_best_answer(answers, gate.METRICS["rmse"], holdout, target)])
 
 
-def _best(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str) -> str:
+def _best_answer(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str) -> str:
     scores = {
         name: gate.evaluate(answer, holdout[target], metrics={metric.name: metric}, rows=holdout)[metric.name]
         for name, answer in answers.items()
@@ -64,7 +64,7 @@ def _best(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd
     return choose(scores, key=lambda name: scores[name])
 
 
-def _answers_of_classes(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterator[tuple[str, gate.Predictions]]:
+def _class_answers(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterator[tuple[str, gate.Predictions]]:
     from sklearn.dummy import DummyClassifier
 
     nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(truth))})
@@ -76,12 +76,12 @@ def _answers_of_classes(y: pd.Series, truth: pd.Series, *, only_one: bool) -> It
         f"always answering {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
         for position in frequent
     }
-    answers["guessing by the shares of the classes"] = _average_guess(truth, model.class_prior_)
+    answers["guessing by the shares of the classes"] = _stratified_guess(truth, model.class_prior_)
     for name, positions in answers.items():
         yield name, gate.Predictions(classes[positions], always.probabilities, always.classes)
 
 
-def _average_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
+def _stratified_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
     """Return a position of `shares` for each row: within every true class each comes up as often as its share.
 
     A guess that is drawn would set the bar by luck, which among the rows of one holdout is large.
@@ -94,7 +94,7 @@ def _average_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
     return guess
 
 
-def _answers_of_numbers(
+def _number_answers(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, split: SplitSettings
 ) -> Iterator[tuple[str, gate.Predictions]]:
     y = training[target].to_numpy(dtype=np.float64)
