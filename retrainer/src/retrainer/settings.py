@@ -347,6 +347,17 @@ class ScheduleSettings(Section):
             return f"interval {self.interval:g}"
         return f"rrule {self.rrule.removeprefix('RRULE:')}" if self.rrule else ""
 
+    def describe(self) -> str:
+        """Return when the flow runs, for people: the next time of a cron expression, else the rule itself."""
+        from cronsim import CronSim
+
+        if not (self.kind and self.active):
+            return "started by hand"
+        if self.cron is None:
+            return self.kind
+        now = datetime.datetime.now(zoneinfo.ZoneInfo(self.timezone))
+        return f"next run {next(CronSim(self.cron, now)):%Y-%m-%d %H:%M %Z}"
+
 
 class MonitorSettings(Section):
     """When new data differ so much from the training data that the model is trained again."""

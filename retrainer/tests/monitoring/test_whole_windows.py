@@ -205,7 +205,7 @@ def test_classes_that_have_become_numbers_are_no_alarm_about_their_shares(
     [
         (lambda table: table.assign(target=table["target"].where(table["z"] < 0.5, "no")), "Class 'no' is"),
         (lambda table: table.assign(x=table["x"].where(table["z"] < 1)), "'x' is missing in"),
-        (lambda table: table[:400], "The table has 400 rows with a label; the champion's had 1,200."),
+        (lambda table: table[:400], "The table has 400 rows with a label; the champion was trained on 1,200."),
         (lambda table: table, None),
     ],
     ids=["classes", "missing", "rows", "as it was"],

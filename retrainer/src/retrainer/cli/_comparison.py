@@ -1,4 +1,4 @@
-"""Two versions of the registry on today's holdout, as the gate would judge them; nothing is recorded."""
+"""Compare two versions of the registry on today's holdout, by the rules of the gate; nothing is recorded."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
     registry = open_registry(settings)
     new, old = registry.version(challenger), registry.version(champion)
     if new.id == old.id:
-        raise RegistryError(f"{challenger} and {champion} are the same version, {new.id}: name two.")
+        raise RegistryError(f"{challenger} and {champion} are the same version, {new.id}. Name two.")
     model = load_evaluated_model(registry, new, project=project)
     sides = _split_for_model(model, project)
     y, rows = sides.holdout[settings.data.target], sides.holdout
@@ -55,8 +55,8 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
             for version, new_to in zip((new, old), unseen, strict=True)
         )
         raise RegistryError(
-            f"There is nothing to compare them on: none of the {len(rows):,} rows held out today is new to both"
-            f" ({trained}). Compare them when new rows have come."
+            f"The two cannot be compared: none of the {len(rows):,} holdout rows of today is new to both"
+            f" ({trained}). Compare them when there are new rows."
         )
     metrics = gate.recorded_metrics(project)
     metric = metrics[settings.metric]

@@ -63,13 +63,13 @@ def _start_server() -> None:
 
 
 def server_error(error: RuntimeError) -> Exception:
-    """Return what to do about a server that Prefect cannot reach or start; any other error as it is."""
+    """Return an error that says what to do where Prefect cannot reach or start a server; any other error as it is."""
     said = str(error)
     if said.startswith(UNREACHABLE):
-        fix = "Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
+        fix = "Start the server (make server), or unset PREFECT_API_URL so that the run starts its own server."
     elif said.startswith(NOT_STARTED):
         fix = (
-            "The machine may be busy: run this again, or start a server that stays (make server), and set "
+            "The machine may be busy. Run this again, or start a permanent server (make server) and set "
             "PREFECT_API_URL to its address."
         )
     else:
@@ -78,7 +78,7 @@ def server_error(error: RuntimeError) -> Exception:
 
 
 def _require_home() -> None:
-    """Write to the folder of Prefect as much as a server needs: on a full disk it would be waited for for minutes.
+    """Check that Prefect's folder has the space that a server needs: on a full disk Prefect would wait for minutes.
 
     Raises:
         FileError: it cannot be written, or its disk is full.

@@ -1,4 +1,4 @@
-"""How metrics are computed, in the form that makes each of them resampled by its own numbers and no other's.
+"""How metrics are computed, in a form in which each can be resampled.
 
 A `Measure` gives the score of a sample, and what the score is after some groups of rows (or single rows) of two
 models were exchanged or drawn again. Most metrics are functions of sums over rows (`Sums`): hits and predictions

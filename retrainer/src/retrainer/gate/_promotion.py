@@ -1,4 +1,4 @@
-"""What a promotion needs beside a champion that is beaten: to be better than no model, and than what is on hold."""
+"""What a promotion needs besides a better score than the champion: to beat the baseline and each version on hold."""
 
 import math
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ class Rival:
     """What a challenger must be better than, beside the champion.
 
     Attributes:
-        name: For people: `always answering 'no'`, or the version that is on hold, and why.
+        name: For people: `always predicting 'no'`, or the version that is on hold, and why.
         model: Its predictions, as far as they can be compared.
-        advice: What a person can do where the challenger is not better, as a clause.
+        advice: What a person can do where the challenger is not better, as a sentence without its full stop.
         proper: Of no model, the best answer by the proper score; None if it is the same.
     """
 
@@ -69,14 +69,15 @@ def apply_baseline_and_holds(
             decision = _apply_criterion(decision, "held", rival, _check_held_version(question, challenger, rival))
     if decision.promoted and question.gate.approval:
         reason = "gate.approval leaves the promotion to a person: `registry promote staging --reason …`"
-        return to_staging(decision, "approval", reason, joined=", and ")
+        return to_staging(decision, "approval", reason)
     return decision
 
 
-def to_staging(decision: Decision, kind: Kind, reason: str, *, joined: str = ", but ") -> Decision:
-    """Return the decision to promote as one to stage, for a further reason."""
+def to_staging(decision: Decision, kind: Kind, reason: str) -> Decision:
+    """Return the decision to promote as one to stage; the reason for it comes first."""
+    clause = _reason_clause(decision)
     return replace(
-        decision, verdict="staging", kind=kind, reason=f"Staging: {_reason_clause(decision)}{joined}{reason}."
+        decision, verdict="staging", kind=kind, reason=f"Staging: {reason}. {clause[:1].upper()}{clause[1:]}."
     )
 
 
@@ -139,10 +140,10 @@ def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criter
     shown = replace(found, detail=f"compared with {rival.name}: {found.detail}")
     decision = replace(decision, criteria=(*decision.criteria, shown))
     if found.passed:
-        return replace(decision, reason=f"Promoted: {_reason_clause(decision)}; better than {rival.name}.")
-    surely = "" if kind == "baseline" and (found.value or 0.0) <= TINY else "surely "
-    reason = f"not {surely}better than {rival.name}: {found.detail}"
-    return to_staging(decision, kind, f"{reason}; {rival.advice}" if rival.advice else reason)
+        return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}.")
+    doubt = ", which may be chance" if kind == "baseline" and (found.value or 0.0) > TINY else ""
+    reason = f"not better than {rival.name}: {found.detail.partition(';')[0]}{doubt}"
+    return to_staging(decision, kind, f"{reason}. {rival.advice}" if rival.advice else reason)
 
 
 def _reason_clause(decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of two models, and how they meet: on the same rows, which neither was trained on."""
+"""The comparison of two models: its inputs, and their scores on the same rows, which neither was trained on."""
 
 import math
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from ._resampling import Comparison, Pair, compare
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a challenger and each of its rivals.
+    """What a challenger and its rivals are compared by: the truth, the metric and the settings.
 
     Attributes:
         y: Shape (n,), the truth on the holdout.
@@ -71,10 +71,10 @@ class PairedScores:
 def score_on_common_rows(
     question: Question, challenger: Predictions, rival: Champion, metrics: Mapping[str, Metric], *, name: str
 ) -> PairedScores:
-    """Let two models meet on the rows that neither was trained on.
+    """Score two models on the rows that neither was trained on.
 
     Args:
-        question: What is asked.
+        question: What to compare, on which rows.
         challenger: Predictions of the holdout's rows.
         rival: What it is compared with.
         metrics: To score, the one that is compared among them.

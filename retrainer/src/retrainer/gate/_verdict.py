@@ -38,7 +38,7 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
     with the confidence required, shared among all slices (Bonferroni).
 
     Args:
-        question: What is asked, on which rows.
+        question: What to compare, on which rows.
         challenger: Predictions of the holdout's rows.
         champion: The model in production; None where there is none.
 
@@ -139,17 +139,17 @@ def _decide_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decisi
 def _decide_not_comparable(
     draft: Decision, criteria: Criteria, champion: Champion, obstacle: str, *, accepted: bool
 ) -> Decision:
-    """The one way out for whatever makes a comparison impossible."""
+    """Decide where a comparison is impossible, for whatever reason."""
     metric = criteria.metric
     count = int(champion.comparable_rows(draft.holdout_rows).sum())
     said = f"not comparable: {obstacle}"
     if accepted:
         criteria.require("comparable", True, count, MINIMUM_COMPARABLE_ROWS, f"{said}; accepted by request")
         score = f"{metric.label} {metric.format(draft.challenger[metric.name])} on {_holdout_text(draft)}"
-        reason = f"{score}; the champion is {said}, and accept_not_comparable was given"
+        reason = f"{score}; the champion is {said}, which --accept-not-comparable accepted"
         return _finish_decision(draft, criteria, "promoted", "accepted", reason)
     criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
-    advice = "`retrain --accept-not-comparable` lets the challenger take over"
+    advice = "to promote it without a comparison: `retrain --accept-not-comparable`"
     return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
 
 
@@ -193,11 +193,10 @@ def _decide_by_criteria(
     metric = criteria.metric
     assert draft.champion is not None
     challenger, champion = draft.challenger[metric.name], draft.champion[metric.name]
-    values = f"{metric.format(challenger)} against the champion's {metric.format(champion)}"
-    compared = f"{metric.label} {values} on the same {draft.compared_rows:,} rows"
-    difference = f"{compared}, {signed(metric, found.improvement)}"
-    margin = f"and over {metric.format_difference(criteria.gate.min_improvement)} is asked"
-    confidence = f"with {criteria.gate.confidence:.0%} confidence"
+    rows = f"on the same {draft.compared_rows:,} rows"
+    values = f"{metric.format(challenger)} against the champion's {metric.format(champion)} {rows}"
+    difference = f"{metric.label} {values}, {signed(metric, found.improvement)}"
+    required = f"more than {metric.format_difference(criteria.gate.min_improvement)} is required"
     lower = metric.format_difference(found.lower)
     guard = f"a guard failed: {'; '.join(failed_guards)}"
 
@@ -205,25 +204,25 @@ def _decide_by_criteria(
         return _finish_decision(draft, criteria, "kept", kind, reason)
 
     if abs(found.improvement) < TINY:
-        return keep("tie", f"no difference, {compared}")
+        return keep("tie", f"no difference, {metric.label} {values}")
     if found.improvement < 0:
         if found.upper >= -TINY:
             return keep("regression", f"not better, {difference}, which may be chance")
-        return keep("regression", f"a regression, {difference}")
+        return keep("regression", f"worse, {difference}, more than chance explains")
     if not enough:
-        return keep("marginal", f"a marginal improvement, {difference}, {margin}")
+        return keep("marginal", f"too small an improvement, {difference}, but {required}")
     if not sure:
         if found.p_value > 1 - criteria.gate.confidence + TINY:
-            doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
+            doubt = f"chance may explain it (p-value {found.p_value:.2f})"
             known = found.standard_error > TINY  # not where all rows are one piece of evidence
-            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)" if known else ""
+            doubt += f"; about {_rows_needed(draft, found)} rows are needed to be sure" if known else ""
         else:
-            doubt = f"{confidence} it is only known to be above {lower}"
-        doubt += f"; and {guard}" if failed_guards else ""
-        return keep("uncertain", f"an uncertain improvement, {difference}, but {doubt}")
+            doubt = f"with {criteria.gate.confidence:.0%} confidence only above {lower}"
+        doubt += f"; {guard}" if failed_guards else ""
+        return keep("uncertain", f"uncertain, {difference}, but {doubt}")
     if failed_guards:
-        return keep("guarded", f"{difference}, but {guard}")
-    reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"
+        return keep("guarded", f"{guard}, though {difference}")
+    reason = f"{difference}, where {required}, and more than chance explains"
     return _finish_decision(draft, criteria, "promoted", "improvement", reason)
 
 

@@ -62,7 +62,7 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
 def _training_alarms(
     training: SplitSide, holdout: SplitSide, unused: dict[str, str], project: Project
 ) -> tuple[str, ...]:
-    """Return what makes the score look better than it will be."""
+    """Return an alarm for each sign that the score is too good: leakage, an entity on both sides of the split."""
     settings = project.settings
     target, problem_type = training.contract.target, settings.problem_type
     found = [*training.alarms]
@@ -98,7 +98,7 @@ def compare_with_production(evaluation: Evaluation, *, project: Project, accept_
         gate.Rival(
             f"{name}, which is on hold",
             opponent(registry.version(name))[0],
-            advice=f"`registry release {name} --reason …` lifts the hold",
+            advice=f"To lift the hold: `registry release {name} --reason …`",
         )
         for name in (held if decision.promoted else ())
     ]
@@ -117,7 +117,7 @@ def compare_with_production(evaluation: Evaluation, *, project: Project, accept_
 
 
 def _gate_question(holdout: SplitSide, project: Project, accept_not_comparable: bool) -> gate.Question:
-    """Return what is asked of the challenger and each of its rivals."""
+    """Return what the gate compares, on which rows and by which settings."""
     split = project.settings.split
     return gate.Question(
         holdout.y,

@@ -1,4 +1,4 @@
-"""Comparing new data with what the champion was trained on, and its predictions with labels that have come."""
+"""Compare new data with the champion's training data, and its predictions with new labels."""
 
 import datetime
 import logging
@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 
 
 def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
-    """Compare new data with the champion's training data, and its predictions with labels that have come."""
+    """Compare new data with the champion's training data, and its predictions with new labels."""
     settings = project.settings
     registry = open_registry(settings)
     champion = registry.version("champion")
     if PROFILE not in champion.files:
-        raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
+        raise DataError(f"{champion.id} has no profile of its training data. Retrain once.")
     model = load_model(registry, champion, project=project)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     score_at_training = champion.metrics.get(settings.metric)
@@ -96,12 +96,14 @@ def _newest_rows(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 
 def _unit_of_row(rows: pd.DataFrame, settings: Settings) -> Any:
-    """Return what each row is about, shape (n,): its keys, or for a split by time its block of time; None if itself."""
+    """Return the unit of each row, shape (n,): its keys, or its block of time; None where each row is one."""
     split = settings.split
     if split.key_columns:
         if set(split.key_columns) <= set(rows.columns):
             return data.group_codes(rows, keys=split.key_columns)
-        logger.warning("split.key_columns %s are not in the new data: each row counts.", list(split.key_columns))
+        logger.warning(
+            "split.key_columns %s are not in the new data, so each row counts by itself.", list(split.key_columns)
+        )
     elif split.method == "time" and split.time_column in rows.columns:
         order = np.argsort(data.times(rows, column=str(split.time_column)), kind="stable")
         blocks = np.empty(len(rows), dtype=np.int64)
@@ -151,15 +153,15 @@ def _evaluate_labels(
 def _score_window(
     window: monitoring.Window, model: Model, rows: pd.DataFrame, champion: Version, project: Project
 ) -> monitoring.Window:
-    """Score the champion on rows with labels that it was not trained on, and compare that with what it promised."""
+    """Score the champion on rows with labels that are new to it, and compare that with its score at training."""
     settings, count = project.settings, len(rows)
     window = replace(window, live_rows=count)
     if count < LEAST_LABELS:
-        few = f"{count} rows with a label that the model was not trained on are too few: {LEAST_LABELS} at least."
+        few = f"only {count} rows have a label and are new to the model, {LEAST_LABELS} are needed."
         return replace(window, live_reason=few)
     y = rows[model.contract.target]
     if settings.problem_type == "classification" and y.nunique() < 2:
-        return replace(window, live_reason=f"All {count} rows with a label are of one class.")
+        return replace(window, live_reason=f"all {count} rows with a label are of one class.")
     X = data.inputs(rows, contract=model.contract, code=model.code)
     predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
     try:
@@ -176,22 +178,22 @@ def _score_window(
 def _score_evaluated_model(
     served: gate.Predictions, rows: pd.DataFrame, y: pd.Series, champion: Version, project: Project
 ) -> tuple[float | None, str]:
-    """Score the model that was compared on the rows that what serves has not seen: it learned from fewer."""
+    """Score the evaluated model on the rows that the serving model has not seen."""
     settings, metric = project.settings, gate.deciding_metric(project)
     if "rows" not in (champion.lineage.get("refit") or {}):  # what serves is what was compared
         return None, ""
     try:
         twin = load_evaluated_model(open_registry(settings), champion, project=project)
     except ProjectError as error:
-        logger.warning("The model that was compared is not scored: %s", error)
+        logger.warning("The evaluated model is not scored: %s", error)
         return None, ""
     X = data.inputs(rows, contract=twin.contract, code=twin.code)
     predictions = gate.predict(twin.pipeline, X, problem_type=settings.problem_type)
     score = gate.evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)[metric.name]
     question = gate.Question(y, metric, settings.gate, rows, entities=_unit_of_row(rows, settings), seed=settings.seed)
     lost = gate.lost_by_refit(question, served, gate.Champion(predictions))
-    said = "What serves is worse than the model that was compared before it was fitted once more on all rows:"
-    return score, f"{said} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
+    worse = "The model that serves, refit on all rows, is worse than the evaluated model:"
+    return score, f"{worse} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
 
 
 def _compare_with_training(
@@ -219,13 +221,13 @@ def _compare_with_training(
     window = replace(window, live_p_value=change.p_value, worse=monitoring.is_worse(change, settings=settings))
     said = (
         f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(score)} on {count:,} rows with labels, and"
-        f" was {metric.format(score_at_training)} at training: worse by {metric.format_difference(change.worse)}."
-        f" Chance alone explains {change.p_value:.2%} of such windows"
+        f" was {metric.format(score_at_training)} at training: worse by {metric.format_difference(change.worse)}"
+        f" (p-value {change.p_value:.4f})"
     )
     if window.worse:
         return replace(window, reason=f"{said}.")
     worst, share = gate.worst_rows(y, predictions, metric)
     if not monitoring.is_far(change, settings=settings) or (change.p_value > UNUSUAL and not len(worst)):
         return window
-    few = f": {len(worst):,} rows make {share:.0%} of the squared error; look at these" if len(worst) else ""
-    return replace(window, reason=f"{said}, which is not beyond chance{few}.")
+    few = f"; {len(worst):,} rows cause {share:.0%} of the squared error, check these" if len(worst) else ""
+    return replace(window, reason=f"{said}, which may be chance{few}.")

@@ -57,7 +57,7 @@ def save(
 ) -> Saved:
     """Save the version with all that belongs to it; not in use until it is recorded.
 
-    What was fitted once more on all rows is the version's model, and the challenger its twin.
+    A model that was refit on all rows is the version's model, and the challenger its evaluated model.
     """
     settings, evaluation = project.settings, comparison.evaluation
     training, holdout = evaluation.training, evaluation.holdout
@@ -251,6 +251,7 @@ def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, 
         "metrics": version.metrics,
         "threshold": version.lineage["threshold"],
         "refit": version.lineage["refit"],
+        "holdout_rows": len(comparison.evaluation.holdout.rows),
         "baseline": {"name": decision.baseline_name, "metrics": comparison.evaluation.baseline_metrics},
         "held": registry.held(),
         "champion": champion and champion.id,

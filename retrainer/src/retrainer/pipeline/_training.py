@@ -35,12 +35,12 @@ logger = logging.getLogger(__name__)
 
 
 class RefitError(ProjectError):
-    """A model that was fitted once more on all rows cannot be used."""
+    """A model that was refit on all rows cannot be used."""
 
 
 @dataclass(frozen=True)
 class Refit:
-    """The recipe, fitted once more on all labelled rows: what predicts in production.
+    """The recipe, refit on all labelled rows: the model that serves.
 
     Attributes:
         part: The rows.
@@ -54,12 +54,12 @@ class Refit:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the lineage and whoever reads the result of a run is told."""
+        """What the lineage and the result of a run show."""
         return {"failed": self.error} if self.part is None else {"rows": len(self.part.rows)}
 
 
 def cross_validate(training: SplitSide, *, estimator: str, project: Project, threads: int | None) -> gate.Array:
-    """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
+    """Score one candidate at each threshold by cross-validation on the training rows; the holdout is not used."""
     return cross_validate_scores(
         make_pipeline(estimator, project=project),
         fold_inputs(training, project=project),
@@ -88,9 +88,9 @@ def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
 
 
 def selection_metric(project: Project) -> gate.Metric:
-    """Return what candidates are compared by: the gate's metric if it or a threshold is set, else log loss or RMSE.
+    """Return the metric that selects a candidate: the gate's if it or a threshold is set, else log loss or RMSE.
 
-    On few rows log loss tells candidates apart that F1 does not: it sees how sure they are, not only hits.
+    On few rows log loss separates candidates that F1 does not: it uses probabilities, not only classes.
     """
     settings = project.settings
     chosen = settings.gate.metric is not None or settings.train.threshold is not None

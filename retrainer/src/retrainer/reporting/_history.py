@@ -1,4 +1,4 @@
-"""The model history on one page: its score over time, what was decided, and how much it learned from."""
+"""The model history on one page: scores over time, decisions, and training rows."""
 
 import math
 from collections import Counter
@@ -29,7 +29,7 @@ def history(
         versions: Of the registry, oldest first.
         decisions: Likewise.
         project: The project's name.
-        own_metrics: The team's own by name, which are shown as they say.
+        own_metrics: The team's own by name, for their labels.
     """
     metric_of = partial(known_metric, own_metrics=own_metrics)
     known = {version.id: version for version in versions}
@@ -43,12 +43,12 @@ def history(
         if count[verdict] or verdict == "promoted"
     ]
     if champion is None:
-        reason = "Nothing is in production yet."
+        reason = "No model is in production yet."
     else:
         metric = metric_of(champion.metric)
         value = metric.format(champion.metrics.get(champion.metric, math.nan))
         since = moment(str(decisions[-1].promoted_at))
-        reason = f"In production is {champion.id}, {metric.label} {value}, since {since}."
+        reason = f"{champion.id} is in production since {since}; its {metric.label} is {value} on its own holdout."
     return render(
         "history.html.j2",
         project=project,
@@ -88,7 +88,7 @@ def _score_section(
         ),
         *_draw_training_rows([(when(one.time), _training_rows(known[str(one.version)])) for one in scored]),
     ]
-    about = ["Each version was scored on the holdout of its day: only a decision compares two of them."]
+    about = ["Each version was scored on its own holdout. Only a decision compares two versions on the same rows."]
     yield Section("over-time", f"{label} over time", about, pictures=drawn, wide=True)
 
 
@@ -96,7 +96,7 @@ def _draw_training_rows(learned: Sequence[tuple[datetime, int]]) -> Iterator[Pic
     sizes = [(moment, rows) for moment, rows in learned if rows]
     if len(sizes) > 1:
         yield _pictures.draw(
-            "Rows learned from",
+            "Training rows",
             lambda axes: axes.plot(*zip(*sizes, strict=True), "o-", color=_pictures.COLOURS["challenger"]),
             alt=f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}.",
             size=(8.5, 2.2),

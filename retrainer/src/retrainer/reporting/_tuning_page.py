@@ -1,4 +1,4 @@
-"""One page about a search for parameters: the best score over time, what matters, and every trial."""
+"""The page of a search: the best score over time, the importance of each parameter, and every trial."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,8 +25,8 @@ def tuning_page(
 
     Args:
         project: The project's name.
-        headline: Above all.
-        reason: What came of it.
+        headline: The title.
+        reason: The result in a sentence.
         metric: That was compared.
         trials: In their order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
         importance: Of each parameter.
@@ -82,7 +82,7 @@ def _best_by_time(metric: Metric, trials: Sequence[Mapping[str, Any]]) -> Iterat
         axes.step(times, best, where="post", color=_pictures.COLOURS["challenger"], label="the best so far")
 
     yield _pictures.draw(
-        "The best by time",
+        "Best score over time",
         plot,
         alt=f"{metric.label}, from {metric.format(best[0])} with today's parameters to {metric.format(best[-1])}.",
         xlabel="seconds of all trials",
@@ -96,10 +96,10 @@ def _importance(importance: Mapping[str, float]) -> Iterator[Picture]:
     names = list(importance)[::-1]
     shares = [importance[name] for name in names]
     yield _pictures.draw(
-        "What matters",
+        "Importance of the parameters",
         lambda axes: axes.barh(names, shares, color=_pictures.COLOURS["challenger"]),
         alt="; ".join(f"{name}: {share:.0%}" for name, share in importance.items()),
-        xlabel="share in what makes scores differ",
+        xlabel="share of the variance of the scores",
     )
 
 

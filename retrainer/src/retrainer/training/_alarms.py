@@ -1,4 +1,4 @@
-"""What makes a score look better than it will be: a column that gives the target away, an entity on both sides."""
+"""Signs that a score is too good: leakage of the target in a column, an entity on both sides of the split."""
 
 from collections.abc import Collection, Iterator
 
@@ -22,7 +22,7 @@ _KNOWN, _ALIKE, _SIGNIFICANCE = 0.2, 0.2, 0.001
 def leaking_columns(
     X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed: int, left_out: Collection[str] = ()
 ) -> list[str]:
-    """Return an alarm for each column that by itself says what the target is.
+    """Return an alarm for each column that by itself predicts the target.
 
     A tree learns from half of a sample of rows and explains at least 90 % of the target's variance in the other half;
     or the mean of the other rows with its value does so of each row, where values are twice there or more.
@@ -42,8 +42,8 @@ def leaking_columns(
         explained = _single_column_r2(X[name].iloc[chosen], targets, half)
         if explained >= GIVEN_AWAY:
             alarms.append(
-                f"Column {name!r} by itself explains {explained:.0%} of the target's variance: it may be known only "
-                "afterwards, or be the target in other words. If so, leave it out (data.drop)."
+                f"Column {name!r} by itself explains {explained:.0%} of the target's variance. This may be leakage: a "
+                "value known only afterwards, or a copy of the target. If so, leave it out (data.drop)."
             )
     return alarms
 
@@ -109,8 +109,8 @@ def shared_entities(
         if found and max(found) >= _ALIKE:
             known = holdout[name].isin(training[name].dropna().unique()).mean()
             alarms.append(
-                f"{known:.0%} of the holdout rows have a {name!r} that training rows have too, and their targets are "
-                f'alike: the score is that of known ones, not of new ones. Set split.key_columns = ["{name}"].'
+                f"{known:.0%} of the holdout rows have a {name!r} that training rows have too, and their targets "
+                f'correlate. The score is too good for new values. Set split.key_columns = ["{name}"].'
             )
     return alarms
 

@@ -1,4 +1,4 @@
-"""What can be predicted without a model: a model that is no better is worth nothing."""
+"""The baseline: the best prediction without a model. A model that is not better is worth nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Baseline:
     """An answer for every row that looks at nothing but the target of earlier rows.
 
     Attributes:
-        name: For people: `always answering 'no'`, or `guessing by the shares of the classes`.
+        name: For people: `always predicting 'no'`, or `guessing by class shares`.
         predictions: Of n rows.
         proper: Of numbers, the answer with the least squared error, where it is another.
     """
@@ -73,10 +73,10 @@ def _class_answers(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterato
     classes = np.asarray(model.classes_)
     frequent = np.argsort(-model.class_prior_, kind="stable")[: 1 if only_one else _CLASSES]
     answers = {
-        f"always answering {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
+        f"always predicting {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
         for position in frequent
     }
-    answers["guessing by the shares of the classes"] = _stratified_guess(truth, model.class_prior_)
+    answers["guessing by class shares"] = _stratified_guess(truth, model.class_prior_)
     for name, positions in answers.items():
         yield name, gate.Predictions(classes[positions], always.probabilities, always.classes)
 
@@ -103,7 +103,7 @@ def _number_answers(
         order = np.argsort(data.times(training, column=str(split.time_column)), kind="stable")
         values["the last value"] = y[order[-1]]
     for what, value in values.items():
-        yield f"always answering {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
+        yield f"always predicting {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
     if split.method == "time" and split.key_columns:
         keys, holdout_keys = (data.group_codes(side, keys=split.key_columns) for side in (training, holdout))
         assert keys is not None
