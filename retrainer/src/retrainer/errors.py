@@ -40,7 +40,7 @@ class FileError(ProjectError):
 
 
 @contextmanager
-def files_explained(place: str | Path = "") -> Iterator[None]:
+def translate_file_errors(place: str | Path = "") -> Iterator[None]:
     """Turn what the operating system says about a file into a `FileError`.
 
     Args:

@@ -56,7 +56,7 @@ class Range:
 Space = Mapping[str, Range | Sequence[Any]]  # of one estimator: a range or choices, by the parameter's name
 
 
-def _nothing_to_search(problem_type: str) -> Mapping[str, Space]:
+def _empty_search_space(problem_type: str) -> Mapping[str, Space]:
     return {}
 
 
@@ -87,7 +87,7 @@ class Project:
     folder: Path
     estimators: Callable[[], "Mapping[str, Estimator]"] = field(repr=False)
     metrics: Callable[[], Mapping[str, OwnMetric]] = field(repr=False)
-    spaces: Callable[[Any], Mapping[str, Space]] = field(default=_nothing_to_search, repr=False)
+    spaces: Callable[[Any], Mapping[str, Space]] = field(default=_empty_search_space, repr=False)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -68,7 +68,7 @@ def _checked_length(text: str) -> str:
 Length = Annotated[str, AfterValidator(_checked_length)]
 
 
-def _span(span: str | None) -> tuple[int, datetime.timedelta]:
+def _rows_or_time(span: str | None) -> tuple[int, datetime.timedelta]:
     """Return the rows, or else the time, that a span stands for."""
     length = length_of(span) if span else 0
     return (length, datetime.timedelta(0)) if isinstance(length, int) else (0, length)
@@ -80,7 +80,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
-def _part(setting: str) -> AfterValidator:
+def _requires_part(setting: str) -> AfterValidator:
     """Refuse a value that needs a part of the library which this project does not have."""
     return AfterValidator(functools.partial(_parts.check_part, setting))
 
@@ -126,7 +126,7 @@ class DataTest(Section):
     )
 
     @model_validator(mode="after")
-    def _tests_something(self) -> "DataTest":
+    def _require_a_test(self) -> "DataTest":
         of_column = self.model_fields_set & {"not_null", "unique", "values", "between", "share", "newest"}
         if of_column and self.column is None:
             raise ValueError(f"{', '.join(sorted(of_column))} needs column")
@@ -144,7 +144,7 @@ class DataTest(Section):
     @property
     def newest_time(self) -> datetime.timedelta:
         """How old the newest time may be."""
-        return _span(self.newest)[1]
+        return _rows_or_time(self.newest)[1]
 
 
 class DataSettings(Section):
@@ -184,7 +184,7 @@ class DataSettings(Section):
 
     @field_validator("drop")
     @classmethod
-    def _target_stays(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _refuse_dropped_target(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if info.data.get("target") in names:
             raise ValueError(f"{info.data['target']!r} is data.target, the column to predict")
         return names
@@ -215,7 +215,7 @@ class SplitSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _complete(self) -> "SplitSettings":
+    def _check_split_settings(self) -> "SplitSettings":
         if self.method == "time" and not self.time_column:
             raise ValueError('method = "time" needs time_column')
         if self.method == "source" and not self.source:
@@ -227,12 +227,12 @@ class SplitSettings(Section):
     @property
     def gap_rows(self) -> int:
         """How many rows the gap has, where it is given in rows; else 0."""
-        return _span(self.gap)[0]
+        return _rows_or_time(self.gap)[0]
 
     @property
     def gap_time(self) -> datetime.timedelta:
         """How long the gap is, where it is given as a duration; else 0."""
-        return _span(self.gap)[1]
+        return _rows_or_time(self.gap)[1]
 
 
 class TrainSettings(Section):
@@ -251,7 +251,7 @@ class TrainSettings(Section):
 
     @field_validator("threshold", mode="wrap")
     @classmethod
-    def _share(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str | None:
+    def _check_threshold(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str | None:
         try:
             threshold: float | str | None = handler(value)
         except ValidationError:
@@ -347,6 +347,17 @@ class ScheduleSettings(Section):
             return f"interval {self.interval:g}"
         return f"rrule {self.rrule.removeprefix('RRULE:')}" if self.rrule else ""
 
+    def describe(self) -> str:
+        """Return when the flow runs, for people: the next time of a cron expression, else the rule itself."""
+        from cronsim import CronSim
+
+        if not (self.kind and self.active):
+            return "started by hand"
+        if self.cron is None:
+            return self.kind
+        now = datetime.datetime.now(zoneinfo.ZoneInfo(self.timezone))
+        return f"next run {next(CronSim(self.cron, now)):%Y-%m-%d %H:%M %Z}"
+
 
 class MonitorSettings(Section):
     """When new data differ so much from the training data that the model is trained again."""
@@ -395,12 +406,12 @@ class MonitorSettings(Section):
     @property
     def last_rows(self) -> int:
         """How many rows a window has, where it is given in rows; else 0."""
-        return _span(self.last)[0]
+        return _rows_or_time(self.last)[0]
 
     @property
     def last_time(self) -> datetime.timedelta:
         """How long a window is, where it is given as a duration; else 0."""
-        return _span(self.last)[1]
+        return _rows_or_time(self.last)[1]
 
     @model_validator(mode="after")
     def _possible(self) -> "MonitorSettings":
@@ -433,7 +444,7 @@ class ScoreSettings(Section):
 class ScaleOutSettings(Section):
     """Where the parallel steps of a run happen: candidates, folds and parts of a table to score."""
 
-    runner: Annotated[Literal["threads", "dask"], _part("scale_out.runner")] = Field(
+    runner: Annotated[Literal["threads", "dask"], _requires_part("scale_out.runner")] = Field(
         default="threads", description="`threads`: in the run's own process; `dask`: on Dask workers."
     )
     address: str | None = Field(
@@ -460,7 +471,7 @@ class NotificationSettings(Section):
 class RegistrySettings(Section):
     """Where models are kept."""
 
-    kind: Annotated[Literal["json", "mlflow"], _part("registry.kind")] = Field(
+    kind: Annotated[Literal["json", "mlflow"], _requires_part("registry.kind")] = Field(
         default="json", description="`json`: files in `path`; `mlflow`: an MLflow server."
     )
     tracking_uri: Location | None = Field(
@@ -543,7 +554,7 @@ class Settings(Section):
     serving: ServingSettings = ServingSettings()
 
     @model_validator(mode="after")
-    def _windows_have_times(self) -> "Settings":
+    def _check_window_times(self) -> "Settings":
         if self.monitor.last is not None and not self.split.time_column:
             raise ValueError("monitor.last needs split.time_column, the column that says which rows are the newest")
         return self
@@ -608,7 +619,7 @@ def load_settings(
         return Settings.model_validate(functools.reduce(merged, layers))
     except ValidationError as error:
         lines = [
-            f"  {'.'.join(map(str, item['loc'])) or 'settings'}: {_trouble(item)}{_origin(item, env_prefix)}"
+            f"  {'.'.join(map(str, item['loc'])) or 'settings'}: {_describe_error(item)}{_set_by(item, env_prefix)}"
             for item in error.errors()
         ]
         raise ConfigurationError(
@@ -661,7 +672,7 @@ def _check_variables(env_prefix: str) -> None:
             raise ConfigurationError(f"The variable {variable} of the environment is no setting. {hint}")
 
 
-def _trouble(item: "ErrorDetails") -> str:
+def _describe_error(item: "ErrorDetails") -> str:
     """Return what is wrong with a setting, where pydantic's words would not help."""
     if item["type"] == "extra_forbidden":
         *sections, name = item["loc"]
@@ -678,7 +689,7 @@ def _trouble(item: "ErrorDetails") -> str:
     return item["msg"].removeprefix("Value error, ") + given
 
 
-def _origin(item: "ErrorDetails", env_prefix: str) -> str:
+def _set_by(item: "ErrorDetails", env_prefix: str) -> str:
     """Return the variables that a setting comes from; of a section, those that the message is about."""
     names = [str(part) for part in item["loc"]]
     paths = [names[:count] for count in range(1, len(names) + 1)]

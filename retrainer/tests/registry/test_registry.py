@@ -110,9 +110,9 @@ def test_a_version_is_described_by_its_files_and_its_origin(registry: Registry) 
     for name, recorded in version.files.items():
         data = file_of(registry, version, name).read_bytes()
         assert recorded == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    assert (registry.load_model(version), registry.load_twin(version)) == ({"a": 1}, {"a": 2})
+    assert (registry.load_model(version), registry.load_evaluated_model(version)) == ({"a": 1}, {"a": 2})
     alone = stage(registry, model={"a": 3})
-    assert registry.load_twin(alone) == registry.load_model(alone) == {"a": 3}
+    assert registry.load_evaluated_model(alone) == registry.load_model(alone) == {"a": 3}
     assert [one.id for one in registry.versions()] == sorted(
         (version.id, alone.id), key=lambda name: registry.version(name).created_at
     )

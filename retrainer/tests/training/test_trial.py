@@ -119,7 +119,7 @@ def test_the_trial_is_made_once_and_only_for_other_packages(
     _, same = stage(registry, lineage={})
     _, other = stage(registry)
     tried = []
-    monkeypatch.setattr(_trial, "_trouble", lambda registry, version, project: tried.append(version.id))
+    monkeypatch.setattr(_trial, "_find_difference", lambda registry, version, project: tried.append(version.id))
 
     for version in (same, other, same, other):
         load_model(registry, version, project=now())

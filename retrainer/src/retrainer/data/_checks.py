@@ -68,7 +68,7 @@ def check_target(
     if missing:
         logger.warning("%d of %d rows are without a value in %r: left out", missing, len(y), target)
         y = y.dropna()
-    return _classes(y, target) if problem_type == "classification" else _values(y, target)
+    return _read_classes(y, target) if problem_type == "classification" else _read_values(y, target)
 
 
 def require_target(table: pd.DataFrame, *, target: str) -> None:
@@ -87,7 +87,7 @@ def require_target(table: pd.DataFrame, *, target: str) -> None:
         raise TargetError(f"The target column {target!r} (data.target) is not in the table. {hint}")
 
 
-def _classes(y: pd.Series, target: str) -> pd.Series:
+def _read_classes(y: pd.Series, target: str) -> pd.Series:
     distinct = y.nunique()
     advice = "Set problem_type to regression, or make classes of it in label() of features.py."
     if pd.api.types.is_bool_dtype(y.dtype):
@@ -121,7 +121,7 @@ def _classes(y: pd.Series, target: str) -> pd.Series:
     return y
 
 
-def _values(y: pd.Series, target: str) -> pd.Series:
+def _read_values(y: pd.Series, target: str) -> pd.Series:
     advice = "Set problem_type to classification, or derive a number in label() of features.py."
     kind = kind_of(y)
     if kind == "text":

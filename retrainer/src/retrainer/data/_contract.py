@@ -32,7 +32,7 @@ from ._columns import (
     is_row_counter,
     learn_column,
     read_column,
-    tolerated,
+    within_tolerance,
 )
 from ._identity import FORMAT as IDENTITY_FORMAT
 from ._identity import Identities, row_identities
@@ -201,7 +201,7 @@ class Contract:
             DuplicateColumnsError: two columns have the same name.
         """
         part = ReadReport(len(frame))
-        if (floats := self._read_already(frame)) is not None:
+        if (floats := self._as_already_read(frame)) is not None:
             part.missing.update(dict(zip(self.inputs, np.isnan(floats).sum(axis=0).tolist(), strict=True)))
             if report is not None:
                 part.note_spans(dict(zip(self.inputs, floats.T, strict=True)))
@@ -210,8 +210,8 @@ class Contract:
         names = [clean_text(str(name)) for name in frame.columns]
         frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
         check_duplicates(frame)
-        self._require(frame)
-        signs = self._signs(frame)
+        self._require_columns(frame)
+        signs = self._decimal_signs(frame)
         names = [
             *self.inputs,
             *((name for name in frame.columns if name not in self.inputs) if keep_extra else ()),
@@ -233,7 +233,7 @@ class Contract:
         # Few rows are soon put side by side in memory, where every later step finds them faster.
         return pd.DataFrame(parts, index=frame.index, copy=len(frame) <= FEW_ROWS)
 
-    def _read_already(self, frame: pd.DataFrame) -> Any:
+    def _as_already_read(self, frame: pd.DataFrame) -> Any:
         """Return the cells where nothing is left to read: few rows of the inputs alone, all numbers; otherwise None."""
         numbers = all(self.columns[name].kind == "number" for name in self.inputs)
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
@@ -255,10 +255,10 @@ class Contract:
         rest = max(0, (rows or 0) - report.rows)
         problems = []
         for name, unread in report.unread.items():
-            if not tolerated(unread.cells, unread.known + rest, tolerance=self.tolerance):
+            if not within_tolerance(unread.cells, unread.known + rest, tolerance=self.tolerance):
                 known = f"the first {unread.known:,}" if rest else f"{unread.known:,}"
                 problems.append(
-                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of {known} "
+                    f"column {name!r}: expected {_expected_text(self.columns[name])}, but {unread.cells:,} of {known} "
                     f"cells cannot be read as that, such as {unread.example!r} ({counted} {unread.row:,})"
                 )
         for name, missing in report.missing.items() if not rest else ():
@@ -272,7 +272,7 @@ class Contract:
         if unknown and not rest:
             problems += self._unknown(report)
         if problems:
-            raise _not_as_trained(problems)
+            raise _not_as_trained_error(problems)
         if rest:
             return
         for name, unread in report.unread.items():
@@ -320,7 +320,7 @@ class Contract:
         """
         content = self.content or self.inputs
         if gone := {*self.identity, *content}.difference(frame.columns):
-            raise _not_as_trained([f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)])
+            raise _not_as_trained_error([f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)])
         return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
@@ -362,7 +362,7 @@ class Contract:
         except (ValueError, KeyError, TypeError) as error:
             raise ContractError(f"The contract cannot be read by this release: {error}.") from None
 
-    def _signs(self, frame: pd.DataFrame) -> dict[str, str]:
+    def _decimal_signs(self, frame: pd.DataFrame) -> dict[str, str]:
         """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
         if self.decimal:
             return {"": self.decimal}
@@ -372,7 +372,7 @@ class Contract:
         numbers = [name for name, column in self.columns.items() if column.kind == "number"]
         return decimal_signs(frame[[name for name in numbers if name in frame.columns]])
 
-    def _require(self, frame: pd.DataFrame) -> None:
+    def _require_columns(self, frame: pd.DataFrame) -> None:
         gone = [name for name in self.inputs if name not in frame.columns and self.columns[name].kind != "empty"]
         if not gone:
             return
@@ -382,11 +382,11 @@ class Contract:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
             hint = f" (is {near[0]!r} its new name?)" if near else ""
-            lines.append(f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}")
-        raise _not_as_trained(lines)
+            lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
+        raise _not_as_trained_error(lines)
 
 
-def _not_as_trained(problems: list[str]) -> SchemaError:
+def _not_as_trained_error(problems: list[str]) -> SchemaError:
     """Return the error of so many columns; a message has room for ten."""
     shown = problems[:_SHOWN]
     if rest := len(problems) - len(shown):
@@ -502,7 +502,7 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
     )
 
 
-def _expected(column: Column) -> str:
+def _expected_text(column: Column) -> str:
     example = f" such as {column.example!r}" if column.example is not None else ""
     dates = f" written as {column.date_format}" if column.kind == "date" else ""
     return f"{column.kind}{example}{dates}"

@@ -73,7 +73,7 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
     """
     source, moment = Location(source), as_of or datetime.datetime.now(datetime.UTC)
     try:
-        return source.edited(lambda text: _with_dates(text, moment))
+        return source.edited(lambda text: _fill_in_dates(text, moment))
     except (ValueError, OverflowError) as error:  # pandas' OutOfBoundsDatetime is a ValueError
         raise ConfigurationError(
             f"The dates of the source {source} cannot be filled in: {error}. "
@@ -90,7 +90,7 @@ def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str 
     if query is None or "{as_of" not in query:
         return query
     try:
-        return _with_dates(query, as_of or datetime.datetime.now(datetime.UTC))
+        return _fill_in_dates(query, as_of or datetime.datetime.now(datetime.UTC))
     except (ValueError, OverflowError) as error:
         raise ConfigurationError(
             f"The dates of the query {shortened(query)!r} cannot be filled in: {error}. "
@@ -98,16 +98,16 @@ def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str 
         ) from None
 
 
-def _with_dates(text: str, moment: datetime.datetime) -> str:
+def _fill_in_dates(text: str, moment: datetime.datetime) -> str:
     filled = []
     for literal, name, date_format, conversion in string.Formatter().parse(text):
         filled.append(literal)
         if name is not None:
-            filled.append(_date(name + (conversion or ""), date_format or "", moment))
+            filled.append(_format_date(name + (conversion or ""), date_format or "", moment))
     return "".join(filled)
 
 
-def _date(name: str, date_format: str, moment: datetime.datetime) -> str:
+def _format_date(name: str, date_format: str, moment: datetime.datetime) -> str:
     import pandas as pd
 
     match = _PLACEHOLDER.fullmatch(name.strip())
@@ -161,7 +161,7 @@ def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
     return Snapshot(
         source=str(source),
         paths=tuple(map(str, paths)),
-        digest=_digest(paths),
+        digest=_hash_files(paths),
         rows=sum(map(_tables.count_rows, paths)),
         fingerprint=state,
     )
@@ -210,29 +210,29 @@ def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
     """
     name = Location(source).reveal()
     if name == SAMPLE:
-        return [_sample(settings)]
+        return [_write_sample(settings)]
     path = settings.resolve(name.removeprefix("file://"))
     try:
-        return _found(path)
+        return _require_existing(path)
     except OSError as error:
         raise SourceError(f"The source cannot be read. {explain(error, path)}") from None
 
 
-def _found(path: Path) -> list[Path]:
-    if stat.S_ISDIR(_mode(path)):
+def _require_existing(path: Path) -> list[Path]:
+    if stat.S_ISDIR(_file_mode(path)):
         found = sorted(file for file in _files_below(path) if _is_table(file.relative_to(path)))
         if not found:
             raise SourceError(f"The folder {path} holds no table: none of {', '.join(SUFFIXES)}.")
         return found
-    if _mode(path):
+    if _file_mode(path):
         return [path]
     matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
     if files := [file for file in matches if file.is_file()]:
         return files
-    raise SourceError(f"The source {shortened(str(path))} does not exist.{_nearest(path)}")
+    raise SourceError(f"The source {shortened(str(path))} does not exist.{_suggest_names(path)}")
 
 
-def _mode(path: Path) -> int:
+def _file_mode(path: Path) -> int:
     """Return the mode of a file or folder, 0 where there is none; OSError where that cannot be seen."""
     try:
         return path.stat().st_mode
@@ -257,7 +257,7 @@ def _is_table(path: Path) -> bool:
     return name.endswith(SUFFIXES) and not any(part.startswith((".", "_")) for part in path.parts)
 
 
-def _nearest(path: Path) -> str:
+def _suggest_names(path: Path) -> str:
     folder = path.parent
     if glob.has_magic(str(folder)):
         return ""
@@ -278,7 +278,7 @@ def _local_fingerprint(paths: Iterable[Path]) -> str:
     return _FILES + seen.hexdigest()
 
 
-def _digest(paths: list[Path]) -> str:
+def _hash_files(paths: list[Path]) -> str:
     digests = []
     for path in paths:
         try:
@@ -289,7 +289,7 @@ def _digest(paths: list[Path]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _sample(settings: Settings) -> Path:
+def _write_sample(settings: Settings) -> Path:
     """Return the sample's file, written once: the breast cancer or diabetes data that come with scikit-learn."""
     path = settings.resolve("data") / f"sample-{settings.problem_type}.csv"
     if path.exists():

@@ -99,7 +99,7 @@ def split(
     }
     divide = _by_source if settings.method == "source" else _by_rows
     train, held, gap = divide(table, holdout, settings, definition)
-    without = _without_keys(table)
+    without = _count_without_keys(table)
     if without:
         definition["rows_without_keys"] = without
         logger.warning("%d rows have no value in %s: identified by their content", without, list(contract.identity))
@@ -113,7 +113,7 @@ def split(
     definition["rows"] = {"training": len(train.rows), "holdout": len(held.rows)}
     if settings.method == "time":  # which may divide rows that share an identity
         definition["rows_in_both"] = int(are_known(held.identities, known_identities(train.identities)).sum())
-    _check(train.rows, held.rows, settings=settings, problem_type=problem_type, target=target)
+    _check_sides(train.rows, held.rows, settings=settings, problem_type=problem_type, target=target)
     apart = (None, None) if gap.rows.empty else gap
     return Split(train.rows, held.rows, train.identities, held.identities, definition, *apart)
 
@@ -150,16 +150,16 @@ def _by_rows(
     """Return the training side, the holdout and the gap, divided by time or by the rows' identities."""
     definition["share"] = settings.holdout
     if settings.method == "time":
-        held_out, between = _newest(table.rows, settings, definition)
+        held_out, between = _hold_out_newest(table.rows, settings, definition)
     else:
         definition["seed"] = settings.seed
-        held_out = _below(shuffled(table.identities, seed=settings.seed), settings.holdout)
+        held_out = _hashes_below(shuffled(table.identities, seed=settings.seed), settings.holdout)
         between = np.zeros(len(table.rows), dtype=bool)
     whole = _Side(table.rows, table.identities)
     return whole.where(~(held_out | between)), whole.where(held_out), whole.where(between)
 
 
-def _without_keys(table: Table) -> int:
+def _count_without_keys(table: Table) -> int:
     identity = list(table.contract.identifiers)
     return int(table.rows[identity].isna().all(axis=1).sum()) if identity else 0
 
@@ -206,7 +206,7 @@ def times(frame: pd.DataFrame, *, column: str) -> np.ndarray[tuple[int], np.dtyp
     return np.where(known, values, np.iinfo(np.int64).min)
 
 
-def _below(hashes: Identities, share: float) -> Mask:
+def _hashes_below(hashes: Identities, share: float) -> Mask:
     return hashes < np.uint64(round(share * 2**53) * 2**11)
 
 
@@ -220,7 +220,7 @@ def _microseconds(values: pd.Series) -> tuple[np.ndarray[tuple[int], np.dtype[np
     return moments.dt.tz_convert(None).to_numpy().astype("datetime64[us]").view(np.int64), known
 
 
-def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]) -> tuple[Mask, Mask]:
+def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]) -> tuple[Mask, Mask]:
     """Return which rows are held out, and which are in the gap before them."""
     column = str(settings.time_column)
     require_columns(labelled, [column], setting="split.time_column", table="the table")
@@ -238,7 +238,7 @@ def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[st
     held_out = known & (moments > cutoff)
     definition |= {
         "time_column": column,
-        "cutoff": _iso(cutoff),
+        "cutoff": _iso_time(cutoff),
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
@@ -253,7 +253,7 @@ def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[st
     return np.asarray(held_out), np.asarray(between)
 
 
-def _iso(moment: np.int64) -> str:
+def _iso_time(moment: np.int64) -> str:
     return pd.Timestamp(int(moment), unit="us", tz="UTC").isoformat()
 
 
@@ -274,7 +274,7 @@ def require_times(values: pd.Series, column: str, *, setting: str) -> None:
         ) from None
 
 
-def _check(
+def _check_sides(
     train: pd.DataFrame,
     holdout: pd.DataFrame,
     *,

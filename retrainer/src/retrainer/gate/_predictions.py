@@ -65,12 +65,12 @@ def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Pre
     classes = np.asarray(pipeline.classes_)
     if not hasattr(pipeline, "predict_proba"):
         return Predictions(np.asarray(pipeline.predict(X)), None, classes)
-    model, inputs = _last_step(pipeline, X)
+    model, inputs = _split_last_step(pipeline, X)
     probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)
     return Predictions(_labels(model, inputs, probabilities), probabilities, classes)
 
 
-def _last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
+def _split_last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
     """Return the model itself and what it gets, so that its two questions cost one preprocessing."""
     from sklearn.pipeline import Pipeline
 
@@ -117,24 +117,24 @@ def encode_labels(y: Any, *predictions: Predictions) -> tuple[EncodedLabels, ...
     for model in predictions:
         names = model.classes if model.classes is not None else model.labels
         known = known.union(pd.Index(names).unique(), sort=False)
-    classes = _sorted(known)
+    classes = _sort_classes(known)
     y_codes = classes.get_indexer(truth)
     encoded = []
     for model in predictions:
         labels = classes.get_indexer(pd.Index(np.asarray(model.labels)))
         labels[labels < 0] = len(classes)
-        encoded.append(EncodedLabels(classes.to_numpy(), y_codes, labels, _aligned(model, classes)))
+        encoded.append(EncodedLabels(classes.to_numpy(), y_codes, labels, _align_probabilities(model, classes)))
     return tuple(encoded)
 
 
-def _sorted(classes: Any) -> Any:
+def _sort_classes(classes: Any) -> Any:
     try:
         return classes.sort_values()
     except TypeError:  # classes of several types
         return pd.Index(sorted(classes, key=lambda value: (type(value).__name__, str(value))))
 
 
-def _aligned(predictions: Predictions, classes: pd.Index) -> Array | None:
+def _align_probabilities(predictions: Predictions, classes: pd.Index) -> Array | None:
     if predictions.probabilities is None or predictions.classes is None:
         return None
     positions = classes.get_indexer(pd.Index(predictions.classes))

@@ -73,15 +73,17 @@ def is_worse(live: Change | None, *, settings: Settings) -> bool:
         live: The score, compared with the one at training; None where there is none.
         settings: `monitor` and `gate.min_improvement`.
     """
-    return live is not None and live.worse > _allowed(settings) and live.p_value < settings.monitor.significance
+    return (
+        live is not None and live.worse > _allowed_score_loss(settings) and live.p_value < settings.monitor.significance
+    )
 
 
 def is_far(live: Change, *, settings: Settings) -> bool:
     """Return whether a live score is worse by more than three times what is allowed, by chance or not."""
-    return live.worse > 3 * _allowed(settings)
+    return live.worse > 3 * _allowed_score_loss(settings)
 
 
-def _allowed(settings: Settings) -> float:
+def _allowed_score_loss(settings: Settings) -> float:
     allowed = settings.monitor.worsening
     if allowed == "never":
         return math.inf

@@ -57,7 +57,7 @@ def save(
 ) -> Saved:
     """Save the version with all that belongs to it; not in use until it is recorded.
 
-    What was fitted once more on all rows is the version's model, and the challenger its twin.
+    A model that was refit on all rows is the version's model, and the challenger its evaluated model.
     """
     settings, evaluation = project.settings, comparison.evaluation
     training, holdout = evaluation.training, evaluation.holdout
@@ -189,7 +189,7 @@ def record(
     except RegistryError as error:
         logger.warning("Old versions were not removed: %s", error)
     report = registry.store.locate(f"versions/{version.id}/{REPORT}")
-    return _facts(saved, comparison, registry, report=report)
+    return _outcome_facts(saved, comparison, registry, report=report)
 
 
 def add_report(
@@ -211,7 +211,7 @@ def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project, ru
     settings = project.settings
     registry, folder = open_registry(settings), settings.resolve("dry-run")
     registry.discard(saved.version)
-    facts = _facts(saved, comparison, registry, report=str(folder / REPORT)) | {"dry_run": True}
+    facts = _outcome_facts(saved, comparison, registry, report=str(folder / REPORT)) | {"dry_run": True}
 
     def keep(name: str, content: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -240,7 +240,7 @@ def _with_report(
     return facts, files[CARD].decode()
 
 
-def _facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
+def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
     version, decision, champion = saved.version, comparison.decision, registry.to_beat()
     return {
         "version": version.id,
@@ -251,6 +251,7 @@ def _facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: 
         "metrics": version.metrics,
         "threshold": version.lineage["threshold"],
         "refit": version.lineage["refit"],
+        "holdout_rows": len(comparison.evaluation.holdout.rows),
         "baseline": {"name": decision.baseline_name, "metrics": comparison.evaluation.baseline_metrics},
         "held": registry.held(),
         "champion": champion and champion.id,

@@ -141,11 +141,11 @@ def register_automations(project: Project) -> None:
             known = client.read_automations_by_name(automation.name)
             if not known:
                 client.create_automation(automation)
-            elif _described(known[0]) != _described(automation):
+            elif _without_server_fields(known[0]) != _without_server_fields(automation):
                 client.update_automation(known[0].id, automation)
 
 
-def _described(automation: AutomationCore) -> dict[str, Any]:
+def _without_server_fields(automation: AutomationCore) -> dict[str, Any]:
     """Return what an automation says, without the ids and times that the server adds."""
     return automation.model_dump(include=set(AutomationCore.model_fields))
 

@@ -50,7 +50,7 @@ def refuse_if_cancelled() -> None:
         time.sleep(END_BY_RUNNER)
         why = f" {state.message}" if state.message else ""
         if state.is_cancelling():
-            _end(flow_run_id, Cancelled(message=state.message or "It was cancelled, and ended itself."))
+            _set_final_state(flow_run_id, Cancelled(message=state.message or "It was cancelled, and ended itself."))
         raise RunCancelled(f"The run was cancelled: nothing is recorded.{why}")
     if deployment.id:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -75,7 +75,7 @@ def _state_of(flow_run_id: str) -> State | None:
         return client.read_flow_run(UUID(flow_run_id)).state
 
 
-def _end(flow_run_id: str, state: State) -> None:
+def _set_final_state(flow_run_id: str, state: State) -> None:
     """Set how a run ended, which the server by itself would not let a run that is being cancelled do."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(UUID(flow_run_id), state, force=True)
@@ -100,6 +100,6 @@ def complete_recorded(project: Project) -> None:
     try:
         with get_client(sync_client=True) as client:
             for run in client.read_flow_runs(flow_run_filter=wanted):
-                _end(str(run.id), Completed(message="It had recorded its decision before it was stopped."))
+                _set_final_state(str(run.id), Completed(message="It had recorded its decision before it was stopped."))
     except httpx.HTTPError as error:
         print(f"The Prefect server does not answer ({type(error).__name__}): how its runs ended is not recorded there.")

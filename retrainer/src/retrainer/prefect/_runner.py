@@ -36,7 +36,8 @@ async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> N
         registered = await runner.aadd_deployment(deployment)
         async with get_client() as client:  # a pool that had it before would take its runs as well
             await client.update_deployment(registered, DeploymentUpdate(work_pool_name=None))
-        print(f"Serving {deployment.full_name}", flush=True)
+        schedule = project.settings.schedules.get(str(deployment.flow_name))
+        print(f"Serving {deployment.full_name}, {schedule.describe() if schedule else 'started by hand'}", flush=True)
     await asyncio.to_thread(register_automations, project)
     serving = asyncio.create_task(runner.start())
     while not (runner.started or serving.done()):

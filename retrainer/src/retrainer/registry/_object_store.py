@@ -61,7 +61,7 @@ class ObjectStore(FileStore):
         """Fetch `key` for reading and seeking; FileNotFoundError when there is none."""
         import obstore
 
-        file = _scratch()
+        file = _spooled_file()
         with self._translate_os_errors(key, FileNotFoundError):
             for chunk in obstore.get(self._store, key).stream():
                 file.write(chunk)
@@ -93,7 +93,7 @@ class ObjectStore(FileStore):
     @contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:
         """Open a scratch file, put at the new `key` when the block ends without an error."""
-        with _scratch() as file:
+        with _spooled_file() as file:
             yield file
             file.seek(0)
             self._create(key, file)
@@ -137,5 +137,5 @@ class ObjectStore(FileStore):
             ) from None
 
 
-def _scratch() -> BinaryIO:
+def _spooled_file() -> BinaryIO:
     return cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))

@@ -57,16 +57,16 @@ class Registry:
 
     def champion(self) -> Version | None:
         """Return the version in production, None before the first promotion."""
-        last = self._last()
-        return self._version(last.champion, last.pins) if last and last.champion else None
+        last = self._last_record()
+        return self._read_version(last.champion, last.pins) if last and last.champion else None
 
     def to_beat(self) -> Version | None:
         """Return the champion to compare with; where its description is lost, its id alone, so it has no files."""
-        last = self._last()
+        last = self._last_record()
         if not last or not last.champion:
             return None
         try:
-            return self._version(last.champion, last.pins)
+            return self._read_version(last.champion, last.pins)
         except Damaged:
             return Version(last.champion, "", "", {}, {}, {}, last.pins[last.champion])
 
@@ -82,17 +82,17 @@ class Registry:
 
     def staging(self) -> Version | None:
         """Return the version in staging, if there is one."""
-        last = self._last()
-        return self._version(last.staging, last.pins) if last and last.staging else None
+        last = self._last_record()
+        return self._read_version(last.staging, last.pins) if last and last.staging else None
 
     def versions(self) -> list[Version]:
         """Return every complete version, oldest first; of pruned ones only the description is left."""
-        found = [self._version(name) for name, files in self._files().items() if MANIFEST in files]
+        found = [self._read_version(name) for name, files in self._files().items() if MANIFEST in files]
         return sorted(found, key=lambda version: version.created_at)
 
     def held(self) -> dict[str, str]:
         """Return the versions on hold, each with the reason: only what is better than them too is promoted."""
-        last = self._last()
+        last = self._last_record()
         return last.held if last else {}
 
     def version(self, name: str) -> Version:
@@ -109,14 +109,14 @@ class Registry:
             what = "more than one version" if matching else "no version"
             listed = ", ".join((matching or known)[-5:]) or "there is none"
             raise RegistryError(f"{name!r} names {what} in {self.store.where('versions')}: {listed}.")
-        return self._version(matching[0])
+        return self._read_version(matching[0])
 
     def decisions(self) -> list[Record]:
         """Return every decision that can be read, oldest first; `verify` names the others."""
         found = []
-        for number in self._numbers():
+        for number in self._decision_numbers():
             with suppress(Damaged):
-                found.append(self._record(number))
+                found.append(self._read_record(number))
         return found
 
     def stage(
@@ -161,7 +161,7 @@ class Registry:
                     " from a module: no lambdas, and nothing defined inside a function."
                 ) from error
             raise
-        return self._version(name)
+        return self._read_version(name)
 
     def _write_contents(
         self, name: str, models: Mapping[str, object | None], files: Mapping[str, bytes]
@@ -196,23 +196,23 @@ class Registry:
     def discard(self, version: Version | str) -> None:
         """Remove a staged version, after a failure before its decision."""
         with self.store.lock():
-            self.store.delete(f"versions/{self._undecided(version).id}")
+            self.store.delete(f"versions/{self._require_undecided(version).id}")
 
     def read_file(self, version: Version, name: str) -> bytes:
         """Return the content of one of the version's files, which must be what was recorded."""
-        with self._opened(version, name) as file:
+        with self._open_verified(version, name) as file:
             return file.read()
 
     def load_model(self, version: Version) -> Any:
         """Return the fitted pipeline; it is not unpickled unless the file's SHA-256 is the recorded one."""
         return self._load(version, MODEL)
 
-    def load_twin(self, version: Version) -> Any:
+    def load_evaluated_model(self, version: Version) -> Any:
         """Return the pipeline that the gate compared: the twin if there is one, else the only one there is."""
         return self._load(version, EVALUATED_MODEL if EVALUATED_MODEL in version.files else MODEL)
 
     def _load(self, version: Version, name: str) -> Any:
-        with self._opened(version, name) as file:
+        with self._open_verified(version, name) as file:
             try:
                 return unpickled(file)
             except Exception as error:
@@ -252,9 +252,9 @@ class Registry:
         elif content["verdict"] == "staging":
             after = {"staging": name}
         with self.store.lock():
-            staged = self.verify_files(self._version(name))
+            staged = self.verify_files(self._read_version(name))
             while True:
-                last = self._last()
+                last = self._last_record()
                 if last and last.version == name and last.decision == content:
                     break
                 if (champion := last.champion if last else None) != expected:
@@ -294,16 +294,16 @@ class Registry:
         """
         goal = self.version(to).id if isinstance(to, str) else _id(to)
         with self.store.lock():
-            number = self._number()
-            log = self.decisions() if goal else self._whole_log()
-            goal = goal or next(reversed(_earlier(log)), None)
+            number = self._last_number()
+            log = self.decisions() if goal else self._read_all_records()
+            goal = goal or next(reversed(_rollback_targets(log)), None)
             if goal is None:
                 raise RegistryError(
                     "There is no earlier champion to roll back to: `retrain --accept-not-comparable` trains one"
                     " that takes the place of a champion that cannot be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
-            if goal not in champions | {self._pointer().get("version")}:
+            if goal not in champions | {self._read_pointer().get("version")}:
                 raise RegistryError(f"{goal} never was in production: roll back to a version that was.")
             if goal in _pruned(log):
                 raise RegistryError(f"{goal} is pruned, only its description is left: choose a younger one.")
@@ -316,10 +316,10 @@ class Registry:
             else:  # which one is replaced is not known
                 default = f"The last decision is damaged, and {goal} is put back."
                 held = last.held if last else {}
-            found = self.verify_files(self._version(goal, _pins(log)))
+            found = self.verify_files(self._read_version(goal, _recorded_seals(log)))
             check(found)
             content = {"verdict": "rolled_back", "reason": reason or default} | by_a_person()
-            after = _in_production(goal, last.staging if last else None, held)
+            after = _state_with_champion(goal, last.staging if last else None, held)
             record = self._append_once(number + 1, last, content, version=found, after=after)
             self._describe_champion()
         return record
@@ -342,11 +342,11 @@ class Registry:
             RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
         """
         with self.store.lock():
-            last, found = self._for_a_person(version)
+            last, found = self._last_and_usable(version)
             if found.id == last.champion:
                 raise RegistryError(f"{found.id} is the champion already.")
             check(found)
-            after = _in_production(found.id, last.staging, last.held)
+            after = _state_with_champion(found.id, last.staging, last.held)
             content = {"verdict": "promoted", "kind": "by_hand", "reason": reason} | by_a_person()
             record = self._append_once(last.sequence + 1, last, content, version=found, after=after)
             self._describe_champion()
@@ -359,7 +359,7 @@ class Registry:
             RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
         """
         with self.store.lock():
-            last, found = self._for_a_person(version)
+            last, found = self._last_and_usable(version)
             if found.id == last.champion:
                 raise RegistryError(f"{found.id} is in production: a rollback takes it out and puts it on hold.")
             after = {"held": last.held | {found.id: reason}}
@@ -374,7 +374,7 @@ class Registry:
         """
         found = self.version(version) if isinstance(version, str) else version
         with self.store.lock():
-            last = self._last()
+            last = self._last_record()
             if last is None or found.id not in last.held:
                 on_hold = ", ".join(last.held) if last and last.held else "no version"
                 raise RegistryError(f"{found.id} is not on hold; on hold is {on_hold}.")
@@ -382,16 +382,16 @@ class Registry:
             content = {"verdict": "released", "reason": reason} | by_a_person()
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
 
-    def _for_a_person(self, version: Version | str) -> tuple[Record, Version]:
+    def _last_and_usable(self, version: Version | str) -> tuple[Record, Version]:
         """Return the last decision, and a version that can be put into production, checked as it stands."""
         name = self.version(version).id if isinstance(version, str) else version.id
-        last, log = self._last(), self.decisions()
-        if name not in _pins(log):
+        last, log = self._last_record(), self.decisions()
+        if name not in _recorded_seals(log):
             raise RegistryError(f"{name} is not decided on yet: a retrain is still running, or died.")
         if name in _pruned(log):
             raise RegistryError(f"{name} is pruned, only its description is left: choose a younger one.")
         assert last is not None
-        return last, self.verify_files(self._version(name, _pins(log)))
+        return last, self.verify_files(self._read_version(name, _recorded_seals(log)))
 
     def prune(self, keep: int) -> list[str]:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
@@ -400,11 +400,11 @@ class Registry:
         that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
         """
         with self.store.lock():
-            log, files = self._whole_log(), self._files()
-            decided, pruned, victims = _pins(log), _pruned(log), []
+            log, files = self._read_all_records(), self._files()
+            decided, pruned, victims = _recorded_seals(log), _pruned(log), []
             if log:
                 last = log[-1]
-                needed = {last.champion, last.staging, *last.held, *_earlier(log)[-1:], *pruned}
+                needed = {last.champion, last.staging, *last.held, *_rollback_targets(log)[-1:], *pruned}
                 # By decision, since ids of the same second have no order.
                 spare = [name for name in decided if name in files and name not in needed]
                 victims = spare[: max(len(spare) - keep, 0)]
@@ -426,18 +426,18 @@ class Registry:
         problems: list[Problem] = []
         log = self._verify_decisions(problems)
         self._verify_versions(log, problems)
-        with _collected(problems):
+        with _collect_problems(problems):
             self._verify_pointer(problems)
         return problems
 
     def _verify_decisions(self, problems: list[Problem]) -> list[Record]:
         log: list[Record] = []
-        numbers = self._numbers()
+        numbers = self._decision_numbers()
         for earlier, number in zip([0, *numbers], numbers, strict=False):
             if number > earlier + 1:
-                problems.append(self._gap(earlier + 1, number - 1))
-            with _collected(problems):
-                record = self._record(number)
+                problems.append(self._missing_decisions(earlier + 1, number - 1))
+            with _collect_problems(problems):
+                record = self._read_record(number)
                 before = log[-1] if log and log[-1].sequence == number - 1 else None
                 log.append(record)
                 if before and record.previous not in (before.sha256, None):
@@ -446,7 +446,7 @@ class Registry:
         return log
 
     def _verify_versions(self, log: list[Record], problems: list[Problem]) -> None:
-        files, pins, pruned = self._files(), _pins(log), _pruned(log)
+        files, pins, pruned = self._files(), _recorded_seals(log), _pruned(log)
         undecided = "A retrain is still running, or died; pruning removes it after a day."
         if problems:
             undecided = "A damaged decision may name it; nothing is pruned until that is restored."
@@ -455,18 +455,18 @@ class Registry:
             if name not in pins:
                 problems.append(Problem("info", where, "is not decided on", undecided))
                 continue
-            with _collected(problems):
-                version = self._version(name, pins)
+            with _collect_problems(problems):
+                version = self._read_version(name, pins)
                 if name in pruned and files[name] != [MANIFEST]:
                     problems.append(Problem("info", where, "is pruned and still has files", "Prune again."))
                 for extra in () if name in pruned else version.files:
-                    with _collected(problems), self._opened(version, extra):
+                    with _collect_problems(problems), self._open_verified(version, extra):
                         pass
 
     def _verify_pointer(self, problems: list[Problem]) -> None:
-        pointer, last, where = self._pointer(), self._last(), self.store.where(POINTER)
+        pointer, last, where = self._read_pointer(), self._last_record(), self.store.where(POINTER)
         expected = self._description(last) if last and last.champion else {}
-        if self._behind(last):
+        if self._description_is_stale(last):
             fix = "The next command writes it."
             problems.append(Problem("info", where, "does not describe the champion yet", fix))
         elif pointer == expected | {"model_path": pointer.get("model_path")} != expected:
@@ -476,7 +476,7 @@ class Registry:
             fix = "Delete it: the next command writes it."
             raise Damaged(where, "is not what the decisions say", fix)
 
-    def _gap(self, first: int, last: int) -> Problem:
+    def _missing_decisions(self, first: int, last: int) -> Problem:
         """Return the problem of decisions that are missing, one for all of them."""
         where, fix = self.store.where(_decision_key(first)), f"{RESTORE}."
         if first == last:
@@ -489,31 +489,31 @@ class Registry:
         """Write the description of the champion that a process died before writing."""
         # A registry that is damaged or read-only is reported by what is asked of it next, not here.
         with suppress(RegistryError):
-            if self._behind(self._last()):
+            if self._description_is_stale(self._last_record()):
                 with self.store.lock():
                     self._describe_champion()
 
-    def _behind(self, last: Record | None) -> bool:
+    def _description_is_stale(self, last: Record | None) -> bool:
         """Return whether the description is missing, or of a champion before this one."""
         try:
             self.store.read(POINTER)
         except FileNotFoundError:
             return bool(last and last.champion)
-        return 0 < _promoted_by(self._pointer()) < ((last and last.promoted_by) or 0)
+        return 0 < _promotion_number(self._read_pointer()) < ((last and last.promoted_by) or 0)
 
     def _describe_champion(self) -> None:
         described = None
         try:
             # Where there is no lock, a slower process may write last what is no longer so: each looks again.
-            while (last := self._last()) and last.champion and last != described:
-                if self._pointer() != (description := self._description(last)):
+            while (last := self._last_record()) and last.champion and last != described:
+                if self._read_pointer() != (description := self._description(last)):
                     self.store.write(POINTER, json.dumps(description, indent=2).encode())
                 described = last
         except RegistryError as error:  # the decision stands, and whoever opens the registry next tries again
             logger.warning("The decision is recorded, but %s is not written yet: %s", POINTER, error)
 
     def _description(self, last: Record) -> dict[str, Any]:
-        version = self._version(str(last.champion), last.pins)
+        version = self._read_version(str(last.champion), last.pins)
         return {
             version.metric: version.metrics.get(version.metric),
             "metric": version.metric,
@@ -526,52 +526,52 @@ class Registry:
             "lineage": version.lineage,
         }
 
-    def _pointer(self) -> dict[str, Any]:
+    def _read_pointer(self) -> dict[str, Any]:
         try:
             found = json.loads(self.store.read(POINTER))
         except (FileNotFoundError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _numbers(self) -> list[int]:
+    def _decision_numbers(self) -> list[int]:
         names = (key.removeprefix("decisions/") for key in self.store.list("decisions"))
         return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d{6,}\.json", name))
 
-    def _number(self) -> int:
+    def _last_number(self) -> int:
         """Return the number of the last decision, 0 before the first."""
-        known = _promoted_by(self._pointer())  # read before the decisions: they only become more
-        number = max(self._numbers(), default=0)
+        known = _promotion_number(self._read_pointer())  # read before the decisions: they only become more
+        number = max(self._decision_numbers(), default=0)
         if known > number:
             fix = f"{RESTORE}, or delete {self.store.where(POINTER)} to go on from decision {number}."
             raise Damaged(self.store.where(_decision_key(known)), "is missing", fix)
         return number
 
-    def _last(self) -> Record | None:
-        number = self._number()
-        return self._record(number) if number else None
+    def _last_record(self) -> Record | None:
+        number = self._last_number()
+        return self._read_record(number) if number else None
 
-    def _whole_log(self) -> list[Record]:
+    def _read_all_records(self) -> list[Record]:
         """Return every decision, oldest first; `Damaged` where one cannot be read."""
-        return [self._record(number) for number in range(1, self._number() + 1)]
+        return [self._read_record(number) for number in range(1, self._last_number() + 1)]
 
-    def _record(self, number: int) -> Record:
+    def _read_record(self, number: int) -> Record:
         key = _decision_key(number)
         fix = f"{RESTORE}; `registry rollback --to VERSION --reason …` names the champion without it."
-        record = self._read(Record, key, fix)
+        record = self._read_sealed(Record, key, fix)
         if record.sequence != number:
             raise Damaged(self.store.where(key), f"is a copy of decision {record.sequence}", fix)
         return record
 
-    def _version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
+    def _read_version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
         key, fix = _key(name, MANIFEST), RESTORE_VERSION
-        version = self._read(Version, key, fix)
+        version = self._read_sealed(Version, key, fix)
         recorded = (pins or {}).get(name, version.sha256)
         if version.sha256 != recorded:
             what = f"was changed: its seal is {version.sha256}, recorded was {recorded}"
             raise Damaged(self.store.where(key), what, fix)
         return version
 
-    def _read(self, kind: type[Entry], key: str, fix: str) -> Entry:
+    def _read_sealed(self, kind: type[Entry], key: str, fix: str) -> Entry:
         try:
             return unsealed(kind, self.store.read(key))
         except FileNotFoundError:
@@ -588,7 +588,7 @@ class Registry:
         return files
 
     @contextmanager
-    def _opened(self, version: Version, name: str) -> Iterator[BinaryIO]:
+    def _open_verified(self, version: Version, name: str) -> Iterator[BinaryIO]:
         """Open a file of a version, after its digest was found to be the recorded one."""
         where, recorded = self.store.where(_key(version.id, name)), version.files.get(name, {}).get("sha256")
         fix = RESTORE_VERSION
@@ -605,15 +605,15 @@ class Registry:
 
     def verify_files(self, version: Version) -> Version:
         for name in version.files:
-            with self._opened(version, name):
+            with self._open_verified(version, name):
                 pass
         return version
 
-    def _undecided(self, version: Version | str) -> Version:
+    def _require_undecided(self, version: Version | str) -> Version:
         name = str(_id(version))
-        if name in _pins(self.decisions()):
+        if name in _recorded_seals(self.decisions()):
             raise RegistryError(f"{name} is decided on, and a version does not change after that.")
-        return self._version(name)
+        return self._read_version(name)
 
     def _append(
         self,
@@ -649,7 +649,7 @@ class Registry:
             "previous": last.sha256 if last and last.sequence == number - 1 else None,
         }
         self.store.create(_decision_key(number), sealed(content))
-        return self._record(number)
+        return self._read_record(number)
 
     def _append_once(self, number: int, last: Record | None, decision: dict[str, Any], **fields: Any) -> Record:
         try:
@@ -659,7 +659,7 @@ class Registry:
 
 
 @contextmanager
-def _collected(problems: list[Problem]) -> Iterator[None]:
+def _collect_problems(problems: list[Problem]) -> Iterator[None]:
     try:
         yield
     except Damaged as error:
@@ -685,7 +685,7 @@ def _id(version: Version | str | None) -> str | None:
     return version.id if isinstance(version, Version) else version
 
 
-def _pins(log: list[Record]) -> dict[str, str]:
+def _recorded_seals(log: list[Record]) -> dict[str, str]:
     return {name: seal for record in log for name, seal in record.pins.items()}
 
 
@@ -693,13 +693,13 @@ def _pruned(log: list[Record]) -> set[str]:
     return {name for record in log for name in record.pruned}
 
 
-def _in_production(name: str, staging: str | None, held: Mapping[str, str]) -> dict[str, Any]:
+def _state_with_champion(name: str, staging: str | None, held: Mapping[str, str]) -> dict[str, Any]:
     """Return the state after `name` became the champion: it is neither in staging nor on hold."""
     others = {version: why for version, why in held.items() if version != name}
     return {"champion": name, "staging": None if staging == name else staging, "held": others}
 
 
-def _earlier(log: list[Record]) -> list[str]:
+def _rollback_targets(log: list[Record]) -> list[str]:
     """Return the champions a rollback goes back through, the nearest last: not rolled back, not pruned."""
     champions: list[str] = []
     for record in log:
@@ -713,7 +713,7 @@ def _earlier(log: list[Record]) -> list[str]:
     return [name for name in champions[:-1] if name not in _pruned(log)]
 
 
-def _promoted_by(pointer: dict[str, Any]) -> int:
+def _promotion_number(pointer: dict[str, Any]) -> int:
     number = pointer.get("decision")
     return number if isinstance(number, int) else 0
 

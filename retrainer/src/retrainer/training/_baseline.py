@@ -1,4 +1,4 @@
-"""What can be predicted without a model: a model that is no better is worth nothing."""
+"""The baseline: the best prediction without a model. A model that is not better is worth nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Baseline:
     """An answer for every row that looks at nothing but the target of earlier rows.
 
     Attributes:
-        name: For people: `always answering 'no'`, or `guessing by the shares of the classes`.
+        name: For people: `always predicting 'no'`, or `guessing by class shares`.
         predictions: Of n rows.
         proper: Of numbers, the answer with the least squared error, where it is another.
     """
@@ -46,16 +46,16 @@ def baseline(
         split: Names the time and the keys.
     """
     if metric.problem_type == "classification":
-        answers = dict(_answers_of_classes(training[target], holdout[target], only_one=metric.name == "recall"))
+        answers = dict(_class_answers(training[target], holdout[target], only_one=metric.name == "recall"))
     else:
-        answers = dict(_answers_of_numbers(training, holdout, target=target, split=split))
-    best = _best(answers, metric, holdout, target)
+        answers = dict(_number_answers(training, holdout, target=target, split=split))
+    best = _best_answer(answers, metric, holdout, target)
     if metric.problem_type == "classification":  # all give the same probabilities
         return Baseline(best, answers[best])
-    return Baseline(best, answers[best], answers[_best(answers, gate.METRICS["rmse"], holdout, target)])
+    return Baseline(best, answers[best], answers[_best_answer(answers, gate.METRICS["rmse"], holdout, target)])
 
 
-def _best(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str) -> str:
+def _best_answer(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str) -> str:
     scores = {
         name: gate.evaluate(answer, holdout[target], metrics={metric.name: metric}, rows=holdout)[metric.name]
         for name, answer in answers.items()
@@ -64,7 +64,7 @@ def _best(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd
     return choose(scores, key=lambda name: scores[name])
 
 
-def _answers_of_classes(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterator[tuple[str, gate.Predictions]]:
+def _class_answers(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterator[tuple[str, gate.Predictions]]:
     from sklearn.dummy import DummyClassifier
 
     nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(truth))})
@@ -73,15 +73,15 @@ def _answers_of_classes(y: pd.Series, truth: pd.Series, *, only_one: bool) -> It
     classes = np.asarray(model.classes_)
     frequent = np.argsort(-model.class_prior_, kind="stable")[: 1 if only_one else _CLASSES]
     answers = {
-        f"always answering {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
+        f"always predicting {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
         for position in frequent
     }
-    answers["guessing by the shares of the classes"] = _average_guess(truth, model.class_prior_)
+    answers["guessing by class shares"] = _stratified_guess(truth, model.class_prior_)
     for name, positions in answers.items():
         yield name, gate.Predictions(classes[positions], always.probabilities, always.classes)
 
 
-def _average_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
+def _stratified_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
     """Return a position of `shares` for each row: within every true class each comes up as often as its share.
 
     A guess that is drawn would set the bar by luck, which among the rows of one holdout is large.
@@ -94,7 +94,7 @@ def _average_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
     return guess
 
 
-def _answers_of_numbers(
+def _number_answers(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, split: SplitSettings
 ) -> Iterator[tuple[str, gate.Predictions]]:
     y = training[target].to_numpy(dtype=np.float64)
@@ -103,7 +103,7 @@ def _answers_of_numbers(
         order = np.argsort(data.times(training, column=str(split.time_column)), kind="stable")
         values["the last value"] = y[order[-1]]
     for what, value in values.items():
-        yield f"always answering {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
+        yield f"always predicting {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
     if split.method == "time" and split.key_columns:
         keys, holdout_keys = (data.group_codes(side, keys=split.key_columns) for side in (training, holdout))
         assert keys is not None

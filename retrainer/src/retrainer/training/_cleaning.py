@@ -65,7 +65,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             DataError: no column is left.
         """
-        self.columns_ = {name: _learn(str(name), X[name], keep=name in self.keep) for name in X.columns}
+        self.columns_ = {name: _learn_feature(str(name), X[name], keep=name in self.keep) for name in X.columns}
         self.left_out_ = {name: feature.reason for name, feature in self.columns_.items() if feature.reason}
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
@@ -92,7 +92,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 return numbers
         parts: dict[Any, Any] = {}
         for name, feature in kept.items():
-            parts |= _read(name, X[name], feature)
+            parts |= _read_feature(name, X[name], feature)
         return pd.DataFrame(parts, index=X.index, copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
@@ -111,7 +111,7 @@ def _is_plain(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
-def _learn(name: str, values: pd.Series, *, keep: bool) -> Feature:
+def _learn_feature(name: str, values: pd.Series, *, keep: bool) -> Feature:
     kind = kind_of(values)
     if kind == "other":
         return Feature("left out", "neither number, text nor date")
@@ -143,7 +143,7 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
     return Feature("category", categories=tuple(dict.fromkeys(known)))
 
 
-def _read(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
+def _read_feature(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
     """Return the columns that a column becomes, by name."""
     if feature.use == "number":
         return {name: values if _is_plain(values.dtype) else as_numbers(values)}

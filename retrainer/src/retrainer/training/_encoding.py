@@ -36,14 +36,14 @@ class TextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         from skrub import StringEncoder
 
         self.encoders_ = {name: StringEncoder(TEXT_FEATURES, random_state=self.random_state) for name in X.columns}
-        return _joined([encoder.fit_transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
+        return _stack_parts([encoder.fit_transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the numbers of each text."""
-        return _joined([encoder.transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
+        return _stack_parts([encoder.transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
 
 
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def _stack_parts(parts: list[pd.DataFrame]) -> pd.DataFrame:
     # float64: matrices of 32 bits give a row another last digit in other company.
     joined: pd.DataFrame = pd.concat(parts, axis=1).astype(np.float64)
     return joined

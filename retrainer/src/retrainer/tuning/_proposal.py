@@ -45,7 +45,7 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
             "score_before": found.today,
             "parameters": found.parameters,
         }
-        after = _toml(tuned(project) | {found.estimator: entry})
+        after = _format_toml(tuned(project) | {found.estimator: entry})
     diff = "".join(
         difflib.unified_diff(
             before.splitlines(keepends=True),
@@ -57,16 +57,16 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
     if diff and not dry_run:
         with replacing(file) as path:
             path.write_text(after, encoding="utf-8")
-    reason = _reason(found, project)
+    reason = _describe_result(found, project)
     facts = dataclasses.asdict(found) | {
         "reason": reason,
         "diff": diff,
-        "page": _page(found, reason, project),
+        "page": _write_page(found, reason, project),
     }
     return facts | {"written": str(file) if diff and not dry_run else None}
 
 
-def _page(found: Found, reason: str, project: Project) -> str | None:
+def _write_page(found: Found, reason: str, project: Project) -> str | None:
     """Write the page about a search and return where it is; None where it cannot be drawn."""
     page = project.settings.resolve("data") / "tuning" / f"{found.study}.html"
     try:
@@ -86,7 +86,7 @@ def _page(found: Found, reason: str, project: Project) -> str | None:
     return str(page)
 
 
-def _reason(found: Found, project: Project) -> str:
+def _describe_result(found: Found, project: Project) -> str:
     metric = known_metric(found.metric, own_metrics=project.metrics())
     states = [trial["state"] for trial in found.trials]
     counts = [f"{states.count(state)} {state}" for state in ("pruned", "failed") if state in states]
@@ -100,18 +100,20 @@ def _reason(found: Found, project: Project) -> str:
     )
 
 
-def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+def _format_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     """Return params.toml with these tables; JSON writes numbers, texts and booleans as TOML does."""
     lines = [_HEADER]
     for name, table in tables.items():
-        key = _key(name)
+        key = _format_key(name)
         lines.append(f"[{key}]")
-        lines += [f"{_key(field)} = {json.dumps(value)}" for field, value in table.items() if field != "parameters"]
+        lines += [
+            f"{_format_key(field)} = {json.dumps(value)}" for field, value in table.items() if field != "parameters"
+        ]
         lines.append(f"\n[{key}.parameters]")
-        lines += [f"{_key(field)} = {json.dumps(value)}" for field, value in table.get("parameters", {}).items()]
+        lines += [f"{_format_key(field)} = {json.dumps(value)}" for field, value in table.get("parameters", {}).items()]
         lines.append("")
     return "\n".join(lines)
 
 
-def _key(name: str) -> str:
+def _format_key(name: str) -> str:
     return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)

@@ -89,12 +89,12 @@ def space_of(name: str, *, project: Project) -> Space:
     where = f"spaces() of models.py, {name!r}"
     check_parameters(space, make_pipeline(name, project=project), where=where)
     for parameter, domain in space.items():
-        if trouble := _trouble(domain):
+        if trouble := _describe_domain_error(domain):
             raise ConfigurationError(f"{parameter} ({where}) {trouble}")
     return space
 
 
-def _trouble(domain: Any) -> str | None:
+def _describe_domain_error(domain: Any) -> str | None:
     if isinstance(domain, Range):
         ends = (domain.low, domain.high)
         if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends):

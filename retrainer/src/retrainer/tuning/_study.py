@@ -76,7 +76,7 @@ def open_study(inputs: FoldInputs, *, estimator: str, project: Project) -> Itera
         StudyInUseError: another one has it open.
     """
     space = space_of(estimator, project=project)
-    name = _identity(inputs, estimator, space, project)
+    name = _study_digest(inputs, estimator, space, project)
     file = project.settings.resolve("data") / "tuning" / f"{name}.journal"
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as held:
@@ -90,7 +90,7 @@ def open_study(inputs: FoldInputs, *, estimator: str, project: Project) -> Itera
         yield Study(file, name, estimator=estimator, space=space, project=project)
 
 
-def _identity(inputs: FoldInputs, estimator: str, space: Space, project: Project) -> str:
+def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Project) -> str:
     """Return the digest of the rows, what is compared, the space, and the estimator's other parameters."""
     settings, pipeline = project.settings, make_pipeline(estimator, project=project)
     fixed = {
@@ -150,10 +150,10 @@ class Study:
     @property
     def count(self) -> int:
         """The trials that ended or run, without those that were cut off."""
-        ended = len(self._ended()) + (self.today is not None)
+        ended = len(self._ended_trials()) + (self.today is not None)
         return ended + len(self._running)
 
-    def _ended(self) -> "list[FrozenTrial]":
+    def _ended_trials(self) -> "list[FrozenTrial]":
         """Return the trials that ended, in their order: without that of today, and without those that were cut off."""
         from optuna.trial import TrialState
 
@@ -179,7 +179,7 @@ class Study:
 
     def medians(self) -> list[float]:
         """Return the medians of the complete trials' means after each fold; empty where these are too few."""
-        means = [list(trial.intermediate_values.values()) for trial in self._ended() if _complete(trial)]
+        means = [list(trial.intermediate_values.values()) for trial in self._ended_trials() if _is_complete(trial)]
         if self.today is not None:
             means.append(self.today["means"])
         return np.median(means, axis=0).tolist() if len(means) >= COMPARED else []
@@ -194,7 +194,7 @@ class Study:
 
         trial = self._running.pop(number)
         if trial is None:
-            self._tell_today(outcome)
+            self._record_current_parameters(outcome)
         elif isinstance(outcome, Exception):
             trial.set_user_attr(_ERROR, f"{type(outcome).__name__}: {first_line(outcome)}")
             self._study.tell(trial, state=TrialState.FAIL)
@@ -211,7 +211,7 @@ class Study:
             else:
                 self._study.tell(trial, outcome.means[-1])
 
-    def _tell_today(self, outcome: Outcome | Exception) -> None:
+    def _record_current_parameters(self, outcome: Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
             raise outcome
         if outcome.state != "complete":
@@ -235,8 +235,8 @@ class Study:
         """Return the best score and its parameters, empty where they are those of today."""
         assert self.today is not None
         score, parameters = self.today["means"][-1], {}
-        for trial in self._ended():
-            if _complete(trial) and self.metric.improvement(trial.values[0], score) > 0:
+        for trial in self._ended_trials():
+            if _is_complete(trial) and self.metric.improvement(trial.values[0], score) > 0:
                 score, parameters = trial.values[0], trial.params
         return score, parameters
 
@@ -257,12 +257,12 @@ class Study:
             {
                 "trial": trial.number,
                 "state": _STATES[trial.state.name],
-                "score": trial.value if _complete(trial) else None,
+                "score": trial.value if _is_complete(trial) else None,
                 "seconds": trial.user_attrs.get(_SECONDS),
                 "parameters": trial.params,
                 "error": trial.user_attrs.get(_ERROR, _KILLED_TWICE) if trial.state.name == "FAIL" else "",
             }
-            for trial in self._ended()
+            for trial in self._ended_trials()
         ]
         return Found(
             self.estimator,
@@ -278,14 +278,14 @@ class Study:
     def _importance(self) -> dict[str, float]:
         from optuna.importance import get_param_importances
 
-        if len({trial.value for trial in self._ended() if _complete(trial)}) < 2:
+        if len({trial.value for trial in self._ended_trials() if _is_complete(trial)}) < 2:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says that few trials tell little
             return get_param_importances(self._study)
 
 
-def _complete(trial: "FrozenTrial") -> bool:
+def _is_complete(trial: "FrozenTrial") -> bool:
     from optuna.trial import TrialState
 
     return trial.state == TrialState.COMPLETE
