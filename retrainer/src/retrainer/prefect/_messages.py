@@ -244,7 +244,7 @@ def deliver(message: Message, *, block: str) -> None:
     classes = [each for each in vars(notifications).values() if isinstance(each, type) and issubclass(each, Block)]
     known = {each.get_block_type_slug(): each for each in classes}
     try:
-        # `Block.load` imports whatever is installed and may have blocks, such as the Kubernetes worker: 5 s of a free core.
+        # `Block.load` imports all that is installed and may have blocks, such as the Kubernetes worker: 5 s of a core.
         loaded = within(LOAD_SECONDS, lambda: known[kind].load(name) if kind in known else Block.load(block))
     except TimeoutError:
         raise NotSent(f"The notification block {block} was not loaded within {LOAD_SECONDS:g} seconds.") from None
