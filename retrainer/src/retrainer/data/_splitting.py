@@ -77,7 +77,7 @@ def split(
       depends on them. With a gap, the newest rows before the cutoff are in neither part.
     - `source`: `holdout` is the holdout. Training rows that are in it too are removed from training.
 
-    Classes without five rows in training and one in the holdout are left out, and said so.
+    Classes without five rows in training and one in the holdout are left out with a warning.
 
     Args:
         table: The labelled rows.
@@ -105,7 +105,9 @@ def split(
         shared = np.isin(table.identities, holdout.identities)
         definition["rows_removed"] = int(shared.sum())
         if shared.any():
-            logger.warning("%d rows of the table are in the holdout too: removed from training", shared.sum())
+            logger.warning(
+                "%d rows of the table are also in the holdout, so they are removed from training", shared.sum()
+            )
         sides = (table.rows[~shared], holdout.rows)
         identities = (table.identities[~shared], holdout.identities)
     else:
@@ -122,7 +124,9 @@ def split(
     without = _count_without_keys(table)
     if without:
         definition["rows_without_keys"] = without
-        logger.warning("%d rows have no value in %s: identified by their content", without, list(contract.identity))
+        logger.warning(
+            "%d rows have no value in %s, so they are identified by their content", without, list(contract.identity)
+        )
     (train, held), (train_identities, held_identities) = sides, identities
     gap, gap_identities = table.rows[between], table.identities[between]
     if problem_type == "classification":
@@ -160,8 +164,8 @@ def _rare_classes(train: pd.Series, holdout: pd.Series) -> dict[Any, int]:
 def _warn_of_rare_classes(rare: dict[Any, int], target: str) -> None:
     named = ", ".join(f"{name!r} ({count} rows)" for name, count in sorted(rare.items(), key=str))
     logger.warning(
-        "Classes of %r with too few rows to learn and judge are left out: %s. Merge them in label() of features.py, "
-        "or wait for more rows.",
+        "Classes of %r with too few rows to train and score are left out: %s. Merge them in label() of features.py, "
+        "or add rows.",
         target,
         named,
     )
@@ -227,7 +231,7 @@ def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
-        logger.warning("%d rows have no value in %r: they go to training", (~known).sum(), column)
+        logger.warning("%d rows have no value in %r, so they are training rows", (~known).sum(), column)
     between = np.zeros(len(labelled), dtype=bool)
     if settings.gap is not None:
         before = np.sort(moments[known & ~held_out])
@@ -269,9 +273,9 @@ def _check_sides(
 ) -> None:
     gap = f" or split.gap (now {settings.gap})" if settings.gap else ""
     advice: dict[Literal["hash", "time", "source"], str] = {
-        "hash": f"change split.holdout (now {settings.holdout}) or split.seed, or bring more rows",
-        "time": f"change split.holdout (now {settings.holdout}){gap}, or bring more rows",
-        "source": f"bring more rows to the table, or to split.source ({settings.source})",
+        "hash": f"change split.holdout (now {settings.holdout}) or split.seed, or add rows",
+        "time": f"change split.holdout (now {settings.holdout}){gap}, or add rows",
+        "source": f"add rows to the table, or to split.source ({settings.source})",
     }
     hint = advice[settings.method]
     for name, part in (("training", train), ("holdout", holdout)):
