@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .. import data, gate, reporting
 from ..errors import RegistryError
@@ -47,17 +48,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
         if opponent.obstacle:
             raise RegistryError(f"{version.id} cannot be compared on today's table: {opponent.obstacle}.")
     assert ours.predictions is not None
-    unseen = [opponent.comparable_rows(len(rows)) for opponent in (ours, theirs)]
-    comparable = np.logical_and(*unseen)
-    if not comparable.any():
-        trained = ", ".join(
-            f"{version.id} was trained on {int((~new_to).sum()):,} of them"
-            for version, new_to in zip((new, old), unseen, strict=True)
-        )
-        raise RegistryError(
-            f"The two cannot be compared: none of the {len(rows):,} holdout rows of today is new to both"
-            f" ({trained}). Compare them when there are new rows."
-        )
+    comparable = _new_to_both((new, old), (ours, theirs), len(rows))
     metrics = gate.recorded_metrics(project)
     metric = metrics[settings.metric]
     simple = baseline(sides.train, rows, target=settings.data.target, metric=metric, split=settings.split)
@@ -100,6 +91,28 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
         seed=settings.seed,
         recorded=False,
     )
+
+
+def _new_to_both(
+    versions: tuple[Version, Version], opponents: tuple[gate.Champion, gate.Champion], count: int
+) -> NDArray[np.bool_]:
+    """Return which of the rows held out neither version was trained on.
+
+    Raises:
+        RegistryError: none is.
+    """
+    unseen = [opponent.comparable_rows(count) for opponent in opponents]
+    comparable = np.logical_and(*unseen)
+    if not comparable.any():
+        trained = ", ".join(
+            f"{version.id} was trained on {int((~new_to).sum()):,} of them"
+            for version, new_to in zip(versions, unseen, strict=True)
+        )
+        raise RegistryError(
+            f"The two cannot be compared: none of the {count:,} holdout rows of today is new to both"
+            f" ({trained}). Compare them when there are new rows."
+        )
+    return comparable
 
 
 def _split_for_model(model: Model, project: Project) -> data.Split:

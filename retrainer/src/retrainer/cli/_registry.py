@@ -1,6 +1,7 @@
 """The commands about the registry: what was trained, what was decided, and decisions by hand."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,8 @@ from ._context import current_project
 from ._output import AsJson, sparkline, write, write_json, write_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ..registry import Record, Registry, Version
 
 WHAT_PEOPLE_DID = {
@@ -36,63 +39,63 @@ VersionName = Annotated[str, Parameter(help="A version id, its first or last cha
 def list_versions(*, as_json: AsJson = False) -> None:
     """List the versions, newest first: their score and what was decided."""
     registry = _registry()
-    champion, staging, held = registry.champion(), registry.staging(), registry.held()
-    decisions, by_people = registry.decisions(), ("rolled_back", "held", "released")
-    verdicts = {record.version: record for record in decisions if record.verdict not in by_people}
-    of_gate = {record.version: record.verdict for record in decisions if "criteria" in record.decision}
-    places = {
-        "champion": [champion and champion.id],
-        "staging": [staging and staging.id],
-        "on hold": held,
-    }
-    facts: list[dict[str, Any]] = [
-        {
-            "version": version.id,
-            "created_at": version.created_at,
-            "metric": version.metric,
-            "score": version.metrics.get(version.metric),
-            "verdict": verdicts[version.id].verdict if version.id in verdicts else "undecided",
-            "now": [place for place, ids in places.items() if version.id in ids],
-        }
-        for version in reversed(registry.versions())
-    ]
+    facts = _version_facts(registry)
     if as_json:
         write_json(facts)
         return
     if not facts:
         write("There is no version yet. `retrain` trains the first one.")
         return
-    from rich.table import Column, Table
-
     from ..gate import known_metric
 
     own = current_project().metrics()
-    wide = {"verdict": 10, "now": 8}  # so that no word is cut in a terminal of 60 columns
-    table = Table(
-        Column("version", no_wrap=True),
-        "metric",
-        "score",
-        *(Column(name, min_width=width) for name, width in wide.items()),
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    for fact in facts:
-        score = "" if fact["score"] is None else f"{fact['score']:.4f}"
-        label = known_metric(fact["metric"], own_metrics=own).label
-        verdict, gate = fact["verdict"], of_gate.get(fact["version"])
-        if verdict == "promoted" and gate not in (None, "promoted"):
-            verdict = f"{gate}, then promoted by hand"
-        table.add_row(fact["version"], label, score, verdict, ", ".join(fact["now"]))
-    write(table)
+    labels = {fact["metric"]: known_metric(fact["metric"], own_metrics=own).label for fact in facts}
+    decisions = registry.decisions()
+    write(_version_table(facts, labels, decisions))
     metric = facts[0]["metric"]
     scores = [fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None]
     if len(scores) > 1:
-        label = known_metric(metric, own_metrics=own).label
-        write(f"{sparkline(scores[-60:])}  {label}, oldest first; each on the holdout of its own retrain")
-    for name, reason in held.items():
+        write(f"{sparkline(scores[-60:])}  {labels[metric]}, oldest first; each on the holdout of its own retrain")
+    for name, reason in registry.held().items():
         write(f"on hold: {name} ({reason}); `registry release {name} --reason …` lifts it")
     if decisions and len(decisions) < decisions[-1].sequence:
         write("Some decisions cannot be read. `registry verify` lists them.")
+
+
+def _version_facts(registry: "Registry") -> list[dict[str, Any]]:
+    """Return what is listed of each version, newest first."""
+    champion, staging, held = registry.champion(), registry.staging(), registry.held()
+    by_people = ("rolled_back", "held", "released")
+    verdicts = {record.version: record.verdict for record in registry.decisions() if record.verdict not in by_people}
+    places = {"champion": [champion and champion.id], "staging": [staging and staging.id], "on hold": held}
+    return [
+        {
+            "version": version.id,
+            "created_at": version.created_at,
+            "metric": version.metric,
+            "score": version.metrics.get(version.metric),
+            "verdict": verdicts.get(version.id, "undecided"),
+            "now": [place for place, ids in places.items() if version.id in ids],
+        }
+        for version in reversed(registry.versions())
+    ]
+
+
+def _version_table(facts: list[dict[str, Any]], labels: dict[str, str], decisions: "Sequence[Record]") -> "Table":
+    """Return the versions as a table that fits a terminal of 60 columns."""
+    from rich.table import Column, Table
+
+    of_gate = {record.version: record.verdict for record in decisions if "criteria" in record.decision}
+    wide = {"verdict": 10, "now": 8}  # so that no word is cut
+    columns = (Column(name, min_width=width) for name, width in wide.items())
+    table = Table(Column("version", no_wrap=True), "metric", "score", *columns, box=None, padding=(0, 1, 0, 0))
+    for fact in facts:
+        score = "" if fact["score"] is None else f"{fact['score']:.4f}"
+        verdict, gate = fact["verdict"], of_gate.get(fact["version"])
+        if verdict == "promoted" and gate not in (None, "promoted"):
+            verdict = f"{gate}, then promoted by hand"
+        table.add_row(fact["version"], labels[fact["metric"]], score, verdict, ", ".join(fact["now"]))
+    return table
 
 
 @registry_app.command

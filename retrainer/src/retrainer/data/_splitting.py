@@ -8,7 +8,7 @@ import datetime
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -91,61 +91,74 @@ def split(
         TooFewSplitRowsError: a side has fewer than 10 rows.
         MissingClassError: fewer than two classes are on both sides.
     """
-    contract = table.contract
+    contract, target = table.contract, table.contract.target
     definition: dict[str, Any] = {
         "method": settings.method,
         "identity": list(contract.identity),
         "identity_from": contract.identity_from,
     }
-    if settings.method == "source":
-        if holdout is None:
-            raise SplitError(f"split.method is source, but the holdout of {settings.source!r} was not read.")
-        definition["source"] = settings.source
-        between = np.zeros(len(table.rows), dtype=bool)
-        shared = np.isin(table.identities, holdout.identities)
-        definition["rows_removed"] = int(shared.sum())
-        if shared.any():
-            logger.warning(
-                "%d rows of the table are also in the holdout, so they are removed from training", shared.sum()
-            )
-        sides = (table.rows[~shared], holdout.rows)
-        identities = (table.identities[~shared], holdout.identities)
-    else:
-        definition["share"] = settings.holdout
-        if settings.method == "time":
-            held_out, between = _hold_out_newest(table.rows, settings, definition)
-        else:
-            definition["seed"] = settings.seed
-            held_out = _hashes_below(shuffled(table.identities, seed=settings.seed), settings.holdout)
-            between = np.zeros(len(table.rows), dtype=bool)
-        learned = ~(held_out | between)
-        sides = (table.rows[learned], table.rows[held_out])
-        identities = (table.identities[learned], table.identities[held_out])
+    divide = _split_by_source if settings.method == "source" else _split_by_rows
+    train, held, gap = divide(table, holdout, settings, definition)
     without = _count_without_keys(table)
     if without:
         definition["rows_without_keys"] = without
         logger.warning(
-            "%d rows have no value in %s, so they are identified by their content", without, list(contract.identity)
+            "%d rows have no value in %s, so their content identifies them", without, list(contract.identity)
         )
-    (train, held), (train_identities, held_identities) = sides, identities
-    gap, gap_identities = table.rows[between], table.identities[between]
     if problem_type == "classification":
-        rare = _rare_classes(train[contract.target], held[contract.target])
+        rare = _rare_classes(train.rows[target], held.rows[target])
         if rare:
             definition["classes_left_out"] = {str(name): count for name, count in rare.items()}
-            _warn_of_rare_classes(rare, contract.target)
-            kept, kept_held = (~side[contract.target].isin(rare).to_numpy() for side in sides)
-            train, train_identities = train[kept], train_identities[kept]
-            held, held_identities = held[kept_held], held_identities[kept_held]
-        known = gap[contract.target].isin(train[contract.target].unique()).to_numpy()
-        gap, gap_identities = gap[known], gap_identities[known]
-    definition["rows"] = {"training": len(train), "holdout": len(held)}
+            _warn_of_rare_classes(rare, target)
+            train, held = (side.where(~side.rows[target].isin(rare).to_numpy()) for side in (train, held))
+        gap = gap.where(gap.rows[target].isin(train.rows[target].unique()).to_numpy())
+    definition["rows"] = {"training": len(train.rows), "holdout": len(held.rows)}
     if settings.method == "time":  # which may divide rows that share an identity
-        definition["rows_in_both"] = int(are_known(held_identities, known_identities(train_identities)).sum())
-    _check_sides(train, held, settings=settings, problem_type=problem_type, target=contract.target)
-    if gap.empty:
-        return Split(train, held, train_identities, held_identities, definition)
-    return Split(train, held, train_identities, held_identities, definition, gap, gap_identities)
+        definition["rows_in_both"] = int(are_known(held.identities, known_identities(train.identities)).sum())
+    _check_sides(train.rows, held.rows, settings=settings, problem_type=problem_type, target=target)
+    apart = (None, None) if gap.rows.empty else gap
+    return Split(train.rows, held.rows, train.identities, held.identities, definition, *apart)
+
+
+class _Side(NamedTuple):
+    """Rows on one side of a split, and their identities."""
+
+    rows: pd.DataFrame
+    identities: Identities
+
+    def where(self, mask: np.ndarray) -> "_Side":
+        return _Side(self.rows[mask], self.identities[mask])
+
+
+def _split_by_source(
+    table: Table, holdout: Table | None, settings: SplitSettings, definition: dict[str, Any]
+) -> tuple[_Side, _Side, _Side]:
+    """Return the training side, the holdout and an empty gap, for a holdout with a source of its own."""
+    if holdout is None:
+        raise SplitError(f"split.method is source, but the holdout of {settings.source!r} was not read.")
+    definition["source"] = settings.source
+    shared = np.isin(table.identities, holdout.identities)
+    definition["rows_removed"] = int(shared.sum())
+    if shared.any():
+        logger.warning("%d rows of the table are also in the holdout, so training leaves them out", shared.sum())
+    whole = _Side(table.rows, table.identities)
+    nothing = np.zeros(len(shared), dtype=bool)
+    return whole.where(~shared), _Side(holdout.rows, holdout.identities), whole.where(nothing)
+
+
+def _split_by_rows(
+    table: Table, _: Table | None, settings: SplitSettings, definition: dict[str, Any]
+) -> tuple[_Side, _Side, _Side]:
+    """Return the training side, the holdout and the gap, divided by time or by the rows' identities."""
+    definition["share"] = settings.holdout
+    if settings.method == "time":
+        held_out, between = _hold_out_newest(table.rows, settings, definition)
+    else:
+        definition["seed"] = settings.seed
+        held_out = _hashes_below(shuffled(table.identities, seed=settings.seed), settings.holdout)
+        between = np.zeros(len(table.rows), dtype=bool)
+    whole = _Side(table.rows, table.identities)
+    return whole.where(~(held_out | between)), whole.where(held_out), whole.where(between)
 
 
 def _count_without_keys(table: Table) -> int:

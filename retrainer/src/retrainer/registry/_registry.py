@@ -140,16 +140,7 @@ class Registry:
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         try:
-            contents = {}
-            for pickled, model in {MODEL: pipeline, EVALUATED_MODEL: twin}.items():
-                if model is None:
-                    continue
-                with self.store.writer(_key(name, pickled)) as file:
-                    self._save(model, file)
-                    contents[pickled] = _fingerprint(file)
-            for extra, data in (files or {}).items():
-                self.store.create(_extra_key(name, extra), data)
-                contents[extra] = _fingerprint(data)
+            contents = self._write_contents(name, {MODEL: pipeline, EVALUATED_MODEL: twin}, files or {})
             manifest = {
                 "id": name,
                 "created_at": now.isoformat(),
@@ -171,6 +162,22 @@ class Registry:
                 ) from error
             raise
         return self._read_version(name)
+
+    def _write_contents(
+        self, name: str, models: Mapping[str, object | None], files: Mapping[str, bytes]
+    ) -> dict[str, Any]:
+        """Write the models that there are and the other files of a version; return the fingerprint of each."""
+        contents = {}
+        for pickled, model in models.items():
+            if model is None:
+                continue
+            with self.store.writer(_key(name, pickled)) as file:
+                self._save(model, file)
+                contents[pickled] = _fingerprint(file)
+        for extra, data in files.items():
+            self.store.create(_extra_key(name, extra), data)
+            contents[extra] = _fingerprint(data)
+        return contents
 
     def _save(self, pipeline: object, file: BinaryIO) -> None:
         import joblib
