@@ -141,12 +141,14 @@ class Location:
     def _from_environment(self, name: str) -> str:
         if name.startswith(PREFECT_SECRET):
             raise ConfigurationError(
-                f"{self} names a Prefect Secret block, which only the source of a flow run may: use a variable of"
-                " the environment, ${NAME}."
+                f"{self} names a Prefect Secret block, which only the source of a flow run can use. Use an"
+                " environment variable, ${NAME}."
             )
         found = os.environ.get(name)
         if not found:
-            raise ConfigurationError(f"{self} needs the environment variable {name}, which is not set: export {name}=…")
+            raise ConfigurationError(
+                f"{self} needs the environment variable {name}, which is not set. Run: export {name}=…"
+            )
         return found
 
     @classmethod

@@ -319,5 +319,5 @@ def test_a_server_of_the_run_that_does_not_start_in_time_is_an_error_in_a_senten
 
     monkeypatch.setattr(_run, "current_flows", lambda: SimpleNamespace(retrain=late))
 
-    with pytest.raises(ProjectError, match=r"server\. The machine may be busy: run this again"):
+    with pytest.raises(ProjectError, match=r"server\. The machine may be busy. Run this again"):
         _run.run("retrain")

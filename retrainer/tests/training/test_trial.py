@@ -149,7 +149,7 @@ def test_rounding_is_no_difference() -> None:
         "predicts 1 of its 3 example rows differently"
     )
     others = Predictions(np.array(["a", "b"]), np.full((2, 3), 1 / 3), np.array(["a", "b", "c"]))
-    assert _trial.difference(tie, others) == "predicts other classes than it did"
+    assert _trial.difference(tie, others) == "predicts other classes than before"
 
 
 def test_labels_count_where_there_are_no_probabilities() -> None:

@@ -26,7 +26,7 @@ class TargetError(DataError):
 
 
 class TooFewRowsError(DataError):
-    """The table has too few rows to learn from."""
+    """The table has too few rows for training."""
 
 
 class InfiniteValuesError(DataError):
@@ -89,7 +89,7 @@ def require_target(table: pd.DataFrame, *, target: str) -> None:
 
 def _read_classes(y: pd.Series, target: str) -> pd.Series:
     distinct = y.nunique()
-    advice = "Set problem_type to regression, or make classes of it in label() of features.py."
+    advice = "Set problem_type to regression, or derive classes in label() of features.py."
     if pd.api.types.is_bool_dtype(y.dtype):
         y = y.astype("bool")
     elif pd.api.types.is_numeric_dtype(y.dtype):
@@ -102,8 +102,8 @@ def _read_classes(y: pd.Series, target: str) -> pd.Series:
             )
         if fractions:
             raise TargetError(
-                f"The target column {target!r} has fractions such as {y[y % 1 != 0].iloc[0]}, which are no classes to "
-                f"scikit-learn. {advice}"
+                f"The target column {target!r} has fractions such as {y[y % 1 != 0].iloc[0]}, which scikit-learn "
+                f"does not accept as classes. {advice}"
             )
         y = y.astype("int64")
     elif kind_of(y) == "date":
@@ -111,12 +111,12 @@ def _read_classes(y: pd.Series, target: str) -> pd.Series:
     elif distinct > MANY_CLASSES and distinct > len(y) / 2:
         raise TargetError(
             f"The target column {target!r} has {distinct} different values in {len(y)} rows, such as {y.iloc[0]!r}: "
-            "that is no class. Name another column (data.target)."
+            "too many for classes. Choose another column (data.target)."
         )
     if distinct < 2 and len(y):
         raise TargetError(
             f"The target column {target!r} has one class only, {y.iloc[:1].item()!r}, in all {len(y)} rows: "
-            "there is nothing to tell apart."
+            "a classification needs two."
         )
     return y
 
@@ -156,10 +156,10 @@ def check_table(table: pd.DataFrame, *, target: str) -> None:
     """
     if len(table) < MINIMUM_ROWS:
         raise TooFewRowsError(
-            f"{len(table)} rows with a value in {target!r} are too few to learn from: {MINIMUM_ROWS} at least."
+            f"{len(table)} rows with a value in {target!r} are too few for training: {MINIMUM_ROWS} at least."
         )
     if len(table.columns) < 2:
-        raise DataError(f"The table has no column beside the target {target!r}.")
+        raise DataError(f"The table has no column besides the target {target!r}.")
 
 
 def check_duplicates(table: pd.DataFrame) -> None:

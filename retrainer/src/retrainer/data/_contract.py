@@ -294,9 +294,9 @@ class Contract:
             for factor, said in ((THOUSAND, "smaller"), (1 / THOUSAND, "larger")):
                 if low <= least * factor and most * factor <= high:
                     yield (
-                        f"column {name!r}: all numbers, {least:g} to {most:g}, are as if 1000 times {said} than in "
-                        f"training, {low:g} to {high:g}. If the file's decimal sign was misread, set "
-                        "data.read.decimal; otherwise bring the column back to its unit"
+                        f"column {name!r}: all numbers, {least:g} to {most:g}, are about 1000 times {said} than in "
+                        f"training, {low:g} to {high:g}. If the decimal sign was misread, set data.read.decimal; "
+                        "otherwise restore the unit of the column"
                     )
 
     def _unknown(self, report: ReadReport) -> Iterator[str]:
@@ -309,7 +309,7 @@ class Contract:
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
                     f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
-                    "whose values are always new says nothing: leave it out (data.drop)"
+                    "whose values are always new has no use: leave it out (data.drop)"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
@@ -320,7 +320,9 @@ class Contract:
         """
         content = self.content or self.inputs
         if gone := {*self.identity, *content}.difference(frame.columns):
-            raise _not_as_trained_error([f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)])
+            raise _not_as_trained_error(
+                [f"column {name!r} identifies the rows, and is missing" for name in sorted(gone)]
+            )
         return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
@@ -451,7 +453,7 @@ def learn_columns(
     if target in columns and (words := columns[target].words):
         named = ", ".join(map(repr, words))
         logger.warning(
-            "%s is a class of %r here, for many rows have it. If it says that there is no label, list it in "
+            "%s is taken for a class of %r, because many rows have it. If it means a missing label, add it to "
             "data.read.missing.", named, target
         )  # fmt: skip
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report

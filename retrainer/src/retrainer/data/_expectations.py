@@ -46,7 +46,7 @@ def run_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.
 
 def _find_failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -> Iterator[str]:
     if test.rows is not None and not test.rows[0] <= len(rows) <= test.rows[1]:
-        yield f"It has {len(rows):,} rows with a label, and {test.rows[0]:,} to {test.rows[1]:,} are expected."
+        yield f"It has {len(rows):,} rows with a label; {test.rows[0]:,} to {test.rows[1]:,} are expected."
     if test.column is None:
         return
     require_columns(rows, [test.column], setting="data.tests", table="the table")

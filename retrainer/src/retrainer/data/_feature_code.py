@@ -80,7 +80,7 @@ class FeatureCode:
         return _code, (self.source, self.origin, self.project)
 
     def label(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return what `label()` makes of the table.
+        """Return the table as `label()` returns it.
 
         Raises:
             FeaturesError: it failed, or returned no frame.
@@ -88,7 +88,7 @@ class FeatureCode:
         return self._call_function("label", frame)
 
     def features(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return what `features()` makes of the rows, one row for each.
+        """Return the features of the rows, one row for each, as `features()` returns them.
 
         Raises:
             FeaturesError: it failed, changed the number of rows, or returned no columns.
@@ -101,7 +101,7 @@ class FeatureCode:
         if len(X) != len(frame):
             raise FeaturesError(
                 f"features() in {self.origin} made {len(X)} rows of {len(frame)}: it must return each row. "
-                "Rows are dropped in label()."
+                "Drop rows in label()."
             )
         if not len(X.columns):
             raise FeaturesError(f"features() in {self.origin} returned no columns.")

@@ -120,7 +120,7 @@ def _log_changed_columns(
         ("gets in addition", [name for name in inputs if name not in prior.inputs]),
     ):
         if names:
-            logger.warning("Unlike for the champion, features() %s: %s.", which, named(names))
+            logger.warning("Changed since the champion: features() %s: %s.", which, named(names))
 
 
 def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str]) -> None:
@@ -209,7 +209,7 @@ def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, c
             again = code.features(given.iloc[chosen].reset_index(drop=True))
             if unlike := _differing_columns(X.iloc[chosen].reset_index(drop=True), again):
                 raise FeaturesError(
-                    f"features() in {code.origin} makes something else of a row when other rows are around it, in "
+                    f"features() in {code.origin} gives a row other values when other rows are around it, in "
                     f"{named(unlike)}. It must look at one row at a time and keep their order: a mean, a rank "
                     "or codes that are learned from a table belong into a step of the pipeline (models.py)."
                 )

@@ -181,7 +181,7 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
     paths = [Path(path) for path in snapshot.paths]
     state = snapshot.fingerprint or ""
     if state.startswith(_FILES) and _local_fingerprint(paths) != state:
-        raise SourceChangedError(f"The source {snapshot.source} changed while it was being read. Run again.")
+        raise SourceChangedError(f"The source {snapshot.source} changed while it was read. Run this again.")
     return _tables.read(paths, texts=texts)
 
 
@@ -273,7 +273,7 @@ def _local_fingerprint(paths: Iterable[Path]) -> str:
         try:
             facts = path.stat()
         except OSError:
-            raise SourceError(f"The source {path} is gone.") from None
+            raise SourceError(f"The source {path} no longer exists.") from None
         seen.update(f"{path}:{facts.st_size}:{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return _FILES + seen.hexdigest()
 

@@ -62,7 +62,7 @@ def state(source: Location, *, settings: Settings) -> str | None:
     """Return what the other side says about the state of the source; None if it says nothing reliable.
 
     Raises:
-        DataError: nothing is there, or it cannot be asked.
+        DataError: there is no source, or it cannot be reached.
         ConfigurationError: a package is missing, or the URL is none.
     """
     return _sql_state(source, settings) if _is_sql(source) else _files_state(source)
@@ -93,7 +93,7 @@ def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | Non
             else:
                 _copy_files(source, temporary)
             if before and state(source, settings=settings) != before:
-                raise SourceUnavailable(f"{source} changed while it was being fetched.")
+                raise SourceUnavailable(f"{source} changed while it was fetched.")
             with contextlib.suppress(OSError):  # another run stored the same state meanwhile
                 temporary.rename(folder)
         finally:
@@ -178,7 +178,7 @@ def _copy_files(source: Location, folder: Path) -> None:
             files.get_file(path, str(local))
             size = local.stat().st_size
             if info.get("size") is not None and not info.get("partial") and size != info["size"]:
-                raise SourceUnavailable(f"{source}: {size} of {info['size']} bytes of {name} came.")
+                raise SourceUnavailable(f"{source}: {size} of {info['size']} bytes of {name} arrived.")
             _fsync_file(local)
 
 
@@ -206,9 +206,7 @@ def _translate_store_errors(source: Location) -> Iterator[None]:
             raise SourceError(f"The source {source} does not exist.") from None
         refused = status is not None and 400 <= status < 500 and status not in (408, 429)
         if refused or isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
-            raise SourceError(
-                f"{source} may not be read ({said}). Credentials are taken from the environment."
-            ) from None
+            raise SourceError(f"{source} cannot be read ({said}). Credentials are read from the environment.") from None
         raise SourceUnavailable(f"The source {source} cannot be read now ({said}).") from None
 
 
@@ -358,5 +356,5 @@ def _engine(source: Location, settings: Settings) -> "Engine":
         raise ConfigurationError(_missing_package(source, error)) from None
     except (ArgumentError, NoSuchModuleError, ValueError):  # a port that is no number is a ValueError
         raise ConfigurationError(
-            f"The source {source} is neither a file store that fsspec knows nor a database that SQLAlchemy knows."
+            f"The source {source} is neither a file store of fsspec nor a database of SQLAlchemy."
         ) from None

@@ -77,7 +77,7 @@ def split(
       depends on them. With a gap, the newest rows before the cutoff are in neither part.
     - `source`: `holdout` is the holdout. Training rows that are in it too are removed from training.
 
-    Classes without five rows in training and one in the holdout are left out, and said so.
+    Classes without five rows in training and one in the holdout are left out with a warning.
 
     Args:
         table: The labelled rows.
@@ -97,12 +97,14 @@ def split(
         "identity": list(contract.identity),
         "identity_from": contract.identity_from,
     }
-    divide = _by_source if settings.method == "source" else _by_rows
+    divide = _split_by_source if settings.method == "source" else _split_by_rows
     train, held, gap = divide(table, holdout, settings, definition)
     without = _count_without_keys(table)
     if without:
         definition["rows_without_keys"] = without
-        logger.warning("%d rows have no value in %s: identified by their content", without, list(contract.identity))
+        logger.warning(
+            "%d rows have no value in %s, so their content identifies them", without, list(contract.identity)
+        )
     if problem_type == "classification":
         rare = _rare_classes(train.rows[target], held.rows[target])
         if rare:
@@ -128,7 +130,7 @@ class _Side(NamedTuple):
         return _Side(self.rows[mask], self.identities[mask])
 
 
-def _by_source(
+def _split_by_source(
     table: Table, holdout: Table | None, settings: SplitSettings, definition: dict[str, Any]
 ) -> tuple[_Side, _Side, _Side]:
     """Return the training side, the holdout and an empty gap, for a holdout with a source of its own."""
@@ -138,13 +140,13 @@ def _by_source(
     shared = np.isin(table.identities, holdout.identities)
     definition["rows_removed"] = int(shared.sum())
     if shared.any():
-        logger.warning("%d rows of the table are in the holdout too: removed from training", shared.sum())
+        logger.warning("%d rows of the table are also in the holdout, so training leaves them out", shared.sum())
     whole = _Side(table.rows, table.identities)
     nothing = np.zeros(len(shared), dtype=bool)
     return whole.where(~shared), _Side(holdout.rows, holdout.identities), whole.where(nothing)
 
 
-def _by_rows(
+def _split_by_rows(
     table: Table, _: Table | None, settings: SplitSettings, definition: dict[str, Any]
 ) -> tuple[_Side, _Side, _Side]:
     """Return the training side, the holdout and the gap, divided by time or by the rows' identities."""
@@ -175,8 +177,8 @@ def _rare_classes(train: pd.Series, holdout: pd.Series) -> dict[Any, int]:
 def _warn_of_rare_classes(rare: dict[Any, int], target: str) -> None:
     named = ", ".join(f"{name!r} ({count} rows)" for name, count in sorted(rare.items(), key=str))
     logger.warning(
-        "Classes of %r with too few rows to learn and judge are left out: %s. Merge them in label() of features.py, "
-        "or wait for more rows.",
+        "Classes of %r with too few rows to train and score are left out: %s. Merge them in label() of features.py, "
+        "or add rows.",
         target,
         named,
     )
@@ -242,7 +244,7 @@ def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
-        logger.warning("%d rows have no value in %r: they go to training", (~known).sum(), column)
+        logger.warning("%d rows have no value in %r, so they are training rows", (~known).sum(), column)
     between = np.zeros(len(labelled), dtype=bool)
     if settings.gap is not None:
         before = np.sort(moments[known & ~held_out])
@@ -284,9 +286,9 @@ def _check_sides(
 ) -> None:
     gap = f" or split.gap (now {settings.gap})" if settings.gap else ""
     advice: dict[Literal["hash", "time", "source"], str] = {
-        "hash": f"change split.holdout (now {settings.holdout}) or split.seed, or bring more rows",
-        "time": f"change split.holdout (now {settings.holdout}){gap}, or bring more rows",
-        "source": f"bring more rows to the table, or to split.source ({settings.source})",
+        "hash": f"change split.holdout (now {settings.holdout}) or split.seed, or add rows",
+        "time": f"change split.holdout (now {settings.holdout}){gap}, or add rows",
+        "source": f"add rows to the table, or to split.source ({settings.source})",
     }
     hint = advice[settings.method]
     for name, part in (("training", train), ("holdout", holdout)):

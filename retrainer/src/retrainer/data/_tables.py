@@ -109,7 +109,7 @@ class Dialect:
         """Say it in the words of a log line."""
         decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
-        return f"fields between {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
+        return f"separator {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
     """Read the files, which must have the same columns, one below the other.
 
     Columns of a text file are numbers where all their cells are plain numbers, otherwise the text that is written: a
-    contract makes sense of it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
+    contract reads it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
     `MISSING_VALUES` are missing, in columns of text for the contract to say. Spaces around column names are removed.
     `attrs` of the frame has the decimal signs of the file, see `decimal_signs`. A folder `name=value` is a column.
 
@@ -375,7 +375,7 @@ def detect_format(path: Path) -> Format:
     if not text:
         raise EmptyTableError(f"{path} is empty.")
     if text[:15].lower().startswith((b"<!doctype html", b"<html")):
-        raise TableError(f"{path} is a web page, not a table: is it the right address, without a login?")
+        raise TableError(f"{path} is a web page, not a table. Check the address and the login.")
     if b"\0" in text:
         raise TableError(f"{path} is neither CSV, Parquet nor JSON lines: it holds binary data.")
     return "json" if text[:1] in b"{[" else "csv"
@@ -530,7 +530,7 @@ def _as_windows(error: UnicodeError) -> tuple[str, int]:
 
 
 def _warn_of_encoding(path: Path, error: UnicodeDecodeError) -> None:
-    logger.warning("%s is not UTF-8: other bytes are read as Windows-1252", path)
+    logger.warning("%s is not UTF-8, so other bytes are read as Windows-1252", path)
 
 
 codecs.register_error(OTHERWISE_WINDOWS, _as_windows)
@@ -837,7 +837,7 @@ def _translate_read_errors(path: Path) -> Iterator[None]:
             raise TruncatedTableError(f"{path} is truncated: {first_line(error)}") from None
         raise TableError(f"{path} cannot be read: {first_line(error)}") from None
     except PermissionError:
-        raise TableError(f"{path} may not be read by this user.") from None
+        raise TableError(f"{path} cannot be read by this user.") from None
     except pd.errors.EmptyDataError:
         raise EmptyTableError(f"{path} is empty.") from None
     except (

@@ -193,9 +193,9 @@ def _decide_by_criteria(
     metric = criteria.metric
     assert draft.champion is not None
     challenger, champion = draft.challenger[metric.name], draft.champion[metric.name]
-    rows = f"on the same {draft.compared_rows:,} rows"
-    values = f"{metric.format(challenger)} against the champion's {metric.format(champion)} {rows}"
-    difference = f"{metric.label} {values}, {signed(metric, found.improvement)}"
+    values = f"{metric.format(challenger)} against the champion's {metric.format(champion)}"
+    compared = f"{metric.label} {values} on the same {draft.compared_rows:,} rows"
+    difference = f"{compared}, {signed(metric, found.improvement)}"
     required = f"more than {metric.format_difference(criteria.gate.min_improvement)} is required"
     guard = f"a guard failed: {'; '.join(failed_guards)}"
 
@@ -203,7 +203,7 @@ def _decide_by_criteria(
         return _finish_decision(draft, criteria, "kept", kind, reason)
 
     if abs(found.improvement) < TINY:
-        return keep("tie", f"no difference, {metric.label} {values}")
+        return keep("tie", f"no difference, {compared}")
     if found.improvement < 0:
         if found.upper >= -TINY:
             return keep("regression", f"not better, {difference}, which may be chance")
@@ -211,7 +211,7 @@ def _decide_by_criteria(
     if not enough:
         return keep("marginal", f"too small an improvement, {difference}, but {required}")
     if not sure:
-        doubt = _doubt(draft, criteria, found) + (f"; {guard}" if failed_guards else "")
+        doubt = _why_uncertain(draft, criteria, found) + (f"; {guard}" if failed_guards else "")
         return keep("uncertain", f"uncertain, {difference}, but {doubt}")
     if failed_guards:
         return keep("guarded", f"{guard}, though {difference}")
@@ -219,7 +219,7 @@ def _decide_by_criteria(
     return _finish_decision(draft, criteria, "promoted", "improvement", reason)
 
 
-def _doubt(draft: Decision, criteria: Criteria, found: Comparison) -> str:
+def _why_uncertain(draft: Decision, criteria: Criteria, found: Comparison) -> str:
     """Return why an improvement is not certain."""
     if found.p_value <= 1 - criteria.gate.confidence + TINY:
         lower = criteria.metric.format_difference(found.lower)

@@ -209,8 +209,8 @@ def compare_with_profile(
 ) -> Drift:
     """Compare new data with the profile of the training data.
 
-    A column has drifted when its population stability index, less what chance alone makes of so few rows,
-    is above `psi` *and* a chi-squared test says that it is no chance, or when the share of its missing values
+    A column has drifted when its population stability index, less the part that chance explains, is above `psi`
+    *and* a chi-squared test is significant, or when the share of its missing values
     changed, or that of values unseen in training is, by more than `rate_change`. The window has drifted when
     `drifted_columns` have. Datetimes are shown and not judged: time moves on in every window.
 
@@ -234,7 +234,7 @@ def compare_with_profile(
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
     grouped = _group_units(units)
     if grouped is not None and grouped.count < LEAST_UNITS:
-        reason = f"Too few keys to judge: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
+        reason = f"Too few keys: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
     learned = {name: facts for name, facts in columns.items() if name in by_name}
     # Of many columns one looks different by chance: the doubt allowed is shared out (Bonferroni).
@@ -248,9 +248,9 @@ def compare_with_profile(
     bad += [f"{column.name} ({', '.join(column.reasons)})" for column in judged if column.drifted]
     named = "; ".join(bad[:NAMED]) + ("; …" if len(bad) > NAMED else "")
     reason = (
-        f"{len(bad)} of {len(columns)} columns drifted over {len(X):,} rows: {named}."
+        f"{len(bad)} of {len(columns)} columns drifted in {len(X):,} rows: {named}."
         if bad
-        else f"No column drifted over {len(X):,} rows."
+        else f"No column drifted in {len(X):,} rows."
     )
     return Drift(len(bad) >= settings.drifted_columns, reason, rows, tuple(judged), tuple(gone), tuple(added))
 
@@ -343,7 +343,7 @@ def _judge_column(
 def _stability_index(
     table: Counts, cells: Counts | None = None, units: _Units | None = None
 ) -> tuple[float, float, float]:
-    """Return the stability index, what chance makes of it, and the p-value, for rows that are about units."""
+    """Return the stability index, the part that chance explains, and the p-value, for rows that are about units."""
     if cells is None or units is None:
         pooled = _merged_counts(table, _merge_rare_bins(table))
         return _psi(pooled), _index_by_chance(pooled), _p_value(pooled)

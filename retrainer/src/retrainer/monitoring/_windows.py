@@ -112,7 +112,7 @@ class History:
             return []
         except (ValueError, TypeError) as error:
             where = self._store.where(WINDOWS)
-            raise DataError(f"{where} is damaged ({error}): remove it to start again.") from None
+            raise DataError(f"{where} is damaged ({error}): remove it to start a new history.") from None
 
     def add(self, window: Window) -> list[Window]:
         """Record a window and return those of the same champion, the latest last; the same data count once."""

@@ -47,7 +47,7 @@ def _check_threshold(settings: Settings, metric: "Metric") -> None:
     if threshold is None:
         return
     if settings.problem_type == "regression":
-        raise ConfigurationError("train.threshold is for two classes, and problem_type is regression: remove it.")
+        raise ConfigurationError("train.threshold is for two classes, and problem_type is regression. Remove it.")
     if threshold == "tuned" and not metric.looks_at_classes:
         raise ConfigurationError(
             f"train.threshold is tuned, and {metric.label} (gate.metric) looks at probabilities only: it is the same at"

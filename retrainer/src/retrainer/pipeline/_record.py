@@ -235,7 +235,7 @@ def _with_report(
             keep(name, content)
     except Exception as error:
         missing = f"{type(error).__name__}: {error}"
-        logger.warning("The report is missing, it could not be drawn (%s).", missing, exc_info=True)
+        logger.warning("The report is missing, because drawing it failed (%s).", missing, exc_info=True)
         return facts | {"report": None, "report_error": missing}, f"The report is missing: {missing}"
     return facts, files[CARD].decode()
 

@@ -90,7 +90,7 @@ def scored_batches(
 
 
 def _identifier_columns(model: Model) -> list[str]:
-    """Return the columns that name a row: those the contract goes by, and those that training left out as such."""
+    """Return the columns that name a row: those of the contract, and those that training left out as identifiers."""
     found = [name for name, reason in model.left_out.items() if reason.startswith("identifier")]
     return list(dict.fromkeys([*model.contract.identifiers, *found]))
 
@@ -100,7 +100,7 @@ def loaded_model(version: Version, project: Project) -> Model:
     model = load_model(open_registry(project.settings), version, project=project)
     if changed := data.changed_imports(model.contract.imports, project):
         logger.warning(
-            "%s was trained with %s, which changed since: its predictions may not be what they were",
+            "%s was trained with %s, which has changed since, so its predictions may differ",
             version.id,
             ", ".join(changed),
         )

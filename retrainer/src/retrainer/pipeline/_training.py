@@ -148,7 +148,7 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
     metric, thresholds = selection_metric(project), possible_thresholds(project.settings.train.threshold)
     recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)
     if len(thresholds) > 1:
-        logger.info("%s is tuned to the threshold %g", recipe.estimator, recipe.threshold)
+        logger.info("The threshold of %s is tuned to %g", recipe.estimator, recipe.threshold)
     else:
         shown = ", ".join(f"{name} {score[0]:.4f}" for name, score in zip(names, scores, strict=True))
         logger.info("%s is the best by %s in cross-validation: %s", recipe.estimator, metric.label, shown)
@@ -190,12 +190,12 @@ def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, proj
     except Exception as error:  # an estimator may fail in any way
         reason = f"{type(error).__name__}: {error}"
         logger.warning(
-            "The refit on all rows failed (%s). The model that was compared serves without it.",
+            "The refit on all rows failed (%s), so the evaluated model serves.",
             reason,
             exc_info=True,
         )
         return Refit(error=reason)
-    logger.info("Fitted once more, on all %s labelled rows", f"{len(part.rows):,}")
+    logger.info("Refit on all %s labelled rows", f"{len(part.rows):,}")
     return Refit(part, model)
 
 

@@ -4,10 +4,10 @@ A run that fails, crashes or is stopped says so itself, or its runner does, and 
 the server's:
 
 - Where process and runner were both killed (a power cut, the kernel short of memory, `kill -9`) the run would stay
-  `Running` for ever and, since retrains never overlap, keep every later one from starting: its heartbeats stop.
+  `Running` and, since retrains never overlap, keep every later one from starting: its heartbeats stop.
 - Where the project's own code cannot even be imported, its disk is full, or its machine cannot reach the webhook,
   the confirmation does not come: the server sends the message.
-- A run that was cancelled because another is at work, or that nobody starts, never had a process.
+- A run that was cancelled because another is in progress, or that nobody starts, never had a process.
 - A run that hangs may hang where nothing in its own process can end it: the server cancels it, and its runner kills it.
 """
 
@@ -129,12 +129,12 @@ def register_automations(project: Project) -> None:
     """Let the server watch the runs of this project's deployments, as deploy.py and prefect.yaml both do.
 
     One that is registered as it should be is left alone: the server forgets what an automation that is updated was
-    waiting for, and would never notice that a run at work is killed or takes too long.
+    waiting for, and would never notice that the present run is killed or takes too long.
     """
     settings, frequency = project.settings, PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()
     silence = None if frequency is None else HEARTBEATS_MISSED * timedelta(seconds=frequency)
     if silence is None:
-        print("PREFECT_FLOWS_HEARTBEAT_FREQUENCY is off: a run that is killed stays Running for ever.")
+        print("PREFECT_FLOWS_HEARTBEAT_FREQUENCY is off, so a run that is killed stays Running.")
     with get_client(sync_client=True) as client:
         block_id = _block_id(client, settings.notifications.block)
         for automation in automations(settings, silence=silence, block_id=block_id):

@@ -24,7 +24,7 @@ PATIENCE = 300.0  # seconds to wait for a server that is away
 BETWEEN = 5.0
 # In so many seconds Prefect's runner, which looks every ten, ends a run that was cancelled.
 END_BY_RUNNER = 30.0
-LAST = 5  # decisions; a runner that is stopped has at most one run of each flow at work
+LAST = 5  # decisions; a runner that is stopped has at most one run of each flow in progress
 
 
 class RunCancelled(ProjectError):
@@ -65,7 +65,7 @@ def _state_when_known(flow_run_id: str) -> State | None:
             if time.monotonic() + BETWEEN > deadline:
                 raise RunCancelled(
                     f"Nothing is recorded: the Prefect server did not say for {PATIENCE:g} seconds whether this run was"
-                    f" cancelled ({type(error).__name__}). See that it runs, then run this again."
+                    f" cancelled ({type(error).__name__}). Check that it runs, then run this again."
                 ) from None
             time.sleep(BETWEEN)
 

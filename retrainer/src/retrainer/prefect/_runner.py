@@ -1,4 +1,4 @@
-"""Serve deployments from this process until it is stopped, on what Prefect makes public."""
+"""Serve deployments from this process until it is stopped, with Prefect's public API."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ SECONDS_BETWEEN = 0.05
 def serve(project: Project, deployments: Sequence[RunnerDeployment]) -> None:
     """Register deployments with what the server watches, and run what is due until SIGTERM or Ctrl-C.
 
-    The schedules stay active, for the next process that serves. Runs that are at work then are cancelled.
+    The schedules stay active, for the next process that serves. Runs in progress are then cancelled.
 
     Raises:
         ConfigurationError: there is no server.

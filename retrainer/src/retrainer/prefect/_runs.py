@@ -58,7 +58,7 @@ _library.propagate = False  # the handler passes on what no run logs
 
 
 def this_run() -> Run:
-    """Return what records say of the flow run at work."""
+    """Return the present flow run, as records name it."""
     return Run(flow_run.id, str(flow_run.name or ""), url_for("flow-run", flow_run.id) or "")
 
 

@@ -27,7 +27,7 @@ def search(training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, p
 
     Raises:
         TimeLimitError: the limit is over before the first trial is.
-        StudyInUseError: another process is at work on the same.
+        StudyInUseError: another process uses the same study.
     """
     inputs = pipeline.fold_inputs(training, project=project)
     deadline = math.inf if plan.seconds is None else time.time() + plan.seconds

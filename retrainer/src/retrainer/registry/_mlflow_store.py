@@ -43,7 +43,7 @@ CLIENT = {
 
 
 class TrackingError(StorageError):
-    """The tracking server did not do what was asked of it; what was there before is untouched."""
+    """The tracking server failed a request; nothing was changed."""
 
 
 class MlflowStore(Store):
@@ -341,8 +341,8 @@ def _decision_number(key: str) -> str:
 
 def _error_advice(code: str) -> str:
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD of a user who may."
+        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD of a user with access."
     return (
-        "See that the server runs and that registry.tracking_uri or MLFLOW_TRACKING_URI names it, then run this"
-        " again; what was there is untouched."
+        "Check that the server runs and that registry.tracking_uri or MLFLOW_TRACKING_URI names it, then run this"
+        " again; nothing was changed."
     )

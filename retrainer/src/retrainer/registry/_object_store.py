@@ -132,8 +132,8 @@ class ObjectStore(FileStore):
             raise
         except (self._error, OSError) as error:
             raise StorageError(
-                f"{self.where(key)}: {first_line(error)}. Is the address right, is the store there, and may these"
-                " credentials read and write? Then run this again; what was there is untouched."
+                f"{self.where(key)}: {first_line(error)}. Check the address, the store, and that the"
+                " credentials can read and write, then run this again; nothing was changed."
             ) from None
 
 

@@ -105,7 +105,7 @@ class Registry:
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
                 what = "no model in production" if name == "champion" else "nothing in staging"
-                raise RegistryError(f"There is {what} in {self.store.where('')} yet: run retrain first.")
+                raise RegistryError(f"There is {what} in {self.store.where('')} yet. Run `retrain` first.")
             return found
         known = [version for version, files in self._files().items() if MANIFEST in files]
         matching = [version for version in known if name and (version.startswith(name) or version.endswith(name))]
@@ -155,7 +155,7 @@ class Registry:
             }
             self.store.create(_key(name, MANIFEST), sealed(manifest))
         except FileExistsError:  # not ours to remove
-            raise RegistryError(f"Another process just staged {name} too: run this again.") from None
+            raise RegistryError(f"Another process just staged {name} too. Run this again.") from None
         except BaseException as error:
             with suppress(StorageError):
                 self.store.delete(f"versions/{name}")
@@ -264,7 +264,7 @@ class Registry:
                 if (champion := last.champion if last else None) != expected:
                     raise StaleDecision(
                         f"{name} was compared with {expected}, and the champion is {champion} now: another"
-                        " process decided meanwhile. Retrain, so that it is compared with the new one."
+                        " process recorded a decision first. Retrain to compare with the new champion."
                     )
                 if content["verdict"] == "promoted" and last and not last.held.keys() <= set(expected_held):
                     raise StaleDecision(f"A version was put on hold before {name} was compared with it.")
@@ -303,14 +303,14 @@ class Registry:
             goal = goal or next(reversed(_rollback_targets(log)), None)
             if goal is None:
                 raise RegistryError(
-                    "There is no earlier champion to roll back to: `retrain --accept-not-comparable` trains one"
+                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains one"
                     " that takes the place of a champion that cannot be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
             if goal not in champions | {self.described()}:
-                raise RegistryError(f"{goal} never was in production: roll back to a version that was.")
+                raise RegistryError(f"{goal} was never in production. Roll back to a version that was.")
             if goal in _pruned(log):
-                raise RegistryError(f"{goal} is pruned, only its description is left: choose a younger one.")
+                raise RegistryError(f"{goal} is pruned, so only its description is left. Choose a newer one.")
             last = log[-1] if log else None
             if last and last.sequence == number:
                 if goal == last.champion:
@@ -365,7 +365,7 @@ class Registry:
         with self.store.lock():
             last, found = self._last_and_usable(version)
             if found.id == last.champion:
-                raise RegistryError(f"{found.id} is in production: a rollback takes it out and puts it on hold.")
+                raise RegistryError(f"{found.id} is in production. A rollback replaces it and puts it on hold.")
             after = {"held": last.held | {found.id: reason}}
             content = {"verdict": "held", "reason": reason} | by_a_person()
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
@@ -391,9 +391,9 @@ class Registry:
         name = self.version(version).id if isinstance(version, str) else version.id
         last, log = self._last_record(), self.decisions()
         if name not in _recorded_seals(log):
-            raise RegistryError(f"{name} is not decided on yet: a retrain is still running, or died.")
+            raise RegistryError(f"{name} has no decision yet: a retrain is still running or was killed.")
         if name in _pruned(log):
-            raise RegistryError(f"{name} is pruned, only its description is left: choose a younger one.")
+            raise RegistryError(f"{name} is pruned, so only its description is left. Choose a newer one.")
         assert last is not None
         return last, self.verify_files(self._read_version(name, _recorded_seals(log)))
 
@@ -451,13 +451,13 @@ class Registry:
 
     def _verify_versions(self, log: list[Record], problems: list[Problem]) -> None:
         files, pins, pruned = self._files(), _recorded_seals(log), _pruned(log)
-        undecided = "A retrain is still running, or died; pruning removes it after a day."
+        undecided = "A retrain is still running or was killed; pruning removes it after a day."
         if problems:
             undecided = "A damaged decision may name it; nothing is pruned until that is restored."
         for name in sorted(files.keys() | pins.keys()):
             where = self.store.where(f"versions/{name}")
             if name not in pins:
-                problems.append(Problem("info", where, "is not decided on", undecided))
+                problems.append(Problem("info", where, "has no decision", undecided))
                 continue
             with _collect_problems(problems):
                 version = self._read_version(name, pins)
@@ -474,11 +474,11 @@ class Registry:
             fix = "The next command writes it."
             problems.append(Problem("info", where, "does not describe the champion yet", fix))
         elif pointer == expected | {"model_path": pointer.get("model_path")} != expected:
-            fix = "Nothing here reads it; delete the file, and the next command writes it anew."
-            problems.append(Problem("info", where, "says where the model was before it was moved", fix))
+            fix = "It is not used. Delete the file; the next command writes it again."
+            problems.append(Problem("info", where, "names the old place of a model that was moved", fix))
         elif pointer != expected:
             fix = "Delete it: the next command writes it."
-            raise Damaged(where, "is not what the decisions say", fix)
+            raise Damaged(where, "does not match the decisions", fix)
 
     def _missing_decisions(self, first: int, last: int) -> Problem:
         """Return the problem of decisions that are missing, one for all of them."""
@@ -486,7 +486,7 @@ class Registry:
         if first == last:
             return Problem("error", where, "is missing", fix)
         stray = self.store.where(_decision_key(last + 1))
-        fix = f"{RESTORE}; if nobody made decision {last + 1}, delete {stray}."
+        fix = f"{RESTORE}; if there was no decision {last + 1}, delete {stray}."
         return Problem("error", where, f"is missing, and every decision after it up to {last}", fix)
 
     def catch_up(self) -> None:
@@ -514,7 +514,7 @@ class Registry:
                     self.store.write(POINTER, json.dumps(description, indent=2).encode())
                 described = last
         except RegistryError as error:  # the decision stands, and whoever opens the registry next tries again
-            logger.warning("The decision is recorded, but %s is not written yet: %s", POINTER, error)
+            logger.warning("The decision is recorded, but writing %s failed: %s", POINTER, error)
 
     def _description(self, last: Record) -> dict[str, Any]:
         version = self._read_version(str(last.champion), last.pins)
@@ -616,7 +616,7 @@ class Registry:
     def _require_undecided(self, version: Version | str) -> Version:
         name = str(_id(version))
         if name in _recorded_seals(self.decisions()):
-            raise RegistryError(f"{name} is decided on, and a version does not change after that.")
+            raise RegistryError(f"{name} has a decision, so it cannot be changed.")
         return self._read_version(name)
 
     def _append(
@@ -659,7 +659,9 @@ class Registry:
         try:
             return self._append(number, last, decision, **fields)
         except FileExistsError:
-            raise StaleDecision("Another process decided meanwhile; nothing was changed. Try again.") from None
+            raise StaleDecision(
+                "Another process recorded a decision first, so nothing was changed. Run this again."
+            ) from None
 
 
 @contextmanager

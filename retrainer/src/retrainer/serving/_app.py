@@ -32,7 +32,7 @@ REFRESH_SECONDS = 1.0
 # Longer than load balancers and proxies keep an idle connection: they close it, not the server.
 KEEP_ALIVE_SECONDS = 75
 BODY_SECONDS = 15.0  # in which the body of a request must have come, and the head of a connection's first
-STOP_SECONDS = 4  # in which requests that are at work when the process is to end are finished
+STOP_SECONDS = 4  # in which requests in progress are finished when the process ends
 CONNECTIONS = 1000  # at a time; one more is answered with 503
 BODIES = 4  # as many bodies of the largest size may wait at a time for the rest of them
 OPEN = {"/health", "/ready"}  # for whoever watches the process, without the token
@@ -91,11 +91,11 @@ class Server:
         except ProjectError as error:
             trouble = str(error)
             if trouble != self.trouble:
-                logger.warning("Nothing is served: %s", trouble)
+                logger.warning("No model is served: %s", trouble)
         except Exception as error:  # whatever a store or a pickled model may raise: the old one is served on
             trouble = f"{type(error).__name__}: {error}"
             if trouble != self.trouble:
-                logger.exception("The registry cannot be followed")
+                logger.exception("The registry cannot be read")
         self.trouble = trouble
         self.stale.set(1 if trouble else 0)
 
@@ -131,7 +131,7 @@ class Server:
         try:
             content = json.dumps(answer, allow_nan=False, default=str).encode()
         except ValueError:
-            reason = "a prediction is not a finite number: a value is far from those of the training"
+            reason = "a prediction is not a finite number, because a value is far outside the training data"
             raise RefusedError(422, [{"reason": reason}]) from None
         self.rows.labels(model.version).inc(len(rows))
         if self.log:
@@ -212,7 +212,7 @@ def create_app(project: Project) -> FastAPI:
 
     @app.exception_handler(ClientDisconnect)
     async def left(request: Request, error: ClientDisconnect) -> Response:
-        logger.info("A client left before its request to %s was complete", request.url.path)
+        logger.info("A client disconnected before its request to %s was complete", request.url.path)
         return Response(status_code=400)  # nobody reads it
 
     app.openapi = lambda: _openapi(app, server)  # type: ignore[method-assign]
@@ -252,7 +252,7 @@ class _Guard:
 
 
 class _Impatient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # one of two classes
-    """Closes a connection that never sends a whole request; uvicorn itself would keep it for ever."""
+    """Closes a connection that never sends a whole request; uvicorn itself would never close it."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

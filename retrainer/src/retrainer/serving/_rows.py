@@ -225,7 +225,7 @@ def _require_row_limit(rows: int, limit: int) -> None:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON; a missing value is null")
+    raise ValueError(f"{name} is not JSON; a missing value is null")
 
 
 def _is_number(value: Any) -> bool:

@@ -24,7 +24,7 @@ class MissingColumnsError(DataError):
 
 @dataclass(frozen=True)
 class Feature:
-    """What the pipeline makes of a column.
+    """How the pipeline encodes a column.
 
     Attributes:
         use: What it is taken for.
@@ -71,7 +71,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = X.shape[1]
         if len(self.left_out_) == len(self.columns_):
             reasons = named(f"{name} ({reason})" for name, reason in self.left_out_.items())
-            raise DataError(f"No column is left to learn from: {reasons or 'the table has none'}.")
+            raise DataError(f"No column is left for training: {reasons or 'the table has none'}.")
         return self
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +107,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Return whether scikit-learn takes a column of this type as numbers without more ado."""
+    """Return whether scikit-learn accepts a column of this type as numbers."""
     return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
@@ -123,7 +123,7 @@ def _learn_feature(name: str, values: pd.Series, *, keep: bool) -> Feature:
     if len(known) == len(values) and (known.iloc[0] == known).all():
         return Feature("left out", "constant")
     if kind == "number" and not keep and is_number_identifier(name, values):
-        return Feature("left out", "identifier: another whole number in every row")
+        return Feature("left out", "identifier: a different whole number in every row")
     return Feature("date" if kind == "date" else "number")
 
 
@@ -139,7 +139,7 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
         if len(known) == rows and not keep and looks_like_sums(values):
             return Feature("left out", f"figures such as {known[0]!r}, which cannot be read as numbers")
         if len(known) == rows and not keep:
-            return Feature("left out", "identifier: another text in every row")
+            return Feature("left out", "identifier: a different text in every row")
     return Feature("category", categories=tuple(dict.fromkeys(known)))
 
 

@@ -104,7 +104,7 @@ def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
     if not defined:
         raise FoldError(
             f"Cross-validation found no fold of the {rows} training rows on which {metric} is defined. "
-            "Bring more rows, or set split.key_columns or gate.metric otherwise."
+            "Add rows, or change split.key_columns or gate.metric."
         )
     return np.asarray(np.mean(defined, axis=0))
 

@@ -124,7 +124,7 @@ def predict_with_version(
             return Champion(None, obstacle=other, **stored)
         model = load_evaluated_model(registry, champion, project=project)
         if changed := data.changed_imports(model.contract.imports, project):
-            gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
+            gone = f"it was trained with {', '.join(changed)}, which has changed since and is not part of the version"
             return Champion(None, obstacle=gone, **stored)
         predictions, identities = _predict_rows(model, rows)
         unseen = _unseen_mask(identities, load_evaluated_rows(registry, champion), entities)
@@ -136,7 +136,7 @@ def predict_with_version(
     except StorageError:
         raise
     except NoContractError:
-        old = "it was saved before models carried a contract, so how it reads a table is not known"
+        old = "it was saved before models had a contract, so how it reads a table is unknown"
         return Champion(None, obstacle=old, **stored)
     except OtherPackagesError as error:
         return Champion(None, obstacle=error.obstacle, **stored)

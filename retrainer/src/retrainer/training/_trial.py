@@ -96,7 +96,7 @@ def predict_examples(folder: str, package: str) -> None:
 def _find_difference(registry: Registry, version: Version, project: Project) -> str | None:
     """Return what is wrong with a model in this environment, None if nothing is."""
     if not {ROWS, PREDICTED} <= version.files.keys():
-        return "has no example rows that could show whether it still predicts the same"
+        return "has no example rows to check its predictions with"
     with tempfile.TemporaryDirectory() as folder:
         for name in (MODEL, CONTRACT, FEATURES, ROWS):
             (Path(folder) / name).write_bytes(registry.read_file(version, name))
@@ -128,7 +128,7 @@ def difference(recorded: Predictions, found: Predictions) -> str | None:
     other = np.asarray(recorded.labels) != np.asarray(found.labels)
     if recorded.probabilities is not None and found.probabilities is not None:
         if recorded.probabilities.shape != found.probabilities.shape:
-            return "predicts other classes than it did"
+            return "predicts other classes than before"
         two = np.sort(recorded.probabilities, axis=1)[:, -2:]
         tied = two[:, -1] - two[:, 0] <= TOLERANCE
         same = np.abs(recorded.probabilities - found.probabilities).max(axis=1) <= TOLERANCE

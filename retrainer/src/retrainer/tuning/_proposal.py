@@ -18,7 +18,7 @@ from ._study import Found
 logger = logging.getLogger(__name__)
 
 _HEADER = (
-    "# Parameters that `tune` found. `retrain` uses them in place of those in models.py; the gate decides as ever.\n"
+    "# Parameters that `tune` found. `retrain` uses them in place of those in models.py; the gate still decides.\n"
     "# Review and commit them. Without its table here, an estimator has the parameters of models.py.\n"
 )
 
@@ -79,7 +79,7 @@ def _write_page(found: Found, reason: str, project: Project) -> str | None:
             importance=found.importance,
         )
     except Exception as error:
-        logger.warning("The page is missing, it could not be drawn (%s: %s)", type(error).__name__, error)
+        logger.warning("The page is missing, because drawing it failed (%s: %s)", type(error).__name__, error)
         return None
     with replacing(page) as path:
         path.write_text(text, encoding="utf-8")
@@ -93,7 +93,7 @@ def _describe_result(found: Found, project: Project) -> str:
     trials = f"{len(states)} trials" + (f", {', '.join(counts)}" if counts else "")
     today = metric.format(found.today)
     if not found.parameters:
-        return f"{found.estimator}: nothing is better than today's parameters, {metric.label} {today} ({trials})."
+        return f"{found.estimator}: no trial is better than today's parameters, {metric.label} {today} ({trials})."
     return (
         f"{found.estimator}: {metric.label} {metric.format(found.score)} in cross-validation, {today} with today's"
         f" parameters ({trials}). The gate decides whether a model with them is promoted."

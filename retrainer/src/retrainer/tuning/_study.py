@@ -32,11 +32,11 @@ TODAY = -1  # the number of the trial of the parameters of today
 COMPARED = 5  # complete trials, before one is given up
 _BASELINE, _ERROR, _SECONDS, _STOPPED, _AGAIN = "baseline", "error", "seconds", "stopped", "again"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-_KILLED_TWICE = "The process was killed in it, and once more when it was tried again: it may need too much memory."
+_KILLED_TWICE = "The process was killed in this trial, twice: it may need too much memory."
 
 
 class StudyInUseError(ProjectError):
-    """Another process is at work on the same study."""
+    """Another process uses the same study."""
 
 
 class TimeLimitError(ProjectError):
@@ -55,7 +55,7 @@ class Found:
         score: The best score; that of today where nothing is better.
         parameters: That have it; empty where nothing is better.
         trials: Each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: Of each parameter, its share in what makes scores differ.
+        importance: Of each parameter, its share of the variance of the scores.
     """
 
     estimator: str
@@ -83,7 +83,7 @@ def open_study(inputs: FoldInputs, *, estimator: str, project: Project) -> Itera
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StudyInUseError(f"Another process searches the same ({file}): wait for it.") from None
+            raise StudyInUseError(f"Another process runs the same search ({file}). Wait for it.") from None
         # What a kill may leave behind: the beginning of a line, and the search library's own lock.
         held.truncate(file.read_bytes().rfind(b"\n") + 1)
         file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
@@ -116,10 +116,10 @@ def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Pro
 
 
 class Study:
-    """Trials that are asked for, and told what they found; the first one has the parameters of today."""
+    """The trials of a search: which parameters to try next, and what each found; the first has today's parameters."""
 
     def __init__(self, file: Path, name: str, *, estimator: str, space: Space, project: Project) -> None:
-        """Read what earlier runs found; what they had at work is tried again."""
+        """Read what earlier runs found; a trial that was cut off is tried again."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
