@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from .._parts import has_part
 from ..errors import ProjectError, files_explained
@@ -119,12 +120,16 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
 @app.command
 def tune(
     *,
-    trials: Annotated[int, Parameter(help="Of each estimator, those of earlier runs among them.")] = 60,
+    trials: Annotated[
+        int, Parameter(help="Of each estimator, those of earlier runs among them.", validator=Number(gte=1))
+    ] = 60,
     time_limit: Annotated[str | None, Parameter(help="Of all trials: 90s, 30m, 2h.")] = None,
     estimator: Annotated[
         str | None, Parameter(help="To search for; by default each of the settings that has a space.")
     ] = None,
-    workers: Annotated[int | None, Parameter(help="Trials side by side; by default one for each core.")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Trials side by side; by default one for each core.", validator=Number(gte=1))
+    ] = None,
     dry_run: Annotated[bool, Parameter(negative="", help="Show what params.toml would be.")] = False,
     source: SourceName = None,
     as_of: AsOf = None,
