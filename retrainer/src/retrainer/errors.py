@@ -60,7 +60,12 @@ def translate_file_errors(place: str | Path = "") -> Iterator[None]:
 
 
 def named(names: Iterable[Any], most: int = 10) -> str:
-    """Return the first names in quotes, and how many more there are."""
+    """Return the first names in quotes, and how many more there are.
+
+    Examples:
+        >>> named(["a", "b", "c"], most=2)
+        "'a', 'b' and 1 more"
+    """
     names = list(map(str, names))
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more

@@ -69,7 +69,7 @@ def test_without_a_champion_any_model_is_promoted() -> None:
     y = make_truth()
     decision = judge(y, model(y, wrong=slice(0, 900)), None)
     assert (decision.verdict, decision.kind) == ("promoted", "first")
-    assert decision.reason == "Promoted: accuracy 0.5500 on 2,000 holdout rows, and there is no champion yet."
+    assert decision.reason == "Promoted: the first model. Accuracy 0.5500 on 2,000 holdout rows."
     assert decision.champion is None
 
 
@@ -77,7 +77,9 @@ def test_a_real_improvement_is_promoted_with_its_numbers() -> None:
     y = make_truth()
     decision = judge(y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)), against={"stored_score": 0.99})
     assert (decision.verdict, decision.kind) == ("promoted", "improvement")
-    assert "accuracy 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500" in decision.reason
+    assert (
+        "Accuracy is 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500" in decision.reason
+    )
     assert decision.improvement == pytest.approx(0.05)
     assert decision.interval is not None
     assert 0.04 < decision.interval[0] < 0.05 < decision.interval[1] < 0.06
@@ -128,7 +130,7 @@ def test_errors_are_better_when_lower_and_compared_by_their_share() -> None:
     champion, challenger = (Predictions(y + size * np.sign(rng.normal(size=3000))) for size in (100.0, 98.5))
     decision = judge(y, challenger, champion, metric="rmse")
     assert (decision.verdict, decision.improvement) == ("promoted", pytest.approx(0.015))
-    assert "RMSE 98.5 against the champion's 100 on the same 3,000 rows, better by 1.50 %" in decision.reason
+    assert "RMSE is 98.5 against the champion's 100 on the same 3,000 rows, better by 1.50 %" in decision.reason
     assert judge(y, champion, challenger, metric="rmse").kind == "regression"
     assert judge(y, challenger, champion, metric="rmse", gate={"min_improvement": 0.02}).kind == "marginal"
 
@@ -437,7 +439,7 @@ def test_every_criterion_is_recorded_with_what_was_found_and_asked() -> None:
     assert decision.p_value is not None
     assert decision.p_value < 0.01
     assert decision.probability == 1
-    assert decision.reason.endswith(", where more than 0.0100 is required, and more than chance explains.")
+    assert decision.reason.endswith(", more than the required 0.0100 and more than chance explains.")
     assert "each with 90% confidence (permutation test, 1,999 resamples of row groups)" in decision.explain()
 
 

@@ -141,7 +141,12 @@ class Cells:
 
 
 def kind_of(values: pd.Series) -> Kind:
-    """Return what the cells are by their type, before any text among them is interpreted."""
+    """Return the kind of the cells by their type; texts are not parsed.
+
+    Examples:
+        >>> kind_of(pd.Series([1.5, 2.0])), kind_of(pd.Series(["1.5", "2.0"]))
+        ('number', 'text')
+    """
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return kind_of(pd.Series(dtype.categories)) if len(dtype.categories) else "empty"
@@ -310,7 +315,12 @@ _ID_NAME = re.compile(
 
 
 def is_identifier_name(name: str) -> bool:
-    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` …."""
+    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` ….
+
+    Examples:
+        >>> is_identifier_name("customerID"), is_identifier_name("paid")
+        (True, False)
+    """
     return _ID_NAME.fullmatch(name) is not None
 
 

@@ -393,7 +393,7 @@ def _not_as_trained_error(problems: list[str]) -> SchemaError:
     shown = problems[:_SHOWN]
     if rest := len(problems) - len(shown):
         shown.append(f"and {rest:,} more columns")
-    return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
+    return SchemaError("The table does not match the training data:\n  " + "\n  ".join(shown))
 
 
 class _EveryColumn(frozenset[str]):

@@ -18,7 +18,7 @@ Identities = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 def row_identities(frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Sequence[str] = ()) -> Identities:
-    """Return what tells each row from others.
+    """Return the identity of each row, a hash of its content.
 
     Args:
         frame: n rows, as a contract read them.
@@ -52,6 +52,10 @@ def are_known(identities: Identities, known: Identities) -> np.ndarray[tuple[int
     Args:
         identities: Shape (n,).
         known: Sorted, shape (k,).
+
+    Examples:
+        >>> are_known(np.array([3, 5], dtype=np.uint64), np.array([1, 3], dtype=np.uint64)).tolist()
+        [True, False]
     """
     if not len(known):
         return np.zeros(len(identities), dtype=bool)

@@ -70,6 +70,10 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
 
     Raises:
         ConfigurationError: a placeholder is none of these.
+
+    Examples:
+        >>> resolve("trips/{as_of-1month:%Y-%m}.parquet", as_of=datetime.datetime(2026, 3, 31))
+        Location('trips/2026-02.parquet')
     """
     source, moment = Location(source), as_of or datetime.datetime.now(datetime.UTC)
     try:

@@ -189,6 +189,11 @@ def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | Non
 
     Returns:
         Shape (n,), a row without any key being a group of its own content; None when `keys` is empty.
+
+    Examples:
+        >>> first, second, other = group_codes(pd.DataFrame({"customer": ["a", "a", "b"]}), keys=["customer"])
+        >>> bool(first == second), bool(first == other)
+        (True, False)
     """
     if not keys:
         return None

@@ -77,8 +77,8 @@ def check_confidence(criteria: Criteria, found: Comparison) -> bool:
         found.p_value <= allowed + TINY and found.lower > TINY,
         found.p_value,
         allowed,
-        f"p-value {found.p_value:.4f}, at most {allowed:.4f} is allowed; the improvement is between "
-        f"{metric.format_difference(found.lower)} and {metric.format_difference(found.upper)}, each with "
+        f"p-value {found.p_value:.4f}, at most {allowed:.4f} is allowed; the improvement is above "
+        f"{metric.format_difference(found.lower)} and below {metric.format_difference(found.upper)}, each with "
         f"{confidence:.0%} confidence ({found.method})",
     )
 

@@ -184,6 +184,10 @@ def get_metric(
 
     Raises:
         UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
+
+    Examples:
+        >>> get_metric("f1", problem_type="classification", positive="yes").label
+        'F1 of yes'
     """
     own = _own_metric(name, problem_type, own_metrics)
     if own and (name in METRICS or _is_scorer(name)):
@@ -330,6 +334,12 @@ def evaluate(
 
     Raises:
         OwnMetricError: a metric of metrics.py cannot be computed.
+
+    Examples:
+        >>> accuracy = get_metric("accuracy", problem_type="classification")
+        >>> predictions = Predictions(np.array(["yes", "no", "no"]), None, np.array(["no", "yes"]))
+        >>> evaluate(predictions, ["yes", "no", "yes"], metrics={"accuracy": accuracy})
+        {'accuracy': 0.6666666666666666}
     """
     problem_type = next(iter(metrics.values())).problem_type
     (sample,) = make_samples(y, predictions, problem_type=problem_type, rows=rows)
@@ -349,7 +359,7 @@ def evaluate_thresholds(
     thresholds: Sequence[float],
     rows: pd.DataFrame | None = None,
 ) -> Array:
-    """Return a metric, shape (t,), where the positive one of two classes is predicted from each of t probabilities on.
+    """Return a metric, shape (t,), where the positive class is predicted at or above each of t probabilities.
 
     Args:
         predictions: Of n rows, with probabilities.

@@ -121,8 +121,8 @@ def _check_skill(question: Question, challenger: Predictions, baseline: Rival, g
         compared, _ = compare_by_evidence(asked, found.pair)
         criteria = Criteria(gate, look)
         known = check_confidence(criteria, compared) and compared.improvement > TINY
-        difference = f"by {look.label} {signed(look, compared.improvement)}"
-        said.append(f"{difference}: {criteria.checked[-1].detail}")
+        difference = "" if look is metric else f"by {look.label} {signed(look, compared.improvement)}, "
+        said.append(difference + criteria.checked[-1].detail)
         if known:
             return Criterion("baseline", True, gain, 0.0, f"{signed(metric, gain)}; {said[-1]}")
     return Criterion("baseline", False, gain, 0.0, f"{signed(metric, gain)}; {'; '.join(said)}")
@@ -142,7 +142,8 @@ def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criter
     if found.passed:
         return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}.")
     doubt = ", which may be chance" if kind == "baseline" and (found.value or 0.0) > TINY else ""
-    reason = f"not better than {rival.name}: {found.detail.partition(';')[0]}{doubt}"
+    trouble = "not better than" if found.value is not None else "not compared with"
+    reason = f"{trouble} {rival.name} ({found.detail.partition(';')[0]}{doubt})"
     return to_staging(decision, kind, f"{reason}. {rival.advice}" if rival.advice else reason)
 
 

@@ -72,10 +72,14 @@ def parse_seconds(text: str) -> float:
 
     Raises:
         ConfigurationError: it is none of these.
+
+    Examples:
+        >>> parse_seconds("30m")
+        1800.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
     if not match or not float(match[1]):
-        raise ConfigurationError(f"The time limit {text!r} is no duration: write 90s, 30m or 2h.")
+        raise ConfigurationError(f"The time limit {text!r} is not a duration. Write 90s, 30m or 2h.")
     return float(match[1]) * _UNITS[match[2]]
 
 
