@@ -131,7 +131,7 @@ class Project:
         return load_settings(self.config_file, env_prefix=self.env_prefix, defaults=root, **self.overrides)
 
     def with_settings(self, **overrides: Any) -> "Project":
-        """Return the project with its settings read anew, `overrides` winning.
+        """Return the project with its settings read again; `overrides` come first.
 
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.

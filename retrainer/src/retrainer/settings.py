@@ -73,7 +73,7 @@ Length = Annotated[str, AfterValidator(_checked_length)]
 
 
 def _rows_or_time(span: str | None) -> tuple[int, datetime.timedelta]:
-    """Return the rows, or else the time, that a span stands for."""
+    """Return the rows or the time of a length."""
     length = length_of(span) if span else 0
     return (length, datetime.timedelta(0)) if isinstance(length, int) else (0, length)
 

@@ -1,4 +1,4 @@
-"""What a table must have to be learned from, and the errors when it has not."""
+"""The checks of a table before training, and their errors."""
 
 import difflib
 import logging
@@ -148,11 +148,11 @@ def _require_finite_target(y: pd.Series, target: str) -> None:
 
 
 def check_table(table: pd.DataFrame, *, target: str) -> None:
-    """Make sure there is something to learn from.
+    """Check that there are enough rows and columns for training.
 
     Raises:
         TooFewRowsError: fewer than 20 rows.
-        DataError: there is no column beside the target.
+        DataError: there is no column besides the target.
     """
     if len(table) < MINIMUM_ROWS:
         raise TooFewRowsError(

@@ -1,7 +1,7 @@
 """What a column is and how its cells are read: the one place that knows kinds and missing values.
 
 Files disagree on how a value is written: 7, 7.0 and "7", TRUE and true, "1.234,50" and 1234.5, "03/02/2026" and a
-timestamp. A column is learned once, and read the same way from then on, whatever file the cells come from.
+timestamp. A column is learned once, and then read the same way from every file.
 """
 
 import re
@@ -97,7 +97,7 @@ class Column:
         shortest: The digits of the shortest of these.
         plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
         words: Words of missingness that are values here.
-        absent: Words and numbers that stand for missing values here, in addition to the usual ones.
+        absent: Words and numbers that mean a missing value here, in addition to the usual ones.
     """
 
     kind: Kind
@@ -169,7 +169,7 @@ def kind_of(values: pd.Series) -> Kind:
 
 
 def within_tolerance(bad: int, known: int, *, tolerance: float) -> bool:
-    """Return whether so many cells of those with a value may be unreadable: a share, and always a single slip."""
+    """Return whether this number of unreadable cells is allowed: a share of the cells, or a single one."""
     return bad <= max(int(known >= FEWEST_FOR_A_SLIP), int(tolerance * known))
 
 
@@ -190,7 +190,7 @@ def learn_column(
         tolerance: The share of cells that may be unreadable.
         prior: What the column was for the model in production: kept if the cells still fit.
         decimal: The sign that the file has in this column; None: what the column itself proves.
-        marks: Words that are known to stand for missing values, however frequent.
+        marks: Words that are known to mean a missing value, however frequent.
         kind: What it is by the settings; None: what is found.
         how: How files are read.
     """
@@ -325,7 +325,7 @@ def is_identifier_name(name: str) -> bool:
 
 
 def is_row_counter(values: pd.Series, column: Column) -> bool:
-    """Return whether a column only counts the rows: the next file may count them anew.
+    """Return whether a column only numbers the rows: the next file may start again at 1.
 
     Args:
         values: As `learn_column` read them, n of them.
@@ -588,7 +588,7 @@ def _parse_booleans(texts: pd.Series) -> pd.Series:
 
 
 def _parse_dates(texts: pd.Series, date_format: str) -> pd.Series:
-    """Return the moments in UTC; ISO 8601 is read whatever the format, for it cannot be mistaken."""
+    """Return the moments in UTC; ISO 8601 is always read, because it is unambiguous."""
     moments = _datetimes(texts, date_format)
     if date_format != "ISO8601" and (rest := moments.isna() & texts.notna()).any():
         unambiguous = rest & texts.str.match(r"\d{4}-\d{2}-\d{2}").fillna(False).astype(bool)

@@ -106,7 +106,7 @@ class ReadReport:
                 self.spans[name] = float(least), float(np.fmax.reduce(numbers))
 
     def add(self, more: "ReadReport") -> None:
-        """Count another part of the same table, whose rows come after."""
+        """Add the counts of the next part of the same table."""
         for name, theirs in more.unread.items():
             known = self.rows - self.missing[name]
             ours = self.unread.setdefault(name, Unread(0, known, theirs.example, self.rows + theirs.row))
@@ -133,7 +133,7 @@ class Contract:
         target: The column that is predicted.
         problem_type: What is predicted.
         classes: The classes of the target, in order; None for a regression.
-        identity: The columns whose values tell a row from others; empty where all inputs do. A column that counts the
+        identity: The columns whose values identify a row; empty where all inputs do. A column that counts the
             rows does not.
         identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
         content: The columns that tell a row where `identity` does not, those that the model does not get among them;
@@ -160,7 +160,7 @@ class Contract:
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """The columns that name a row, and are carried over beside its prediction."""
+        """The columns that identify a row; they are copied beside its prediction."""
         return tuple(name for name in self.identity if self.identity_from != "content")
 
     @property
@@ -177,7 +177,7 @@ class Contract:
 
     @property
     def texts(self) -> frozenset[str]:
-        """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
+        """The columns whose cells must be read as text, because a number would lose a part of them."""
         return frozenset(
             name
             for name, column in self.columns.items()
@@ -389,7 +389,7 @@ class Contract:
 
 
 def _not_as_trained_error(problems: list[str]) -> SchemaError:
-    """Return the error of so many columns; a message has room for ten."""
+    """Return the error about these columns; it lists ten at most."""
     shown = problems[:_SHOWN]
     if rest := len(problems) - len(shown):
         shown.append(f"and {rest:,} more columns")
@@ -418,17 +418,17 @@ def learn_columns(
     target: str | None = None,
     how: ReadSettings = _AS_FOUND,
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
-    """Determine what each column of a table is, and read it.
+    """Learn the kind of each column of a table, and read it.
 
     Args:
-        frame: The table as its files have it, n rows.
+        frame: The n rows as loaded.
         tolerance: The share of a column's cells that may be unreadable.
-        prior: The contract of the model in production: what its columns are is kept where the cells still fit.
-        target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
-        how: How files are read, by the settings.
+        prior: The contract of the model in production; a column keeps its kind where the cells still fit.
+        target: The target, in which a word for missing numbers is not a class.
+        how: The settings of `data.read`.
 
     Returns:
-        The columns by name, the n rows read, and what was noticed.
+        The columns by name, the n rows read, and a report of what could not be read.
     """
     signs = {"": how.decimal} if how.decimal else frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}

@@ -21,9 +21,9 @@ def row_identities(frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Se
     """Return the identity of each row, a hash of its content.
 
     Args:
-        frame: n rows, as a contract read them.
+        frame: n rows, read by a contract.
         columns: The columns that identify a row.
-        otherwise: The columns that identify a row in which all of `columns` are missing.
+        otherwise: The columns that identify a row where all of `columns` are missing.
 
     Returns:
         Shape (n,).

@@ -1,4 +1,4 @@
-"""From the table as loaded to what is learned from: the contract, the label, the features, and the checks on them."""
+"""From the loaded table to the training inputs: contract, label, features, and their checks."""
 
 import difflib
 import logging
@@ -23,7 +23,7 @@ _CHECKED_ROWS = 10_000  # shuffled, to see whether features() looks at one row a
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to learn from.
+    """The labelled rows.
 
     Attributes:
         rows: The labelled rows, n of them: the columns of the table as the contract reads them, and the target.
@@ -145,7 +145,7 @@ def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Ta
 
 
 def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: Collection[str] = ()) -> pd.DataFrame:
-    """Return the rows to learn from, with a usable target column.
+    """Return the labelled rows, with a usable target column.
 
     Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
 

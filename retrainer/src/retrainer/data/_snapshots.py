@@ -66,7 +66,7 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
 
     Args:
         source: As in the settings.
-        as_of: The moment, in the time zone whose calendar counts; now in UTC, if left out.
+        as_of: The moment, in the time zone of the dates; by default now, in UTC.
 
     Raises:
         ConfigurationError: a placeholder is none of these.
@@ -86,7 +86,7 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
 
 
 def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str | None:
-    """Fill in the dates of a query, as `resolve` does; one without `{as_of` stays as it is, whatever braces it has.
+    """Fill in the dates of a query, as `resolve` does; a query without `{as_of` is not changed.
 
     Raises:
         ConfigurationError: a placeholder is none of these.
@@ -135,9 +135,9 @@ def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
         None where a change could not be seen, or a copy is to be made first: the source has to be fetched then.
 
     Raises:
-        SourceError: nothing is there, or it may not be read.
+        SourceError: the source does not exist, or cannot be read.
         SourceUnavailable: it does not answer.
-        ConfigurationError: a package is missing, or the URL is none.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     if not source.is_url:
@@ -147,13 +147,13 @@ def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
 
 
 def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
-    """Make the source available as files and describe it.
+    """Fetch the source as local files, and return a snapshot that describes them.
 
     Raises:
-        SourceError: nothing is there, or it may not be read.
-        SourceUnavailable: it does not answer, or changed on the way.
-        TableError: it is not a whole table.
-        ConfigurationError: a package is missing, or the URL is none.
+        SourceError: the source does not exist, or cannot be read.
+        SourceUnavailable: the source does not answer, or changed during the fetch.
+        TableError: the table is incomplete or damaged.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     state: str | None
@@ -193,8 +193,8 @@ def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFr
     """Return the first rows of a source that is here; None if it would have to be fetched first.
 
     Raises:
-        DataError: nothing is there, or it is no table.
-        ConfigurationError: a package is missing, or the URL is none.
+        DataError: the source does not exist, or is not a table.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     if source.is_url and fingerprint(source, settings=settings) is None:
@@ -204,7 +204,7 @@ def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFr
 
 
 def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
-    """Return the files a local source stands for, sorted: one file, or those of a folder or a glob.
+    """Return the files of a local source, sorted: one file, or those of a folder or a glob.
 
     Of a folder those with the name of a table (`.csv`, `.parquet`, `.jsonl.gz`, …), also from folders below it, but
     none that is hidden or begins with an underscore.

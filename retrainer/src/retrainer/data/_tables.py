@@ -88,10 +88,10 @@ class Dialect:
     Attributes:
         separator: Between the fields.
         signs: The decimal signs that its first records prove, see `decimal_signs`.
-        encoding: Of its first text, for people.
+        encoding: Of its text, for messages.
         header: The names of the columns as they are written.
         words: Columns of text, in which a word such as `None` may be a value.
-        marks: Words that stand for missing numbers.
+        marks: Words that mean missing numbers.
         skipped: Lines before the header.
         line_end: `\\r` in files of old Macs.
     """
@@ -179,7 +179,7 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
 
 def _unify_decimal_signs(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
-    """Return frames whose numbers can stand in one column: files of one source may differ in their decimal sign."""
+    """Return frames with the same decimal sign: files of one source may differ in it."""
     signs = [frame.attrs.setdefault(SIGNS_ATTRIBUTE, decimal_signs(frame)) for frame in frames]
     if all(sign == signs[0] for sign in signs):
         return frames
@@ -665,7 +665,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
 
 
 def _doubtful_numbers(frame: "pd.DataFrame", path: Path, dialect: Dialect) -> list[str]:
-    """Return the columns whose numbers may not be all that is written: leading zeros, too many digits."""
+    """Return the columns whose numbers may lose a part: leading zeros, too many digits."""
     numbers = frame.select_dtypes("number")
     if _has_leading_zeros(path, dialect):
         return list(numbers.columns)

@@ -30,7 +30,7 @@ class Change:
 
     Attributes:
         worse: In the units of `Metric.improvement`; negative when better.
-        p_value: How often rows drawn anew would make it at least as much worse by chance.
+        p_value: The probability of at least such a loss by chance.
     """
 
     worse: float

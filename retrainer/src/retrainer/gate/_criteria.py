@@ -157,7 +157,7 @@ def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | No
 
 
 def _rows_by_value(column: pd.Series, least: int) -> list[tuple[str, Array]]:
-    """Return each value that has so many rows, a missing one included, with the positions of its rows."""
+    """Return each value with at least this many rows, a missing one included, and the positions of its rows."""
     codes, values = pd.factorize(column, use_na_sentinel=True)
     ordered = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes + 1, minlength=len(values) + 1))

@@ -101,11 +101,11 @@ class Metric:
         return of_classes or isinstance(self.measure, Own)
 
     def format(self, value: float) -> str:
-        """Return the value for people: four decimals for a score, four digits for an error."""
+        """Return the value as text: four decimals for a score, four digits for an error."""
         return f"{value:.4f}" if not self.relative or self.name == "log_loss" else f"{value:.4g}"
 
     def format_difference(self, value: float) -> str:
-        """Return an improvement for people: points, or per cent of the champion's error."""
+        """Return an improvement as text: points, or percent of the champion's error."""
         return f"{value * 100:.2f} %" if self.relative else f"{value:.4f}"
 
 
@@ -130,7 +130,7 @@ METRICS = _built_in_metrics()
 
 @dataclass(frozen=True)
 class SklearnScorer(NonAdditive):
-    """A scorer of scikit-learn, which is asked anew for each resample."""
+    """A scorer of scikit-learn, which is computed for each resample."""
 
     one_class: bool = False
 

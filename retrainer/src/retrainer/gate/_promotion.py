@@ -19,7 +19,7 @@ _AS_GOOD = {"neg_brier_score", "neg_mean_squared_error", "r2"}
 
 @dataclass(frozen=True)
 class Rival:
-    """What a challenger must be better than, beside the champion.
+    """A model that a challenger must beat, besides the champion.
 
     Attributes:
         name: For people: `always predicting 'no'`, or the version that is on hold, and why.
@@ -129,7 +129,7 @@ def _check_skill(question: Question, challenger: Predictions, baseline: Rival, g
 
 
 def _proper_score(metric: Metric, challenger: Predictions) -> Metric | None:
-    """Return the proper score to look at beside the metric; None where the metric is as good, or none fits."""
+    """Return the proper score to test besides the metric; None where the metric is as good, or none fits."""
     proper = METRICS[_PROPER[metric.problem_type]]
     if metric.name in _AS_GOOD or metric.measure == proper.measure:
         return None

@@ -78,7 +78,7 @@ def score_on_common_rows(
         challenger: Predictions of the holdout's rows.
         rival: What it is compared with.
         metrics: To score, the one that is compared among them.
-        name: Of the rival, for people.
+        name: Of the rival, for messages.
     """
     truth = np.asarray(question.y)
     obstacle = find_obstacle(rival, challenger, truth)

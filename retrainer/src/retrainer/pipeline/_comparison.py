@@ -80,7 +80,7 @@ def _training_alarms(
 
 
 def compare_with_production(evaluation: Evaluation, *, project: Project, accept_not_comparable: bool) -> GateResult:
-    """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
+    """Predict the holdout with the champion, the baseline and the versions on hold, and let the gate decide."""
     settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
     champion, held = registry.to_beat(), registry.held()

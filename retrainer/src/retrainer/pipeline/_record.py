@@ -40,7 +40,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Saved:
-    """A version that waits for its decision, and the profile of what it learned from."""
+    """A version that waits for its decision, and the profile of its training data."""
 
     version: Version
     profile: dict[str, Any]
@@ -160,7 +160,7 @@ def record(
 ) -> dict[str, Any] | None:
     """Commit the decision: it takes effect here or not at all.
 
-    None if another retrain changed the champion meanwhile: the version is gone then, and has to be compared again.
+    None if another retrain changed the champion: the version is removed, and has to be compared again.
 
     Args:
         saved: The version.
@@ -195,7 +195,7 @@ def record(
 def add_report(
     recorded: dict[str, Any], saved: Saved, comparison: GateResult, *, project: Project, run: Run
 ) -> tuple[dict[str, Any], str]:
-    """Draw the report of a recorded decision beside its version; return what is known now, and the model card.
+    """Draw the report of a recorded decision and save it with the version; return the facts and the model card.
 
     Nobody waits for it: the decision is recorded, and the team notified.
     """

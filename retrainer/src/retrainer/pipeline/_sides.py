@@ -1,4 +1,4 @@
-"""From a snapshot to the parts of the table: to learn from, held out, and what lies between them.
+"""From a snapshot to the sides of the split: training, gap and holdout.
 
 Tables stay in memory and are never results: hashing and pickling them would cost more than the training.
 """

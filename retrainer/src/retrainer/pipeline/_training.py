@@ -178,7 +178,7 @@ def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, proj
     """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
 
     Before the version is saved, so that what is recorded is complete, and a run that dies here leaves nothing behind.
-    A failure costs the newest rows and nothing else: the model that was compared serves then.
+    If the refit fails, the evaluated model serves, without the newest rows.
     """
     settings, evaluation = project.settings, comparison.evaluation
     if not settings.refits or comparison.decision.verdict not in ("promoted", "staging"):
@@ -200,7 +200,7 @@ def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, proj
 
 
 def _judge_refit(model: Model, evaluation: Evaluation, project: Project) -> None:
-    """Refuse a refit that on the holdout, which it learned from, is worse beyond chance than its twin, which did not.
+    """Refuse a refit that is worse on the holdout than the evaluated model, beyond chance.
 
     Raises:
         RefitError: it is, or has no finite score.

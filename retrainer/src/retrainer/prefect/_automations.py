@@ -1,4 +1,4 @@
-"""What only the server can do: end a run whose process is gone, and report what no run can report itself.
+"""Automations of the server: end a run whose process is gone, and report what a run cannot report itself.
 
 A run that fails, crashes or is stopped says so itself, or its runner does, and confirms it with an event. The rest is
 the server's:
@@ -48,7 +48,7 @@ def automations(settings: Settings, *, silence: timedelta | None, block_id: Any 
     Args:
         settings: Those of the project.
         silence: A run without heartbeats for so long is dead; None where there are no heartbeats.
-        block_id: The notification block's; None where there is none, and nobody can be notified.
+        block_id: Of the notification block; None where there is none.
     """
     project = settings.project
 

@@ -28,7 +28,7 @@ LAST = 5  # decisions; a runner that is stopped has at most one run of each flow
 
 
 class RunCancelled(ProjectError):
-    """The run was cancelled, or nobody can say whether it was: production stays what it is."""
+    """The run was cancelled, or this is unknown: production does not change."""
 
 
 def refuse_if_cancelled() -> None:
@@ -82,7 +82,7 @@ def _set_final_state(flow_run_id: str, state: State) -> None:
 
 
 def recorded_decision(flow_run_id: object, project: Project) -> bool:
-    """Say whether a run recorded its decision, whatever became of it afterwards."""
+    """Return whether a run recorded its decision, however it ended."""
     return str(flow_run_id) in _deciding_runs(project)
 
 

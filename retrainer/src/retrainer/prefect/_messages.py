@@ -213,9 +213,9 @@ def recipient(project: Project) -> tuple[str, str | None]:
 
 
 def send(message: Message, *, block: str | None, logger: Any) -> bool:
-    """Send `message` through the notification block `<type>/<name>`; return whether it was taken.
+    """Send `message` through the notification block `<type>/<name>`; return whether it was sent.
 
-    Whatever goes wrong is a warning, and one more holds the message.
+    An error becomes a warning in the log, and a second one contains the message.
     """
     if not block:
         logger.info("No notification block is set.")

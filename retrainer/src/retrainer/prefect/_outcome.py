@@ -26,7 +26,7 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
     """Notify the team that a run failed, crashed or was cancelled; a state hook of Prefect calls it, maybe in a runner.
 
     The block is found in settings that are broken elsewhere, and what is in production is looked up with a time limit.
-    Of a dry run nobody is notified. A run that was cancelled after it recorded its decision goes on, and sends that.
+    Nobody is notified of a dry run. A run that was cancelled after its decision was recorded finishes and sends that.
     """
     logger = flow_run_logger(flow_run, flow)
     name, block = _messages.recipient(project)
@@ -65,7 +65,7 @@ def _recorded_outcome(flow_run: FlowRun, project: Project) -> bool:
 
 
 def _describe_production(reason: str, project: Project) -> str:
-    """Describe the model in production; whatever goes wrong is part of the answer, once.
+    """Describe the model in production; an error becomes part of the description.
 
     Args:
         reason: Why the run ended, which the message says already.

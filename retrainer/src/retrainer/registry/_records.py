@@ -70,7 +70,7 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        """Return the sentence for people."""
+        """Return the problem as a sentence."""
         return f"{self.path} {self.what}. {self.fix}"
 
 

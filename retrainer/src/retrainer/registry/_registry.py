@@ -4,7 +4,7 @@
                              every file); twin.joblib, where the gate compares another fit of the same recipe than
                              the one that predicts; unchangeable once a decision names it
     decisions/000001.json    one file a decision, each naming the champion after it: the last one is the truth
-    production_metrics.json  the champion described for people and scripts, derived from the two
+    production_metrics.json  a description of the champion for people and scripts, derived from the two
 
 A decision is created exclusively under the next number. That is the compare-and-swap: of two processes that
 decide at once one gets the number, and the other checks whether its decision is still valid. What comes
@@ -96,7 +96,7 @@ class Registry:
         return last.held if last else {}
 
     def version(self, name: str) -> Version:
-        """Return the version that is `champion` or `staging`, or the one whose id begins or ends with `name`."""
+        """Return the version named `champion` or `staging`, or the one whose id begins or ends with `name`."""
         if name in ("champion", "staging"):
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
@@ -132,10 +132,10 @@ class Registry:
 
         Args:
             pipeline: What predicts in production.
-            metrics: Its scores; those of the twin, if there is one.
+            metrics: Its scores; those of the evaluated model, if it is another one.
             lineage: Where it comes from.
             files: What else belongs to it, by name.
-            twin: The pipeline that the gate compared, where it is another one.
+            twin: The evaluated pipeline, where it is another one.
         """
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -185,7 +185,7 @@ class Registry:
         joblib.dump(pipeline, file)
 
     def attach(self, version: Version, name: str, data: bytes) -> None:
-        """Put a file beside a version, such as its report: made from it, so neither sealed nor needed."""
+        """Add a file to a version, such as its report; it can be derived again, so it is not sealed."""
         if name in version.files:
             raise ValueError(f"{name!r} is a sealed file of {version.id}")
         self.store.write(_extra_key(version.id, name), data)
@@ -208,7 +208,7 @@ class Registry:
         return self._load(version, MODEL)
 
     def load_evaluated_model(self, version: Version) -> Any:
-        """Return the pipeline that the gate compared: the twin if there is one, else the only one there is."""
+        """Return the evaluated pipeline: that of the version's twin.joblib, or the only one."""
         return self._load(version, EVALUATED_MODEL if EVALUATED_MODEL in version.files else MODEL)
 
     def _load(self, version: Version, name: str) -> Any:
@@ -331,7 +331,7 @@ class Registry:
         reason: str,
         check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
-        """Put a version into production by hand, whatever the gate decided about it; its hold is lifted.
+        """Promote a version by hand, whatever the gate decided; its hold is lifted.
 
         Args:
             version: The version, or its name.
@@ -396,7 +396,7 @@ class Registry:
     def prune(self, keep: int) -> list[str]:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
 
-        The `keep` decided on last stay whole, and beside them the champion, staging, what is on hold, and the version
+        The last `keep` versions stay complete, and also the champion, staging, versions on hold, and the version
         that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
         """
         with self.store.lock():

@@ -37,7 +37,7 @@ class Number(str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names the rows; a column named by a `Number` has numbers, aligned to the right."""
+    """A table; its first column names the rows, and a column named by a `Number` is aligned to the right."""
 
     caption: str
     columns: tuple[str, ...]

@@ -190,7 +190,7 @@ def _calibration(axes: Any, models: Mapping[str, EncodedLabels], positive: int) 
 
 
 def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
-    """Return the challenger's predictions beside the truth, its errors, and how the errors of each are spread."""
+    """Return pictures of the challenger: predictions over truth, errors, and the distribution of errors."""
     found = {name: truth - values for name, values in models.items()}
     limits = tuple(np.quantile(np.concatenate(list(found.values())), [0.005, 0.995]))
 

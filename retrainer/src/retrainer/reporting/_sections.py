@@ -108,7 +108,7 @@ def scores(facts: Facts) -> Section:
 
 
 def _serving_model_text(facts: Facts) -> list[str]:
-    """Return which model serves, where it may be another than the one that was compared."""
+    """Return which model serves, where it may be a refit."""
     refit = facts.version.lineage.get("refit")
     if not refit:
         return []

@@ -99,7 +99,7 @@ def _explained_share(truth: Array, guessed: Array, mean: Array) -> float:
 def shared_entities(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, problem_type: ProblemType
 ) -> list[str]:
-    """Return an alarm for each column that names an entity whose rows are alike and on both sides of the split.
+    """Return an alarm for each column of entities with similar rows on both sides of the split.
 
     An entity is what a text or an identifier's column names, with more than one row and no more than 20 on average.
 

@@ -57,7 +57,7 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     (scikit-learn's TargetEncoder, cross-fitted on the training rows), text becomes numbers (`TextEncoder`).
 
     Args:
-        native_categories: Columns of at most so many categories stay as they are, for estimators that take them.
+        native_categories: Columns with at most this many categories are not encoded, for estimators that accept them.
         problem_type: What the target is.
         random_state: Draws the folds of the target encoding.
     """

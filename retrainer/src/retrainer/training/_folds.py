@@ -110,7 +110,7 @@ def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
 
 
 def make_folds(inputs: FoldInputs, folds: int = FOLDS) -> list[tuple[Array, Array]]:
-    """Return positions to fit and to score, at most so many pairs; the same inputs, the same folds.
+    """Return pairs of positions to fit and to score, at most `folds`; the same inputs give the same folds.
 
     Raises:
         FoldError: too few rows, too few of a class, or too few groups for two folds.

@@ -53,7 +53,7 @@ def load_model(registry: Registry, version: Version, *, project: Project) -> Mod
 
 
 def load_evaluated_model(registry: Registry, version: Version, *, project: Project) -> Model:
-    """Return the model of a version that the gate compared, and compares: its twin, or the only one there is.
+    """Return the evaluated model of a version, which the gate compares: that of twin.joblib, or the only one.
 
     Raises:
         RegistryError, DataError: see `load_model`; with other packages, its sibling of the same recipe is tried.
@@ -98,7 +98,7 @@ def predict_with_version(
 ) -> Champion:
     """Let the champion predict rows through its own contract, and look up which of them it was trained on.
 
-    Where the champion was fitted again on all rows, its twin, which never saw the holdout, predicts for it.
+    Where the champion was refit on all rows, its evaluated model predicts, which never saw the holdout.
     Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
     something else, a model that cannot be loaded, features.py code that fails.
 

@@ -64,11 +64,11 @@ class Model:
         return predict(self.pipeline, X, problem_type=self.contract.problem_type)
 
     def files(self, trained: Identities, *, twin: Identities | None = None) -> dict[str, bytes]:
-        """Return what a version holds beside the pipeline.
+        """Return the files of a version besides the pipeline.
 
         Args:
             trained: The identities of the rows it was trained on, shape (n,).
-            twin: Of the rows that its twin was trained on, shape (m,); None if it has none.
+            twin: Of the training rows of the evaluated model, shape (m,); None if it is the same model.
         """
         files = {
             CONTRACT: self.contract.to_json().encode(),

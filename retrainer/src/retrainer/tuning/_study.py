@@ -1,6 +1,6 @@
 """A study: the trials of one estimator on one table, in a file that outlives the process.
 
-The same search on the same rows is the same study: it goes on where it was cut off, also by `kill -9`. Each trial
+The same search on the same rows is the same study: it continues where it was cut off, also by `kill -9`. Each trial
 has a seed of its own. So a study that was cut off finds what one without a break does, where trials run one by one.
 """
 
