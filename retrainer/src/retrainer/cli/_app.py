@@ -250,7 +250,7 @@ def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
     enter(project, flows)
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
-    atexit.register(gc.freeze)  # the interpreter takes half a second to look at every object before it ends
+    atexit.register(gc.freeze)  # the interpreter takes half a second to visit every object before it ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has no █ shows its number
             stream.reconfigure(errors="backslashreplace")

@@ -56,7 +56,7 @@ CATEGORIES_KEPT = 100
 CODES_KEPT = 5000  # of a column whose values come again: codes, which are compared with those of training
 FEW_ROWS = 1000
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
-LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
+LARGEST_EXACT = 2.0**53  # float64 cannot distinguish larger whole numbers
 
 _TRUTH = dict.fromkeys(("true", "1", "yes", "y", "t"), True)
 _TRUTH |= dict.fromkeys(("false", "0", "no", "n", "f"), False)
@@ -95,7 +95,7 @@ class Column:
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
         shortest: The digits of the shortest of these.
-        plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
+        plain_codes: Whether no code of a text column is a whole number with `.0` at its end, the result of a gap.
         words: Words of missingness that are values here.
         absent: Words and numbers that mean a missing value here, in addition to the usual ones.
     """
@@ -349,7 +349,7 @@ def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Code
 
     A word of missingness is a value if it is one of `words`.
 
-    Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
+    Work on distinct values keeps the reading of a large table cheap. Code -1 is a missing cell.
     """
     return _mask_missing_words(_encode_texts(values), words)
 

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
 MOSTLY = 0.5  # of a column's values may be unknown from training
-THOUSAND = 1000.0  # what a point or a comma that is read as the other one makes of a number
+THOUSAND = 1000.0  # the factor of a number whose point or comma is read as the other one
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
 _AS_FOUND = ReadSettings()
@@ -471,7 +471,7 @@ def identity_of(
     """Choose the columns that tell a row from others.
 
     The keys of the settings, with the time of the row where the split is by time; else the identifier that the model
-    in production goes by, if the table still has it; else one that is found; else the whole row.
+    in production uses, if the table still has it; else one that is found; else the whole row.
 
     Args:
         frame: The table, read.

@@ -2,7 +2,7 @@
 
 Equal values count as equal however they are stored: 7, 7.0 and "7"; True and 1; text as str or category; a point in
 time at any resolution. A missing value adds nothing, so a new column changes no row that is without it. Columns are
-told apart by name, so their order does not matter.
+distinguished by name, so their order does not matter.
 """
 
 from collections.abc import Iterable, Sequence

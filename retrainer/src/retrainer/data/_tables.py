@@ -699,7 +699,7 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
         "keep_default_na": False,
         "skipinitialspace": True,
         "skiprows": dialect.skipped,
-        "index_col": False,  # else a separator at the end of each row makes the first column the index
+        "index_col": False,  # else a separator at the end of each row turns the first column into the index
         "low_memory": False,  # else a column's type may differ between chunks
     }
 
@@ -774,7 +774,7 @@ def _to_pandas(table: "pa.Table") -> "pd.DataFrame":
             column = table.column(position)
             ends = pc.min_max(column).as_py() if column.null_count else {"min": None}
             if ends["min"] is not None and max(-ends["min"], ends["max"]) > LARGEST_EXACT:
-                # A gap makes floats of whole numbers, which do not hold all digits of these.
+                # A gap turns whole numbers into floats, which do not hold all their digits.
                 table = table.set_column(position, field.name, column.cast(pa.string()))
     # An index that pandas saved is a column like any other if it has a name, otherwise it says nothing.
     unnamed = [name for name in table.column_names if _UNNAMED_INDEX.fullmatch(name)]

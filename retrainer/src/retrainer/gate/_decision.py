@@ -55,7 +55,7 @@ class Decision:
 
     Attributes:
         verdict: `promoted`: the challenger goes to production. `kept`: the champion stays. `staging`: not
-            good enough for production, good enough to look at. `rejected`: not even that.
+            good enough for production, good enough for a review. `rejected`: not good enough for either.
         kind: Why, as one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
             accepted it); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
             chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (no

@@ -2,7 +2,8 @@
 
 A `Measure` gives the score of a sample, and what the score is after some groups of rows (or single rows) of two
 models were exchanged or drawn again. Most metrics are functions of sums over rows (`Sums`): hits and predictions
-of each class, losses, or how many rows of a class lie at each rank. Other metrics are computed for each resample (`NonAdditive`).
+of each class, losses, or how many rows of a class lie at each rank. Other metrics (`NonAdditive`) are
+computed for each resample.
 There is no default: a metric without a measure cannot be made.
 """
 

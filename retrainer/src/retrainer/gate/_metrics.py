@@ -125,6 +125,7 @@ def _built_in_metrics() -> dict[str, Metric]:
     return metrics | {name: replace(metrics[same], name=name) for name, same in _builtin.ALIASES.items()}
 
 
+SHOWN = 12  # names in an error
 METRICS = _built_in_metrics()
 
 
@@ -200,7 +201,8 @@ def get_metric(
     if known and metric.problem_type == problem_type:
         return _for_positive_class(metric, positive)
     possible = _metric_names(problem_type, own_metrics)
-    which = f"Possible for a {problem_type}: {', '.join(possible)}; or one of your own in metrics.py."
+    shown = ", ".join([*possible[:SHOWN], "…"] if len(possible) > SHOWN else possible)
+    which = f"Metrics for {problem_type}: {shown}; or one of your own in metrics.py. docs/promotion.md lists them."
     if known:
         raise UnknownMetricError(
             f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type} (gate.metric, "

@@ -85,7 +85,7 @@ def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
     """Return the labels of `predict`; from the probabilities, where the type of the model shows that they decide.
 
     Of two probabilities that are equal to the last bit, all but a forest may still know the larger score: they are
-    asked about those rows, and about rows without a largest probability.
+    used for those rows, and for rows without a largest probability.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression

@@ -113,12 +113,12 @@ def _check_skill(question: Question, challenger: Predictions, baseline: Rival, g
     gate = question.gate.model_copy(update={"confidence": confidence})
     said = []
     for look, model in looks:
-        asked = replace(question, metric=look, gate=gate)
-        found = score_on_common_rows(asked, challenger, model, {look.name: look}, name="baseline")
+        by_look = replace(question, metric=look, gate=gate)
+        found = score_on_common_rows(by_look, challenger, model, {look.name: look}, name="baseline")
         if found.obstacle is not None or found.pair is None:
             said.append(str(found.obstacle))
             continue
-        compared, _ = compare_by_evidence(asked, found.pair)
+        compared, _ = compare_by_evidence(by_look, found.pair)
         criteria = Criteria(gate, look)
         known = check_confidence(criteria, compared) and compared.improvement > TINY
         difference = "" if look is metric else f"by {look.label} {signed(look, compared.improvement)}, "

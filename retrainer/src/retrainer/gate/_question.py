@@ -103,8 +103,8 @@ def score_on_common_rows(
 def compare_by_evidence(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
     """Compare two models, and return the pair with what counts as one piece of evidence.
 
-    Rows about the same are one piece, and rows of one block of time. Where both are known, what makes the difference
-    less certain counts.
+    Rows about the same are one piece, and rows of one block of time. Where both are known, the less certain
+    result counts.
     """
     evidence: list[tuple[Array | None, str]] = []
     if pair.entities is not None:

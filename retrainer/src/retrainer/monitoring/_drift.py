@@ -491,5 +491,5 @@ def should_fire(windows: Sequence[bool | None], *, settings: MonitorSettings) ->
         windows: Whether each window violated, the latest last.
         settings: `windows` and `needed`.
     """
-    told = [bool(window) for window in windows if window is not None][-settings.windows :]
-    return bool(told) and windows[-1] is True and sum(told) >= settings.needed
+    decided = [bool(window) for window in windows if window is not None][-settings.windows :]
+    return bool(decided) and windows[-1] is True and sum(decided) >= settings.needed

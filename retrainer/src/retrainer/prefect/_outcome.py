@@ -53,8 +53,8 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
 
 def _reason_of_state(flow_run: FlowRun, state: State[Any]) -> str:
     """Return why a run ended; for a cancelled one the reason given with the cancellation, not the runner's."""
-    asked = flow_run.state if state.is_cancelling() else None
-    return (asked and asked.is_cancelling() and asked.message) or state.message or "no reason is known"
+    cancelling = flow_run.state if state.is_cancelling() else None
+    return (cancelling and cancelling.is_cancelling() and cancelling.message) or state.message or "no reason is known"
 
 
 def _recorded_outcome(flow_run: FlowRun, project: Project) -> bool:

@@ -234,7 +234,7 @@ class Registry:
     ) -> int:
         """Commit a decision (`verdict`, `reason`, criteria) about a staged version, and return its number.
 
-        A promotion takes effect here or not at all. `promoted` makes the version the champion, empties
+        A promotion takes effect here or not at all. `promoted` turns the version into the champion, empties
         staging and lifts every hold, `staging` puts it there; `kept` and `rejected` change nothing. To record
         the last decision again changes nothing, so this may be retried.
 
@@ -487,7 +487,7 @@ class Registry:
 
     def catch_up(self) -> None:
         """Write the description of the champion that a process died before writing."""
-        # A registry that is damaged or read-only is reported by what is asked of it next, not here.
+        # A registry that is damaged or read-only is reported by the next call, not here.
         with suppress(RegistryError):
             if self._description_is_stale(self._last_record()):
                 with self.store.lock():

@@ -61,8 +61,11 @@ def _criteria(facts: Facts) -> Section:
         "Criteria",
         tables=[Table("The gate's criteria", ("criterion", "result", "found"), rows)],
         notes=[
-            f"On hold: {name} ({why}). A challenger must also be better than this version."
-            for name, why in facts.held.items()
+            "The page docs/promotion.md of the library explains each criterion, the p-value and the interval.",
+            *(
+                f"On hold: {name} ({why}). A challenger must also be better than this version."
+                for name, why in facts.held.items()
+            ),
         ],
     )
 

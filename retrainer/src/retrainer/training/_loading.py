@@ -99,7 +99,7 @@ def predict_with_version(
     """Let the champion predict rows through its own contract, and look up which of them it was trained on.
 
     Where the champion was refit on all rows, its evaluated model predicts, which never saw the holdout.
-    Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
+    An obstacle means that the two models are not comparable; it is not an error: a column that is gone or holds
     something else, a model that cannot be loaded, features.py code that fails.
 
     Args:
@@ -108,7 +108,7 @@ def predict_with_version(
         rows: As the challenger's contract read them, n of them.
         project: For the name of the score that is shown of it, and the code it may import.
         entities: Shape (n,), what each row is about, where all rows about the same are among the n: if the champion was
-            trained on one of them, none is new to it. None if that is not asked.
+            trained on one of them, none is new to it. None for single rows.
 
     Raises:
         StorageError: the registry cannot be read now.
