@@ -288,6 +288,16 @@ def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Se
     assert held.body.endswith("until `registry release v1 --reason …`.")
 
 
+def test_a_message_does_not_wait_for_the_import_of_whatever_else_has_blocks(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefect.blocks.core.load_prefect_collections", lambda: pytest.fail("it was imported"))
+
+    _messages.deliver(_messages.message("trial", project="churn"), block=settings.notifications.block or "")
+
+    assert len(receiver.payloads) == 1
+
+
 def test_without_a_block_the_message_is_in_the_log(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         sent = _messages.send(Message("subject", "body"), block=None, logger=logging.getLogger("tests"))

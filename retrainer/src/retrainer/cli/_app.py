@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from .._parts import has_part
 from ..errors import ProjectError, translate_file_errors
@@ -118,12 +119,16 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
 @app.command
 def tune(
     *,
-    trials: Annotated[int, Parameter(help="Trials for each estimator, earlier runs included.")] = 60,
+    trials: Annotated[
+        int, Parameter(help="Trials for each estimator, earlier runs included.", validator=Number(gte=1))
+    ] = 60,
     time_limit: Annotated[str | None, Parameter(help="For all trials together: 90s, 30m, 2h.")] = None,
     estimator: Annotated[
         str | None, Parameter(help="The estimator to tune; by default each one in the settings with a search space.")
     ] = None,
-    workers: Annotated[int | None, Parameter(help="Trials in parallel; by default one for each core.")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Trials in parallel; by default one for each core.", validator=Number(gte=1))
+    ] = None,
     dry_run: Annotated[bool, Parameter(negative="", help="Print params.toml, but do not write it.")] = False,
     source: SourceName = None,
     as_of: AsOf = None,

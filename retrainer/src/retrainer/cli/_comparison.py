@@ -96,7 +96,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
 def _new_to_both(
     versions: tuple[Version, Version], opponents: tuple[gate.Champion, gate.Champion], count: int
 ) -> NDArray[np.bool_]:
-    """Return which of the rows held out neither version was trained on.
+    """Return which holdout rows neither version was trained on.
 
     Raises:
         RegistryError: none is.

@@ -124,9 +124,13 @@ def _check_registry(project: Project) -> Iterator[Check]:
         damaged = [problem for problem in registry.verify() if problem.severity == "error"]
         errors = [problem for problem in damaged if not _is_obsolete(problem, registry)]
         registry.check_writable()
-    except Damaged as error:  # of the champion: everything else is among the problems
-        command = f"{settings.project} retrain --accept-not-comparable"
-        yield Check("registry", "error", str(error), "restore it, or train a replacement", command)
+    except Damaged as error:  # of the champion or the last decision: everything else is among the problems
+        other, command = "train one that takes its place", f"{settings.project} retrain --accept-not-comparable"
+        if "/decisions/" in f"/{error.problem.path}":
+            other, named = "name the champion without it", registry.described()
+            why = "--reason 'the last decision is damaged'"
+            command = f"{settings.project} registry rollback --to {named} {why}" if named else ""
+        yield Check("registry", "error", str(error), f"restore it, or {other}", command)
         return
     except (ProjectError, OSError) as error:
         yield Check("registry", "error", str(error), "do what the message says")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..settings import Settings
 from ._check import Check, new_block
@@ -45,10 +46,10 @@ def check_server(settings: Settings) -> Iterator[Check]:
             server = answer.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             found = f"{url} does not answer ({type(error).__name__})"
-            yield Check("API", "error", found, "start it, or correct PREFECT_API_URL", "make server")
+            yield Check("API", "error", found, "start it, or correct PREFECT_API_URL", _serve_command(url))
             return
         yield Check("API", "ok", f"{url} answers")
-        yield _check_version(str(server))
+        yield _check_version(str(server), url)
         deployments = {name: _read_deployment(client, name, settings) for name in settings.schedules}
         yield from _check_deployment(deployments["retrain"], settings)
         yield from _check_schedules(deployments, settings)
@@ -89,11 +90,17 @@ def _api_url() -> str | None:
     return profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
 
 
-def _check_version(server: str) -> Check:
+def _serve_command(url: str) -> str:
+    """Return the command that starts a server on this machine where `url` looks for it."""
+    port = urlsplit(url).port or 4200
+    return "make server" if port == 4200 else f"make server PORT={port}"
+
+
+def _check_version(server: str, url: str) -> Check:
     client = version("prefect")
     found = f"server {server}, client {client}"
     if server.split(".")[:2] != client.split(".")[:2]:
-        return Check("server version", "error", found, "restart it from this project", "make server")
+        return Check("server version", "error", found, "restart it from this project", _serve_command(url))
     return Check("server version", "ok", found)
 
 

@@ -236,14 +236,18 @@ def deliver(message: Message, *, block: str) -> None:
     Raises:
         NotSent: the block cannot be loaded, or its service did not take the message in time.
     """
+    from prefect.blocks import notifications  # with all it imports: the time limits are for others
     from prefect.blocks.core import Block
-    from prefect.blocks.notifications import (
-        NotificationBlock,  # with all it imports: the time limits are for others
-    )
     from prefect.exceptions import ObjectNotFound
 
+    kind, _, name = block.partition("/")
+    classes: list[Any] = [
+        each for each in vars(notifications).values() if isinstance(each, type) and issubclass(each, Block)
+    ]
+    known = {each.get_block_type_slug(): each for each in classes}
     try:
-        loaded = within(LOAD_SECONDS, lambda: Block.load(block))
+        # `Block.load` imports all that is installed and may have blocks, such as the Kubernetes worker: 5 s of a core.
+        loaded = within(LOAD_SECONDS, lambda: known[kind].load(name) if kind in known else Block.load(block))
     except TimeoutError:
         raise NotSent(f"The notification block {block} was not loaded within {LOAD_SECONDS:g} seconds.") from None
     except Exception as error:
@@ -253,7 +257,7 @@ def deliver(message: Message, *, block: str) -> None:
         raise NotSent(
             f"The notification block {block} {trouble}: {slack}set notifications.block to one you have."
         ) from None
-    if not isinstance(loaded, NotificationBlock):
+    if not isinstance(loaded, notifications.NotificationBlock):
         raise NotSent(f"{block} is not a notification block: set notifications.block to one.")
     notify(loaded, message, name=block)
 

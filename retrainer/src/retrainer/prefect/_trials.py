@@ -10,11 +10,13 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
+from prefect.states import Failed
 
 from .. import pipeline, tuning
-from ..errors import translate_file_errors
+from ..errors import first_line, translate_file_errors
 from ..project import Project
 from ..training import FoldInputs, thread_budget
 from ._progress import best_so_far
@@ -94,22 +96,25 @@ def trial(
     deadline: float,
     threads: int,
     project: Project,
-) -> tuning.Outcome:
+) -> tuning.Outcome | State[tuning.Outcome]:
     """Score parameters fold by fold; on a worker, which reads the training part itself."""
-    if isinstance(inputs, Path):
-        from ._dask import read
+    try:
+        if isinstance(inputs, Path):
+            from ._dask import read
 
-        inputs = read(inputs)
-    with translate_file_errors():
-        return tuning.score_trial(
-            inputs,
-            estimator=estimator,
-            parameters=parameters,
-            medians=medians,
-            deadline=deadline,
-            threads=threads,
-            project=project,
-        )
+            inputs = read(inputs)
+        with translate_file_errors():
+            return tuning.score_trial(
+                inputs,
+                estimator=estimator,
+                parameters=parameters,
+                medians=medians,
+                deadline=deadline,
+                threads=threads,
+                project=project,
+            )
+    except Exception as error:  # said in a line: of parameters that do not work, a traceback each hides the rest
+        return Failed(message=f"{type(error).__name__}: {first_line(error)}", data=error)
 
 
 @contextmanager

@@ -182,7 +182,7 @@ class MlflowStore(Store):
         while token is not None:
             with self.translate_errors("list the versions"):
                 page = self.client.search_runs(
-                    [self._experiment(self.project)],
+                    [self.experiment(self.project)],
                     f"tags.{VERSION} LIKE '2%'",
                     max_results=PAGE,
                     page_token=token or None,
@@ -196,7 +196,7 @@ class MlflowStore(Store):
         """Return the id of the version's run, None if there is none."""
         if version not in self._runs:
             with self.translate_errors(f"find {version}"):
-                experiment = self._experiment(self.project)
+                experiment = self.experiment(self.project)
                 for run in self.client.search_runs([experiment], f"tags.{VERSION} = '{version}'"):
                     self._runs[version] = run.info.run_id
         return self._runs.get(version)
@@ -205,7 +205,7 @@ class MlflowStore(Store):
         """Return the id of the version's run, created now if there was none."""
         with self.translate_errors(f"begin {version}"):
             run = self.run_of(version) or self.client.create_run(
-                self._experiment(self.project), run_name=version, tags={VERSION: version}
+                self.experiment(self.project), run_name=version, tags={VERSION: version}
             )
         self._runs[version] = run if isinstance(run, str) else run.info.run_id
         return self._runs[version]
@@ -216,7 +216,7 @@ class MlflowStore(Store):
 
         if LOG not in self._runs:
             with self.translate_errors("find the decisions"):
-                self._experiment(f"{self.project}-{LOG}")
+                self.experiment(f"{self.project}-{LOG}")
                 try:
                     tags = self.client.get_registered_model(self.project).tags
                 except MlflowException as error:
@@ -238,7 +238,7 @@ class MlflowStore(Store):
         if found := self.log():
             return found
         with self.translate_errors("begin the decisions"):
-            run = self.client.create_run(self._experiment(f"{self.project}-{LOG}"), run_name=LOG).info.run_id
+            run = self.client.create_run(self.experiment(f"{self.project}-{LOG}"), run_name=LOG).info.run_id
             try:  # of two processes that are first, one creates the name
                 self.client.create_registered_model(self.project, tags={LOG: run})
             except MlflowException as error:
@@ -291,7 +291,8 @@ class MlflowStore(Store):
                     raise
                 raise FileNotFoundError(key) from None
 
-    def _experiment(self, name: str) -> str:
+    def experiment(self, name: str) -> str:
+        """Return the id of an experiment, created now if there was none."""
         from mlflow import MlflowException
 
         if name not in self._experiments:

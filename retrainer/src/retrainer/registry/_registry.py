@@ -60,6 +60,10 @@ class Registry:
         last = self._last_record()
         return self._read_version(last.champion, last.pins) if last and last.champion else None
 
+    def described(self) -> str | None:
+        """Return the version that `production_metrics.json` describes, also where the last decision is damaged."""
+        return self._read_pointer().get("version")
+
     def to_beat(self) -> Version | None:
         """Return the champion to compare with; where its description is lost, its id alone, so it has no files."""
         last = self._last_record()
@@ -303,7 +307,7 @@ class Registry:
                     " that takes the place of a champion that cannot be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
-            if goal not in champions | {self._read_pointer().get("version")}:
+            if goal not in champions | {self.described()}:
                 raise RegistryError(f"{goal} was never in production. Roll back to a version that was.")
             if goal in _pruned(log):
                 raise RegistryError(f"{goal} is pruned, so only its description is left. Choose a newer one.")

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..gate import Metric
@@ -116,15 +117,18 @@ def _slices(metric: Metric, trials: Sequence[Mapping[str, Any]], names: Sequence
         values, scores = zip(*points, strict=True)
         numbers = all(type(value) in (int, float) for value in values)
         wide = numbers and min(values) > 0 and max(values) > 20 * min(values)
-        scale: dict[str, Any] = {"xscale": "log"} if wide else {}
         shown = values if numbers else tuple(map(str, values))
         yield _pictures.draw(
             name,
-            lambda axes, shown=shown, scores=scores: axes.plot(  # type: ignore[misc]
-                shown, scores, "o", color=_pictures.COLOURS["challenger"], markersize=4
-            ),
+            partial(_slice, values=shown, scores=scores, log=wide),
             alt=f"{metric.label} of each complete trial by its {name}; the table has every value.",
             xlabel=name,
             ylabel=metric.label,
-            **scale,
         )
+
+
+def _slice(axes: Any, values: Sequence[Any], scores: Sequence[float], log: bool) -> None:
+    axes.plot(values, scores, "o", color=_pictures.COLOURS["challenger"], markersize=4)
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")  # that of matplotlib writes powers as formulas

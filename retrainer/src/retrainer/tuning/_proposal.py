@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import RegistryError
 from ..files import replacing
 from ..gate import known_metric
 from ..project import Project
+from ..registry import show_study
 from ..reporting import tuning_page
 from ..training import tuned
 from ._study import Found
@@ -63,6 +65,10 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
         "diff": diff,
         "page": _write_page(found, reason, project),
     }
+    try:
+        show_study(facts, settings=project.settings)
+    except RegistryError as error:
+        logger.warning("MLflow does not show the search: %s", error)
     return facts | {"written": str(file) if diff and not dry_run else None}
 
 
@@ -93,7 +99,10 @@ def _describe_result(found: Found, project: Project) -> str:
     trials = f"{len(states)} trials" + (f", {', '.join(counts)}" if counts else "")
     today = metric.format(found.today)
     if not found.parameters:
-        return f"{found.estimator}: no trial is better than today's parameters, {metric.label} {today} ({trials})."
+        return (
+            f"{found.estimator}: nothing is better than today's parameters beyond the noise of the folds,"
+            f" {metric.label} {today} ({trials})."
+        )
     return (
         f"{found.estimator}: {metric.label} {metric.format(found.score)} in cross-validation, {today} with today's"
         f" parameters ({trials}). The gate decides whether a model with them is promoted."

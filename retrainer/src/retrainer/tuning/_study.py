@@ -7,7 +7,7 @@ has a seed of its own. So a study that was cut off finds what one without a brea
 import fcntl
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 TODAY = -1  # the number of the trial of the parameters of today
 COMPARED = 5  # complete trials, before one is given up
-_BASELINE, _ERROR, _SECONDS, _STOPPED, _AGAIN = "baseline", "error", "seconds", "stopped", "again"
+NOISE = 2.0  # standard errors over the folds: what is better by less is not proposed
+_BASELINE, _ERROR, _STOPPED, _AGAIN = "baseline", "error", "stopped", "again"
+_SECONDS, _SCORES = "seconds", "scores"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 _KILLED_TWICE = "The process was killed in this trial, twice: it may need too much memory."
 
@@ -52,8 +54,8 @@ class Found:
         study: The id of the study.
         metric: The name of what was compared.
         today: The score of the parameters that were in use when the study began.
-        score: The best score; that of today where nothing is better.
-        parameters: That have it; empty where nothing is better.
+        score: The best score; that of today where nothing is better beyond the noise of the folds.
+        parameters: That have it; empty where nothing is.
         trials: Each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
         importance: Of each parameter, its share of the variance of the scores.
     """
@@ -206,6 +208,7 @@ class Study:
             for step, mean in enumerate(outcome.means):
                 trial.report(mean, step)
             trial.set_user_attr(_SECONDS, outcome.seconds)
+            trial.set_user_attr(_SCORES, outcome.scores)
             if outcome.state == "pruned":
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
@@ -218,7 +221,7 @@ class Study:
             return
         from optuna.trial import create_trial
 
-        facts = {"means": list(outcome.means), _SECONDS: outcome.seconds}
+        facts = {"means": outcome.means, _SECONDS: outcome.seconds, _SCORES: outcome.scores}
         self._study.set_user_attr(_BASELINE, facts)
         parameters = make_pipeline(self.estimator, project=self._project).get_params()
         if contains(self._space, parameters):  # the search learns from them
@@ -232,13 +235,23 @@ class Study:
             )
 
     def best(self) -> tuple[float, dict[str, Any]]:
-        """Return the best score and its parameters, empty where they are those of today."""
+        """Return the best score and its parameters; those of today (empty) where none is better beyond the noise."""
         assert self.today is not None
         score, parameters = self.today["means"][-1], {}
         for trial in self._ended_trials():
-            if _is_complete(trial) and self.metric.improvement(trial.values[0], score) > 0:
+            if (
+                _is_complete(trial)
+                and self.metric.improvement(trial.values[0], score) > 0
+                and self._beyond_noise(trial.user_attrs[_SCORES], self.today[_SCORES])
+            ):
                 score, parameters = trial.values[0], trial.params
         return score, parameters
+
+    def _beyond_noise(self, scores: Sequence[float], today: Sequence[float]) -> bool:
+        """Return whether scores are better than today's, fold by fold, by more than their noise."""
+        better = np.array([self.metric.improvement(*pair) for pair in zip(scores, today, strict=True)])
+        better = better[np.isfinite(better)]
+        return len(better) > 1 and bool(better.mean() > NOISE * better.std(ddof=1) / np.sqrt(len(better)))
 
     def found(self) -> Found:
         """Return what was found so far."""
