@@ -383,7 +383,7 @@ class Contract:
         for name in gone:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
-            hint = f" (is {near[0]!r} its new name?)" if near else ""
+            hint = f" (was it renamed to {near[0]!r}?)" if near else ""
             lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
         raise _not_as_trained_error(lines)
 
@@ -507,4 +507,5 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
 def _expected_text(column: Column) -> str:
     example = f" such as {column.example!r}" if column.example is not None else ""
     dates = f" written as {column.date_format}" if column.kind == "date" else ""
-    return f"{column.kind}{example}{dates}"
+    article = "a " if column.kind in ("number", "date", "boolean") else ""
+    return f"{article}{column.kind}{example}{dates}"

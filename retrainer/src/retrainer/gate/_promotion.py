@@ -143,7 +143,8 @@ def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criter
         return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}.")
     doubt = ", which may be chance" if kind == "baseline" and (found.value or 0.0) > TINY else ""
     trouble = "not better than" if found.value is not None else "not compared with"
-    reason = f"{trouble} {rival.name} ({found.detail.partition(';')[0]}{doubt})"
+    why = found.detail.partition(";")[0].removeprefix("not comparable: ")
+    reason = f"{trouble} {rival.name} ({why}{doubt})"
     return to_staging(decision, kind, f"{reason}. {rival.advice}" if rival.advice else reason)
 
 
