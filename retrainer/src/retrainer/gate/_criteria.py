@@ -62,7 +62,7 @@ def check_improvement(criteria: Criteria, found: Comparison) -> bool:
         found.improvement - margin > TINY,
         found.improvement,
         margin,
-        f"{signed(metric, found.improvement)}, and more than {metric.format_difference(margin)} is required",
+        f"{signed(metric, found.improvement)}, more than {metric.format_difference(margin)} is required",
     )
 
 
