@@ -16,7 +16,7 @@ from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
 from . import _automations, _messages
-from ._cancellation import recorded_decision
+from ._cancellation import ended_itself, recorded_decision
 
 REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
 
@@ -28,6 +28,7 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
     Of a dry run nobody is notified. A run that was cancelled after it recorded its decision goes on, and sends that.
     """
     logger = flow_run_logger(flow_run, flow)
+    state = ended_itself(flow_run.id) or state
     name, block = _messages.recipient(project)
     decided = _recorded(flow_run, project)
     if flow_run.parameters.get("dry_run") or (decided and state.is_cancelling()):
