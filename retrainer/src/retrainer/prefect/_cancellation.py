@@ -66,7 +66,7 @@ def ended_itself(flow_run_id: object) -> State | None:
     """
     if state := _ended.pop(str(flow_run_id), None):
         with suppress(httpx.HTTPError):
-            _end(str(flow_run_id), state)
+            _set_final_state(str(flow_run_id), state)
     return state
 
 
