@@ -178,7 +178,6 @@ def taken(path: str) -> bytes:
     return content
 
 
-@pytest.mark.skip("its client lost the scheduler in both runs on a very busy machine, and the cause is not known")
 def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     settings: Settings, use: Callable[..., None], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

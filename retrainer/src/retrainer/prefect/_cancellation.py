@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import suppress
 from uuid import UUID
 
 import httpx
@@ -24,6 +25,7 @@ PATIENCE = 300.0  # seconds to wait for a server that is away
 BETWEEN = 5.0
 # In so many seconds Prefect's runner, which looks every ten, ends a run that was cancelled.
 END_BY_RUNNER = 30.0
+_ended: dict[str, State] = {}  # runs of this process that ended themselves as cancelled
 LAST = 5  # decisions; a runner that is stopped has at most one run of each flow in progress
 
 
@@ -49,11 +51,23 @@ def refuse_if_cancelled() -> None:
     if state is not None and (state.is_cancelling() or state.is_cancelled()):
         time.sleep(END_BY_RUNNER)
         why = f" {state.message}" if state.message else ""
+        _ended[flow_run_id] = Cancelled(message=state.message or "It was cancelled, and ended itself.")
         if state.is_cancelling():
-            _set_final_state(flow_run_id, Cancelled(message=state.message or "It was cancelled, and ended itself."))
+            _set_final_state(flow_run_id, _ended[flow_run_id])
         raise RunCancelled(f"The run was cancelled: nothing is recorded.{why}")
     if deployment.id:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def ended_itself(flow_run_id: object) -> State | None:
+    """Return how a run of this process ended that was cancelled and noticed it by itself, None for any other.
+
+    It is set once more: Prefect takes the error that ends such a run for a failure, and overwrites what was set.
+    """
+    if state := _ended.pop(str(flow_run_id), None):
+        with suppress(httpx.HTTPError):
+            _set_final_state(str(flow_run_id), state)
+    return state
 
 
 def _state_when_known(flow_run_id: str) -> State | None:

@@ -17,7 +17,7 @@ from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
 from . import _automations, _messages
-from ._cancellation import recorded_decision
+from ._cancellation import ended_itself, recorded_decision
 
 REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
 
@@ -29,6 +29,7 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
     Nobody is notified of a dry run. A run that was cancelled after its decision was recorded finishes and sends that.
     """
     logger = flow_run_logger(flow_run, flow)
+    state = ended_itself(flow_run.id) or state
     name, block = _messages.recipient(project)
     decided = _recorded_outcome(flow_run, project)
     if flow_run.parameters.get("dry_run") or (decided and state.is_cancelling()):
