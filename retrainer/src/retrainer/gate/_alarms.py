@@ -157,7 +157,7 @@ def _far_from_recorded(decision: Decision, question: Question, champion: Champio
     chance = 1.0 if math.isnan(error) else min(found.p_value, 1 - found.p_value)
     if chance < _SIGNIFICANCE and abs(found.worse) > (_FAR_SHARE if metric.relative else _FAR):
         yield (
-            f"The champion's {metric.label} changed from {metric.format(recorded)} ({recorded_rows:,} holdout rows when "
-            f"it was recorded) to {metric.format(now)} ({count:,} holdout rows now), more than chance explains. The data, "
-            "their meaning, or the split of the settings have changed."
+            f"The champion's {metric.label} changed from {metric.format(recorded)} ({recorded_rows:,} holdout rows "
+            f"when it was recorded) to {metric.format(now)} ({count:,} holdout rows now), more than chance explains. "
+            "The data, their meaning, or the split of the settings have changed."
         )
