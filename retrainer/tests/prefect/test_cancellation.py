@@ -36,7 +36,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, *said: State | Exception) -> None:
         return answer
 
     monkeypatch.setattr(_cancellation, "_state_of", state_of)
-    monkeypatch.setattr(_cancellation, "_end", lambda *ended: ENDED.append(ended))
+    monkeypatch.setattr(_cancellation, "_set_final_state", lambda *ended: ENDED.append(ended))
     monkeypatch.setattr(_cancellation, "flow_run", SimpleNamespace(id=RUN))
     ENDED.clear()
     monkeypatch.setattr(_cancellation, "BETWEEN", 0.0)

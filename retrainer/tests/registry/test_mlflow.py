@@ -32,7 +32,7 @@ from pydantic import SecretStr
 from retrainer.cli import _app
 from retrainer.cli._context import enter
 from retrainer.errors import RegistryError
-from retrainer.registry import Damaged, Registry, open_files, open_registry
+from retrainer.registry import Damaged, Registry, open_files, open_registry, show_study
 from retrainer.registry._mlflow_store import MlflowStore
 from retrainer.settings import Settings
 from retrainer.training import Production
@@ -243,6 +243,37 @@ def test_mlflow_shows_what_was_decided(
     assert run.data.metrics["f1_score"] == lives.facts["json"]["runs"][0][2]["f1_score"]
     assert {"card.md", "model", "report.html", "version.json"} <= artifacts
     assert json.loads(registry.store.read("production_metrics.json"))["version"] == first
+
+
+def test_a_search_is_a_run_with_a_child_for_each_trial_written_once(
+    settings: Settings, client: mlflow.MlflowClient
+) -> None:
+    facts = {"score": 0.4, "seconds": 1.0, "parameters": {"model__C": 2.0}, "error": ""}
+    trials = [
+        {"trial": "today", "state": "complete"} | facts | {"parameters": {}},
+        {"trial": 3, "state": "complete"} | facts,
+        {"trial": 4, "state": "pruned"} | facts | {"score": None},
+        {"trial": 5, "state": "failed"} | facts | {"score": None, "seconds": None, "error": "MemoryError: too large"},
+    ]
+    study = {"study": "c0ffee", "estimator": "linear", "metric": "log_loss"}
+
+    show_study(study | {"trials": trials[:2]}, settings=settings)
+    show_study(study | {"trials": trials}, settings=settings)
+
+    experiment = client.get_experiment_by_name(f"{settings.project}-tuning")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "linear": "FINISHED",
+        "today": "FINISHED",
+        "3": "FINISHED",
+        "4": "KILLED",
+        "5": "FAILED",
+    }
+    parents = {run.data.tags.get("mlflow.parentRunId") for name, run in runs.items() if name != "linear"}
+    assert parents == {runs["linear"].info.run_id}
+    assert runs["3"].data.metrics == {"log_loss": 0.4, "seconds": 1.0}
+    assert runs["3"].data.params == {"model__C": "2.0"}
+    assert runs["5"].data.tags["error"] == "MemoryError: too large"
 
 
 def test_mlflow_itself_loads_the_champion(registry: Registry, settings: Settings) -> None:

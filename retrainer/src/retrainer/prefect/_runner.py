@@ -1,4 +1,4 @@
-"""Serve deployments from this process until it is stopped, on what Prefect makes public."""
+"""Serve deployments from this process until it is stopped, with Prefect's public API."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ RETRIES = 7
 def serve(project: Project, deployments: Sequence[RunnerDeployment]) -> None:
     """Register deployments with what the server watches, and run what is due until SIGTERM or Ctrl-C.
 
-    The schedules stay active, for the next process that serves. Runs that are at work then are cancelled.
+    The schedules stay active, for the next process that serves. Runs in progress are then cancelled.
 
     Raises:
         ConfigurationError: there is no server.
@@ -40,7 +40,8 @@ async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> N
         registered = await runner.aadd_deployment(deployment)
         async with get_client() as client:  # a pool that had it before would take its runs as well
             await client.update_deployment(registered, DeploymentUpdate(work_pool_name=None))
-        print(f"Serving {deployment.full_name}", flush=True)
+        schedule = project.settings.schedules.get(str(deployment.flow_name))
+        print(f"Serving {deployment.full_name}, {schedule.describe() if schedule else 'started by hand'}", flush=True)
     await asyncio.to_thread(register_automations, project)
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: max(RETRIES, PREFECT_CLIENT_MAX_RETRIES.value())}):
         serving = asyncio.create_task(runner.start())

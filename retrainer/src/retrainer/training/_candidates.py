@@ -11,6 +11,8 @@ from ..errors import ConfigurationError
 from ..project import Project
 from ._cleaning import TableCleaner
 
+TUNED = {"study", "metric", "score", "score_before", "parameters"}  # what `tune` writes of an estimator
+
 
 def make_pipeline(name: str, *, project: Project) -> Pipeline:
     """Return the unfitted pipeline of this name, as the settings and params.toml want it.
@@ -57,7 +59,8 @@ def tuned(project: Project) -> dict[str, dict[str, Any]]:
                 f"{file} has parameters of an estimator {name!r}, and models.py has none of that name."
                 f"{nearest(name, project.estimators())} Rename or remove its table."
             )
-        if not isinstance(table, dict) or not isinstance(table.get("parameters", {}), dict):
+        parameters = table.get("parameters") if isinstance(table, dict) else None
+        if not isinstance(parameters, dict) or not table.keys() <= TUNED:
             raise ConfigurationError(f"{file}: the parameters of {name!r} belong into [{name}.parameters].")
     return found
 
@@ -78,6 +81,11 @@ def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) ->
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name most like this one; nothing where none is."""
+    """Return a hint at the known name most like this one; nothing where none is.
+
+    Examples:
+        >>> nearest("lineer", ["linear", "random_forest"])
+        " Did you mean 'linear'?"
+    """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
