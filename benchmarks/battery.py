@@ -279,6 +279,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="disturbances whose name this regular expression finds")
     parser.add_argument("--python", help="of an environment that has the project's packages")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this with `&` has it ignored
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         life = Life(Path(folder), options.mode, options.python)
         try:

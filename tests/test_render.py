@@ -387,7 +387,7 @@ def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answer
     assert services.keys() == expected
     for name in services.keys() - {"deploy"}:
         assert services[name]["healthcheck"], name
-    for name in services.keys() - {"database", "mlflow"}:
+    for name in services.keys() - {"database"}:
         assert services[name]["cap_drop"] == ["ALL"], name
     for name in services.keys() - {"database", "server"}:
         assert services[name]["environment"].get("POSTGRES_PASSWORD", "") == "", name

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=Tr
     ("source", "error", "part"),
     [
         ("~nosuchuser/table.csv", ConfigurationError, "~nosuchuser"),
-        ("x" * 5000, SourceError, "No path is that long"),
+        ("x" * 5000, SourceError, "The path is too long"),
         ("table.csv/below.csv", SourceError, "does not exist"),
         ("{as_of+999999999year:%Y}.csv", ConfigurationError, "cannot be filled in"),
         ("{as_of-9999year:%Y}.csv", ConfigurationError, "cannot be filled in"),

@@ -47,7 +47,7 @@ def check_part(setting: str, value: str) -> str:
     if not has_part(setting, value):
         answer = json.dumps({part.prompt: value})
         command = f"cruft update --skip-apply-ask --variables-to-update '{answer}'"
-        raise ValueError(f"{value!r} was not asked for when this project was made. Add it with {command}")
+        raise ValueError(f"{value!r} is an option that this project was rendered without. Add it with {command}")
     if importlib.util.find_spec(part.requires) is None:
         raise ValueError(f"{value!r} needs the package {part.requires}. Install it with make setup LOCK={LOCK}")
     return value

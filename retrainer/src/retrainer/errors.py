@@ -40,7 +40,7 @@ class FileError(ProjectError):
 
 
 @contextmanager
-def files_explained(place: str | Path = "") -> Iterator[None]:
+def translate_file_errors(place: str | Path = "") -> Iterator[None]:
     """Turn what the operating system says about a file into a `FileError`.
 
     Args:
@@ -60,7 +60,12 @@ def files_explained(place: str | Path = "") -> Iterator[None]:
 
 
 def named(names: Iterable[Any], most: int = 10) -> str:
-    """Return the first names in quotes, and how many more there are: a message is to be read."""
+    """Return the first names in quotes, and how many more there are.
+
+    Examples:
+        >>> named(["a", "b", "c"], most=2)
+        "'a', 'b' and 1 more"
+    """
     names = list(map(str, names))
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more
@@ -76,16 +81,16 @@ def explain(error: OSError, place: str | Path = "") -> str:
 def advice(error: OSError) -> str:
     """Return what to do about an error of the operating system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "The disk or quota is full: free some space and run this again; what was there is untouched."
+        return "The disk or quota is full. Free some space and run this again; nothing was changed."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"Let user {os.geteuid()} read and write there, on a disk that is not read-only; then run again."
+        return f"Give user {os.geteuid()} read and write access, on a disk that is not read-only, and run this again."
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return "A file stands where a folder is meant, or a folder where a file is: move it away."
+        return "There is a file where a folder is expected, or a folder where a file is. Move it away."
     if error.errno == errno.ENAMETOOLONG:
-        return "No path is that long: check the setting or parameter that it comes from."
+        return "The path is too long. Check the setting or parameter."
     if error.errno == errno.ENOENT:
         return "Create the folder, or correct the path."
-    return "Fix the folder or its disk, then run this again; what was there is untouched."
+    return "Fix the folder or its disk, then run this again; nothing was changed."
 
 
 def first_line(error: BaseException) -> str:

@@ -56,7 +56,7 @@ class Range:
 Space = Mapping[str, Range | Sequence[Any]]  # of one estimator: a range or choices, by the parameter's name
 
 
-def _nothing_to_search(problem_type: str) -> Mapping[str, Space]:
+def _empty_search_space(problem_type: str) -> Mapping[str, Space]:
     return {}
 
 
@@ -87,7 +87,7 @@ class Project:
     folder: Path
     estimators: Callable[[], "Mapping[str, Estimator]"] = field(repr=False)
     metrics: Callable[[], Mapping[str, OwnMetric]] = field(repr=False)
-    spaces: Callable[[Any], Mapping[str, Space]] = field(default=_nothing_to_search, repr=False)
+    spaces: Callable[[Any], Mapping[str, Space]] = field(default=_empty_search_space, repr=False)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -131,7 +131,7 @@ class Project:
         return load_settings(self.config_file, env_prefix=self.env_prefix, defaults=root, **self.overrides)
 
     def with_settings(self, **overrides: Any) -> "Project":
-        """Return the project with its settings read anew, `overrides` winning.
+        """Return the project with its settings read again; `overrides` come first.
 
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.

@@ -230,7 +230,7 @@ def test_a_server_that_wants_authentication(settings: Settings, monkeypatch: pyt
         server.shutdown()
         thread.join()
 
-    assert "wants authentication (401)" in refused.found
+    assert "requires authentication (401)" in refused.found
     assert allowed == []
 
 

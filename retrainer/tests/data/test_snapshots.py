@@ -517,7 +517,7 @@ def test_a_server_that_says_nothing_about_its_state_is_asked_every_time(
 
 def test_what_changes_during_the_download_is_not_kept(project: Callable[..., Settings], store: _Store) -> None:
     store.changing = True
-    with pytest.raises(SourceUnavailable, match="changed while it was being fetched"):
+    with pytest.raises(SourceUnavailable, match="changed while it was fetched"):
         _snapshots.fetch(store.source, settings=project(store.source))
 
     assert not list((project().root / "data" / "snapshots").rglob("*table*"))
@@ -533,7 +533,7 @@ def test_half_a_download_is_never_read(project: Callable[..., Settings], store: 
 
 
 def test_what_a_server_refuses_is_not_tried_again(project: Callable[..., Settings], store: _Store) -> None:
-    for path, message in {"missing.csv": "does not exist", "refused.csv": "may not be read"}.items():
+    for path, message in {"missing.csv": "does not exist", "refused.csv": "cannot be read"}.items():
         source = store.source.replace("table.csv", path)
         with pytest.raises(SourceError, match=message) as caught:
             _snapshots.fetch(source, settings=project(source))

@@ -205,7 +205,7 @@ def test_classes_that_have_become_numbers_are_no_alarm_about_their_shares(
     [
         (lambda table: table.assign(target=table["target"].where(table["z"] < 0.5, "no")), "Class 'no' is"),
         (lambda table: table.assign(x=table["x"].where(table["z"] < 1)), "'x' is missing in"),
-        (lambda table: table[:400], "The table has 400 rows with a label; the champion's had 1,200."),
+        (lambda table: table[:400], "The table has 400 rows with a label; the champion was trained on 1,200."),
         (lambda table: table, None),
     ],
     ids=["classes", "missing", "rows", "as it was"],
@@ -241,9 +241,9 @@ def test_what_serves_is_scored_beside_the_model_that_was_compared(
         )
 
     use(monkeypatch, SPLIT__METHOD="time", SPLIT__TIME_COLUMN="day", DATA__DROP='["day"]')
-    real = pipeline._training._fit  # type: ignore[attr-defined]
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
     with monkeypatch.context() as patched:
-        patched.setattr("retrainer.pipeline._training._fit", fit)
+        patched.setattr("retrainer.pipeline._training._fit_recipe", fit)
         patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
         assert retrained(dated("2026-01-01", 0), now()).promoted
 

@@ -179,7 +179,6 @@ def taken(path: str) -> bytes:
     return content
 
 
-@pytest.mark.skip("its client lost the scheduler in both runs on a very busy machine, and the cause is not known")
 def on(cluster: Cluster) -> dict[str, str]:
     """Return the settings of work on the two workers."""
     return {
@@ -202,7 +201,7 @@ def test_a_search_on_workers_is_that_of_one_process_and_outlives_one_of_them(
 
     use(ESTIMATORS='["linear"]')
     alone = trials(flows.tune(trials=4, workers=1, dry_run=True))
-    use(**on(cluster))
+    use(**on(cluster) | {"SCALE_OUT__THREADS": str(os.cpu_count() or 1)})  # what the only trial has in one process
     assert trials(flows.tune(trials=4, workers=1, dry_run=True)) == alone
 
     process = subprocess.Popen(

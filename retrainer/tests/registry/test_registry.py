@@ -110,9 +110,9 @@ def test_a_version_is_described_by_its_files_and_its_origin(registry: Registry) 
     for name, recorded in version.files.items():
         data = file_of(registry, version, name).read_bytes()
         assert recorded == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    assert (registry.load_model(version), registry.load_twin(version)) == ({"a": 1}, {"a": 2})
+    assert (registry.load_model(version), registry.load_evaluated_model(version)) == ({"a": 1}, {"a": 2})
     alone = stage(registry, model={"a": 3})
-    assert registry.load_twin(alone) == registry.load_model(alone) == {"a": 3}
+    assert registry.load_evaluated_model(alone) == registry.load_model(alone) == {"a": 3}
     assert [one.id for one in registry.versions()] == sorted(
         (version.id, alone.id), key=lambda name: registry.version(name).created_at
     )
@@ -239,7 +239,7 @@ def test_a_version_of_another_process_is_never_overwritten_nor_removed(
     version = stage(registry)
     monkeypatch.setattr(registry.store, "writer", taken)
     monkeypatch.setattr(registry.store, "delete", pytest.fail)
-    with pytest.raises(RegistryError, match="run this again"):
+    with pytest.raises(RegistryError, match="Run this again"):
         stage(registry)
     assert registry.versions() == [version]
 
@@ -438,7 +438,7 @@ def test_the_only_decision_is_damaged_and_the_champion_is_named_again(registry: 
     path.write_bytes(path.read_bytes()[:-40])
 
     about = [str(problem) for problem in registry.verify() if version.id in problem.path]
-    assert about == [f"models/versions/{version.id} is not decided on. A damaged decision may name it; nothing is"
+    assert about == [f"models/versions/{version.id} has no decision. A damaged decision may name it; nothing is"
                      " pruned until that is restored."]  # fmt: skip
     with pytest.raises(RegistryError, match="registry rollback --to VERSION"):
         registry.champion()
@@ -506,7 +506,7 @@ def test_a_damaged_description_is_reported_and_written_anew(registry: Registry) 
     for damage in (path.read_text()[:-20], path.read_text().replace("0.9", "0.99"), "[]"):
         path.write_text(damage)
         (found,) = errors(again(registry))
-        assert "models/production_metrics.json is not what the decisions say. Delete it" in found
+        assert "models/production_metrics.json does not match the decisions. Delete it" in found
         assert registry.champion() == version
     path.unlink()
     assert again(registry).verify() == []
@@ -597,7 +597,7 @@ def test_a_person_promotes_what_the_gate_did_not(registry: Registry) -> None:
     assert registry.staging() is None
     with pytest.raises(RegistryError, match="is the champion already"):
         registry.promote(staged, reason="twice")
-    with pytest.raises(RegistryError, match="is not decided on yet"):
+    with pytest.raises(RegistryError, match="has no decision yet"):
         registry.promote(stage(registry), reason="too early")
     assert registry.rollback().champion == first.id
     assert errors(registry) == []
@@ -648,7 +648,7 @@ def test_what_a_rollback_refuses(registry: Registry) -> None:
     first, rejected, champion = decide(registry), decide(registry, "rejected"), decide(registry)
     with pytest.raises(RegistryError, match="is the champion already"):
         registry.rollback(to=champion)
-    with pytest.raises(RegistryError, match="never was in production"):
+    with pytest.raises(RegistryError, match="was never in production"):
         registry.rollback(to=rejected)
     flip(file_of(registry, first))
     with pytest.raises(RegistryError, match="was changed"):
@@ -725,7 +725,7 @@ def promises_hold(registry: Registry, known: list[str]) -> None:
     assert [record.sha256 for record in registry.decisions()][: len(known)] == known
     found = again(registry)
     assert {problem.what for problem in found.verify()} <= {
-        "is not decided on",
+        "has no decision",
         "is pruned and still has files",
     }
     champion = found.champion()

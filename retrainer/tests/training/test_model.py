@@ -126,7 +126,7 @@ def test_a_module_that_a_version_does_not_hold_is_watched(registry: Registry) ->
     finally:
         module.unlink()
 
-    assert "lookup_of_this_test, which changed since" in str(changed.obstacle)
+    assert "lookup_of_this_test, which has changed since" in str(changed.obstacle)
 
 
 def test_a_version_without_a_contract_says_what_to_do(registry: Registry) -> None:

@@ -48,7 +48,7 @@ def test_the_page_shows_every_trial_and_what_matters(inputs: FoldInputs) -> None
 
     page = Path(facts["page"]).read_text(encoding="utf-8")
     assert page.count("<svg") == 3
-    for text in ("The best by time", "What matters", "model__alpha", "today"):
+    for text in ("Best score over time", "Importance of the parameters", "model__alpha", "today"):
         assert text in page
     assert "mathdefault" not in page, "ticks are numbers, also on a logarithmic scale"
 

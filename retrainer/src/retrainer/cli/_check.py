@@ -24,7 +24,7 @@ class Check:
 
 
 def new_block(project: str, block: str) -> tuple[str, str]:
-    """Return how to save a block anew: what to do, and the command where there is one."""
+    """Return how to save a block again: the fix, and its command where there is one."""
     if block.startswith("slack-webhook/"):
         return "save it with the webhook's URL", f"{project} setup slack"
     return "save it in the Prefect UI under Blocks", ""

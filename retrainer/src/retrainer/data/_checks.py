@@ -1,4 +1,4 @@
-"""What a table must have to be learned from, and the errors when it has not."""
+"""The checks of a table before training, and their errors."""
 
 import difflib
 import logging
@@ -26,7 +26,7 @@ class TargetError(DataError):
 
 
 class TooFewRowsError(DataError):
-    """The table has too few rows to learn from."""
+    """The table has too few rows for training."""
 
 
 class InfiniteValuesError(DataError):
@@ -68,7 +68,7 @@ def check_target(
     if missing:
         logger.warning("%d of %d rows are without a value in %r: left out", missing, len(y), target)
         y = y.dropna()
-    return _classes(y, target) if problem_type == "classification" else _values(y, target)
+    return _read_classes(y, target) if problem_type == "classification" else _read_values(y, target)
 
 
 def require_target(table: pd.DataFrame, *, target: str) -> None:
@@ -87,9 +87,9 @@ def require_target(table: pd.DataFrame, *, target: str) -> None:
         raise TargetError(f"The target column {target!r} (data.target) is not in the table. {hint}")
 
 
-def _classes(y: pd.Series, target: str) -> pd.Series:
+def _read_classes(y: pd.Series, target: str) -> pd.Series:
     distinct = y.nunique()
-    advice = "Set problem_type to regression, or make classes of it in label() of features.py."
+    advice = "Set problem_type to regression, or derive classes in label() of features.py."
     if pd.api.types.is_bool_dtype(y.dtype):
         y = y.astype("bool")
     elif pd.api.types.is_numeric_dtype(y.dtype):
@@ -102,8 +102,8 @@ def _classes(y: pd.Series, target: str) -> pd.Series:
             )
         if fractions:
             raise TargetError(
-                f"The target column {target!r} has fractions such as {y[y % 1 != 0].iloc[0]}, which are no classes to "
-                f"scikit-learn. {advice}"
+                f"The target column {target!r} has fractions such as {y[y % 1 != 0].iloc[0]}, which scikit-learn "
+                f"does not accept as classes. {advice}"
             )
         y = y.astype("int64")
     elif kind_of(y) == "date":
@@ -111,17 +111,17 @@ def _classes(y: pd.Series, target: str) -> pd.Series:
     elif distinct > MANY_CLASSES and distinct > len(y) / 2:
         raise TargetError(
             f"The target column {target!r} has {distinct} different values in {len(y)} rows, such as {y.iloc[0]!r}: "
-            "that is no class. Name another column (data.target)."
+            "too many for classes. Choose another column (data.target)."
         )
     if distinct < 2 and len(y):
         raise TargetError(
             f"The target column {target!r} has one class only, {y.iloc[:1].item()!r}, in all {len(y)} rows: "
-            "there is nothing to tell apart."
+            "a classification needs two."
         )
     return y
 
 
-def _values(y: pd.Series, target: str) -> pd.Series:
+def _read_values(y: pd.Series, target: str) -> pd.Series:
     advice = "Set problem_type to classification, or derive a number in label() of features.py."
     kind = kind_of(y)
     if kind == "text":
@@ -148,18 +148,18 @@ def _require_finite_target(y: pd.Series, target: str) -> None:
 
 
 def check_table(table: pd.DataFrame, *, target: str) -> None:
-    """Make sure there is something to learn from.
+    """Check that there are enough rows and columns for training.
 
     Raises:
         TooFewRowsError: fewer than 20 rows.
-        DataError: there is no column beside the target.
+        DataError: there is no column besides the target.
     """
     if len(table) < MINIMUM_ROWS:
         raise TooFewRowsError(
-            f"{len(table)} rows with a value in {target!r} are too few to learn from: {MINIMUM_ROWS} at least."
+            f"{len(table)} rows with a value in {target!r} are too few for training: {MINIMUM_ROWS} at least."
         )
     if len(table.columns) < 2:
-        raise DataError(f"The table has no column beside the target {target!r}.")
+        raise DataError(f"The table has no column besides the target {target!r}.")
 
 
 def check_duplicates(table: pd.DataFrame) -> None:

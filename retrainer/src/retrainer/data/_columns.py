@@ -1,7 +1,7 @@
 """What a column is and how its cells are read: the one place that knows kinds and missing values.
 
 Files disagree on how a value is written: 7, 7.0 and "7", TRUE and true, "1.234,50" and 1234.5, "03/02/2026" and a
-timestamp. A column is learned once, and read the same way from then on, whatever file the cells come from.
+timestamp. A column is learned once, and then read the same way from every file.
 """
 
 import re
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..settings import ReadSettings
-from ._numbers import looks_like_sums, parse, proven
+from ._numbers import infer_decimal_sign, looks_like_sums, parse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,7 @@ CATEGORIES_KEPT = 100
 CODES_KEPT = 5000  # of a column whose values come again: codes, which are compared with those of training
 FEW_ROWS = 1000
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
-LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
+LARGEST_EXACT = 2.0**53  # float64 cannot distinguish larger whole numbers
 
 _TRUTH = dict.fromkeys(("true", "1", "yes", "y", "t"), True)
 _TRUTH |= dict.fromkeys(("false", "0", "no", "n", "f"), False)
@@ -95,9 +95,9 @@ class Column:
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
         shortest: The digits of the shortest of these.
-        plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
+        plain_codes: Whether no code of a text column is a whole number with `.0` at its end, the result of a gap.
         words: Words of missingness that are values here.
-        absent: Words and numbers that stand for missing values here, in addition to the usual ones.
+        absent: Words and numbers that mean a missing value here, in addition to the usual ones.
     """
 
     kind: Kind
@@ -141,7 +141,12 @@ class Cells:
 
 
 def kind_of(values: pd.Series) -> Kind:
-    """Return what the cells are by their type, before any text among them is interpreted."""
+    """Return the kind of the cells by their type; texts are not parsed.
+
+    Examples:
+        >>> kind_of(pd.Series([1.5, 2.0])), kind_of(pd.Series(["1.5", "2.0"]))
+        ('number', 'text')
+    """
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return kind_of(pd.Series(dtype.categories)) if len(dtype.categories) else "empty"
@@ -163,8 +168,8 @@ def kind_of(values: pd.Series) -> Kind:
     return "text" if scalars.all() or content == "time" else "other"
 
 
-def tolerated(bad: int, known: int, *, tolerance: float) -> bool:
-    """Return whether so many cells of those with a value may be unreadable: a share, and always a single slip."""
+def within_tolerance(bad: int, known: int, *, tolerance: float) -> bool:
+    """Return whether this number of unreadable cells is allowed: a share of the cells, or a single one."""
     return bad <= max(int(known >= FEWEST_FOR_A_SLIP), int(tolerance * known))
 
 
@@ -185,35 +190,35 @@ def learn_column(
         tolerance: The share of cells that may be unreadable.
         prior: What the column was for the model in production: kept if the cells still fit.
         decimal: The sign that the file has in this column; None: what the column itself proves.
-        marks: Words that are known to stand for missing values, however frequent.
+        marks: Words that are known to mean a missing value, however frequent.
         kind: What it is by the settings; None: what is found.
         how: How files are read.
     """
-    decimal = decimal or proven(values)
-    if prior is not None and prior.kind == (kind or prior.kind) and _may_stay(prior, how):
+    decimal = decimal or infer_decimal_sign(values)
+    if prior is not None and prior.kind == (kind or prior.kind) and _keeps_kind(prior, how):
         prior = replace(prior, absent=how.missing)
         cells = read_column(values, prior, decimal=decimal)
         known = len(values) - cells.missing
-        if known and tolerated(cells.bad, known, tolerance=tolerance):
-            return _described(prior, cells), cells
-    found = _without(values, how.missing)
-    written = _written(found) if kind_of(found) == "text" else None
+        if known and within_tolerance(cells.bad, known, tolerance=tolerance):
+            return _with_value_facts(prior, cells), cells
+    found = _mask_missing_values(values, how.missing)
+    written = _encode_texts(found) if kind_of(found) == "text" else None
     column = _classify(found, written, 1.0 if kind else tolerance, decimal or ".", how.day_first)
     if kind and column.kind not in (kind, "empty"):
         column = Column(kind, number_format=NumberFormat(decimal or "."))
     column = replace(column, absent=how.missing)
     if column.kind == "text":
-        column = _described_codes(column, written, marks)
+        column = _with_code_facts(column, written, marks)
     cells = read_column(values, column, decimal=decimal)
-    return _described(column, cells), cells
+    return _with_value_facts(column, cells), cells
 
 
-def _may_stay(prior: Column, how: ReadSettings) -> bool:
+def _keeps_kind(prior: Column, how: ReadSettings) -> bool:
     """Return whether the settings leave a column what it was for the model in production."""
     return prior.kind not in ("empty", "other") and (prior.kind != "date" or how.day_first is None)
 
 
-def _without(values: pd.Series, absent: Collection[str]) -> pd.Series:
+def _mask_missing_values(values: pd.Series, absent: Collection[str]) -> pd.Series:
     """Return the cells without those that the settings call missing; -999 also where the file has it as a number."""
     if not absent:
         return values
@@ -233,7 +238,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
     """
     if column.kind == "number" and values.dtype == np.float64 and not column.absent:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
-    values = _without(values, column.absent)
+    values = _mask_missing_values(values, column.absent)
     kind = kind_of(values)
     if column.kind == "other":
         return Cells(values, int(values.isna().sum()))
@@ -241,28 +246,28 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
         empty = pd.Series(np.full(len(values), np.nan), index=values.index, name=values.name)
         return Cells(empty, int(values.isna().sum()))
     if kind == "empty":
-        return Cells(_empty_as(column.kind, values), len(values))
+        return Cells(_empty_column(column.kind, values), len(values))
     if kind == "other":  # lists and the like, which cannot be read as anything else
         there = values.notna().to_numpy()
         position = int(np.argmax(there))
         example = str(values.iloc[position]), position
-        return Cells(_empty_as(column.kind, values), int((~there).sum()), int(there.sum()), example)
+        return Cells(_empty_column(column.kind, values), int((~there).sum()), int(there.sum()), example)
     if column.kind == "text":
-        return _read_text(values, column)
+        return _read_text_column(values, column)
     if column.kind == "number":
         if kind in ("number", "boolean"):
-            return _native(as_numbers(values))
+            return _typed_cells(as_numbers(values))
         sign = decimal or column.number_format.decimal
-        return _read_texts(values, lambda texts: parse(texts, sign))
+        return _parse_cells(values, lambda texts: parse(texts, sign))
     if column.kind == "boolean":
         if kind == "boolean":
-            return _native(values.astype("boolean"))
-        return _read_texts(values, _parse_booleans)
+            return _typed_cells(values.astype("boolean"))
+        return _parse_cells(values, _parse_booleans)
     if kind == "date":
-        return _native(_as_utc(values))
+        return _typed_cells(_as_utc(values))
     if kind != "text":  # 2021 would pass for a year
-        return _read_texts(values, lambda texts: _dates(pd.Series([None] * len(texts)), "ISO8601"))
-    return _read_texts(values, lambda texts: _parse_dates(texts, column.date_format))
+        return _parse_cells(values, lambda texts: _datetimes(pd.Series([None] * len(texts)), "ISO8601"))
+    return _parse_cells(values, lambda texts: _parse_dates(texts, column.date_format))
 
 
 def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
@@ -310,12 +315,17 @@ _ID_NAME = re.compile(
 
 
 def is_identifier_name(name: str) -> bool:
-    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` …."""
+    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` ….
+
+    Examples:
+        >>> is_identifier_name("customerID"), is_identifier_name("paid")
+        (True, False)
+    """
     return _ID_NAME.fullmatch(name) is not None
 
 
 def is_row_counter(values: pd.Series, column: Column) -> bool:
-    """Return whether a column only counts the rows: the next file may count them anew.
+    """Return whether a column only numbers the rows: the next file may start again at 1.
 
     Args:
         values: As `learn_column` read them, n of them.
@@ -339,17 +349,17 @@ def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Code
 
     A word of missingness is a value if it is one of `words`.
 
-    Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
+    Work on distinct values keeps the reading of a large table cheap. Code -1 is a missing cell.
     """
-    return _without_missing(_written(values), words)
+    return _mask_missing_words(_encode_texts(values), words)
 
 
-def _written(values: pd.Series) -> Written:
+def _encode_texts(values: pd.Series) -> Written:
     codes, uniques = pd.factorize(values)
-    return codes, [clean_text(_text_of(value)) for value in uniques]
+    return codes, [clean_text(_cell_text(value)) for value in uniques]
 
 
-def _without_missing(written: Written, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
+def _mask_missing_words(written: Written, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     missing = MISSING_VALUES.difference(words)
     return written[0], [None if text in missing else text for text in written[1]]
 
@@ -369,7 +379,7 @@ def nearest_floats(column: Any) -> "pa.Array | pa.ChunkedArray":
     return column.cast(pa.string()).cast(pa.float64())
 
 
-def _text_of(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float | np.floating) and float(value).is_integer():
@@ -387,7 +397,7 @@ def _classify(
         if kind == "number" and _is_code(values):
             return Column("text")
         return Column("empty" if values.isna().all() else kind)
-    codes, texts = _without_missing(written)
+    codes, texts = _mask_missing_words(written)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     known = [text for text, count in zip(texts, counts, strict=True) if text is not None and count]
     weights = counts[[text is not None and count > 0 for text, count in zip(texts, counts, strict=True)]]
@@ -396,7 +406,7 @@ def _classify(
     total, distinct = int(weights.sum()), pd.Series(known, dtype="str")
 
     def fits(readable: Mask) -> bool:
-        return bool(readable.any()) and tolerated(int(weights[~readable].sum()), total, tolerance=tolerance)
+        return bool(readable.any()) and within_tolerance(int(weights[~readable].sum()), total, tolerance=tolerance)
 
     if {text.lower() for text in known} <= {"true", "false"}:
         return Column("boolean")
@@ -412,14 +422,14 @@ def _classify(
     return Column("text")
 
 
-def _described_codes(column: Column, written: Written | None, marks: Collection[str]) -> Column:
+def _with_code_facts(column: Column, written: Written | None, marks: Collection[str]) -> Column:
     """Return a text column with its words of missingness, and with what tells its codes from those of other programs.
 
     A word is a value if the texts are few, and it is frequent.
     """
     if written is None:  # whole numbers too large for a float
         return replace(column, plain_codes=True)
-    codes, texts = _without_missing(written, VALUE_WORDS.difference(marks))
+    codes, texts = _mask_missing_words(written, VALUE_WORDS.difference(marks))
     counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
     words = dict.fromkeys(VALUE_WORDS.difference(marks), 0)
     for text, count in zip(texts, counts, strict=True) if len(texts) <= CATEGORIES_KEPT else ():
@@ -448,12 +458,12 @@ def _date_format(distinct: pd.Series, fits: Callable[[Mask], bool], formats: Ite
     if some.map(lambda text: _DATE_LIKE.search(text) is not None).mean() < 0.5:
         return None
     for date_format in formats:
-        if _dates(some, date_format).notna().any() and fits(_dates(distinct, date_format).notna().to_numpy()):
+        if _datetimes(some, date_format).notna().any() and fits(_datetimes(distinct, date_format).notna().to_numpy()):
             return date_format
     return None
 
 
-def _described(column: Column, cells: Cells) -> Column:
+def _with_value_facts(column: Column, cells: Cells) -> Column:
     values = cells.values
     rows = max(1, len(values))
     facts: dict[str, Any] = {"missing": round((cells.missing + cells.bad) / rows, 6)}
@@ -474,12 +484,12 @@ def _described(column: Column, cells: Cells) -> Column:
     return replace(column, **({"minimum": None, "maximum": None, "categories": None, "example": None} | facts))
 
 
-def _empty_as(kind: Kind, values: pd.Series) -> pd.Series:
+def _empty_column(kind: Kind, values: pd.Series) -> pd.Series:
     dtypes = {"number": "float64", "boolean": "boolean", "date": "datetime64[us]", "text": "str"}
     return pd.Series([None] * len(values), index=values.index, name=values.name, dtype=dtypes[kind])
 
 
-def _native(read: pd.Series) -> Cells:
+def _typed_cells(read: pd.Series) -> Cells:
     return Cells(read, int(read.isna().sum()))
 
 
@@ -515,7 +525,7 @@ def _as_utc(values: pd.Series) -> pd.Series:
     return values if values.dtype == "datetime64[us]" else values.astype("datetime64[us]")
 
 
-def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
+def _parse_cells(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
     """Read cells through their texts; those that `parse` gives nothing for are bad."""
     codes, texts = distinct_texts(values)
     parsed = pd.Series(parse(pd.Series([*texts, None], dtype="str")))
@@ -531,7 +541,7 @@ def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
     return cells
 
 
-def _read_text(values: pd.Series, column: Column) -> Cells:
+def _read_text_column(values: pd.Series, column: Column) -> Cells:
     codes, texts = distinct_texts(values, column.words)
     if column.plain_codes:
         texts = [text[:-2] if text and _is_whole_float(text) else text for text in texts]
@@ -545,7 +555,7 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
                 new[str(text)] = new.get(str(text), 0) + count
     distinct = pd.array([*texts, None], dtype="str")
     read = pd.Series(distinct.take(codes), index=values.index, name=values.name)
-    bad = _lost_codes(values, read, column)
+    bad = _codes_not_as_text(values, read, column)
     if column.shortest:  # 9 is none of 009 and 042, written as text or as a number
         short = [text is not None and text.isdecimal() and len(text) < column.shortest for text in texts]
         bad |= np.array([*short, False])[codes]
@@ -556,7 +566,7 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
     return Cells(read.mask(bad), missing, int(bad.sum()), (str(values.iloc[position]), position), new)
 
 
-def _lost_codes(values: pd.Series, read: pd.Series, column: Column) -> Mask:
+def _codes_not_as_text(values: pd.Series, read: pd.Series, column: Column) -> Mask:
     """Return which cells are not the texts they were, stored as another type.
 
     7 is none of 007 and 012, a float does not hold more than 15 digits of a code, and true is neither "yes" nor "no".
@@ -578,14 +588,14 @@ def _parse_booleans(texts: pd.Series) -> pd.Series:
 
 
 def _parse_dates(texts: pd.Series, date_format: str) -> pd.Series:
-    """Return the moments in UTC; ISO 8601 is read whatever the format, for it cannot be mistaken."""
-    moments = _dates(texts, date_format)
+    """Return the moments in UTC; ISO 8601 is always read, because it is unambiguous."""
+    moments = _datetimes(texts, date_format)
     if date_format != "ISO8601" and (rest := moments.isna() & texts.notna()).any():
         unambiguous = rest & texts.str.match(r"\d{4}-\d{2}-\d{2}").fillna(False).astype(bool)
-        moments = moments.where(~unambiguous, _dates(texts, "ISO8601"))
+        moments = moments.where(~unambiguous, _datetimes(texts, "ISO8601"))
     return moments.dt.tz_convert(None).astype("datetime64[us]")
 
 
-def _dates(texts: pd.Series, date_format: str) -> pd.Series:
+def _datetimes(texts: pd.Series, date_format: str) -> pd.Series:
     words = texts.str.lower().isin(["now", "today"])  # which pandas takes for the time of reading
     return pd.to_datetime(texts.mask(words), format=date_format, errors="coerce", utc=True)

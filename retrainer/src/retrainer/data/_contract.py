@@ -32,7 +32,7 @@ from ._columns import (
     is_row_counter,
     learn_column,
     read_column,
-    tolerated,
+    within_tolerance,
 )
 from ._identity import FORMAT as IDENTITY_FORMAT
 from ._identity import Identities, row_identities
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
 MOSTLY = 0.5  # of a column's values may be unknown from training
-THOUSAND = 1000.0  # what a point or a comma that is read as the other one makes of a number
+THOUSAND = 1000.0  # the factor of a number whose point or comma is read as the other one
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
 _AS_FOUND = ReadSettings()
@@ -106,7 +106,7 @@ class ReadReport:
                 self.spans[name] = float(least), float(np.fmax.reduce(numbers))
 
     def add(self, more: "ReadReport") -> None:
-        """Count another part of the same table, whose rows come after."""
+        """Add the counts of the next part of the same table."""
         for name, theirs in more.unread.items():
             known = self.rows - self.missing[name]
             ours = self.unread.setdefault(name, Unread(0, known, theirs.example, self.rows + theirs.row))
@@ -133,7 +133,7 @@ class Contract:
         target: The column that is predicted.
         problem_type: What is predicted.
         classes: The classes of the target, in order; None for a regression.
-        identity: The columns whose values tell a row from others; empty where all inputs do. A column that counts the
+        identity: The columns whose values identify a row; empty where all inputs do. A column that counts the
             rows does not.
         identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
         content: The columns that tell a row where `identity` does not, those that the model does not get among them;
@@ -160,7 +160,7 @@ class Contract:
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """The columns that name a row, and are carried over beside its prediction."""
+        """The columns that identify a row; they are copied beside its prediction."""
         return tuple(name for name in self.identity if self.identity_from != "content")
 
     @property
@@ -177,7 +177,7 @@ class Contract:
 
     @property
     def texts(self) -> frozenset[str]:
-        """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
+        """The columns whose cells must be read as text, because a number would lose a part of them."""
         return frozenset(
             name
             for name, column in self.columns.items()
@@ -201,7 +201,7 @@ class Contract:
             DuplicateColumnsError: two columns have the same name.
         """
         part = ReadReport(len(frame))
-        if (floats := self._read_already(frame)) is not None:
+        if (floats := self._as_already_read(frame)) is not None:
             part.missing.update(dict(zip(self.inputs, np.isnan(floats).sum(axis=0).tolist(), strict=True)))
             if report is not None:
                 part.note_spans(dict(zip(self.inputs, floats.T, strict=True)))
@@ -210,8 +210,8 @@ class Contract:
         names = [clean_text(str(name)) for name in frame.columns]
         frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
         check_duplicates(frame)
-        self._require(frame)
-        signs = self._signs(frame)
+        self._require_columns(frame)
+        signs = self._decimal_signs(frame)
         names = [
             *self.inputs,
             *((name for name in frame.columns if name not in self.inputs) if keep_extra else ()),
@@ -233,7 +233,7 @@ class Contract:
         # Few rows are soon put side by side in memory, where every later step finds them faster.
         return pd.DataFrame(parts, index=frame.index, copy=len(frame) <= FEW_ROWS)
 
-    def _read_already(self, frame: pd.DataFrame) -> Any:
+    def _as_already_read(self, frame: pd.DataFrame) -> Any:
         """Return the cells where nothing is left to read: few rows of the inputs alone, all numbers; otherwise None."""
         numbers = all(self.columns[name].kind == "number" for name in self.inputs)
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
@@ -255,10 +255,10 @@ class Contract:
         rest = max(0, (rows or 0) - report.rows)
         problems = []
         for name, unread in report.unread.items():
-            if not tolerated(unread.cells, unread.known + rest, tolerance=self.tolerance):
+            if not within_tolerance(unread.cells, unread.known + rest, tolerance=self.tolerance):
                 known = f"the first {unread.known:,}" if rest else f"{unread.known:,}"
                 problems.append(
-                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of {known} "
+                    f"column {name!r}: expected {_expected_text(self.columns[name])}, but {unread.cells:,} of {known} "
                     f"cells cannot be read as that, such as {unread.example!r} ({counted} {unread.row:,})"
                 )
         for name, missing in report.missing.items() if not rest else ():
@@ -272,7 +272,7 @@ class Contract:
         if unknown and not rest:
             problems += self._unknown(report)
         if problems:
-            raise _not_as_trained(problems)
+            raise _not_as_trained_error(problems)
         if rest:
             return
         for name, unread in report.unread.items():
@@ -294,9 +294,9 @@ class Contract:
             for factor, said in ((THOUSAND, "smaller"), (1 / THOUSAND, "larger")):
                 if low <= least * factor and most * factor <= high:
                     yield (
-                        f"column {name!r}: all numbers, {least:g} to {most:g}, are as if 1000 times {said} than in "
-                        f"training, {low:g} to {high:g}. If the file's decimal sign was misread, set "
-                        "data.read.decimal; otherwise bring the column back to its unit"
+                        f"column {name!r}: all numbers, {least:g} to {most:g}, are about 1000 times {said} than in "
+                        f"training, {low:g} to {high:g}. If the decimal sign was misread, set data.read.decimal; "
+                        "otherwise restore the unit of the column"
                     )
 
     def _unknown(self, report: ReadReport) -> Iterator[str]:
@@ -309,7 +309,7 @@ class Contract:
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
                     f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
-                    "whose values are always new says nothing: leave it out (data.drop)"
+                    "whose values are always new has no use: leave it out (data.drop)"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
@@ -320,7 +320,9 @@ class Contract:
         """
         content = self.content or self.inputs
         if gone := {*self.identity, *content}.difference(frame.columns):
-            raise _not_as_trained([f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)])
+            raise _not_as_trained_error(
+                [f"column {name!r} identifies the rows, and is missing" for name in sorted(gone)]
+            )
         return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
@@ -362,7 +364,7 @@ class Contract:
         except (ValueError, KeyError, TypeError) as error:
             raise ContractError(f"The contract cannot be read by this release: {error}.") from None
 
-    def _signs(self, frame: pd.DataFrame) -> dict[str, str]:
+    def _decimal_signs(self, frame: pd.DataFrame) -> dict[str, str]:
         """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
         if self.decimal:
             return {"": self.decimal}
@@ -372,7 +374,7 @@ class Contract:
         numbers = [name for name, column in self.columns.items() if column.kind == "number"]
         return decimal_signs(frame[[name for name in numbers if name in frame.columns]])
 
-    def _require(self, frame: pd.DataFrame) -> None:
+    def _require_columns(self, frame: pd.DataFrame) -> None:
         gone = [name for name in self.inputs if name not in frame.columns and self.columns[name].kind != "empty"]
         if not gone:
             return
@@ -382,16 +384,16 @@ class Contract:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
             hint = f" (is {near[0]!r} its new name?)" if near else ""
-            lines.append(f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}")
-        raise _not_as_trained(lines)
+            lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
+        raise _not_as_trained_error(lines)
 
 
-def _not_as_trained(problems: list[str]) -> SchemaError:
-    """Return the error of so many columns; a message has room for ten."""
+def _not_as_trained_error(problems: list[str]) -> SchemaError:
+    """Return the error about these columns; it lists ten at most."""
     shown = problems[:_SHOWN]
     if rest := len(problems) - len(shown):
         shown.append(f"and {rest:,} more columns")
-    return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
+    return SchemaError("The table does not match the training data:\n  " + "\n  ".join(shown))
 
 
 class _EveryColumn(frozenset[str]):
@@ -416,17 +418,17 @@ def learn_columns(
     target: str | None = None,
     how: ReadSettings = _AS_FOUND,
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
-    """Determine what each column of a table is, and read it.
+    """Learn the kind of each column of a table, and read it.
 
     Args:
-        frame: The table as its files have it, n rows.
+        frame: The n rows as loaded.
         tolerance: The share of a column's cells that may be unreadable.
-        prior: The contract of the model in production: what its columns are is kept where the cells still fit.
-        target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
-        how: How files are read, by the settings.
+        prior: The contract of the model in production; a column keeps its kind where the cells still fit.
+        target: The target, in which a word for missing numbers is not a class.
+        how: The settings of `data.read`.
 
     Returns:
-        The columns by name, the n rows read, and what was noticed.
+        The columns by name, the n rows read, and a report of what could not be read.
     """
     signs = {"": how.decimal} if how.decimal else frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}
@@ -451,7 +453,7 @@ def learn_columns(
     if target in columns and (words := columns[target].words):
         named = ", ".join(map(repr, words))
         logger.warning(
-            "%s is a class of %r here, for many rows have it. If it says that there is no label, list it in "
+            "%s is taken for a class of %r, because many rows have it. If it means a missing label, add it to "
             "data.read.missing.", named, target
         )  # fmt: skip
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
@@ -469,7 +471,7 @@ def identity_of(
     """Choose the columns that tell a row from others.
 
     The keys of the settings, with the time of the row where the split is by time; else the identifier that the model
-    in production goes by, if the table still has it; else one that is found; else the whole row.
+    in production uses, if the table still has it; else one that is found; else the whole row.
 
     Args:
         frame: The table, read.
@@ -502,7 +504,7 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
     )
 
 
-def _expected(column: Column) -> str:
+def _expected_text(column: Column) -> str:
     example = f" such as {column.example!r}" if column.example is not None else ""
     dates = f" written as {column.date_format}" if column.kind == "date" else ""
     return f"{column.kind}{example}{dates}"

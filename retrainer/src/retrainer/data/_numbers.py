@@ -27,7 +27,7 @@ _CURRENCY = re.compile(rf"^([+-]?\(?)\s*{_MONEY}?\s*|\s*(?:{_MONEY}|%)?\s*(\)?)$
 _NEGATIVE = re.compile(r"\((?P<brackets>[^-+()]+)\)|(?P<behind>[^-+]+)-")
 
 
-def _figure(decimal: str) -> re.Pattern[str]:
+def _number_pattern(decimal: str) -> re.Pattern[str]:
     """Return what numbers with this decimal sign look like; groups of three digits, or of two as in India."""
     other = re.escape(SIGNS[decimal == "."])
     point = re.escape(decimal)
@@ -39,7 +39,7 @@ def _figure(decimal: str) -> re.Pattern[str]:
     )
 
 
-_FIGURES = {sign: _figure(sign) for sign in SIGNS}
+_FIGURES = {sign: _number_pattern(sign) for sign in SIGNS}
 # As pandas writes a duration, and as ISO 8601 does.
 _DURATION = re.compile(
     r"-?\d+ days?(?: [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?"
@@ -62,7 +62,7 @@ def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.flo
         if not figure.fullmatch(text):
             if _DURATION.fullmatch(text):
                 return pd.Timedelta(text).total_seconds()
-            if not figure.fullmatch(text := _bare(text)):
+            if not figure.fullmatch(text := _strip_signs_and_currency(text)):
                 return np.nan
         # float() is exact, as the readers of files are: pandas' own parser may miss the last bit.
         return float(groups.sub("", text).replace(decimal, "."))
@@ -70,7 +70,7 @@ def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.flo
     return np.fromiter(map(number, texts), dtype=np.float64)
 
 
-def _bare(text: str) -> str:
+def _strip_signs_and_currency(text: str) -> str:
     """Return the figure alone, with its sign in front: `(1,234.50)`, `50.00-` and `€ 3` are figures."""
     text = _CURRENCY.sub(r"\1\2", _NO_CENTS.sub(r"\1", text.translate(_TYPOGRAPHY)))
     if found := _NEGATIVE.fullmatch(text):
@@ -78,7 +78,7 @@ def _bare(text: str) -> str:
     return text
 
 
-def proven(values: pd.Series) -> str | None:
+def infer_decimal_sign(values: pd.Series) -> str | None:
     """Return the decimal sign that the texts of a column prove, None if they prove none or are no numbers."""
     if not _may_be_numbers(values):
         return None
@@ -87,10 +87,10 @@ def proven(values: pd.Series) -> str | None:
     votes: Counter[str | None] = Counter()
     for text, count in counts.items():
         votes[sign_of(str(text))] += count
-    return elected(votes)
+    return majority_sign(votes)
 
 
-def elected(votes: Counter[str | None]) -> str | None:
+def majority_sign(votes: Counter[str | None]) -> str | None:
     """Return the sign that most texts prove, of `sign_of` each; None if none does, or many are no numbers."""
     signs = {sign: votes[sign] for sign in SIGNS if votes[sign]}
     if not signs or votes[None] > (1 - _MOSTLY) * votes.total():
@@ -102,7 +102,7 @@ def sign_of(text: str) -> str | None:
     """Return the only decimal sign that a number can have; empty if it can have both, None if it is no number."""
     found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(text)]
     if not found and any(map(str.isdigit, text)):
-        bare = _bare(text)
+        bare = _strip_signs_and_currency(text)
         found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(bare)]
     return None if not found else "" if len(found) == 2 else found[0]
 
@@ -136,7 +136,7 @@ def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> S
     signs = Signs(known or {})
     signs.pop("", None)
     for name in frame.columns:
-        if str(name) not in signs and (sign := proven(frame[name])):
+        if str(name) not in signs and (sign := infer_decimal_sign(frame[name])):
             signs[str(name)] = sign
     if signs:
         signs[""] = most_common(signs.values())

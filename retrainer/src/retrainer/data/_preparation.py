@@ -1,4 +1,4 @@
-"""From the table as loaded to what is learned from: the contract, the label, the features, and the checks on them."""
+"""From the loaded table to the training inputs: contract, label, features, and their checks."""
 
 import difflib
 import logging
@@ -23,7 +23,7 @@ _CHECKED_ROWS = 10_000  # shuffled, to see whether features() looks at one row a
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to learn from.
+    """The labelled rows.
 
     Attributes:
         rows: The labelled rows, n of them: the columns of the table as the contract reads them, and the target.
@@ -70,7 +70,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
     rows = label(read, settings=settings, code=code, words=words)
     content = tuple(str(name) for name in rows.columns if name in columns and name != target)
     inputs = tuple(name for name in content if name not in settings.data.drop)
-    _tell_changes(inputs, columns, settings=settings, prior=prior)
+    _log_changed_columns(inputs, columns, settings=settings, prior=prior)
     split = settings.split
     identity, identity_from = identity_of(
         rows,
@@ -93,11 +93,11 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
         decimal=settings.data.read.decimal,
         imports=code.imports,
     )
-    notes = _how_it_was_read(frame.attrs.get(DIALECT_ATTRIBUTE), contract)
+    notes = _describe_reading(frame.attrs.get(DIALECT_ATTRIBUTE), contract)
     return Table(rows, identities_of(rows, contract), contract, code, report, notes)
 
 
-def _how_it_was_read(dialect: str | None, contract: Contract) -> tuple[str, ...]:
+def _describe_reading(dialect: str | None, contract: Contract) -> tuple[str, ...]:
     """Say how the file is written, as far as that was a guess."""
     formats = [column.date_format for column in contract.columns.values() if column.kind == "date"]
     days = {"%d": "day first", "%m": "month first"}
@@ -105,7 +105,7 @@ def _how_it_was_read(dialect: str | None, contract: Contract) -> tuple[str, ...]
     return (f"The table was read with {', '.join(filter(None, found))}.",) if any(found) else ()
 
 
-def _tell_changes(
+def _log_changed_columns(
     inputs: tuple[str, ...], columns: Iterable[str], *, settings: Settings, prior: Contract | None
 ) -> None:
     """Say which columns go into the model now and did not into the one in production, and the other way round."""
@@ -120,7 +120,7 @@ def _tell_changes(
         ("gets in addition", [name for name in inputs if name not in prior.inputs]),
     ):
         if names:
-            logger.warning("Unlike for the champion, features() %s: %s.", which, named(names))
+            logger.warning("Changed since the champion: features() %s: %s.", which, named(names))
 
 
 def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str]) -> None:
@@ -145,7 +145,7 @@ def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Ta
 
 
 def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: Collection[str] = ()) -> pd.DataFrame:
-    """Return the rows to learn from, with a usable target column.
+    """Return the labelled rows, with a usable target column.
 
     Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
 
@@ -207,9 +207,9 @@ def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, c
     with code.opened_files():
         for chosen in (order[: min(len(rows) // 2, _CHECKED_ROWS)], *order[:3, None]):
             again = code.features(given.iloc[chosen].reset_index(drop=True))
-            if unlike := _unlike(X.iloc[chosen].reset_index(drop=True), again):
+            if unlike := _differing_columns(X.iloc[chosen].reset_index(drop=True), again):
                 raise FeaturesError(
-                    f"features() in {code.origin} makes something else of a row when other rows are around it, in "
+                    f"features() in {code.origin} gives a row other values when other rows are around it, in "
                     f"{named(unlike)}. It must look at one row at a time and keep their order: a mean, a rank "
                     "or codes that are learned from a table belong into a step of the pipeline (models.py)."
                 )
@@ -221,7 +221,7 @@ def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, c
         )
 
 
-def _unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+def _differing_columns(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
     """Return the columns that differ by more than rounding."""
     if list(ours.columns) != list(theirs.columns):
         return sorted(map(str, {*ours.columns} ^ {*theirs.columns})) or ["the order of the columns"]

@@ -1,4 +1,4 @@
-"""What a decision does not depend on, and a person should look at: said beside it, never a reason for it."""
+"""Alarms: what a person should check. They stand beside a decision and are never a reason for it."""
 
 import math
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class Change:
 
     Attributes:
         worse: In the units of `Metric.improvement`; negative when better.
-        p_value: How often rows drawn anew would make it at least as much worse by chance.
+        p_value: The probability of at least such a loss by chance.
     """
 
     worse: float
@@ -75,7 +75,7 @@ def alarms(
         champion: The model in production, None without one.
     """
     truth, metric = np.asarray(question.y), question.metric
-    found = [*_hardly_seen(truth, challenger, metric), *_few_rows(truth, challenger, metric)]
+    found = [*_hardly_seen(truth, challenger, metric), *_few_rows_dominate(truth, challenger, metric)]
     if champion is not None:
         found += _far_from_recorded(decision, question, champion)
     return tuple(found)
@@ -95,24 +95,22 @@ def _hardly_seen(y: Any, challenger: Predictions, metric: Metric) -> Iterator[st
         )
         if recall < 0.5 and abs(found - missed) < _HARDLY:
             yield (
-                f"Class {name!r} is {share:.1%} of the rows, and the challenger finds {recall:.0%} of them. "
-                f"{metric.label[:1].upper()}{metric.label[1:]} hardly sees that: found or missed, all of them change "
-                f"it by {abs(found - missed):.3f}. balanced_accuracy or f1_macro would see it (gate.metric or "
-                "gate.guard_metrics)."
+                f"Class {name!r} is {share:.1%} of the holdout rows, and the challenger predicts {recall:.0%} of these "
+                f"correctly. {metric.label[:1].upper()}{metric.label[1:]} changes by {abs(found - missed):.3f} at most "
+                "with all of them. balanced_accuracy or f1_macro notices them (gate.metric or gate.guard_metrics)."
             )
 
 
-def _few_rows(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
-    """Say that a few rows make most of the squared error, in which case the metric says little about the others."""
+def _few_rows_dominate(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
+    """Yield an alarm where a few rows cause most of the squared error: the metric depends little on the others."""
     worst, share = worst_rows(y, challenger, metric)
     if not len(worst):
         return
     values = ", ".join(f"{value:.4g}" for value in y[worst[:4]])
     yield (
-        f"{len(worst):,} of the {len(y):,} holdout rows make {share:.0%} of the squared error; their values are "
-        f"{values}{', …' if len(worst) > 4 else ''}. {metric.label} says little about the other rows. If the values are"
-        " impossible, leave such rows out in label() of features.py or bound them; if not, mae sees every row"
-        " (gate.metric)."
+        f"{len(worst):,} of the {len(y):,} holdout rows cause {share:.0%} of the squared error; their values are "
+        f"{values}{', …' if len(worst) > 4 else ''}. {metric.label} depends little on the other rows. If the values are"
+        ' impossible, drop or clip such rows in label() of features.py; otherwise gate.metric = "mae" weighs all rows.'
     )
 
 
@@ -160,6 +158,6 @@ def _far_from_recorded(decision: Decision, question: Question, champion: Champio
     if chance < _SIGNIFICANCE and abs(found.worse) > (_FAR_SHARE if metric.relative else _FAR):
         yield (
             f"The champion's {metric.label} is {metric.format(now)} on these {count:,} rows and was "
-            f"{metric.format(recorded)} on the {recorded_rows:,} of its own day, which is no chance: the data or what "
-            "they mean have changed. Look at what is new in the table."
+            f"{metric.format(recorded)} on the {recorded_rows:,} holdout rows when it was recorded, more than chance "
+            "explains. The data, their meaning, or the split of the settings have changed."
         )

@@ -55,9 +55,9 @@ class Decision:
 
     Attributes:
         verdict: `promoted`: the challenger goes to production. `kept`: the champion stays. `staging`: not
-            good enough for production, good enough to look at. `rejected`: not even that.
+            good enough for production, good enough for a review. `rejected`: not good enough for either.
         kind: Why, as one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
-            said yes); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
+            accepted it); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
             chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (no
             better than no model), `held` (no better than a version on hold), `approval` (a person promotes),
             `alarm` (a person looks at it first).
@@ -68,7 +68,7 @@ class Decision:
         champion: The same of the champion on the same rows; None without a comparison.
         baseline: The compared metric of what can be predicted without a model, on the same rows; None in records
             of earlier releases.
-        baseline_name: What the baseline does, such as `always answering 'no'`.
+        baseline_name: What the baseline does, such as `always predicting 'no'`.
         stored_champion: The champion's score when it was recorded: to be shown, never compared.
         improvement: In points of a score, or as a share of the champion's error.
         interval: Bounds of the true improvement, each with the confidence of the settings.
@@ -118,11 +118,11 @@ class Decision:
         metric = known_metric(self.metric, positive=self.positive, own_metrics=own_metrics)
         if self.baseline is not None:
             score = metric.format(self.baseline[self.metric])
-            lines.append(f"  Without a model, {self.baseline_name}: {metric.label} {score}")
+            lines.append(f"  Baseline, {self.baseline_name}: {metric.label} {score}")
         if self.stored_champion is not None:
-            stored = f"{metric.label} {self.stored_champion:.4g}"
-            lines.append(f"  The champion's score when it was recorded, which is not compared: {stored}")
-        lines += [f"  To look at: {alarm}" for alarm in self.alarms]
+            stored = f"{metric.label} {metric.format(self.stored_champion)}"
+            lines.append(f"  The champion's score on its own holdout, not compared: {stored}")
+        lines += [f"  Alarm: {alarm}" for alarm in self.alarms]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -78,11 +78,11 @@ def find_positive(positive: Any, classes: Any) -> int:
     Raises:
         PositiveClassError: it is not among them, or is None and they do not name one themselves.
     """
-    names = [_text(name) for name in classes]
+    names = [_class_text(name) for name in classes]
     shown = ", ".join(names)
     if positive is not None:
-        if _text(positive) in names:
-            return names.index(_text(positive))
+        if _class_text(positive) in names:
+            return names.index(_class_text(positive))
         raise PositiveClassError(
             f"data.positive is {positive!r}, and the target has no such class. Its classes are: {shown}."
         )
@@ -94,7 +94,7 @@ def find_positive(positive: Any, classes: Any) -> int:
     )
 
 
-def _text(value: Any) -> str:
+def _class_text(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)

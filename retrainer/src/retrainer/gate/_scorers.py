@@ -1,7 +1,7 @@
 """scikit-learn's scorers by name: every metric without a formula of its own on sums.
 
-A resample costs 1 to 5 ms, for scikit-learn checks its input anew, and a comparison takes seconds instead of tenths:
-so the metrics that teams use keep their sums. Imported when such a metric is asked for, since it imports scikit-learn.
+A resample costs 1 to 5 ms, because scikit-learn checks its input, and a comparison takes seconds instead of tenths:
+so the metrics that teams use keep their sums. Imported only for such a metric, since it imports scikit-learn.
 """
 
 import functools

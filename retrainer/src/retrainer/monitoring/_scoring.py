@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import data, gate
-from ..errors import files_explained
+from ..errors import translate_file_errors
 from ..files import replacing
 from ..training import Model
 
@@ -93,8 +93,8 @@ def score_batch(
 
     counts = Counts()
     predictions = model.predict(batch, report=counts.report)
-    _count(counts, predictions)
-    return pa.Table.from_pydict(_columns(batch, predictions, identifiers, version)), counts
+    _count_predictions(counts, predictions)
+    return pa.Table.from_pydict(_output_columns(batch, predictions, identifiers, version)), counts
 
 
 def checked(
@@ -137,7 +137,7 @@ def write(
     import pyarrow.parquet as pq
 
     scored = Scored(path=path)
-    with files_explained(path), replacing(path) as partial:
+    with translate_file_errors(path), replacing(path) as partial:
         writer = schema = None
         for table, counts in batches:
             if table.column_names[0] == "prediction":
@@ -147,14 +147,14 @@ def write(
                 table = table.cast(_without_dictionaries(table.schema))
             schema = schema or table.schema
             kind = pa.csv.CSVWriter if path.suffix == ".csv" else pq.ParquetWriter
-            with files_explained(path):
+            with translate_file_errors(path):
                 writer = writer or kind(partial, schema)
                 writer.write_table(table.cast(schema))
             scored.add(counts)
             progress(scored.rows)
         if writer is None:
             raise data.SchemaError("There are no rows to score.")
-        with files_explained(path):
+        with translate_file_errors(path):
             writer.close()
     return scored
 
@@ -189,7 +189,7 @@ def read_parts(parts: Iterable[ScoredPart]) -> "Iterator[tuple[pa.Table, Counts]
         part.path.unlink()
 
 
-def _columns(
+def _output_columns(
     batch: pd.DataFrame, predictions: gate.Predictions, identifiers: Iterable[str], version: str
 ) -> dict[str, Any]:
     import pyarrow as pa
@@ -200,12 +200,12 @@ def _columns(
             columns[f"probability_{name}"] = predictions.probabilities[:, position]
     indices = pa.array(np.zeros(len(batch), dtype=np.int32))
     columns["model_version"] = pa.DictionaryArray.from_arrays(indices, [version])
-    carried = {name: _as_it_came(batch[name]) for name in identifiers if name in batch}
+    carried = {name: _restore_whole_numbers(batch[name]) for name in identifiers if name in batch}
     # A column of the table that is called like one of these gets a name of its own.
     return {(f"table_{name}" if name in columns else name): cells for name, cells in carried.items()} | columns
 
 
-def _as_it_came(values: pd.Series) -> "pa.Array":
+def _restore_whole_numbers(values: pd.Series) -> "pa.Array":
     """Return an identifier as it is in the file: whole numbers with gaps are not fractions."""
     import pyarrow as pa
 
@@ -214,7 +214,7 @@ def _as_it_came(values: pd.Series) -> "pa.Array":
     return pa.array(values, from_pandas=True)
 
 
-def _count(scored: Counts, predictions: gate.Predictions) -> None:
+def _count_predictions(scored: Counts, predictions: gate.Predictions) -> None:
     scored.rows += len(predictions.labels)
     if predictions.classes is None and predictions.labels.dtype.kind == "f":
         scored.total += float(predictions.labels.sum())

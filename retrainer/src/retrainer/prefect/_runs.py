@@ -22,7 +22,7 @@ from prefect.utilities.urls import url_for
 
 from .. import data
 from ..data import SourceUnavailable
-from ..errors import ConfigurationError, ProjectError, files_explained
+from ..errors import ConfigurationError, ProjectError, translate_file_errors
 from ..locations import PREFECT_SECRET, Location
 from ..pipeline import Run, check
 from ..project import Project
@@ -58,7 +58,7 @@ _library.propagate = False  # the handler passes on what no run logs
 
 
 def this_run() -> Run:
-    """Return what records say of the flow run at work."""
+    """Return the present flow run, as records name it."""
     return Run(flow_run.id, str(flow_run.name or ""), url_for("flow-run", flow_run.id) or "")
 
 
@@ -77,7 +77,7 @@ def reports_progress(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def step(*args: Any, **kwargs: Any) -> Any:
-        with files_explained(), sign_of_life(name, inputs=[*args, *kwargs.values()]):
+        with translate_file_errors(), sign_of_life(name, inputs=[*args, *kwargs.values()]):
             return function(*args, **kwargs)
 
     return step
@@ -108,7 +108,7 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
     Args:
         project: The project.
         source: The run's parameter, which stands in for `data.source`.
-        as_of: The moment that dates stand for, as `resolve_source` takes it.
+        as_of: The date to fill in, as in `resolve_source`.
 
     Raises:
         ConfigurationError: they cannot work, as far as that can be known.
@@ -119,7 +119,7 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
     own = {"score": settings.score.query, "monitor": settings.monitor.query}.get(str(flow_run.flow_name))
     if as_of:
         _require_dates(project.settings, given, own)
-    moment = as_of or _due(settings)
+    moment = as_of or _scheduled_time(settings)
     for name, text in (("query", own or settings.data.query), ("watermark", settings.data.watermark)):
         if (filled := data.fill_in_query(text, as_of=moment)) != getattr(settings.data, name):
             overrides[name] = filled
@@ -146,7 +146,7 @@ def _require_dates(settings: Settings, given: Location | None, query: str | None
         )
 
 
-def _due(settings: Settings) -> datetime.datetime:
+def _scheduled_time(settings: Settings) -> datetime.datetime:
     """Return when this run was due, in the time zone of its own schedule."""
     due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
     return due.astimezone(settings.timezone(str(flow_run.flow_name)))
@@ -176,19 +176,19 @@ def resolve_source(
     """Return the source of this run with its dates and secrets filled in.
 
     Args:
-        source: The run's parameter; empty: the first of the defaults that is set, else `data.source`.
+        source: The parameter of the run; empty: the first default that is set, else `data.source`.
         defaults: Locations of the settings.
-        as_of: The moment that dates stand for; empty: when the run was due, in the time zone of its schedule.
+        as_of: The date to fill in; empty: the scheduled time of the run, in the time zone of its schedule.
         project: For the settings.
 
     Raises:
-        ConfigurationError: a date cannot be computed, a Prefect Secret block is not there, or the parameter carries a
+        ConfigurationError: a date is invalid, a Prefect Secret block does not exist, or the parameter contains a
             secret.
     """
     settings = project.settings
     given = source if isinstance(source, Location) else reject_inline_secret(source)
     found = next((each for each in (given, *defaults) if each is not None), settings.data.source)
-    dated = data.resolve(found, as_of=as_of or _due(settings))
+    dated = data.resolve(found, as_of=as_of or _scheduled_time(settings))
     return with_prefect_secrets(dated)
 
 

@@ -15,7 +15,7 @@ def show(study: Mapping[str, Any], *, settings: Settings) -> None:
     """Write a study to the experiment `<project>-tuning`; of one that goes on, only the trials that are new."""
     store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
     client, name = store.client, study["study"]
-    with store.explained(f"show the search {name}"):
+    with store.translate_errors(f"show the search {name}"):
         experiment = store.experiment(f"{settings.project}-tuning")
         found = client.search_runs([experiment], f"tags.study = '{name}'", max_results=1)
         parent = found[0] if found else client.create_run(experiment, run_name=study["estimator"], tags={"study": name})

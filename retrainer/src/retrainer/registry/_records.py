@@ -70,7 +70,7 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        """Return the sentence for people."""
+        """Return the problem as a sentence."""
         return f"{self.path} {self.what}. {self.fix}"
 
 
@@ -107,7 +107,7 @@ def unsealed(kind: type[Entry], data: bytes) -> Entry:
         content = json.loads(data)
         entry = kind(**{name: content[name] for name in content if name in kind.__dataclass_fields__})
     except (ValueError, TypeError) as error:
-        raise ValueError(f"is truncated, or of another release: {error}") from None
+        raise ValueError(f"is truncated, or from another release: {error}") from None
     if entry.sha256 != seal(content):
-        raise ValueError("was changed by hand: its seal does not fit")
+        raise ValueError("was changed by hand: its digest does not match")
     return entry

@@ -1,4 +1,4 @@
-"""One page about a search for parameters: the best score over time, what matters, and every trial."""
+"""The page of a search: the best score over time, the importance of each parameter, and every trial."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,11 +26,11 @@ def tuning_page(
 
     Args:
         project: The project's name.
-        headline: Above all.
-        reason: What came of it.
-        metric: That was compared.
-        trials: In their order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: Of each parameter.
+        headline: The title.
+        reason: The result in a sentence.
+        metric: The metric of the scores.
+        trials: In order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
+        importance: The importance of each parameter.
     """
     states = [trial["state"] for trial in trials]
     names = [*importance] or sorted({name for trial in trials for name in trial["parameters"]})
@@ -43,7 +43,7 @@ def tuning_page(
             Cell(trial["state"], STYLES.get(trial["state"], "good")),
             "" if trial["score"] is None else metric.format(trial["score"]),
             "" if trial["seconds"] is None else f"{trial['seconds']:.1f}",
-            *(_shown(trial["parameters"].get(name)) for name in names),
+            *(_format_value(trial["parameters"].get(name)) for name in names),
             Cell(trial["error"], "long"),
         ]
         for trial in trials
@@ -62,11 +62,11 @@ def tuning_page(
     )
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _scored(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _scored_trials(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [trial for trial in trials if trial["score"] is not None]
 
 
@@ -83,7 +83,7 @@ def _best_by_time(metric: Metric, trials: Sequence[Mapping[str, Any]]) -> Iterat
         axes.step(times, best, where="post", color=_pictures.COLOURS["challenger"], label="the best so far")
 
     yield _pictures.draw(
-        "The best by time",
+        "Best score over time",
         plot,
         alt=f"{metric.label}, from {metric.format(best[0])} with today's parameters to {metric.format(best[-1])}.",
         xlabel="seconds of all trials",
@@ -97,10 +97,10 @@ def _importance(importance: Mapping[str, float]) -> Iterator[Picture]:
     names = list(importance)[::-1]
     shares = [importance[name] for name in names]
     yield _pictures.draw(
-        "What matters",
+        "Importance of the parameters",
         lambda axes: axes.barh(names, shares, color=_pictures.COLOURS["challenger"]),
         alt="; ".join(f"{name}: {share:.0%}" for name, share in importance.items()),
-        xlabel="share in what makes scores differ",
+        xlabel="share of the variance of the scores",
     )
 
 
@@ -108,7 +108,9 @@ def _slices(metric: Metric, trials: Sequence[Mapping[str, Any]], names: Sequence
     """Yield a picture of each parameter: its values, and the scores of the trials that had them."""
     for name in names[:DRAWN]:
         points = [
-            (trial["parameters"][name], trial["score"]) for trial in _scored(trials) if name in trial["parameters"]
+            (trial["parameters"][name], trial["score"])
+            for trial in _scored_trials(trials)
+            if name in trial["parameters"]
         ]
         if len(points) < 2:
             continue

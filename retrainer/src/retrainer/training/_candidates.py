@@ -81,6 +81,11 @@ def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) ->
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name most like this one; nothing where none is."""
+    """Return a hint at the known name most like this one; nothing where none is.
+
+    Examples:
+        >>> nearest("lineer", ["linear", "random_forest"])
+        " Did you mean 'linear'?"
+    """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -24,7 +24,7 @@ class MissingColumnsError(DataError):
 
 @dataclass(frozen=True)
 class Feature:
-    """What the pipeline makes of a column.
+    """How the pipeline encodes a column.
 
     Attributes:
         use: What it is taken for.
@@ -65,13 +65,13 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             DataError: no column is left.
         """
-        self.columns_ = {name: _learn(str(name), X[name], keep=name in self.keep) for name in X.columns}
+        self.columns_ = {name: _learn_feature(str(name), X[name], keep=name in self.keep) for name in X.columns}
         self.left_out_ = {name: feature.reason for name, feature in self.columns_.items() if feature.reason}
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         if len(self.left_out_) == len(self.columns_):
             reasons = named(f"{name} ({reason})" for name, reason in self.left_out_.items())
-            raise DataError(f"No column is left to learn from: {reasons or 'the table has none'}.")
+            raise DataError(f"No column is left for training: {reasons or 'the table has none'}.")
         return self
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +92,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 return numbers
         parts: dict[Any, Any] = {}
         for name, feature in kept.items():
-            parts |= _read(name, X[name], feature)
+            parts |= _read_feature(name, X[name], feature)
         return pd.DataFrame(parts, index=X.index, copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
@@ -107,11 +107,11 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Return whether scikit-learn takes a column of this type as numbers without more ado."""
+    """Return whether scikit-learn accepts a column of this type as numbers."""
     return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
-def _learn(name: str, values: pd.Series, *, keep: bool) -> Feature:
+def _learn_feature(name: str, values: pd.Series, *, keep: bool) -> Feature:
     kind = kind_of(values)
     if kind == "other":
         return Feature("left out", "neither number, text nor date")
@@ -123,7 +123,7 @@ def _learn(name: str, values: pd.Series, *, keep: bool) -> Feature:
     if len(known) == len(values) and (known.iloc[0] == known).all():
         return Feature("left out", "constant")
     if kind == "number" and not keep and is_number_identifier(name, values):
-        return Feature("left out", "identifier: another whole number in every row")
+        return Feature("left out", "identifier: a different whole number in every row")
     return Feature("date" if kind == "date" else "number")
 
 
@@ -139,11 +139,11 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
         if len(known) == rows and not keep and looks_like_sums(values):
             return Feature("left out", f"figures such as {known[0]!r}, which cannot be read as numbers")
         if len(known) == rows and not keep:
-            return Feature("left out", "identifier: another text in every row")
+            return Feature("left out", "identifier: a different text in every row")
     return Feature("category", categories=tuple(dict.fromkeys(known)))
 
 
-def _read(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
+def _read_feature(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
     """Return the columns that a column becomes, by name."""
     if feature.use == "number":
         return {name: values if _is_plain(values.dtype) else as_numbers(values)}

@@ -104,13 +104,13 @@ def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
     if not defined:
         raise FoldError(
             f"Cross-validation found no fold of the {rows} training rows on which {metric} is defined. "
-            "Bring more rows, or set split.key_columns or gate.metric otherwise."
+            "Add rows, or change split.key_columns or gate.metric."
         )
     return np.asarray(np.mean(defined, axis=0))
 
 
 def make_folds(inputs: FoldInputs, folds: int = FOLDS) -> list[tuple[Array, Array]]:
-    """Return positions to fit and to score, at most so many pairs; the same inputs, the same folds.
+    """Return pairs of positions to fit and to score, at most `folds`; the same inputs give the same folds.
 
     Raises:
         FoldError: too few rows, too few of a class, or too few groups for two folds.

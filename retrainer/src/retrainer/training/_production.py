@@ -56,13 +56,15 @@ class ProductionModel:
         """
         predictions = self.predictions(rows)
         if predictions.probabilities is None:
-            raise DataError(f"{self.version} predicts no probabilities: use predict().")
+            raise DataError(f"{self.version} has no probabilities. Use predict().")
         return pd.DataFrame(predictions.probabilities, index=rows.index, columns=predictions.classes)
 
     def predictions(self, rows: pd.DataFrame) -> Predictions:
         """Return classes and probabilities together, computed once; see `predict`."""
         if not isinstance(rows, pd.DataFrame):
-            raise DataError(f"The rows are to be a pandas DataFrame as the table is, not a {type(rows).__name__}.")
+            raise DataError(
+                f"Pass the rows as a pandas DataFrame with the table's columns, not as a {type(rows).__name__}."
+            )
         if not len(rows):
             raise DataError("There are no rows to predict.")
         return self.model.predict(rows)

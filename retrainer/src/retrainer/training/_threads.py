@@ -23,7 +23,7 @@ def thread_budget(threads: int | None) -> Iterator[None]:
 
 
 def with_jobs(pipeline: Any, threads: int | None) -> Any:
-    """Let joblib, too, keep within `threads`: steps that were made to use every core (`n_jobs=-1`) are told so."""
+    """Let joblib, too, keep within `threads`: steps that use every core (`n_jobs=-1`) get this limit."""
     if threads is not None:
         jobs = {name: n for name, n in pipeline.get_params().items() if name.split("__")[-1] == "n_jobs" and n}
         pipeline.set_params(**{name: min(n, threads) if n > 0 else threads for name, n in jobs.items()})

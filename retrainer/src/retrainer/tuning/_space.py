@@ -72,10 +72,14 @@ def parse_seconds(text: str) -> float:
 
     Raises:
         ConfigurationError: it is none of these.
+
+    Examples:
+        >>> parse_seconds("30m")
+        1800.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
     if not match or not float(match[1]):
-        raise ConfigurationError(f"The time limit {text!r} is no duration: write 90s, 30m or 2h.")
+        raise ConfigurationError(f"The time limit {text!r} is not a duration. Write 90s, 30m or 2h.")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -89,12 +93,12 @@ def space_of(name: str, *, project: Project) -> Space:
     where = f"spaces() of models.py, {name!r}"
     check_parameters(space, make_pipeline(name, project=project), where=where)
     for parameter, domain in space.items():
-        if trouble := _trouble(domain):
+        if trouble := _describe_domain_error(domain):
             raise ConfigurationError(f"{parameter} ({where}) {trouble}")
     return space
 
 
-def _trouble(domain: Any) -> str | None:
+def _describe_domain_error(domain: Any) -> str | None:
     if isinstance(domain, Range):
         ends = (domain.low, domain.high)
         if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
