@@ -143,7 +143,7 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
     Args:
         names: Of the candidates, n of them.
         scores: Of each, shape (t,) for the t possible thresholds; see `cross_validate`.
-        project: Whose they are.
+        project: With the estimators and their spaces.
     """
     metric, thresholds = selection_metric(project), possible_thresholds(project.settings.train.threshold)
     recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)

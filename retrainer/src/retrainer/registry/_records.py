@@ -99,9 +99,9 @@ def sealed(content: Mapping[str, Any]) -> bytes:
 
 
 def unsealed(kind: type[Entry], data: bytes) -> Entry:
-    """Return the version or decision in a file; ValueError, saying how, when it is not as it was written.
+    """Return the version or decision in a file; ValueError, with the difference, if the file was changed.
 
-    Fields that this release does not know are left out, those with a default may be missing: the seal is of the file.
+    Unknown fields are left out and fields with a default may be missing, because the digest is of the file.
     """
     try:
         content = json.loads(data)

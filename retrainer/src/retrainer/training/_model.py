@@ -19,11 +19,11 @@ TRAINED_ROWS, EVALUATED_ROWS = "trained_rows.npy", "twin_rows.npy"
 
 @dataclass(frozen=True)
 class Model:
-    """A model that predicts rows as a file has them.
+    """A model that predicts rows as they are in the table.
 
     Attributes:
         pipeline: Fitted.
-        contract: What the rows it takes are.
+        contract: How it reads rows.
         code: The features.py it was trained with.
     """
 
@@ -40,7 +40,7 @@ class Model:
         """Return what the pipeline gets of rows, shape (n, features).
 
         Args:
-            rows: As a file has them, or as another contract read them; n of them.
+            rows: n rows as they are in the table, or read by another contract.
             report: Counts what is noticed; without one the rows are checked here.
 
         Raises:
