@@ -402,7 +402,7 @@ class _EveryColumn(frozenset[str]):
 
 
 def texts_of(settings: Settings, prior: Contract | None) -> frozenset[str]:
-    """Return the columns that must come as they are written, for `learn_columns`."""
+    """Return the columns to read as text, for `learn_columns`."""
     how = settings.data.read
     if how.decimal:  # no number is to be read by the sign that the file seems to have
         return _EveryColumn()

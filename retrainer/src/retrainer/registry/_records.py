@@ -12,7 +12,7 @@ from ..files import plain
 
 @dataclass(frozen=True)
 class Version:
-    """A saved pipeline and what is known of it; `files` maps a file's name to its `sha256` and `bytes`."""
+    """A saved pipeline and its lineage; `files` maps a file's name to its `sha256` and `bytes`."""
 
     id: str
     created_at: str
@@ -75,7 +75,7 @@ class Problem:
 
 
 class Damaged(RegistryError):
-    """A file of the registry is missing, or is not what was recorded."""
+    """A file of the registry is missing or damaged."""
 
     def __init__(self, path: str, what: str, fix: str) -> None:
         """Say what is wrong with `path`, and what to do."""

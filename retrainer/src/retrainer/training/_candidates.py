@@ -19,7 +19,7 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
 
     Args:
         name: Of an estimator of the project, those of models.py.
-        project: Whose it is.
+        project: The project.
 
     Raises:
         ConfigurationError: there is no such name, or params.toml sets a parameter that it does not have; the message

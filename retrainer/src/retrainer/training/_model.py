@@ -37,7 +37,7 @@ class Model:
         return {name: why for stage in self.pipeline for name, why in getattr(stage, "left_out_", {}).items()}
 
     def inputs(self, rows: pd.DataFrame, *, report: ReadReport | None = None) -> pd.DataFrame:
-        """Return what the pipeline gets of rows, shape (n, features).
+        """Return the inputs of the pipeline for these rows, shape (n, features).
 
         Args:
             rows: n rows as they are in the table, or read by another contract.

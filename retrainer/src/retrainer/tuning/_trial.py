@@ -56,7 +56,7 @@ def score_trial(
         medians: Of the complete trials' means after each fold; empty where these are too few.
         deadline: In seconds since the epoch; no fold begins after it.
         threads: How many threads each fit may use.
-        project: Whose it is.
+        project: The project.
 
     Raises:
         UndefinedScoreError: the score is not a number.
