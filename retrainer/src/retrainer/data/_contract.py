@@ -309,7 +309,7 @@ class Contract:
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
                     f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
-                    "whose values are always new has no use: leave it out (data.drop)"
+                    "whose values are always new cannot be learned: leave it out (data.drop)"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
