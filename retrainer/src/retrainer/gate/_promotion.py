@@ -25,7 +25,7 @@ class Rival:
         name: For people: `always predicting 'no'`, or the version that is on hold, and why.
         model: Its predictions, as far as they can be compared.
         advice: What a person can do where the challenger is not better, as a sentence without its full stop.
-        proper: Of no model, the best answer by the proper score; None if it is the same.
+        proper: For the baseline, the best prediction by the proper score; None if it is the same.
     """
 
     name: str
@@ -51,7 +51,7 @@ def apply_baseline_and_holds(
         decision: Of `decide`.
         question: That was decided on.
         challenger: Predictions of the holdout's rows.
-        baseline: What can be predicted without a model.
+        baseline: The best prediction without a model.
         held: The versions on hold.
     """
     metric = question.metric

@@ -38,9 +38,10 @@ class RunCancelled(ProjectError):
 def refuse_if_cancelled() -> None:
     """Ask the server, right before a decision is recorded, whether the run may still record it.
 
-    A server that is away is waited for. Where it stays away nothing is recorded: the next retrain sees the same data,
-    while a decision that somebody cancelled could not be taken back. A run that was cancelled is left to Prefect's
-    runner, which ends its process as cancelled. Where that is gone, or lost sight of the server, the run ends itself.
+    The run waits for a server that does not answer. Where it stays away nothing is recorded: the next retrain sees
+    the same data, while a decision that somebody cancelled could not be taken back. A run that was cancelled is
+    left to Prefect's runner, which ends its process as cancelled. Where that is gone, or lost sight of the server,
+    the run ends itself.
 
     From here on SIGTERM does not end a run that a runner started: what is left takes seconds, and the team is to learn
     of the decision. A runner that is in a hurry kills it half a minute later, which the registry survives.

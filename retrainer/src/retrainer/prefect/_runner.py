@@ -22,7 +22,7 @@ RETRIES = 7
 
 
 def serve(project: Project, deployments: Sequence[RunnerDeployment]) -> None:
-    """Register deployments with what the server watches, and run what is due until SIGTERM or Ctrl-C.
+    """Register deployments and automations, and run scheduled flows until SIGTERM or Ctrl-C.
 
     The schedules stay active, for the next process that serves. Runs in progress are then cancelled.
 
