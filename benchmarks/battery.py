@@ -309,7 +309,7 @@ def observed(life: Life, name: str, disturb: Callable[[Life, str], Any]) -> str:
         ended = time.monotonic()
         with suppress(TimeoutError):
             until(lambda: Messages.received, 150)
-        time.sleep(5)
+        time.sleep(30)  # for what comes after the first message, and the state that is set last
         state = life.state(run)
         told = "; ".join(f"{title} ({at - began:.0f} s)" for at, title in Messages.received)
         after = f"{ended - began:.0f} s (disturbed for {over - began:.0f})"

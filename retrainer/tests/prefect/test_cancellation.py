@@ -8,9 +8,10 @@ import httpx
 import pytest
 from churn.flows import retrain
 from prefect.client.orchestration import get_client
-from prefect.states import Cancelled, Cancelling, Running, State
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled, Cancelling, Crashed, Running, State
 
-from retrainer.prefect import _cancellation
+from retrainer.prefect import _cancellation, _outcome
 from retrainer.prefect._cancellation import (
     RunCancelled,
     refuse_if_cancelled,
@@ -18,7 +19,7 @@ from retrainer.prefect._cancellation import (
 from retrainer.registry import open_registry
 from retrainer.settings import Settings
 
-from ..conftest import Receiver
+from ..conftest import PROJECT, Receiver
 
 RUN = "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"
 ENDED: list[tuple[str, State]] = []
@@ -155,3 +156,26 @@ def test_a_retrain_that_was_cancelled_ends_as_that_and_leaves_no_version_and_no_
     assert [payload["title"] for payload in receiver.payloads] == [f"{settings.project}: retrain cancelled"]
     registry = open_registry(settings)
     assert (registry.decisions(), registry.versions()) == ([], [])
+
+
+@pytest.mark.parametrize("settings", ["classification"], indirect=True)
+@pytest.mark.usefixtures("prefect_api")
+def test_nobody_is_told_that_a_run_was_stopped_which_had_recorded_its_decision(
+    settings: Settings, receiver: Receiver
+) -> None:
+    retrain()
+    (decision,) = open_registry(settings).decisions()
+    run = FlowRun(id=UUID(decision.flow_run_id), flow_id=UUID(RUN), name="quiet-otter")
+    receiver.payloads.clear()
+
+    _outcome.report_outcome(PROJECT, flow=retrain, flow_run=run, state=Cancelling())
+    _cancellation.stopping.set()
+    try:
+        _outcome.report_outcome(PROJECT, flow=retrain, flow_run=run, state=Crashed())
+    finally:
+        _cancellation.stopping.clear()
+    assert receiver.payloads == []
+
+    _outcome.report_outcome(PROJECT, flow=retrain, flow_run=run, state=Crashed())
+    (payload,) = receiver.payloads
+    assert "(as this run decided before it ended)" in payload["message"]

@@ -64,6 +64,19 @@ def test_nobody_is_notified_of_a_dry_run_that_failed(settings: Settings, receive
     assert receiver.payloads == []
 
 
+@pytest.mark.parametrize("deployed", [True, False])
+def test_a_run_of_a_terminal_that_failed_is_not_sent_to_the_team(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, deployed: bool
+) -> None:
+    monkeypatch.setattr(_outcome.sys.stderr, "isatty", lambda: True)
+    ids = {"flow_id": "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"}
+    run = FlowRun(name="quiet-otter", **ids, **({"deployment_id": ids["flow_id"]} if deployed else {}))
+
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="No such file."))
+
+    assert len(receiver.payloads) == deployed
+
+
 def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
     settings: Settings, receiver: Receiver
 ) -> None:

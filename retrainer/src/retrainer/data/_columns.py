@@ -82,7 +82,7 @@ _AS_FOUND = ReadSettings()
 
 @dataclass(frozen=True)
 class Column:
-    """What a column was when it was learned.
+    """The kind of a column and its values in training.
 
     Attributes:
         kind: `number`, `boolean`, `date`, `text` (names, codes, prose), `empty`, or `other` (lists, bytes).
@@ -96,7 +96,7 @@ class Column:
         leading_zeros: Whether the numbers of a text column are codes such as 007.
         shortest: The digits of the shortest of these.
         plain_codes: Whether no code of a text column is a whole number with `.0` at its end, the result of a gap.
-        words: Words of missingness that are values here.
+        words: Words for missing values that are values in this column.
         absent: Words and numbers that mean a missing value here, in addition to the usual ones.
     """
 
@@ -127,10 +127,10 @@ class Cells:
     Attributes:
         values: The cells in the form of the column's kind: float64, `boolean`, datetime64[us] in UTC without a time
             zone, `str`; shape (n,).
-        missing: How many are missing, those that could not be read not among them.
-        bad: How many could not be read, and are missing now.
+        missing: The number of missing cells, without those that could not be read.
+        bad: The number of cells that could not be read and are treated as missing.
         bad_example: The first of them, as it came, and its position.
-        new_categories: Values of a text column that training did not have, and how many cells hold each.
+        new_categories: New values of a text column, with the number of cells of each.
     """
 
     values: pd.Series
@@ -183,15 +183,15 @@ def learn_column(
     kind: Kind | None = None,
     how: ReadSettings = _AS_FOUND,
 ) -> tuple[Column, Cells]:
-    """Determine what a column is, and read it.
+    """Learn the kind of a column, and read it.
 
     Args:
         values: The cells as the file has them, n of them.
         tolerance: The share of cells that may be unreadable.
-        prior: What the column was for the model in production: kept if the cells still fit.
-        decimal: The sign that the file has in this column; None: what the column itself proves.
+        prior: The column for the model in production; its kind is kept if the cells still fit.
+        decimal: The decimal sign of this column; None: detected from the column.
         marks: Words that are known to mean a missing value, however frequent.
-        kind: What it is by the settings; None: what is found.
+        kind: The kind by the settings; None: detected.
         how: How files are read.
     """
     decimal = decimal or infer_decimal_sign(values)
@@ -229,12 +229,12 @@ def _mask_missing_values(values: pd.Series, absent: Collection[str]) -> pd.Serie
 
 
 def read_column(values: pd.Series, column: Column, *, decimal: str | None = None) -> Cells:
-    """Read cells as the column was learned, one by one: what a cell becomes depends on no other cell.
+    """Read cells by the learned column; the value of a cell does not depend on other cells.
 
     Args:
         values: The cells as a file has them, of any type, n of them.
         column: What `learn_column` returned.
-        decimal: The sign that the file proves for this column; None: as it was learned.
+        decimal: The decimal sign of this column in the file; None: as learned.
     """
     if column.kind == "number" and values.dtype == np.float64 and not column.absent:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
@@ -281,7 +281,7 @@ def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | N
 
 
 def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
-    """Return whether each row has a value of its own that names it: a key, where none is set.
+    """Return whether the values of a column identify the rows, as a key does.
 
     That is text of one word that differs in every row, or whole numbers that do in a column named like an identifier,
     unless they only count the rows.
@@ -347,7 +347,7 @@ def _counts_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
 def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     """Return codes, shape (n,), and the text of each code without spaces around it; None for what is missing.
 
-    A word of missingness is a value if it is one of `words`.
+    A word for missing values is a value if it is one of `words`.
 
     Work on distinct values keeps the reading of a large table cheap. Code -1 is a missing cell.
     """

@@ -51,7 +51,7 @@ _AS_FOUND = ReadSettings()
 
 
 class SchemaError(DataError):
-    """The table is not what the model was trained on."""
+    """The table does not match the training data of the model."""
 
 
 class ContractError(DataError):
@@ -70,15 +70,15 @@ class Unread:
 
 @dataclass
 class ReadReport:
-    """What was noticed while reading a table, batch by batch.
+    """A report of reading a table, batch by batch.
 
     Attributes:
-        rows: How many were read.
-        unread: Column to the cells that could not be read, and are missing now.
-        missing: Column to how many cells are missing, unread ones not among them.
-        new_categories: Column to value to how many rows hold it, for values that training did not have.
-        new_columns: Names that were not there in training; they are ignored.
-        spans: Column to its smallest and largest number.
+        rows: The number of rows read.
+        unread: For each column, the cells that could not be read and are treated as missing.
+        missing: For each column, the number of missing cells without unread ones.
+        new_categories: For each column, its new values with their number of rows.
+        new_columns: Names of columns that are new since training; they are ignored.
+        spans: For each column, its smallest and largest number.
     """
 
     rows: int = 0
@@ -125,7 +125,7 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Contract:
-    """What a model takes as its input.
+    """How a model reads its input.
 
     Attributes:
         columns: Every column of the table it was trained on, by name, the target among them.
@@ -187,12 +187,12 @@ class Contract:
     def read(self, frame: pd.DataFrame, *, report: ReadReport | None = None, keep_extra: bool = False) -> pd.DataFrame:
         """Return the inputs in the form they had in training: float64, `boolean`, datetime64[us] and `str`.
 
-        What a cell becomes depends on that cell and the contract alone. Cells that cannot be read are missing; whether
+        The value of a cell depends only on that cell and the contract. Cells that cannot be read are missing; whether
         they are too many is for `check` to say, when the whole table was read.
 
         Args:
             frame: n rows as a file has them, or as another contract read them.
-            report: Counts what is noticed.
+            report: Gets the counts.
             keep_extra: Return the other columns of the table too, as far as they are there, those new since training as
                 they come: for label().
 
@@ -239,7 +239,7 @@ class Contract:
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
 
     def check(self, report: ReadReport, *, rows: int | None = None, counted: str = "row", unknown: bool = True) -> None:
-        """Make sure that what was read fits, and warn of what is new.
+        """Check that the table matches the contract, and warn of new categories.
 
         Args:
             report: Of the whole table, or of its beginning.
@@ -316,7 +316,7 @@ class Contract:
         """Return the identity of each row, shape (n,), of n rows that this contract read.
 
         Raises:
-            SchemaError: columns that tell rows apart are missing.
+            SchemaError: columns that identify the rows are missing.
         """
         content = self.content or self.inputs
         if gone := {*self.identity, *content}.difference(frame.columns):
@@ -326,7 +326,7 @@ class Contract:
         return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
-        """Return it as it is saved."""
+        """Return the contract as JSON."""
         content = asdict(self) | {"format": _FORMAT, "identity_format": IDENTITY_FORMAT}
         for column in content["columns"].values():
             for bound in ("minimum", "maximum"):
@@ -339,7 +339,7 @@ class Contract:
         """Return the contract of a `to_json()`.
 
         Raises:
-            ContractError: it was written by a release that this one does not know.
+            ContractError: it was written by an unknown release.
         """
         try:
             content: Mapping[str, Any] = json.loads(text)
@@ -383,7 +383,7 @@ class Contract:
         for name in gone:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
-            hint = f" (is {near[0]!r} its new name?)" if near else ""
+            hint = f" (was it renamed to {near[0]!r}?)" if near else ""
             lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
         raise _not_as_trained_error(lines)
 
@@ -402,7 +402,7 @@ class _EveryColumn(frozenset[str]):
 
 
 def texts_of(settings: Settings, prior: Contract | None) -> frozenset[str]:
-    """Return the columns that must come as they are written, for `learn_columns`."""
+    """Return the columns to read as text, for `learn_columns`."""
     how = settings.data.read
     if how.decimal:  # no number is to be read by the sign that the file seems to have
         return _EveryColumn()
@@ -468,15 +468,15 @@ def identity_of(
     time_column: str | None,
     prior: Contract | None,
 ) -> tuple[tuple[str, ...], Literal["keys", "identifier", "content"]]:
-    """Choose the columns that tell a row from others.
+    """Choose the columns that identify a row.
 
     The keys of the settings, with the time of the row where the split is by time; else the identifier that the model
     in production uses, if the table still has it; else one that is found; else the whole row.
 
     Args:
         frame: The table, read.
-        columns: What its columns are.
-        names: The columns to choose from: those of the source, whether the model gets them or not.
+        columns: The learned columns.
+        names: The columns to choose from: those of the source, whether or not the model uses them.
         keys: Of the settings.
         time_column: Of a split by time.
         prior: The contract of the model in production.
@@ -507,4 +507,5 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
 def _expected_text(column: Column) -> str:
     example = f" such as {column.example!r}" if column.example is not None else ""
     dates = f" written as {column.date_format}" if column.kind == "date" else ""
-    return f"{column.kind}{example}{dates}"
+    article = "a " if column.kind in ("number", "date", "boolean") else ""
+    return f"{article}{column.kind}{example}{dates}"

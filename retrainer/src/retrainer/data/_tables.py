@@ -122,7 +122,7 @@ def count_rows(path: Path) -> int:
 
     Raises:
         TableError: the file cannot be read, or is truncated.
-        EmptyTableError: there is nothing in it.
+        EmptyTableError: the table is empty.
     """
     with _translate_read_errors(path):
         kind = detect_format(path)
@@ -145,7 +145,7 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
     Args:
         paths: The files.
-        texts: Columns that must come as they are written; numbers with leading zeros, and those with more digits
+        texts: Columns to read as text; numbers with leading zeros, and those with more digits
             than float64 holds, do anyway.
 
     Raises:
@@ -232,7 +232,7 @@ def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection
     Args:
         paths: The files.
         rows: Of a part, at most.
-        texts: Columns that must come as they are written.
+        texts: Columns to read as text.
 
     Raises:
         TableError: a file cannot be read, is truncated, or has other columns than the first.
@@ -811,7 +811,7 @@ def _column_names(names: Any, path: Path) -> list[str]:
 
 
 def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: Path) -> None:
-    """Raise an error that names what one file has and the other has not."""
+    """Raise an error that names the columns that differ between two files."""
     if set(ours) == set(theirs):
         return
     missing = {path: sorted(set(ours) - set(theirs)), first: sorted(set(theirs) - set(ours))}

@@ -158,8 +158,8 @@ def _decide_not_comparable(
         reason = f"{score}; the champion is {said}, which --accept-not-comparable accepted"
         return _finish_decision(draft, criteria, "promoted", "accepted", reason)
     criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
-    advice = "to promote it without a comparison: `retrain --accept-not-comparable`"
-    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
+    advice = "To promote without a comparison: `retrain --accept-not-comparable`"
+    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}. {advice}")
 
 
 def _decide_compared(

@@ -17,7 +17,7 @@ from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
 from . import _automations, _messages
-from ._cancellation import ended_itself, recorded_decision
+from ._cancellation import ended_itself, recorded_decision, stopping
 
 REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
 
@@ -26,13 +26,14 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
     """Notify the team that a run failed, crashed or was cancelled; a state hook of Prefect calls it, maybe in a runner.
 
     The block is found in settings that are broken elsewhere, and what is in production is looked up with a time limit.
-    Nobody is notified of a dry run. A run that was cancelled after its decision was recorded finishes and sends that.
+    Nobody is notified of a dry run. A run that was cancelled after its decision was recorded finishes and sends that; a
+    process that is stopped completes it, even where it has to kill it.
     """
     logger = flow_run_logger(flow_run, flow)
     state = ended_itself(flow_run.id) or state
     name, block = _messages.recipient(project)
     decided = _recorded_outcome(flow_run, project)
-    if flow_run.parameters.get("dry_run") or (decided and state.is_cancelling()):
+    if flow_run.parameters.get("dry_run") or (decided and (state.is_cancelling() or stopping.is_set())):
         _automations.confirm_notified(flow_run, project=name)
         return
     reason = _reason_of_state(flow_run, state)

@@ -63,13 +63,13 @@ def this_run() -> Run:
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
-    """Retry what may pass by itself (a network, a disk), not what a person has to fix."""
+    """Return whether to retry: temporary errors (network, disk), not those that a person has to fix."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
 
 
 def reports_progress(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a step that takes long give a sign of life, and errors of the operating system name their file.
+    """Show the progress of a long step, and let errors of the operating system name their file.
 
     Put it below `@task`.
     """
