@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from << cookiecutter.package_name >> import project as team_project
-from << cookiecutter.package_name >>.retrainer import Project, data
+from << cookiecutter.package_name >>.retrainer import Project, Range, data
 from << cookiecutter.package_name >>.retrainer.errors import DataError
 
 ROWS = 600
@@ -87,6 +87,7 @@ def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> P
         team_project,
         folder=tmp_path,
         estimators=lambda: {"plain": plain},
+        spaces=lambda problem_type: {"plain": {"model__C": Range(0.01, 100.0, log=True)}},
         metrics=lambda: {},
         overrides={"root": tmp_path},
     )

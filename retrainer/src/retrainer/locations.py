@@ -37,7 +37,12 @@ class _Span(NamedTuple):
 
 
 class Location:
-    """A path or a URL whose secrets are hidden wherever it is shown."""
+    """A path or a URL whose secrets are hidden wherever it is shown.
+
+    Examples:
+        >>> Location("https://reader:hunter2@example.com/table.csv")
+        Location('https://***@example.com/table.csv')
+    """
 
     __slots__ = ("_spans",)
 

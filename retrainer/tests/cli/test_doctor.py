@@ -317,7 +317,7 @@ def test_a_schedule_that_was_changed_and_not_deployed(
 def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}PROJECT", "never-polled")
     retrain.to_deployment(name="never-polled", schedules=[Cron("0 6 * * 1")]).apply()
-    assert "nobody polls" in found("worker").found
+    assert "no process polls" in found("worker").found
 
 
 def test_a_block_that_is_not_there(

@@ -68,7 +68,7 @@ def test_a_champion_far_from_its_recorded_score(stored: float, expected: int) ->
     said = judged(y, labels, "accuracy", champion)
 
     assert len(said) == expected
-    assert all(f"0.7000 on these 1,000 rows and was {stored:.4f}" in alarm for alarm in said)
+    assert all(f"changed from {stored:.4f} (1,000 holdout rows" in alarm for alarm in said)
 
 
 def test_few_rows_or_an_unknown_number_of_them_prove_nothing() -> None:
@@ -165,7 +165,7 @@ def test_only_rows_new_to_the_champion_say_whether_it_changed() -> None:
 
     (said,) = judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), ~half, **options))
 
-    assert "0.7000 on these 1,000 rows and was 0.9000 on the 1,000 holdout rows when it was recorded" in said
+    assert "from 0.9000 (1,000 holdout rows when it was recorded) to 0.7000 (1,000 holdout rows now)" in said
     assert judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), half, **options))
     assert judged(y, right, "accuracy", Champion(None, obstacle="it is gone", **options)) == ()
 

@@ -69,7 +69,7 @@ def test_without_a_champion_any_model_is_promoted() -> None:
     y = make_truth()
     decision = judge(y, model(y, wrong=slice(0, 900)), None)
     assert (decision.verdict, decision.kind) == ("promoted", "first")
-    assert decision.reason == "Promoted: accuracy 0.5500 on 2,000 holdout rows, and there is no champion yet."
+    assert decision.reason == "Promoted: the first model. Accuracy 0.5500 on 2,000 holdout rows."
     assert decision.champion is None
 
 
@@ -77,7 +77,9 @@ def test_a_real_improvement_is_promoted_with_its_numbers() -> None:
     y = make_truth()
     decision = judge(y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)), against={"stored_score": 0.99})
     assert (decision.verdict, decision.kind) == ("promoted", "improvement")
-    assert "accuracy 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500" in decision.reason
+    assert (
+        "Accuracy is 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500" in decision.reason
+    )
     assert decision.improvement == pytest.approx(0.05)
     assert decision.interval is not None
     assert 0.04 < decision.interval[0] < 0.05 < decision.interval[1] < 0.06
@@ -128,7 +130,7 @@ def test_errors_are_better_when_lower_and_compared_by_their_share() -> None:
     champion, challenger = (Predictions(y + size * np.sign(rng.normal(size=3000))) for size in (100.0, 98.5))
     decision = judge(y, challenger, champion, metric="rmse")
     assert (decision.verdict, decision.improvement) == ("promoted", pytest.approx(0.015))
-    assert "RMSE 98.5 against the champion's 100 on the same 3,000 rows, better by 1.50 %" in decision.reason
+    assert "RMSE is 98.5 against the champion's 100 on the same 3,000 rows, better by 1.50 %" in decision.reason
     assert judge(y, champion, challenger, metric="rmse").kind == "regression"
     assert judge(y, challenger, champion, metric="rmse", gate={"min_improvement": 0.02}).kind == "marginal"
 
@@ -222,7 +224,7 @@ def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
         model(y, wrong=slice(0, 9)),
         Champion(None),
     )
-    assert "not comparable: it has no predictions of the holdout; `retrain" in nothing.reason
+    assert "not comparable: it has no predictions of the holdout. To promote" in nothing.reason
     few = judge(
         y,
         model(y, wrong=slice(0, 9)),
@@ -344,7 +346,7 @@ def test_a_champion_that_cannot_predict_at_all_is_not_comparable(floor: float | 
         assert decision.verdict == accepted.verdict == "rejected"
         return
     assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
-    assert "not comparable: column 'plan' is gone; `retrain --accept-not-comparable`" in decision.reason
+    assert "not comparable: column 'plan' is gone. To promote without a comparison: `retrain" in decision.reason
     assert (accepted.verdict, accepted.kind) == ("promoted", "accepted")
     assert decision.champion is None
     assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
@@ -437,7 +439,7 @@ def test_every_criterion_is_recorded_with_what_was_found_and_asked() -> None:
     assert decision.p_value is not None
     assert decision.p_value < 0.01
     assert decision.probability == 1
-    assert decision.reason.endswith(", where more than 0.0100 is required, and more than chance explains.")
+    assert decision.reason.endswith(", more than the required 0.0100 and more than chance explains.")
     assert "each with 90% confidence (permutation test, 1,999 resamples of row groups)" in decision.explain()
 
 
@@ -455,7 +457,7 @@ def test_the_rows_that_certainty_takes_are_rounded_to_two_digits(rows: int) -> N
     y = make_truth(rows)
     decision = judge(y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0})
     assert decision.kind == "uncertain"
-    found = re.search(r"about ([\d,]+) rows are needed to be sure", decision.reason)
+    found = re.search(r"about ([\d,]+) holdout rows are needed to be sure", decision.reason)
     assert found
     number = int(found[1].replace(",", ""))
     # 7 rows differ, 5 for the challenger and 2 against: their sum is 3, its standard deviation the root of 7 - 9 / n.

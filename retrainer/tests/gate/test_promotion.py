@@ -61,7 +61,7 @@ def test_a_first_model_that_is_no_better_than_the_baseline_waits_in_staging(nois
     decision = decided(model(noise))
 
     assert (decision.verdict, decision.kind) == ("staging", "baseline")
-    assert decision.reason.endswith("and there is no champion yet.")
+    assert " The first model. RMSE " in decision.reason
     assert "Staging: not better than always predicting 0 (the mean)" in decision.reason
     assert [one.passed for one in decision.criteria if one.name == "baseline"] == [False]
 
@@ -82,7 +82,7 @@ def test_the_same_model_as_one_on_hold_is_not_promoted_a_better_one_is() -> None
 
     assert (same.verdict, same.kind) == ("staging", "held")
     assert same.reason.startswith(
-        "Staging: not better than v2, which is on hold: equal, and more than 0.50 % is required. release it. RMSE "
+        "Staging: not better than v2, which is on hold (equal, more than 0.50 % is required). release it. "
     )
     assert (better.verdict, better.kind) == ("promoted", "improvement")
     assert "Better than v2, which is on hold" in better.reason
@@ -141,7 +141,9 @@ def test_a_rival_without_advice_gets_none() -> None:
     rival = Rival("v3", Champion(same))
     decision = decided(same, rival, champion=model(0.8, seed=2))
 
-    assert decision.reason.startswith("Staging: not better than v3: equal, and more than 0.50 % is required. RMSE ")
+    assert decision.reason.startswith(
+        "Staging: not better than v3 (equal, more than 0.50 % is required). Better than the champion. RMSE is "
+    )
 
 
 def test_floors_and_guards_are_not_asked_of_a_rival() -> None:

@@ -78,7 +78,7 @@ def test_cells_that_cannot_be_read_are_judged_over_the_whole_table(tmp_path: Pat
     some.loc[:4, "usage"], many.loc[:40, "usage"] = "n.a. (see note)", "n.a. (see note)"
 
     before = scored(tmp_path, "classification", rows=5, table=some).read_bytes()
-    with pytest.raises(SchemaError, match=r"'usage': expected number .* such as 'n\.a\. \(see note\)' \(row 1\)"):
+    with pytest.raises(SchemaError, match=r"'usage': expected a number .* such as 'n\.a\. \(see note\)' \(row 1\)"):
         scored(tmp_path, "classification", rows=5, table=many)
 
     assert (tmp_path / "scored.parquet").read_bytes() == before

@@ -69,7 +69,7 @@ def _deploy_command(deployment: dict[str, Any] | None) -> str:
 
 
 def _authorization() -> dict[str, str]:
-    """Return the header that proves who asks, as Prefect's own client makes it."""
+    """Return the authorization header, as Prefect's own client builds it."""
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
     if words := os.environ.get("PREFECT_API_AUTH_STRING"):
@@ -133,7 +133,7 @@ def _check_deployment(deployment: dict[str, Any] | None, settings: Settings) -> 
 
 
 def _check_schedules(deployments: dict[str, dict[str, Any] | None], settings: Settings) -> Iterator[Check]:
-    """Compare the registered schedules with those of the settings, of which deploying makes a copy."""
+    """Compare the registered schedules with those of the settings, which deploying copies."""
     for flow, schedule in settings.schedules.items():
         if (deployment := deployments[flow]) is None:
             continue

@@ -1,4 +1,4 @@
-"""Tables: from a source to rows that can be learned from or scored.
+"""Tables: from a source to rows for training or scoring.
 
 In:    a source of the settings: `sample`, a path, a glob, a URL or a SQL URL.
 Out:   a snapshot (files and their digest), its table, the contract that says what its columns are, labelled rows with

@@ -1,7 +1,7 @@
 """What a column is and how its cells are read: the one place that knows kinds and missing values.
 
 Files disagree on how a value is written: 7, 7.0 and "7", TRUE and true, "1.234,50" and 1234.5, "03/02/2026" and a
-timestamp. A column is learned once, and read the same way from then on, whatever file the cells come from.
+timestamp. A column is learned once, and then read the same way from every file.
 """
 
 import functools
@@ -78,7 +78,7 @@ _MISSING_WORDS = 3  # of a column, that may stand for what is missing
 _MISSING_SHARE = 0.3  # of its cells
 _MEASURED = 20  # different values, beside which a word is no other class
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
-LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
+LARGEST_EXACT = 2.0**53  # float64 cannot distinguish larger whole numbers
 
 # As Excel and databases write them, in its languages too.
 _BOOLEANS = {"true": True, "false": False, "wahr": True, "falsch": False, "vrai": True, "faux": False, "vero": True}
@@ -107,7 +107,7 @@ _AS_FOUND = ReadSettings()
 
 @dataclass(frozen=True)
 class Column:
-    """What a column was when it was learned.
+    """The kind of a column and its values in training.
 
     Attributes:
         kind: `number`, `boolean`, `date`, `text` (names, codes, prose), `empty`, or `other` (lists, bytes).
@@ -120,9 +120,9 @@ class Column:
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
         shortest: The digits of the shortest of these.
-        plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
-        words: Words of missingness that are values here.
-        absent: Words and numbers that stand for missing values here, in addition to the usual ones.
+        plain_codes: Whether no code of a text column is a whole number with `.0` at its end, the result of a gap.
+        words: Words for missing values that are values in this column.
+        absent: Words and numbers that mean a missing value here, in addition to the usual ones.
         middle: The median of some of the numbers.
     """
 
@@ -155,10 +155,10 @@ class Cells:
     Attributes:
         values: The cells in the form of the column's kind: float64, `boolean`, datetime64[us] in UTC without a time
             zone, `str`; shape (n,).
-        missing: How many are missing, those that could not be read not among them.
-        bad: How many could not be read, and are missing now.
+        missing: The number of missing cells, without those that could not be read.
+        bad: The number of cells that could not be read and are treated as missing.
         bad_example: The first of them, as it came, and its position.
-        new_categories: Values of a text column that training did not have, and how many cells hold each.
+        new_categories: New values of a text column, with the number of cells of each.
     """
 
     values: pd.Series
@@ -169,7 +169,12 @@ class Cells:
 
 
 def kind_of(values: pd.Series) -> Kind:
-    """Return what the cells are by their type, before any text among them is interpreted."""
+    """Return the kind of the cells by their type; texts are not parsed.
+
+    Examples:
+        >>> kind_of(pd.Series([1.5, 2.0])), kind_of(pd.Series(["1.5", "2.0"]))
+        ('number', 'text')
+    """
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return kind_of(pd.Series(dtype.categories)) if len(dtype.categories) else "empty"
@@ -192,7 +197,7 @@ def kind_of(values: pd.Series) -> Kind:
 
 
 def within_tolerance(bad: int, known: int, *, tolerance: float) -> bool:
-    """Return whether so many cells of those with a value may be unreadable: a share, and always a single slip."""
+    """Return whether this number of unreadable cells is allowed: a share of the cells, or a single one."""
     return bad <= max(int(known >= FEWEST_FOR_A_SLIP), int(tolerance * known))
 
 
@@ -206,15 +211,15 @@ def learn_column(
     kind: Kind | None = None,
     how: ReadSettings = _AS_FOUND,
 ) -> tuple[Column, Cells]:
-    """Determine what a column is, and read it.
+    """Learn the kind of a column, and read it.
 
     Args:
         values: The cells as the file has them, n of them.
         tolerance: The share of cells that may be unreadable.
-        prior: What the column was for the model in production: kept if the cells still fit.
-        decimal: The sign that the file has in this column; None: what the column itself proves.
-        marks: Words that are known to stand for missing values, however frequent.
-        kind: What it is by the settings; None: what is found.
+        prior: The column for the model in production; its kind is kept if the cells still fit.
+        decimal: The decimal sign of this column; None: detected from the column.
+        marks: Words that are known to mean a missing value, however frequent.
+        kind: The kind by the settings; None: detected.
         how: How files are read.
     """
     decimal = decimal or infer_decimal_sign(values)
@@ -258,12 +263,12 @@ def _mask_missing_values(values: pd.Series, absent: Collection[str]) -> pd.Serie
 
 
 def read_column(values: pd.Series, column: Column, *, decimal: str | None = None) -> Cells:
-    """Read cells as the column was learned, one by one: what a cell becomes depends on no other cell.
+    """Read cells by the learned column; the value of a cell does not depend on other cells.
 
     Args:
         values: The cells as a file has them, of any type, n of them.
         column: What `learn_column` returned.
-        decimal: The sign that the file proves for this column; None: as it was learned.
+        decimal: The decimal sign of this column in the file; None: as learned.
     """
     if column.kind == "number" and values.dtype == np.float64 and not column.absent:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
@@ -310,7 +315,7 @@ def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | N
 
 
 def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
-    """Return whether each row has a value of its own that names it: a key, where none is set.
+    """Return whether the values of a column identify the rows, as a key does.
 
     That is text of one word that differs in every row, or whole numbers that do in a column named like an identifier,
     unless they only count the rows.
@@ -344,12 +349,17 @@ _ID_NAME = re.compile(
 
 
 def is_identifier_name(name: str) -> bool:
-    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` …."""
+    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` ….
+
+    Examples:
+        >>> is_identifier_name("customerID"), is_identifier_name("paid")
+        (True, False)
+    """
     return _ID_NAME.fullmatch(name) is not None
 
 
 def is_row_counter(values: pd.Series, column: Column) -> bool:
-    """Return whether a column only counts the rows: the next file may count them anew.
+    """Return whether a column only numbers the rows: the next file may start again at 1.
 
     Args:
         values: As `learn_column` read them, n of them.
@@ -371,9 +381,9 @@ def _counts_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
 def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     """Return codes, shape (n,), and the text of each code without spaces around it; None for what is missing.
 
-    A word of missingness is a value if it is one of `words`.
+    A word for missing values is a value if it is one of `words`.
 
-    Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
+    Work on distinct values keeps the reading of a large table cheap. Code -1 is a missing cell.
     """
     return _mask_missing_words(_encode_texts(values), words)
 
@@ -664,7 +674,7 @@ def _parse_booleans(texts: pd.Series) -> pd.Series:
 
 
 def _parse_dates(texts: pd.Series, date_format: str) -> pd.Series:
-    """Return the moments in UTC; ISO 8601 is read whatever the format, for it cannot be mistaken."""
+    """Return the moments in UTC; ISO 8601 is always read, because it is unambiguous."""
     moments = _datetimes(texts, date_format)
     if date_format != "ISO8601" and (rest := moments.isna() & texts.notna()).any():
         unambiguous = rest & texts.str.match(r"\d{4}-\d{2}-\d{2}").fillna(False).astype(bool)

@@ -48,14 +48,14 @@ MISSING_ROWS = 30  # fewer rows say nothing about a share
 MOSTLY = 0.5  # of a column's values may be unknown from training
 UNITS = 20.0  # times larger or smaller in the middle: another unit, or another time
 MONTHS = 12
-THOUSAND = 1000.0  # what a point or a comma that is read as the other one makes of a number
+THOUSAND = 1000.0  # the factor of a number whose point or comma is read as the other one
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
 _AS_FOUND = ReadSettings()
 
 
 class SchemaError(DataError):
-    """The table is not what the model was trained on."""
+    """The table does not match the training data of the model."""
 
 
 class ContractError(DataError):
@@ -74,17 +74,17 @@ class Unread:
 
 @dataclass
 class ReadReport:
-    """What was noticed while reading a table, batch by batch.
+    """A report of reading a table, batch by batch.
 
     Attributes:
-        rows: How many were read.
-        unread: Column to the cells that could not be read, and are missing now.
-        missing: Column to how many cells are missing, unread ones not among them.
-        new_categories: Column to value to how many rows hold it, for values that training did not have.
-        new_columns: Names that were not there in training; they are ignored.
-        spans: Column to its smallest and largest number.
-        middles: Column to the median of its numbers, in the first part with enough of them.
-        guesses: What a person should look at in how the table was read, in sentences; of `learn_columns`.
+        rows: The number of rows read.
+        unread: For each column, the cells that could not be read and are treated as missing.
+        missing: For each column, the number of missing cells without unread ones.
+        new_categories: For each column, its new values with their number of rows.
+        new_columns: Names of columns that are new since training; they are ignored.
+        spans: For each column, its smallest and largest number.
+        middles: For each column, the median of its numbers in the first batch with enough of them.
+        guesses: Sentences on how the table was read that a person should check; of `learn_columns`.
         totals: Columns whose last number is the sum of the others, as in a row of totals.
     """
 
@@ -123,7 +123,7 @@ class ReadReport:
                 self.totals.append(name)
 
     def add(self, more: "ReadReport") -> None:
-        """Count another part of the same table, whose rows come after."""
+        """Add the counts of the next part of the same table."""
         for name, theirs in more.unread.items():
             known = self.rows - self.missing[name]
             ours = self.unread.setdefault(name, Unread(0, known, theirs.example, self.rows + theirs.row))
@@ -144,7 +144,7 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Contract:
-    """What a model takes as its input.
+    """How a model reads its input.
 
     Attributes:
         columns: Every column of the table it was trained on, by name, the target among them.
@@ -152,7 +152,7 @@ class Contract:
         target: The column that is predicted.
         problem_type: What is predicted.
         classes: The classes of the target, in order; None for a regression.
-        identity: The columns whose values tell a row from others; empty where all inputs do. A column that counts the
+        identity: The columns whose values identify a row; empty where all inputs do. A column that counts the
             rows does not.
         identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
         content: The columns that tell a row where `identity` does not, those that the model does not get among them;
@@ -179,7 +179,7 @@ class Contract:
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """The columns that name a row, and are carried over beside its prediction."""
+        """The columns that identify a row; they are copied beside its prediction."""
         return tuple(name for name in self.identity if self.identity_from != "content")
 
     @property
@@ -196,7 +196,7 @@ class Contract:
 
     @property
     def texts(self) -> frozenset[str]:
-        """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
+        """The columns whose cells must be read as text, because a number would lose a part of them."""
         return frozenset(
             name
             for name, column in self.columns.items()
@@ -206,12 +206,12 @@ class Contract:
     def read(self, frame: pd.DataFrame, *, report: ReadReport | None = None, keep_extra: bool = False) -> pd.DataFrame:
         """Return the inputs in the form they had in training: float64, `boolean`, datetime64[us] and `str`.
 
-        What a cell becomes depends on that cell and the contract alone. Cells that cannot be read are missing; whether
+        The value of a cell depends only on that cell and the contract. Cells that cannot be read are missing; whether
         they are too many is for `check` to say, when the whole table was read.
 
         Args:
             frame: n rows as a file has them, or as another contract read them.
-            report: Counts what is noticed.
+            report: Gets the counts.
             keep_extra: Return the other columns of the table too, as far as they are there, those new since training as
                 they come: for label().
 
@@ -258,7 +258,7 @@ class Contract:
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
 
     def check(self, report: ReadReport, *, rows: int | None = None, counted: str = "row", unknown: bool = True) -> None:
-        """Make sure that what was read fits, and warn of what is new.
+        """Check that the table matches the contract, and warn of new categories.
 
         Args:
             report: Of the whole table, or of its beginning.
@@ -343,14 +343,14 @@ class Contract:
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
                     f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. Write them "
-                    "as in training; a column whose values are always new has no use: leave it out (data.drop)"
+                    "as in training. A column whose values are always new cannot be learned: leave it out (data.drop)"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
         """Return the identity of each row, shape (n,), of n rows that this contract read.
 
         Raises:
-            SchemaError: columns that tell rows apart are missing.
+            SchemaError: columns that identify the rows are missing.
         """
         content = self.content or self.inputs
         if gone := {*self.identity, *content}.difference(frame.columns):
@@ -360,7 +360,7 @@ class Contract:
         return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
-        """Return it as it is saved."""
+        """Return the contract as JSON."""
         content = asdict(self) | {"format": _FORMAT, "identity_format": IDENTITY_FORMAT}
         for column in content["columns"].values():
             for bound in ("minimum", "maximum"):
@@ -373,7 +373,7 @@ class Contract:
         """Return the contract of a `to_json()`.
 
         Raises:
-            ContractError: it was written by a release that this one does not know.
+            ContractError: it was written by an unknown release.
         """
         try:
             content: Mapping[str, Any] = json.loads(text)
@@ -417,17 +417,17 @@ class Contract:
         for name in gone:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
-            hint = f" (is {near[0]!r} its new name?)" if near else ""
+            hint = f" (was it renamed to {near[0]!r}?)" if near else ""
             lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
         raise _not_as_trained_error(lines)
 
 
 def _not_as_trained_error(problems: list[str]) -> SchemaError:
-    """Return the error of so many columns; a message has room for ten."""
+    """Return the error about these columns; it lists ten at most."""
     shown = problems[:_SHOWN]
     if rest := len(problems) - len(shown):
         shown.append(f"and {rest:,} more columns")
-    return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
+    return SchemaError("The table does not match the training data:\n  " + "\n  ".join(shown))
 
 
 class _EveryColumn(frozenset[str]):
@@ -436,7 +436,7 @@ class _EveryColumn(frozenset[str]):
 
 
 def texts_of(settings: Settings, prior: Contract | None) -> frozenset[str]:
-    """Return the columns that must come as they are written, for `learn_columns`."""
+    """Return the columns to read as text, for `learn_columns`."""
     how = settings.data.read
     if how.decimal:  # no number is to be read by the sign that the file seems to have
         return _EveryColumn()
@@ -452,17 +452,17 @@ def learn_columns(
     target: str | None = None,
     how: ReadSettings = _AS_FOUND,
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
-    """Determine what each column of a table is, and read it.
+    """Learn the kind of each column of a table, and read it.
 
     Args:
-        frame: The table as its files have it, n rows.
+        frame: The n rows as loaded.
         tolerance: The share of a column's cells that may be unreadable.
-        prior: The contract of the model in production: what its columns are is kept where the cells still fit.
-        target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
-        how: How files are read, by the settings.
+        prior: The contract of the model in production; a column keeps its kind where the cells still fit.
+        target: The target, in which a word for missing numbers is not a class.
+        how: The settings of `data.read`.
 
     Returns:
-        The columns by name, the n rows read, and what was noticed.
+        The columns by name, the n rows read, and a report of what could not be read.
     """
     signs = {"": how.decimal} if how.decimal else frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}
@@ -536,15 +536,15 @@ def identity_of(
     time_column: str | None,
     prior: Contract | None,
 ) -> tuple[tuple[str, ...], Literal["keys", "identifier", "content"]]:
-    """Choose the columns that tell a row from others.
+    """Choose the columns that identify a row.
 
     The keys of the settings, with the time of the row where the split is by time; else the identifier that the model
-    in production goes by, if the table still has it; else one that is found; else the whole row.
+    in production uses, if the table still has it; else one that is found; else the whole row.
 
     Args:
         frame: The table, read.
-        columns: What its columns are.
-        names: The columns to choose from: those of the source, whether the model gets them or not.
+        columns: The learned columns.
+        names: The columns to choose from: those of the source, whether or not the model uses them.
         keys: Of the settings.
         time_column: Of a split by time.
         prior: The contract of the model in production.
@@ -582,4 +582,5 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
 def _expected_text(column: Column) -> str:
     example = f" such as {column.example!r}" if column.example is not None else ""
     dates = f" written as {column.date_format}" if column.kind == "date" else ""
-    return f"{column.kind}{example}{dates}"
+    article = "a " if column.kind in ("number", "date", "boolean") else ""
+    return f"{article}{column.kind}{example}{dates}"

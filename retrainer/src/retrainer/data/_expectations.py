@@ -23,17 +23,17 @@ class DataTestError(DataError):
 
 
 def run_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.datetime | None = None) -> list[str]:
-    """Test a table; return a sentence for each test that only warns and failed.
+    """Run the tests; return a sentence for each failed test with severity `warn`.
 
     Args:
-        rows: The labelled rows, as a contract read them.
-        tests: Those of `data.tests`.
-        now: The moment that `newest` counts from; None: now.
+        rows: The labelled rows, read by a contract.
+        tests: The tests of `data.tests`.
+        now: The time to compare `newest` with; None: now.
 
     Raises:
-        DataTestError: a test failed that is an error; the message has all of them, with rows and column.
-        SplitColumnError: a test names a column that is not there.
-        TimeColumnError: `newest` is about a column that holds no times.
+        DataTestError: a test with severity `error` failed; the message lists all of them, with column and rows.
+        SplitColumnError: a column of a test does not exist.
+        TimeColumnError: the column of `newest` does not hold times.
     """
     moment = now or datetime.datetime.now(datetime.UTC)
     failed: dict[str, list[str]] = {"error": [], "warn": []}

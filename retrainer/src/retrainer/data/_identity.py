@@ -2,7 +2,7 @@
 
 Equal values count as equal however they are stored: 7, 7.0 and "7"; True and 1; text as str or category; a point in
 time at any resolution. A missing value adds nothing, so a new column changes no row that is without it. Columns are
-told apart by name, so their order does not matter.
+distinguished by name, so their order does not matter.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,12 +18,12 @@ Identities = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
 
 def row_identities(frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Sequence[str] = ()) -> Identities:
-    """Return what tells each row from others.
+    """Return the identity of each row, a hash of its content.
 
     Args:
-        frame: n rows, as a contract read them.
+        frame: n rows, read by a contract.
         columns: The columns that identify a row.
-        otherwise: The columns that identify a row in which all of `columns` are missing.
+        otherwise: The columns that identify a row where all of `columns` are missing.
 
     Returns:
         Shape (n,).
@@ -36,7 +36,7 @@ def row_identities(frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Se
 
 
 def shuffled(identities: Identities, *, seed: int) -> Identities:
-    """Return numbers that are drawn evenly from all 64-bit ones by identity and seed."""
+    """Return a uniform 64-bit number for each identity, drawn by a seed."""
     return _spread_bits(identities + _hash_texts([str(seed)])[0])
 
 
@@ -52,6 +52,10 @@ def are_known(identities: Identities, known: Identities) -> np.ndarray[tuple[int
     Args:
         identities: Shape (n,).
         known: Sorted, shape (k,).
+
+    Examples:
+        >>> are_known(np.array([3, 5], dtype=np.uint64), np.array([1, 3], dtype=np.uint64)).tolist()
+        [True, False]
     """
     if not len(known):
         return np.zeros(len(identities), dtype=bool)

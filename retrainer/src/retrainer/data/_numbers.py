@@ -61,7 +61,7 @@ _PROOF = 5  # numbers in groups beside smaller ones without: decimals of three d
 def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored.
 
-    A duration is the number of its seconds, as it is from a file that has a type for it.
+    A duration becomes its number of seconds, as from a file with a duration type.
     """
     figure, groups = _FIGURES[decimal], re.compile(rf"[{SIGNS[decimal == '.']} ']")
 
@@ -126,7 +126,7 @@ def proven_sign(counts: Mapping[str, int]) -> tuple[str | None, Counter[str | No
 
 
 def sign_of(text: str) -> str | None:
-    """Return the only decimal sign that a number can have; empty if it can have both, None if it is no number."""
+    """Return the only possible decimal sign of a number; empty if both are possible, None if it is not a number."""
     found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(text)]
     if not found and any(map(str.isdigit, text)):
         bare = _strip_signs_and_currency(text)

@@ -1,4 +1,4 @@
-"""From the table as loaded to what is learned from: the contract, the label, the features, and the checks on them."""
+"""From the loaded table to the training inputs: contract, label, features, and their checks."""
 
 import difflib
 import logging
@@ -24,16 +24,16 @@ _CHECKED_ROWS = 10_000  # shuffled, to see whether features() looks at one row a
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to learn from.
+    """The labelled rows.
 
     Attributes:
         rows: The labelled rows, n of them: the columns of the table as the contract reads them, and the target.
         identities: Of the rows, shape (n,).
-        contract: What the columns are.
+        contract: The learned columns.
         code: The features.py that labelled them.
-        report: What was noticed while reading.
-        notes: What the report says of the table, in sentences.
-        alarms: What a person should look at, in sentences.
+        report: The report of reading.
+        notes: Sentences about the table, for the report.
+        alarms: What a person should check, in sentences.
     """
 
     rows: pd.DataFrame
@@ -51,7 +51,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
     Args:
         frame: The table as loaded.
         settings: For the target, the problem type, the keys and the tolerance.
-        code: Whose `label()` is called.
+        code: With the `label()` to call.
         prior: The contract of the model in production, see `learn_columns`.
 
     Raises:
@@ -148,14 +148,14 @@ def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Ta
 
 
 def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: Collection[str] = ()) -> pd.DataFrame:
-    """Return the rows to learn from, with a usable target column.
+    """Return the labelled rows, with a usable target column.
 
     Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
 
     Args:
         frame: The table as a contract read it.
         settings: For the target and the problem type.
-        code: Whose `label()` is called.
+        code: With the `label()` to call.
         words: Words of missingness that are classes, see `Column.words`.
 
     Raises:
@@ -176,7 +176,7 @@ def require_target(head: pd.DataFrame, *, settings: Settings, code: FeatureCode)
 
     Raises:
         FeaturesError: `label()` failed.
-        TargetError: the target is not there.
+        TargetError: the target is missing.
     """
     if settings.data.target not in head.columns:
         _, read, _ = learn_columns(head, tolerance=settings.data.tolerance)
@@ -194,13 +194,13 @@ def identities_of(rows: pd.DataFrame, contract: Contract) -> Identities:
 
 
 def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> None:
-    """Make sure that `features()` gives a row what it gives it in any other table, from what a version holds.
+    """Check that the features of a row depend only on that row and on files of the version.
 
     Args:
         rows: Rows that the contract read, n of them.
-        X: What `features()` returned of them, shape (n, features).
+        X: Their features, shape (n, features).
         contract: Names the inputs.
-        code: Whose `features()` is called.
+        code: With the `features()` to call.
 
     Raises:
         FeaturesError: rows alone, or half of them shuffled, have other features, or it opens a file.
@@ -245,12 +245,12 @@ def _is_number(values: pd.Series) -> bool:
 
 
 def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.DataFrame:
-    """Return what the pipeline gets: `features()` of the inputs, a row for each row.
+    """Return the inputs of the pipeline: `features()` of the rows, one row for each.
 
     Args:
         rows: Rows that the contract read, with or without other columns.
         contract: Names the inputs.
-        code: Whose `features()` is called.
+        code: With the `features()` to call.
 
     Raises:
         FeaturesError: `features()` failed, changed the number of rows, made the target, or returned no columns.

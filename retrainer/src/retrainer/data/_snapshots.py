@@ -44,10 +44,10 @@ class Snapshot:
 
     Attributes:
         source: Where it came from, without passwords and keys.
-        paths: The files that hold it now, in the order they are read.
+        paths: Its local files, in the order of reading.
         digest: SHA-256 of the file's bytes; of several files, of their digests in order.
         rows: Of all files together.
-        fingerprint: What the source looked like from outside; None where that cannot be determined.
+        fingerprint: Changes with the content of the source; None where it has none.
     """
 
     source: str
@@ -66,10 +66,14 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
 
     Args:
         source: As in the settings.
-        as_of: The moment, in the time zone whose calendar counts; now in UTC, if left out.
+        as_of: The moment, in the time zone of the dates; by default now, in UTC.
 
     Raises:
         ConfigurationError: a placeholder is none of these.
+
+    Examples:
+        >>> resolve("trips/{as_of-1month:%Y-%m}.parquet", as_of=datetime.datetime(2026, 3, 31))
+        Location('trips/2026-02.parquet')
     """
     source, moment = Location(source), as_of or datetime.datetime.now(datetime.UTC)
     try:
@@ -82,7 +86,7 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
 
 
 def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str | None:
-    """Fill in the dates of a query, as `resolve` does; one without `{as_of` stays as it is, whatever braces it has.
+    """Fill in the dates of a query, as `resolve` does; a query without `{as_of` is not changed.
 
     Raises:
         ConfigurationError: a placeholder is none of these.
@@ -122,7 +126,7 @@ def _format_date(name: str, date_format: str, moment: datetime.datetime) -> str:
 
 
 def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
-    """Return what an unchanged source keeps the same, without reading it.
+    """Return a fingerprint that stays the same while the source does, without reading it.
 
     Of local files path, size and time of change; of a store or a web server what it says about its files (ETag, time
     of change, size); of a database the answer to `data.watermark`.
@@ -131,9 +135,9 @@ def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
         None where a change could not be seen, or a copy is to be made first: the source has to be fetched then.
 
     Raises:
-        SourceError: nothing is there, or it may not be read.
+        SourceError: the source does not exist, or cannot be read.
         SourceUnavailable: it does not answer.
-        ConfigurationError: a package is missing, or the URL is none.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     if not source.is_url:
@@ -143,13 +147,13 @@ def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
 
 
 def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
-    """Make the source available as files and describe it.
+    """Fetch the source as local files, and return a snapshot that describes them.
 
     Raises:
-        SourceError: nothing is there, or it may not be read.
-        SourceUnavailable: it does not answer, or changed on the way.
-        TableError: it is not a whole table.
-        ConfigurationError: a package is missing, or the URL is none.
+        SourceError: the source does not exist, or cannot be read.
+        SourceUnavailable: the source does not answer, or changed during the fetch.
+        TableError: the table is incomplete or damaged.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     state: str | None
@@ -172,7 +176,7 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
 
     Args:
         snapshot: As `fetch` returned it.
-        texts: Columns that must come as they are written, see `Contract.texts`.
+        texts: Columns to read as text, see `Contract.texts`.
 
     Raises:
         SourceChangedError: a file is no longer the one that was fetched.
@@ -189,8 +193,8 @@ def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFr
     """Return the first rows of a source that is here; None if it would have to be fetched first.
 
     Raises:
-        DataError: nothing is there, or it is no table.
-        ConfigurationError: a package is missing, or the URL is none.
+        DataError: the source does not exist, or is not a table.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     if source.is_url and fingerprint(source, settings=settings) is None:
@@ -200,7 +204,7 @@ def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFr
 
 
 def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
-    """Return the files a local source stands for, sorted: one file, or those of a folder or a glob.
+    """Return the files of a local source, sorted: one file, or those of a folder or a glob.
 
     Of a folder those with the name of a table (`.csv`, `.parquet`, `.jsonl.gz`, …), also from folders below it, but
     none that is hidden or begins with an underscore.

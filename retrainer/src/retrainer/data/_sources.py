@@ -51,7 +51,7 @@ _TABLE_NAME = re.compile(r"(?:([\w$]+)\.)?([\w$]+)")
 
 
 class SourceError(DataError):
-    """Nothing is where the source points, or it may not be read, or the query is not understood."""
+    """The source does not exist or cannot be read, or the query is invalid."""
 
 
 class SourceUnavailable(SourceError):
@@ -59,11 +59,11 @@ class SourceUnavailable(SourceError):
 
 
 def state(source: Location, *, settings: Settings) -> str | None:
-    """Return what the other side says about the state of the source; None if it says nothing reliable.
+    """Return the state of a remote source, as its server reports it; None if that is not reliable.
 
     Raises:
         DataError: there is no source, or it cannot be reached.
-        ConfigurationError: a package is missing, or the URL is none.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     return _sql_state(source, settings) if _is_sql(source) else _files_state(source)
 
@@ -74,12 +74,12 @@ def is_stored(source: Location, its_state: str, *, settings: Settings) -> bool:
 
 
 def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | None]:
-    """Return the source as local files, in order, and its state; what is stored already is not fetched again.
+    """Return the source as local files, in order, and its state; a stored state is not fetched again.
 
     Raises:
-        DataError: nothing is there, it is empty, or it cannot be read.
-        SourceUnavailable: it failed on the way, or changed meanwhile.
-        ConfigurationError: a package is missing, or the URL is none.
+        DataError: the source does not exist, is empty, or cannot be read.
+        SourceUnavailable: the connection failed, or the source changed during the fetch.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     before = state(source, settings=settings)
     folder = _snapshot_folder(source, before or _unique_state(), settings)

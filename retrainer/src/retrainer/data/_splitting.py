@@ -41,11 +41,11 @@ class MissingClassError(SplitError):
 
 @dataclass(frozen=True)
 class Split:
-    """A table in two parts, and what decided which row went where.
+    """A table in two parts, and how it was split.
 
     Attributes:
-        train: The rows to learn from, in the order of the table.
-        holdout: The rows to be judged on.
+        train: The training rows, in the order of the table.
+        holdout: The holdout rows.
         train_identities: Of the training rows, shape (n,).
         holdout_identities: Of the rows held out, shape (m,).
         gap: The rows between the two, which are in neither; without any, None.
@@ -185,10 +185,15 @@ def _warn_of_rare_classes(rare: dict[Any, int], target: str) -> None:
 
 
 def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | None:
-    """Give rows of the same keys the same number, for whatever keeps a group together.
+    """Return the same number for rows with the same keys, to keep groups together.
 
     Returns:
         Shape (n,), a row without any key being a group of its own content; None when `keys` is empty.
+
+    Examples:
+        >>> first, second, other = group_codes(pd.DataFrame({"customer": ["a", "a", "b"]}), keys=["customer"])
+        >>> bool(first == second), bool(first == other)
+        (True, False)
     """
     if not keys:
         return None
@@ -197,11 +202,11 @@ def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | Non
 
 
 def times(frame: pd.DataFrame, *, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return microseconds since 1970 in UTC, shape (n,); rows without a time come before all others.
+    """Return microseconds since 1970 in UTC, shape (n,); rows without a time get the smallest number.
 
     Raises:
-        SplitColumnError: there is no such column.
-        TimeColumnError: the column holds no points in time.
+        SplitColumnError: the column does not exist.
+        TimeColumnError: the column does not hold times.
     """
     require_columns(frame, [column], setting="split.time_column", table="the table")
     values, known = _microseconds(frame[column])

@@ -95,10 +95,10 @@ class Dialect:
     Attributes:
         separator: Between the fields.
         signs: The decimal signs that its first records prove, see `decimal_signs`.
-        encoding: Of its first text, for people.
+        encoding: Of its text, for messages.
         header: The names of the columns as they are written.
         words: Columns of text, in which a word such as `None` may be a value.
-        marks: Words that stand for missing numbers.
+        marks: Words that mean missing numbers.
         skipped: Lines before the header.
         line_end: `\\r` in files of old Macs.
     """
@@ -129,7 +129,7 @@ def count_rows(path: Path) -> int:
 
     Raises:
         TableError: the file cannot be read, or is truncated.
-        EmptyTableError: there is nothing in it.
+        EmptyTableError: the table is empty.
     """
     with _translate_read_errors(path):
         kind = detect_format(path)
@@ -152,7 +152,7 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
     Args:
         paths: The files.
-        texts: Columns that must come as they are written; numbers with leading zeros, and those with more digits
+        texts: Columns to read as text; numbers with leading zeros, and those with more digits
             than float64 holds, do anyway.
 
     Raises:
@@ -186,7 +186,7 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
 
 def _unify_decimal_signs(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
-    """Return frames whose numbers can stand in one column: files of one source may differ in their decimal sign."""
+    """Return frames with the same decimal sign: files of one source may differ in it."""
     signs = [frame.attrs.setdefault(SIGNS_ATTRIBUTE, decimal_signs(frame)) for frame in frames]
     if all(sign == signs[0] for sign in signs):
         return frames
@@ -239,7 +239,7 @@ def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection
     Args:
         paths: The files.
         rows: Of a part, at most.
-        texts: Columns that must come as they are written.
+        texts: Columns to read as text.
 
     Raises:
         TableError: a file cannot be read, is truncated, or has other columns than the first.
@@ -680,7 +680,7 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
 
 
 def _doubtful_numbers(frame: "pd.DataFrame", path: Path, dialect: Dialect) -> list[str]:
-    """Return the columns whose numbers may not be all that is written: leading zeros, too many digits."""
+    """Return the columns whose numbers may lose a part: leading zeros, too many digits."""
     numbers = frame.select_dtypes("number")
     if _has_leading_zeros(path, dialect):
         return list(numbers.columns)
@@ -720,7 +720,7 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
         "keep_default_na": False,
         "skipinitialspace": True,
         "skiprows": dialect.skipped,
-        "index_col": False,  # else a separator at the end of each row makes the first column the index
+        "index_col": False,  # else a separator at the end of each row turns the first column into the index
         "low_memory": False,  # else a column's type may differ between chunks
     }
 
@@ -795,7 +795,7 @@ def _to_pandas(table: "pa.Table") -> "pd.DataFrame":
             column = table.column(position)
             ends = pc.min_max(column).as_py() if column.null_count else {"min": None}
             if ends["min"] is not None and max(-ends["min"], ends["max"]) > LARGEST_EXACT:
-                # A gap makes floats of whole numbers, which do not hold all digits of these.
+                # A gap turns whole numbers into floats, which do not hold all their digits.
                 table = table.set_column(position, field.name, column.cast(pa.string()))
     # An index that pandas saved is a column like any other if it has a name, otherwise it says nothing.
     unnamed = [name for name in table.column_names if _UNNAMED_INDEX.fullmatch(name)]
@@ -832,7 +832,7 @@ def _column_names(names: Any, path: Path) -> list[str]:
 
 
 def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: Path) -> None:
-    """Raise an error that names what one file has and the other has not."""
+    """Raise an error that names the columns that differ between two files."""
     if set(ours) == set(theirs):
         return
     missing = {path: sorted(set(ours) - set(theirs)), first: sorted(set(theirs) - set(ours))}

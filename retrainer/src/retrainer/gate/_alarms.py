@@ -30,7 +30,7 @@ class Change:
 
     Attributes:
         worse: In the units of `Metric.improvement`; negative when better.
-        p_value: How often rows drawn anew would make it at least as much worse by chance.
+        p_value: The probability of at least such a loss by chance.
     """
 
     worse: float
@@ -40,8 +40,8 @@ class Change:
 def change(metric: Metric, *, now: float, recorded: float, error: float, rows: int, recorded_rows: int) -> Change:
     """Compare a score with a recorded one, of which the rows are no longer there.
 
-    Both are scores of the same model, so that the recorded one is taken to be as uncertain as today's, more or less by
-    the number of its rows.
+    Both are scores of the same model, so the recorded score is taken to be as uncertain as today's, adjusted by its
+    number of rows.
 
     Args:
         metric: The score.
@@ -66,7 +66,7 @@ def change(metric: Metric, *, now: float, recorded: float, error: float, rows: i
 def alarms(
     decision: Decision, question: Question, challenger: Predictions, champion: Champion | None
 ) -> tuple[str, ...]:
-    """Return what a person should look at, a sentence each: classes that the metric hardly sees, a changed champion.
+    """Return the alarms, a sentence each: classes that hardly count in the metric, a changed champion score.
 
     Args:
         decision: Of `decide`.
@@ -157,7 +157,7 @@ def _far_from_recorded(decision: Decision, question: Question, champion: Champio
     chance = 1.0 if math.isnan(error) else min(found.p_value, 1 - found.p_value)
     if chance < _SIGNIFICANCE and abs(found.worse) > (_FAR_SHARE if metric.relative else _FAR):
         yield (
-            f"The champion's {metric.label} is {metric.format(now)} on these {count:,} rows and was "
-            f"{metric.format(recorded)} on the {recorded_rows:,} holdout rows when it was recorded, more than chance "
-            "explains. The data, their meaning, or the split of the settings have changed."
+            f"The champion's {metric.label} changed from {metric.format(recorded)} ({recorded_rows:,} holdout rows "
+            f"when it was recorded) to {metric.format(now)} ({count:,} holdout rows now), more than chance explains. "
+            "The data, their meaning, or the split of the settings have changed."
         )

@@ -1,6 +1,6 @@
 """The metrics that teams use most: what is summed over rows, and the formula on those sums.
 
-Each agrees with the scikit-learn scorer of its name, which a test compares; sums are what makes resampling cheap.
+Each agrees with the scikit-learn scorer of its name, which a test compares; sums keep resampling cheap.
 """
 
 from collections.abc import Callable

@@ -24,7 +24,7 @@ class Champion:
         why_few_rows: Added to the reason where too few rows are comparable.
         stored_score: Its score when it was recorded: to be shown, never compared.
         stored_rows: How many rows that was measured on; None if that is not known.
-        served: What serves, where it was fitted once more on all rows; None where it is the same model.
+        served: The refit that serves; None where the evaluated model serves.
     """
 
     predictions: Predictions | None

@@ -62,7 +62,7 @@ def check_improvement(criteria: Criteria, found: Comparison) -> bool:
         found.improvement - margin > TINY,
         found.improvement,
         margin,
-        f"{signed(metric, found.improvement)}, and more than {metric.format_difference(margin)} is required",
+        f"{signed(metric, found.improvement)}, more than {metric.format_difference(margin)} is required",
     )
 
 
@@ -77,8 +77,8 @@ def check_confidence(criteria: Criteria, found: Comparison) -> bool:
         found.p_value <= allowed + TINY and found.lower > TINY,
         found.p_value,
         allowed,
-        f"p-value {found.p_value:.4f}, at most {allowed:.4f} is allowed; the improvement is between "
-        f"{metric.format_difference(found.lower)} and {metric.format_difference(found.upper)}, each with "
+        f"p-value {found.p_value:.4f}, at most {allowed:.4f} is allowed; the improvement is above "
+        f"{metric.format_difference(found.lower)} and below {metric.format_difference(found.upper)}, each with "
         f"{confidence:.0%} confidence ({found.method})",
     )
 
@@ -90,7 +90,7 @@ def check_guard_metrics(
     challenger: Mapping[str, float],
     champion: Mapping[str, float],
 ) -> list[str]:
-    """Require that no guard metric is worse by more than its bound; return what each failed guard found."""
+    """Require that no guard metric is worse by more than its bound; return a sentence for each failed guard."""
     failed = []
     for name, bound in criteria.gate.guard_metrics.items():
         metric = metrics[name]
@@ -114,7 +114,7 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
         seed: Of the resampling.
 
     Returns:
-        What each failed guard found.
+        A sentence for each failed guard.
     """
     gate, metric = criteria.gate, criteria.metric
     members = {column: _rows_by_value(columns[column], gate.slice_rows) for column in gate.guard_slices}
@@ -157,7 +157,7 @@ def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | No
 
 
 def _rows_by_value(column: pd.Series, least: int) -> list[tuple[str, Array]]:
-    """Return each value that has so many rows, a missing one included, with the positions of its rows."""
+    """Return each value with at least this many rows, a missing one included, and the positions of its rows."""
     codes, values = pd.factorize(column, use_na_sentinel=True)
     ordered = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes + 1, minlength=len(values) + 1))
@@ -169,7 +169,7 @@ def guarded_columns(gate: GateSettings, rows: pd.DataFrame | None) -> dict[str, 
     """Return the columns of `guard_slices`, by name.
 
     Raises:
-        SliceColumnError: one of them is not there.
+        SliceColumnError: one of them is missing.
     """
     columns = [] if rows is None else list(rows.columns)
     for column in gate.guard_slices:

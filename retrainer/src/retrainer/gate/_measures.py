@@ -2,7 +2,8 @@
 
 A `Measure` gives the score of a sample, and what the score is after some groups of rows (or single rows) of two
 models were exchanged or drawn again. Most metrics are functions of sums over rows (`Sums`): hits and predictions
-of each class, losses, or how many rows of a class lie at each rank. Whatever is not is computed anew (`NonAdditive`).
+of each class, losses, or how many rows of a class lie at each rank. Other metrics (`NonAdditive`) are
+computed for each resample.
 There is no default: a metric without a measure cannot be made.
 """
 
@@ -30,7 +31,7 @@ class Resampler(ABC):
 
     @abstractmethod
     def redrawn(self, counts: Array) -> Scores:
-        """Return the scores where each group occurs so many times; `counts` is (r, n_groups)."""
+        """Return the scores where each group occurs `counts` times, shape (r, n_groups)."""
 
 
 class Measure(ABC):
@@ -234,7 +235,7 @@ def _middle_ranks(values: Array) -> Array:
 
 @dataclass(frozen=True)
 class NonAdditive(Measure):
-    """A function of all rows at once, which has to be computed anew for each resample."""
+    """A function of all rows at once, which is computed for each resample."""
 
     function: Callable[[Sample, Any], float]
     by_class: bool = False

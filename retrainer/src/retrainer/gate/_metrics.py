@@ -101,11 +101,11 @@ class Metric:
         return of_classes or isinstance(self.measure, Own)
 
     def format(self, value: float) -> str:
-        """Return the value for people: four decimals for a score, four digits for an error."""
+        """Return the value as text: four decimals for a score, four digits for an error."""
         return f"{value:.4f}" if not self.relative or self.name == "log_loss" else f"{value:.4g}"
 
     def format_difference(self, value: float) -> str:
-        """Return an improvement for people: points, or per cent of the champion's error."""
+        """Return an improvement as text: points, or percent of the champion's error."""
         return f"{value * 100:.2f} %" if self.relative else f"{value:.4f}"
 
 
@@ -125,12 +125,13 @@ def _built_in_metrics() -> dict[str, Metric]:
     return metrics | {name: replace(metrics[same], name=name) for name, same in _builtin.ALIASES.items()}
 
 
+SHOWN = 12  # names in an error
 METRICS = _built_in_metrics()
 
 
 @dataclass(frozen=True)
 class SklearnScorer(NonAdditive):
-    """A scorer of scikit-learn, which is asked anew for each resample."""
+    """A scorer of scikit-learn, which is computed for each resample."""
 
     one_class: bool = False
 
@@ -184,6 +185,10 @@ def get_metric(
 
     Raises:
         UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
+
+    Examples:
+        >>> get_metric("f1", problem_type="classification", positive="yes").label
+        'F1 of yes'
     """
     own = _own_metric(name, problem_type, own_metrics)
     if own and (name in METRICS or _is_scorer(name)):
@@ -196,7 +201,8 @@ def get_metric(
     if known and metric.problem_type == problem_type:
         return _for_positive_class(metric, positive)
     possible = _metric_names(problem_type, own_metrics)
-    which = f"Possible for a {problem_type}: {', '.join(possible)}; or one of your own in metrics.py."
+    shown = ", ".join([*possible[:SHOWN], "…"] if len(possible) > SHOWN else possible)
+    which = f"Metrics for {problem_type}: {shown}; or one of your own in metrics.py. docs/promotion.md lists them."
     if known:
         raise UnknownMetricError(
             f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type} (gate.metric, "
@@ -276,16 +282,16 @@ def recorded_metrics(project: Project) -> dict[str, Metric]:
 
 
 def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metric]) -> None:
-    """Check, before anything is trained, that the table has what each metric needs.
+    """Check before training that the table has the columns and classes of each metric.
 
     Args:
         table: The rows with the target.
-        target: Its column.
-        metrics: Those to be computed.
+        target: The target column.
+        metrics: The metrics to compute.
 
     Raises:
         PositiveClassError: the positive class is not in the data, or has to be set.
-        OwnMetricError: a metric of metrics.py reads a column that is not there, fails, or has no value.
+        OwnMetricError: a metric of metrics.py reads a missing column, fails, or has no value.
         UnknownMetricError: scikit-learn's scorer is for another kind of target.
     """
     for name, metric in metrics.items():
@@ -330,6 +336,12 @@ def evaluate(
 
     Raises:
         OwnMetricError: a metric of metrics.py cannot be computed.
+
+    Examples:
+        >>> accuracy = get_metric("accuracy", problem_type="classification")
+        >>> predictions = Predictions(np.array(["yes", "no", "no"]), None, np.array(["no", "yes"]))
+        >>> evaluate(predictions, ["yes", "no", "yes"], metrics={"accuracy": accuracy})
+        {'accuracy': 0.6666666666666666}
     """
     problem_type = next(iter(metrics.values())).problem_type
     (sample,) = make_samples(y, predictions, problem_type=problem_type, rows=rows)
@@ -349,7 +361,7 @@ def evaluate_thresholds(
     thresholds: Sequence[float],
     rows: pd.DataFrame | None = None,
 ) -> Array:
-    """Return a metric, shape (t,), where the positive one of two classes is predicted from each of t probabilities on.
+    """Return a metric, shape (t,), where the positive class is predicted at or above each of t probabilities.
 
     Args:
         predictions: Of n rows, with probabilities.

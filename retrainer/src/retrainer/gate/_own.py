@@ -31,7 +31,7 @@ def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricEr
 
 @dataclass(frozen=True)
 class Own(Measure):
-    """A function of the team; one number for each row is summed, one for all rows is computed anew each time."""
+    """A function of the team; one number for each row is summed, one for all rows is computed for each resample."""
 
     name: str
     own: OwnMetric

@@ -13,7 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a pipeline says about n rows.
+    """The predictions of a pipeline for n rows.
 
     Attributes:
         labels: Shape (n,): the predicted classes, or the predicted values of a regression.
@@ -52,7 +52,7 @@ class EncodedLabels:
 def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Predictions:
     """Run the fitted pipeline over the rows, its preprocessing once.
 
-    Labels are those of the pipeline's `predict`, whatever decides them (a threshold, say). A row's label does
+    Labels are those of the pipeline's `predict`, with its threshold if it has one. A row's label does
     not depend on the rows beside it.
 
     Args:
@@ -82,10 +82,10 @@ def _split_last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
 
 
 def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
-    """Return what `predict` does; from the probabilities, where the model's very type says that they decide.
+    """Return the labels of `predict`; from the probabilities, where the type of the model shows that they decide.
 
     Of two probabilities that are equal to the last bit, all but a forest may still know the larger score: they are
-    asked about those rows, and about rows without a largest probability.
+    used for those rows, and for rows without a largest probability.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression

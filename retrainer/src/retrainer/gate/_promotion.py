@@ -19,13 +19,13 @@ _AS_GOOD = {"neg_brier_score", "neg_mean_squared_error", "r2"}
 
 @dataclass(frozen=True)
 class Rival:
-    """What a challenger must be better than, beside the champion.
+    """A model that a challenger must beat, besides the champion.
 
     Attributes:
         name: For people: `always predicting 'no'`, or the version that is on hold, and why.
         model: Its predictions, as far as they can be compared.
         advice: What a person can do where the challenger is not better, as a sentence without its full stop.
-        proper: Of no model, the best answer by the proper score; None if it is the same.
+        proper: For the baseline, the best prediction by the proper score; None if it is the same.
     """
 
     name: str
@@ -51,7 +51,7 @@ def apply_baseline_and_holds(
         decision: Of `decide`.
         question: That was decided on.
         challenger: Predictions of the holdout's rows.
-        baseline: What can be predicted without a model.
+        baseline: The best prediction without a model.
         held: The versions on hold.
     """
     metric = question.metric
@@ -113,23 +113,23 @@ def _check_skill(question: Question, challenger: Predictions, baseline: Rival, g
     gate = question.gate.model_copy(update={"confidence": confidence})
     said = []
     for look, model in looks:
-        asked = replace(question, metric=look, gate=gate)
-        found = score_on_common_rows(asked, challenger, model, {look.name: look}, name="baseline")
+        by_look = replace(question, metric=look, gate=gate)
+        found = score_on_common_rows(by_look, challenger, model, {look.name: look}, name="baseline")
         if found.obstacle is not None or found.pair is None:
             said.append(str(found.obstacle))
             continue
-        compared, _ = compare_by_evidence(asked, found.pair)
+        compared, _ = compare_by_evidence(by_look, found.pair)
         criteria = Criteria(gate, look)
         known = check_confidence(criteria, compared) and compared.improvement > TINY
-        difference = f"by {look.label} {signed(look, compared.improvement)}"
-        said.append(f"{difference}: {criteria.checked[-1].detail}")
+        difference = "" if look is metric else f"by {look.label} {signed(look, compared.improvement)}, "
+        said.append(difference + criteria.checked[-1].detail)
         if known:
             return Criterion("baseline", True, gain, 0.0, f"{signed(metric, gain)}; {said[-1]}")
     return Criterion("baseline", False, gain, 0.0, f"{signed(metric, gain)}; {'; '.join(said)}")
 
 
 def _proper_score(metric: Metric, challenger: Predictions) -> Metric | None:
-    """Return the proper score to look at beside the metric; None where the metric is as good, or none fits."""
+    """Return the proper score to test besides the metric; None where the metric is as good, or none fits."""
     proper = METRICS[_PROPER[metric.problem_type]]
     if metric.name in _AS_GOOD or metric.measure == proper.measure:
         return None
@@ -142,7 +142,9 @@ def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criter
     if found.passed:
         return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}.")
     doubt = ", which may be chance" if kind == "baseline" and (found.value or 0.0) > TINY else ""
-    reason = f"not better than {rival.name}: {found.detail.partition(';')[0]}{doubt}"
+    trouble = "not better than" if found.value is not None else "not compared with"
+    why = found.detail.partition(";")[0].removeprefix("not comparable: ")
+    reason = f"{trouble} {rival.name} ({why}{doubt})"
     return to_staging(decision, kind, f"{reason}. {rival.advice}" if rival.advice else reason)
 
 

@@ -7,7 +7,7 @@ computed each time. The p-value is the share of exchanges in which it is at leas
 Parametric and Bootstrap Tests of Hypotheses"). The test needs no normal errors and no least number of rows: with one
 row of a class, half of the exchanges are as good as the real pair, and nothing is promoted.
 
-The interval, for people, is from resampling rows (a paired bootstrap, Efron and Tibshirani 1993, "An Introduction
+The confidence interval is from resampling rows (a paired bootstrap, Efron and Tibshirani 1993, "An Introduction
 to the Bootstrap", chapter 8). Many rows are first dealt at random into 500 groups, which change sides and are
 drawn as a whole: the test stays exact, and the interval's width is known to 3 % (Wolter 2007, "Introduction to
 Variance Estimation", chapter 2). Rows of one entity, which are alike, change sides and are drawn together (a cluster
@@ -102,7 +102,7 @@ def compare(
         pair: The predictions beside the truth.
         confidence: Of each of the two bounds.
         seed: The same seed gives the same figures.
-        named: What the entities are, for people.
+        named: What the entities are, for messages.
         resamples: How many times the rows change sides, and are drawn again.
         groups: The most groups of rows that change sides or are drawn.
     """

@@ -46,6 +46,15 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
         UnknownMetricError: a guard metric does not exist or fit.
         ConfigurationError: a metric needs probabilities, and the challenger has none.
         SliceColumnError: a column of `guard_slices` is not in `rows`.
+
+    Examples:
+        >>> truth, classes = np.array(["no", "yes"] * 100), np.array(["no", "yes"])
+        >>> worse = Predictions(np.where(np.arange(200) < 40, "no", truth), None, classes)
+        >>> from retrainer.settings import GateSettings
+        >>> question = Question(truth, get_metric("accuracy", problem_type="classification"), GateSettings())
+        >>> decision = decide(question, Predictions(truth, None, classes), Champion(worse))
+        >>> decision.verdict, decision.kind, round(decision.improvement, 2)
+        ('promoted', 'improvement', 0.1)
     """
     truth, metric, gate = np.asarray(question.y), question.metric, question.gate
     metrics = _metrics_to_evaluate(question)
@@ -122,7 +131,7 @@ def _decide_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decisi
     reaches_staging = criteria_of.check_floor(criteria, "staging floor", gate.staging_floor, score, rows)
     shown = f"{metric.label} {metric.format(score)} on {rows}"
     if reaches_floor and reaches_staging:
-        reason = f"{shown}, and there is no champion yet"
+        reason = f"the first model. {shown[:1].upper()}{shown[1:]}"
         return _finish_decision(draft, criteria, "promoted", "first", reason) if first else None
     if reaches_staging and gate.staging_floor is not None and gate.floor is not None:
         reason = (
@@ -149,8 +158,8 @@ def _decide_not_comparable(
         reason = f"{score}; the champion is {said}, which --accept-not-comparable accepted"
         return _finish_decision(draft, criteria, "promoted", "accepted", reason)
     criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
-    advice = "to promote it without a comparison: `retrain --accept-not-comparable`"
-    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
+    advice = "To promote without a comparison: `retrain --accept-not-comparable`"
+    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}. {advice}")
 
 
 def _decide_compared(
@@ -193,29 +202,30 @@ def _decide_by_criteria(
     metric = criteria.metric
     assert draft.champion is not None
     challenger, champion = draft.challenger[metric.name], draft.champion[metric.name]
+    label = metric.label[:1].upper() + metric.label[1:]
     values = f"{metric.format(challenger)} against the champion's {metric.format(champion)}"
-    compared = f"{metric.label} {values} on the same {draft.compared_rows:,} rows"
+    compared = f"{label} is {values} on the same {draft.compared_rows:,} rows"
     difference = f"{compared}, {signed(metric, found.improvement)}"
-    required = f"more than {metric.format_difference(criteria.gate.min_improvement)} is required"
+    margin = metric.format_difference(criteria.gate.min_improvement)
     guard = f"a guard failed: {'; '.join(failed_guards)}"
 
     def keep(kind: Kind, reason: str) -> Decision:
         return _finish_decision(draft, criteria, "kept", kind, reason)
 
     if abs(found.improvement) < TINY:
-        return keep("tie", f"no difference, {compared}")
+        return keep("tie", f"no difference. {compared}")
     if found.improvement < 0:
         if found.upper >= -TINY:
-            return keep("regression", f"not better, {difference}, which may be chance")
-        return keep("regression", f"worse, {difference}, more than chance explains")
+            return keep("regression", f"not better. {difference}, which may be chance")
+        return keep("regression", f"worse. {difference}, more than chance explains")
     if not enough:
-        return keep("marginal", f"too small an improvement, {difference}, but {required}")
+        return keep("marginal", f"too small an improvement. {difference}, but more than {margin} is required")
     if not sure:
         doubt = _why_uncertain(draft, criteria, found) + (f"; {guard}" if failed_guards else "")
-        return keep("uncertain", f"uncertain, {difference}, but {doubt}")
+        return keep("uncertain", f"uncertain. {difference}, but {doubt}")
     if failed_guards:
-        return keep("guarded", f"{guard}, though {difference}")
-    reason = f"{difference}, where {required}, and more than chance explains"
+        return keep("guarded", f"{guard}. {difference}")
+    reason = f"better than the champion. {difference}, more than the required {margin} and more than chance explains"
     return _finish_decision(draft, criteria, "promoted", "improvement", reason)
 
 
@@ -226,7 +236,7 @@ def _why_uncertain(draft: Decision, criteria: Criteria, found: Comparison) -> st
         return f"with {criteria.gate.confidence:.0%} confidence only above {lower}"
     doubt = f"chance may explain it (p-value {found.p_value:.2f})"
     known = found.standard_error > TINY  # not where all rows are one piece of evidence
-    return doubt + (f"; about {_rows_needed(draft, found)} rows are needed to be sure" if known else "")
+    return doubt + (f"; about {_rows_needed(draft, found)} holdout rows are needed to be sure" if known else "")
 
 
 def _finish_decision(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:

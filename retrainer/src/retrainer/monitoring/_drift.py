@@ -214,8 +214,8 @@ def compare_with_profile(
     changed, or that of values unseen in training is, by more than `rate_change`. The window has drifted when
     `drifted_columns` have. Datetimes are shown and not judged: time moves on in every window.
 
-    Rows of one customer, or of one day, are alike and tell less than as many that are not. Of a column that seems
-    to have drifted it is measured how much less, and as many rows are taken off: by the design effect (Kish 1965), in
+    Rows of one customer, or of one day, are alike and count less than independent rows. For a column that seems to
+    have drifted, the number of rows is reduced accordingly: by the design effect (Kish 1965), in
     the first-order correction of Rao and Scott (1984).
 
     Args:
@@ -223,6 +223,12 @@ def compare_with_profile(
         X: The new inputs, shape (m, features).
         settings: The thresholds.
         units: Shape (m,), what each row is about, where several are about the same; None if none are.
+
+    Examples:
+        >>> from retrainer.settings import MonitorSettings
+        >>> profile = learn_profile(pd.DataFrame({"plan": ["basic", "plus"] * 200}))
+        >>> compare_with_profile(profile, pd.DataFrame({"plan": ["basic"] * 200}), settings=MonitorSettings()).drifted
+        True
     """
     columns, by_name = profile["columns"], {str(name): name for name in X.columns}
     gone = sorted(columns.keys() - by_name.keys())
@@ -485,5 +491,5 @@ def should_fire(windows: Sequence[bool | None], *, settings: MonitorSettings) ->
         windows: Whether each window violated, the latest last.
         settings: `windows` and `needed`.
     """
-    told = [bool(window) for window in windows if window is not None][-settings.windows :]
-    return bool(told) and windows[-1] is True and sum(told) >= settings.needed
+    decided = [bool(window) for window in windows if window is not None][-settings.windows :]
+    return bool(decided) and windows[-1] is True and sum(decided) >= settings.needed

@@ -64,7 +64,7 @@ def _check_threshold(settings: Settings, metric: "Metric") -> None:
 def _check_probabilities(
     settings: Settings, estimators: "Mapping[str, Pipeline]", metrics: "Mapping[str, Metric]"
 ) -> None:
-    """Refuse a classifier whose very class has no probabilities; of others it is known when they are fitted."""
+    """Refuse a classifier whose class has no probabilities; for others this is only known after fitting."""
     from ..training import needs_probabilities
 
     wanted = [f"Metric {name!r}" for name, metric in metrics.items() if metric.needs_probabilities]

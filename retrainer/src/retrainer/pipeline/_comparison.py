@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The challenger and both sides of the split, its scores on the holdout, and those of no model there."""
+    """The challenger, both sides of the split, and its scores and the baseline's on the holdout."""
 
     challenger: Model
     training: SplitSide
@@ -31,7 +31,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate decided about an evaluated challenger, and what it was compared with."""
+    """The decision about a challenger, and the models it was compared with."""
 
     evaluation: Evaluation
     decision: gate.Decision
@@ -41,7 +41,7 @@ class GateResult:
 
 
 def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Evaluation:
-    """Score the challenger on the holdout, and the baseline, which looks at nothing but the target."""
+    """Score the challenger and the baseline on the holdout."""
     settings = project.settings
     predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
     simple = baseline(
@@ -80,7 +80,7 @@ def _training_alarms(
 
 
 def compare_with_production(evaluation: Evaluation, *, project: Project, accept_not_comparable: bool) -> GateResult:
-    """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
+    """Predict the holdout with the champion, the baseline and the versions on hold, and let the gate decide."""
     settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
     champion, held = registry.to_beat(), registry.held()

@@ -60,7 +60,7 @@ def scores_on_workers(training_part: SplitSide, names: Sequence[str], *, project
     """Return the cross-validation scores of each candidate; a task is one fold of one of them.
 
     Raises:
-        NoWorkersError: nobody would compute them.
+        NoWorkersError: there are no workers.
     """
     require_workers(project.settings)
     inputs = fold_inputs(training_part, project=project)
@@ -100,7 +100,7 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, project: Proje
 
 @contextmanager
 def shared(inputs: training.FoldInputs, settings: Settings) -> Iterator[Path]:
-    """Write the inputs where workers can read them, and remove them in the end.
+    """Write the inputs where workers can read them, and remove them at the end.
 
     Pickled: unlike a table format it keeps every type, category, index and order, so that scores are those of a run
     without workers to the last bit. Only this run's own workers read it, and they unpickle its tasks anyway.
@@ -176,7 +176,7 @@ def score_part(
 
 @contextmanager
 def _parts_folder(settings: Settings) -> Iterator[Path]:
-    """Make a folder of this run's own, for its parts, and remove it in the end."""
+    """Create a folder for the parts of this run, and remove it at the end."""
     folder = settings.resolve("data") / "scale_out" / f"parts-{uuid.uuid4().hex}"
     folder.mkdir(parents=True)
     try:

@@ -17,7 +17,7 @@ from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
 from . import _automations, _messages
-from ._cancellation import recorded_decision
+from ._cancellation import ended_itself, recorded_decision, stopping
 
 REGISTRY_SECONDS = 1.5  # a failure message does not wait longer for a registry that may be what broke
 
@@ -26,12 +26,14 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
     """Notify the team that a run failed, crashed or was cancelled; a state hook of Prefect calls it, maybe in a runner.
 
     The block is found in settings that are broken elsewhere, and what is in production is looked up with a time limit.
-    Of a dry run nobody is notified. A run that was cancelled after it recorded its decision goes on, and sends that.
+    Nobody is notified of a dry run. A run that was cancelled after its decision was recorded finishes and sends that; a
+    process that is stopped completes it, even where it has to kill it.
     """
     logger = flow_run_logger(flow_run, flow)
+    state = ended_itself(flow_run.id) or state
     name, block = _messages.recipient(project)
     decided = _recorded_outcome(flow_run, project)
-    if flow_run.parameters.get("dry_run") or (decided and state.is_cancelling()):
+    if flow_run.parameters.get("dry_run") or (decided and (state.is_cancelling() or stopping.is_set())):
         _automations.confirm_notified(flow_run, project=name)
         return
     reason = _reason_of_state(flow_run, state)
@@ -53,8 +55,8 @@ def report_outcome(project: Project, flow: Flow[..., Any], flow_run: FlowRun, st
 
 def _reason_of_state(flow_run: FlowRun, state: State[Any]) -> str:
     """Return why a run ended; for a cancelled one the reason given with the cancellation, not the runner's."""
-    asked = flow_run.state if state.is_cancelling() else None
-    return (asked and asked.is_cancelling() and asked.message) or state.message or "no reason is known"
+    cancelling = flow_run.state if state.is_cancelling() else None
+    return (cancelling and cancelling.is_cancelling() and cancelling.message) or state.message or "no reason is known"
 
 
 def _recorded_outcome(flow_run: FlowRun, project: Project) -> bool:
@@ -65,7 +67,7 @@ def _recorded_outcome(flow_run: FlowRun, project: Project) -> bool:
 
 
 def _describe_production(reason: str, project: Project) -> str:
-    """Describe the model in production; whatever goes wrong is part of the answer, once.
+    """Describe the model in production; an error becomes part of the description.
 
     Args:
         reason: Why the run ended, which the message says already.

@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from ..errors import ConfigurationError, ProjectError
 from ..project import Project
 from ._automations import register_automations
-from ._cancellation import complete_recorded
+from ._cancellation import complete_recorded, stopping
 
 SECONDS_BETWEEN = 0.05
 # Of each request, each after twice the seconds of the one before. A runner gives up after three requests, and its runs
@@ -22,7 +22,7 @@ RETRIES = 7
 
 
 def serve(project: Project, deployments: Sequence[RunnerDeployment]) -> None:
-    """Register deployments with what the server watches, and run what is due until SIGTERM or Ctrl-C.
+    """Register deployments and automations, and run scheduled flows until SIGTERM or Ctrl-C.
 
     The schedules stay active, for the next process that serves. Runs in progress are then cancelled.
 
@@ -51,9 +51,10 @@ async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> N
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    told = asyncio.create_task(stopped.wait())
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     if stopped.is_set():
+        stopping.set()
         await runner.astop()
     try:
         await serving
@@ -64,7 +65,7 @@ async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> N
             "The Prefect server did not answer for so long that this process ends, and with it the runs at work. Start"
             " it again when the server is back, or let what restarts processes on this machine do so."
         ) from None
-    stopping.cancel()
+    told.cancel()
     await asyncio.to_thread(complete_recorded, project)
 
 

@@ -34,7 +34,7 @@ def set_up_slack(project: Project) -> None:
     """Send the test message, and save the block under the name of the settings, over an older one.
 
     Raises:
-        ConfigurationError: the URL is missing, nobody takes messages there, or the settings name no Slack webhook.
+        ConfigurationError: the URL is missing or refuses messages, or the settings name no Slack webhook.
     """
     from prefect.blocks.notifications import SlackWebhook
 

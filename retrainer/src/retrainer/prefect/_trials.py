@@ -25,7 +25,7 @@ from ._progress import best_so_far
 def search(training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, project: Project) -> tuning.Found:
     """Search better parameters of an estimator by cross-validation on the training side; the holdout plays no part.
 
-    This process asks the study, and tells it what the trials found. A study that was cut off goes on.
+    This process gets the parameters of each trial from the study, and records its result. A study can be continued.
 
     Raises:
         TimeLimitError: the limit is over before the first trial is.

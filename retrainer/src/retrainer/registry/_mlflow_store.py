@@ -249,7 +249,7 @@ class MlflowStore(Store):
 
     @contextmanager
     def translate_errors(self, what: str) -> Iterator[None]:
-        """Turn what MLflow raises into an error that names the server and hides its password."""
+        """Turn an error of MLflow into one that names the server and hides its password."""
         from mlflow import MlflowException
         from requests import RequestException
 
@@ -263,7 +263,7 @@ class MlflowStore(Store):
             raise TrackingError(f"MLflow at {self.uri} could not {what}: {said}. {_error_advice(code)}") from None
 
     def _locate_artifact(self, key: str) -> tuple[str, str, str]:
-        """Return the run, the artifact and, of a decision, the SHA-256 that its number stands for."""
+        """Return the run, the artifact and, for a decision, its SHA-256."""
         folder, _, rest = key.partition("/")
         version, _, name = rest.partition("/")
         run = self.run_of(version) if folder == "versions" else self.log()

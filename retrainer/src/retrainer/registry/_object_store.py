@@ -81,7 +81,7 @@ class ObjectStore(FileStore):
 
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:
-        """Yield a path in a temporary folder; the file is put at `key` in the end, in place of what was there."""
+        """Yield a path in a temporary folder; at the end the file replaces what is at `key`."""
         import obstore
 
         with tempfile.TemporaryDirectory() as folder:

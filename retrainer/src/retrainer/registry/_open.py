@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def open_registry(settings: "Settings") -> Registry:
-    """Return the registry of the settings, caught up with a process that died.
+    """Return the registry of the settings, after finishing what a killed process left.
 
     Raises:
-        RegistryError: it cannot be reached, or read.
+        RegistryError: it cannot be reached or read.
     """
     if settings.registry.kind == "mlflow":
         from ._mlflow_registry import open_registry as open_mlflow

@@ -10,10 +10,10 @@ MOVED = {"training": "..training", "retrainer": ".."}
 
 
 def unpickled(file: BinaryIO) -> Any:
-    """Return what joblib saved in a file, open at its start.
+    """Return the object that joblib saved in a file, open at its start.
 
     Raises:
-        Exception: whatever a pickle may raise.
+        Exception: any error of a pickle.
     """
     import joblib
 

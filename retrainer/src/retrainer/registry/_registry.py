@@ -4,7 +4,7 @@
                              every file); twin.joblib, where the gate compares another fit of the same recipe than
                              the one that predicts; unchangeable once a decision names it
     decisions/000001.json    one file a decision, each naming the champion after it: the last one is the truth
-    production_metrics.json  the champion described for people and scripts, derived from the two
+    production_metrics.json  a description of the champion for people and scripts, derived from the two
 
 A decision is created exclusively under the next number. That is the compare-and-swap: of two processes that
 decide at once one gets the number, and the other checks whether its decision is still valid. What comes
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class StaleDecision(RegistryError):
-    """Another process decided since this decision was made; nothing was recorded."""
+    """Another process recorded a decision first; nothing was recorded."""
 
 
 class Registry:
@@ -95,12 +95,12 @@ class Registry:
         return sorted(found, key=lambda version: version.created_at)
 
     def held(self) -> dict[str, str]:
-        """Return the versions on hold, each with the reason: only what is better than them too is promoted."""
+        """Return the versions on hold with the reason; a challenger must also beat each of them."""
         last = self._last_record()
         return last.held if last else {}
 
     def version(self, name: str) -> Version:
-        """Return the version that is `champion` or `staging`, or the one whose id begins or ends with `name`."""
+        """Return the version named `champion` or `staging`, or the one whose id begins or ends with `name`."""
         if name in ("champion", "staging"):
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
@@ -135,11 +135,11 @@ class Registry:
         """Save a fitted pipeline as a new version: complete, but not in use until `record` names it.
 
         Args:
-            pipeline: What predicts in production.
-            metrics: Its scores; those of the twin, if there is one.
+            pipeline: The pipeline that serves.
+            metrics: Its scores; those of the evaluated model, if it is another one.
             lineage: Where it comes from.
-            files: What else belongs to it, by name.
-            twin: The pipeline that the gate compared, where it is another one.
+            files: Its other files, by name.
+            twin: The evaluated pipeline, where it is another one.
         """
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -189,7 +189,7 @@ class Registry:
         joblib.dump(pipeline, file)
 
     def attach(self, version: Version, name: str, data: bytes) -> None:
-        """Put a file beside a version, such as its report: made from it, so neither sealed nor needed."""
+        """Add a file to a version, such as its report; it can be derived again, so it is not sealed."""
         if name in version.files:
             raise ValueError(f"{name!r} is a sealed file of {version.id}")
         self.store.write(_extra_key(version.id, name), data)
@@ -203,7 +203,7 @@ class Registry:
             self.store.delete(f"versions/{self._require_undecided(version).id}")
 
     def read_file(self, version: Version, name: str) -> bytes:
-        """Return the content of one of the version's files, which must be what was recorded."""
+        """Return the content of a file of the version, after verifying it."""
         with self._open_verified(version, name) as file:
             return file.read()
 
@@ -212,7 +212,7 @@ class Registry:
         return self._load(version, MODEL)
 
     def load_evaluated_model(self, version: Version) -> Any:
-        """Return the pipeline that the gate compared: the twin if there is one, else the only one there is."""
+        """Return the evaluated pipeline: that of the version's twin.joblib, or the only one."""
         return self._load(version, EVALUATED_MODEL if EVALUATED_MODEL in version.files else MODEL)
 
     def _load(self, version: Version, name: str) -> Any:
@@ -238,7 +238,7 @@ class Registry:
     ) -> int:
         """Commit a decision (`verdict`, `reason`, criteria) about a staged version, and return its number.
 
-        A promotion takes effect here or not at all. `promoted` makes the version the champion, empties
+        A promotion takes effect here or not at all. `promoted` turns the version into the champion, empties
         staging and lifts every hold, `staging` puts it there; `kept` and `rejected` change nothing. To record
         the last decision again changes nothing, so this may be retried.
 
@@ -284,7 +284,7 @@ class Registry:
     ) -> Record:
         """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
 
-        The version that it replaces is on hold from then on, so that no retrain promotes its like again.
+        The replaced version is put on hold, so that a retrain does not promote an equal one.
         The default goes further back each time: a champion that was rolled back returns only when named. A
         named one returns even when decisions are damaged; if the last is, the registry is usable again.
 
@@ -294,7 +294,7 @@ class Registry:
             check: Called with the version before anything changes; raises where it must not go to production.
 
         Raises:
-            RegistryError: there is none to return to, or it is pruned, damaged, or never was in production.
+            RegistryError: there is no such version, or it is pruned, damaged, or was never in production.
         """
         goal = self.version(to).id if isinstance(to, str) else _id(to)
         with self.store.lock():
@@ -335,7 +335,7 @@ class Registry:
         reason: str,
         check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
-        """Put a version into production by hand, whatever the gate decided about it; its hold is lifted.
+        """Promote a version by hand, whatever the gate decided; its hold is lifted.
 
         Args:
             version: The version, or its name.
@@ -357,7 +357,7 @@ class Registry:
         return record
 
     def hold(self, version: Version | str, *, reason: str) -> Record:
-        """Put a version on hold: only what is better than it too is promoted, until it is released.
+        """Put a version on hold: a challenger must also beat it, until it is released.
 
         Raises:
             RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
@@ -400,8 +400,8 @@ class Registry:
     def prune(self, keep: int) -> list[str]:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
 
-        The `keep` decided on last stay whole, and beside them the champion, staging, what is on hold, and the version
-        that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
+        The last `keep` versions stay complete, and also the champion, staging, versions on hold, and the version
+        that a rollback returns to. Versions that were staged more than a day ago without a decision are removed.
         """
         with self.store.lock():
             log, files = self._read_all_records(), self._files()
@@ -426,7 +426,7 @@ class Registry:
         return victims + abandoned
 
     def verify(self) -> list[Problem]:
-        """Read every file, and return what is wrong (`error`) or worth knowing (`info`)."""
+        """Read every file, and return the problems (`error`) and notes (`info`)."""
         problems: list[Problem] = []
         log = self._verify_decisions(problems)
         self._verify_versions(log, problems)
@@ -491,7 +491,7 @@ class Registry:
 
     def catch_up(self) -> None:
         """Write the description of the champion that a process died before writing."""
-        # A registry that is damaged or read-only is reported by what is asked of it next, not here.
+        # A registry that is damaged or read-only is reported by the next call, not here.
         with suppress(RegistryError):
             if self._description_is_stale(self._last_record()):
                 with self.store.lock():

@@ -18,7 +18,7 @@ from ..errors import RegistryError, advice
 
 
 class StorageError(RegistryError):
-    """A file could not be read or written; what was there before is untouched."""
+    """A file could not be read or written; nothing was changed."""
 
 
 class Store(Protocol):
@@ -72,7 +72,15 @@ class FileStore(Store, Protocol):
 
 
 class LocalStore:
-    """Files in a folder of a POSIX file system with hard links."""
+    """Files in a folder of a POSIX file system with hard links.
+
+    Examples:
+        >>> import tempfile
+        >>> store = LocalStore(Path(tempfile.mkdtemp()))
+        >>> store.write("versions/a/card.md", b"# A model")
+        >>> store.list("versions")
+        ['versions/a/card.md']
+    """
 
     def __init__(self, root: Path, *, base: Path | None = None) -> None:
         """Keep files under `root`; `where` names them relative to `base`, when they lie in it."""

@@ -33,9 +33,9 @@ def history(
     """
     metric_of = partial(known_metric, own_metrics=own_metrics)
     known = {version.id: version for version in versions}
-    told = [record for record in decisions if record.version in known]
+    shown_records = [record for record in decisions if record.version in known]
     champion = known.get(str(decisions[-1].champion)) if decisions else None
-    count = Counter(record.verdict for record in told)
+    count = Counter(record.verdict for record in shown_records)
     tiles = [Tile("versions trained", str(len(versions)))]
     tiles += [
         Tile(verdict.replace("_", " "), str(count[verdict]))
@@ -56,28 +56,30 @@ def history(
         reason=reason,
         tiles=tiles,
         sections=[
-            *_score_section(known, told, metric_of, metric=champion.metric if champion else None),
-            _decisions_section(known, told, metric_of),
+            *_score_section(known, shown_records, metric_of, metric=champion.metric if champion else None),
+            _decisions_section(known, shown_records, metric_of),
         ],
     )
 
 
 def _score_section(
     known: Mapping[str, Version],
-    told: Sequence[Record],
+    shown_records: Sequence[Record],
     metric_of: Callable[[str], Metric],
     *,
     metric: str | None,
 ) -> Iterator[Section]:
-    scored = [record for record in told if record.verdict in VERDICTS and known[str(record.version)].metric == metric]
+    scored = [
+        record for record in shown_records if record.verdict in VERDICTS and known[str(record.version)].metric == metric
+    ]
     if not metric or len(scored) < 2:
         return
     label = metric_of(metric).label
     score = {name: _recorded_score(version, metric) for name, version in known.items()}
     when = datetime.fromisoformat
     values = [(when(one.time), score[str(one.version)], one.verdict) for one in scored]
-    champions = [(when(one.time), score[str(one.champion)]) for one in told if one.champion in known]
-    rollbacks = [when(one.time) for one in told if one.verdict == "rolled_back"]
+    champions = [(when(one.time), score[str(one.champion)]) for one in shown_records if one.champion in known]
+    rollbacks = [when(one.time) for one in shown_records if one.verdict == "rolled_back"]
     drawn = [
         _pictures.draw(
             f"{label} of each version, on its own holdout",
@@ -106,10 +108,10 @@ def _draw_training_rows(learned: Sequence[tuple[datetime, int]]) -> Iterator[Pic
 
 
 def _decisions_section(
-    known: Mapping[str, Version], told: Sequence[Record], metric_of: Callable[[str], Metric]
+    known: Mapping[str, Version], shown_records: Sequence[Record], metric_of: Callable[[str], Metric]
 ) -> Section:
     rows: list[list[str | Cell]] = []
-    for record in reversed(told):
+    for record in reversed(shown_records):
         version = known[str(record.version)]
         shown = metric_of(version.metric)
         rows.append(

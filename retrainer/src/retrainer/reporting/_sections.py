@@ -61,8 +61,11 @@ def _criteria(facts: Facts) -> Section:
         "Criteria",
         tables=[Table("The gate's criteria", ("criterion", "result", "found"), rows)],
         notes=[
-            f"On hold: {name} ({why}). A challenger must also be better than this version."
-            for name, why in facts.held.items()
+            "The page docs/promotion.md of the library explains each criterion, the p-value and the interval.",
+            *(
+                f"On hold: {name} ({why}). A challenger must also be better than this version."
+                for name, why in facts.held.items()
+            ),
         ],
     )
 
@@ -108,7 +111,7 @@ def scores(facts: Facts) -> Section:
 
 
 def _serving_model_text(facts: Facts) -> list[str]:
-    """Return which model serves, where it may be another than the one that was compared."""
+    """Return which model serves, where it may be a refit."""
     refit = facts.version.lineage.get("refit")
     if not refit:
         return []
@@ -291,7 +294,7 @@ def _importance_section(facts: Facts) -> Section:
         ]
         for column, cost, spread in found[:IMPORTANCE_SHOWN]
     ]
-    what = f"loss of {metric.label} when the column is shuffled"
+    what = f"{metric.label}: how much worse with the column shuffled"
     sampled = min(IMPORTANCE_ROWS, len(facts.X))
     notes = [
         f"Permutation importance on {sampled:,} holdout rows{' drawn at random' if sampled < len(facts.X) else ''},"

@@ -28,9 +28,9 @@ def tuning_page(
         project: The project's name.
         headline: The title.
         reason: The result in a sentence.
-        metric: That was compared.
-        trials: In their order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: Of each parameter.
+        metric: The metric of the scores.
+        trials: In order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
+        importance: The importance of each parameter.
     """
     states = [trial["state"] for trial in trials]
     names = [*importance] or sorted({name for trial in trials for name in trial["parameters"]})

@@ -33,6 +33,12 @@ def leaking_columns(
         problem_type: Whether the target is a class or a number.
         seed: Draws the sample.
         left_out: Columns that the pipeline does not use.
+
+    Examples:
+        >>> y = pd.Series(["yes", "no"] * 100, name="churned")
+        >>> X = pd.DataFrame({"account": y.map({"yes": "closed", "no": "open"}), "age": range(200)})
+        >>> [alarm[:35] for alarm in leaking_columns(X, y, problem_type="classification", seed=0)]
+        ["Column 'account' by itself explains"]
     """
     chosen = np.random.default_rng(seed).choice(len(X), min(len(X), ROWS), replace=False)
     targets = _target_columns(y.iloc[chosen], problem_type)
@@ -93,7 +99,7 @@ def _explained_share(truth: Array, guessed: Array, mean: Array) -> float:
 def shared_entities(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, problem_type: ProblemType
 ) -> list[str]:
-    """Return an alarm for each column that names an entity whose rows are alike and on both sides of the split.
+    """Return an alarm for each column of entities with similar rows on both sides of the split.
 
     An entity is what a text or an identifier's column names, with more than one row and no more than 20 on average.
 

@@ -30,20 +30,19 @@ class Baseline:
 def baseline(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, metric: gate.Metric, split: SplitSettings
 ) -> Baseline:
-    """Return the best answer that needs no model, by the metric on the holdout.
+    """Return the best prediction without a model, by the metric on the holdout.
 
-    For classes always the same one, or a guess by the share of each with average luck: an average over classes favours
-    whatever names them all. Both give these shares as probabilities. Always answering a rare class can be cheap, or
-    the best F1; for recall alone it would be perfect, so there only the most frequent class counts. For numbers the
-    mean, the median, and, where the split is by time, the last value: of all rows, or of those with the same key where
-    there are keys.
+    For classes: always the same class, or a guess by class shares, which an average over classes favours. Both have the
+    class shares as probabilities. Always predicting a rare class can be the best by cost or F1. By recall it would be
+    perfect, so there only the most frequent class is tried. For numbers: the mean, the median, and with a split by
+    time the last value, of all rows or of those with the same key.
 
     Args:
         training: The training rows as labelled.
         holdout: The n rows of the holdout as labelled.
         target: The column to predict.
-        metric: What the best is chosen by.
-        split: Names the time and the keys.
+        metric: Selects the best.
+        split: The settings with the time and key columns.
     """
     if metric.problem_type == "classification":
         answers = dict(_class_answers(training[target], holdout[target], only_one=metric.name == "recall"))

@@ -19,14 +19,14 @@ from ._trial import OtherPackagesError, verify_in_subprocess
 
 
 class NoContractError(RegistryError):
-    """A version was saved before versions held contracts."""
+    """A version was saved before versions had contracts."""
 
 
 def load_contract(registry: Registry, version: Version) -> Contract:
-    """Return the contract of a version, its digest verified.
+    """Verify the digest of a version's contract, and return the contract.
 
     Raises:
-        NoContractError: it was saved before versions held contracts.
+        NoContractError: it was saved before versions had contracts.
         RegistryError: it is damaged.
         ContractError: another release wrote it.
     """
@@ -39,13 +39,13 @@ def load_contract(registry: Registry, version: Version) -> Contract:
 
 
 def load_model(registry: Registry, version: Version, *, project: Project) -> Model:
-    """Return the model of a version, every file's digest verified.
+    """Verify the files of a version, and return its model.
 
-    One that was saved with other packages than are installed here is tried in a process of its own first.
+    A model that was saved with other packages is first tested in a subprocess.
 
     Raises:
-        NoContractError: it was saved before versions held contracts.
-        OtherPackagesError: it was saved with other packages, and does not predict with these what it did with those.
+        NoContractError: it was saved before versions had contracts.
+        OtherPackagesError: it was saved with other packages, and its predictions differ with the installed ones.
         RegistryError: it is damaged, or cannot be unpickled.
         DataError: its contract or its features.py cannot be used by this release.
     """
@@ -53,7 +53,7 @@ def load_model(registry: Registry, version: Version, *, project: Project) -> Mod
 
 
 def load_evaluated_model(registry: Registry, version: Version, *, project: Project) -> Model:
-    """Return the model of a version that the gate compared, and compares: its twin, or the only one there is.
+    """Return the evaluated model of a version, which the gate compares: that of twin.joblib, or the only one.
 
     Raises:
         RegistryError, DataError: see `load_model`; with other packages, its sibling of the same recipe is tried.
@@ -96,10 +96,10 @@ def predict_with_version(
     project: Project,
     entities: data.Identities | None = None,
 ) -> Champion:
-    """Let the champion predict rows through its own contract, and look up which of them it was trained on.
+    """Predict rows with the champion through its own contract, and look up which of them it was trained on.
 
-    Where the champion was fitted again on all rows, its twin, which never saw the holdout, predicts for it.
-    Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
+    Where the champion was refit on all rows, its evaluated model predicts, which never saw the holdout.
+    An obstacle means that the two models are not comparable; it is not an error: a column that is gone or holds
     something else, a model that cannot be loaded, features.py code that fails.
 
     Args:
@@ -108,7 +108,7 @@ def predict_with_version(
         rows: As the challenger's contract read them, n of them.
         project: For the name of the score that is shown of it, and the code it may import.
         entities: Shape (n,), what each row is about, where all rows about the same are among the n: if the champion was
-            trained on one of them, none is new to it. None if that is not asked.
+            trained on one of them, none is new to it. None for single rows.
 
     Raises:
         StorageError: the registry cannot be read now.
@@ -150,7 +150,7 @@ def predict_with_version(
 
 
 def task_mismatch(contract: Contract, project: Project) -> str | None:
-    """Say that a model answers another question than the settings ask; None if it is the same."""
+    """Return how the task of a model differs from the settings (target, problem type); None if it does not."""
     settings = project.settings
     if contract.problem_type != settings.problem_type:
         return f"it was trained for a {contract.problem_type}, and problem_type is {settings.problem_type}"

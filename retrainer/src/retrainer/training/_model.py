@@ -19,11 +19,11 @@ TRAINED_ROWS, EVALUATED_ROWS = "trained_rows.npy", "twin_rows.npy"
 
 @dataclass(frozen=True)
 class Model:
-    """A model that predicts rows as a file has them.
+    """A model that predicts rows as they are in the table.
 
     Attributes:
         pipeline: Fitted.
-        contract: What the rows it takes are.
+        contract: How it reads rows.
         code: The features.py it was trained with.
     """
 
@@ -37,10 +37,10 @@ class Model:
         return {name: why for stage in self.pipeline for name, why in getattr(stage, "left_out_", {}).items()}
 
     def inputs(self, rows: pd.DataFrame, *, report: ReadReport | None = None) -> pd.DataFrame:
-        """Return what the pipeline gets of rows, shape (n, features).
+        """Return the inputs of the pipeline for these rows, shape (n, features).
 
         Args:
-            rows: As a file has them, or as another contract read them; n of them.
+            rows: n rows as they are in the table, or read by another contract.
             report: Counts what is noticed; without one the rows are checked here.
 
         Raises:
@@ -64,11 +64,11 @@ class Model:
         return predict(self.pipeline, X, problem_type=self.contract.problem_type)
 
     def files(self, trained: Identities, *, twin: Identities | None = None) -> dict[str, bytes]:
-        """Return what a version holds beside the pipeline.
+        """Return the files of a version besides the pipeline.
 
         Args:
             trained: The identities of the rows it was trained on, shape (n,).
-            twin: Of the rows that its twin was trained on, shape (m,); None if it has none.
+            twin: Of the training rows of the evaluated model, shape (m,); None if it is the same model.
         """
         files = {
             CONTRACT: self.contract.to_json().encode(),

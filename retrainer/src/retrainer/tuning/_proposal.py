@@ -30,11 +30,11 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
 
     Args:
         found: By a search.
-        project: Whose it is.
+        project: The project.
         dry_run: Only show what would be written.
 
     Returns:
-        Facts for people and programs: `reason` in a sentence, `diff` of params.toml, `page`, and what was found.
+        The result: `reason` in a sentence, `diff` of params.toml, `page`, and what was found.
     """
     file = project.params_file
     before = file.read_text(encoding="utf-8") if file.exists() else ""
