@@ -62,8 +62,8 @@ async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> N
         if errors.split(RuntimeError)[1]:
             raise
         raise ProjectError(
-            "The Prefect server did not answer for so long that this process ends, and with it the runs at work. Start"
-            " it again when the server is back, or let what restarts processes on this machine do so."
+            "The Prefect server did not answer for too long, so this process and its runs end. Start it again when"
+            " the server is back, or let a process manager do this."
         ) from None
     stop_requested.cancel()
     await asyncio.to_thread(complete_recorded, project)
