@@ -48,7 +48,7 @@ def team_table() -> data.Table:
     settings = team_project.settings
     source = data.resolve(settings.data.source, as_of=datetime.now(UTC))
     try:
-        table = data.load(data.fetch(source, settings=settings))
+        table = data.load(data.fetch(source, settings=settings), texts=data.texts_of(settings, None))
     except DataError as error:
         if "CI" in os.environ:
             pytest.fail(

@@ -457,7 +457,7 @@ def test_the_rows_that_certainty_takes_are_rounded_to_two_digits(rows: int) -> N
     y = make_truth(rows)
     decision = judge(y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0})
     assert decision.kind == "uncertain"
-    found = re.search(r"about ([\d,]+) rows are needed to be sure", decision.reason)
+    found = re.search(r"about ([\d,]+) holdout rows are needed to be sure", decision.reason)
     assert found
     number = int(found[1].replace(",", ""))
     # 7 rows differ, 5 for the challenger and 2 against: their sum is 3, its standard deviation the root of 7 - 9 / n.

@@ -305,7 +305,7 @@ def test_too_few_keys_have_no_result() -> None:
     X, key = keyed(19, seed=1, shift=5)
     found = compare_with_profile(learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key)
     assert found.drifted is None
-    assert found.reason == "Too few keys to judge: 190 rows are about 19, and 20 are needed."
+    assert found.reason == "Too few keys: 190 rows are about 19, and 20 are needed."
 
 
 def test_what_drifted_most_comes_first_with_both_histograms() -> None:

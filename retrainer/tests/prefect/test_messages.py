@@ -217,7 +217,7 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
         "In production: v1",
         "On hold: v0, v3",
         "Report: report.html",
-        "To do: look at `registry explain`; `registry promote staging --reason …` puts it into production.",
+        "To do: read `registry explain`; `registry promote staging --reason …` puts it into production.",
     ]
     few = {"alarms": [], "held": {}, "champion": None, "verdict": "rejected"}
     assert lines(**few, refit=None, report=None, report_error="no font") == [
@@ -264,7 +264,7 @@ def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) 
     def body(record: Record, gate: Record) -> list[str]:
         return _messages.by_hand_message(project="churn", record=record, gate=gate).body.splitlines()
 
-    assert body(promoted, gate)[1] == "The gate had kept it: a tie."
+    assert body(promoted, gate)[1] == "The gate had kept the champion: a tie."
     assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback --reason …` puts the previous model back."
     assert body(promoted, promoted)[1] == "In production: v1"
     first = dataclasses.replace(promoted, champion_before=None)

@@ -8,6 +8,7 @@ import difflib
 import json
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,12 +32,13 @@ from ._columns import (
     is_identifier,
     is_row_counter,
     learn_column,
+    middle_of,
     read_column,
     within_tolerance,
 )
 from ._identity import FORMAT as IDENTITY_FORMAT
 from ._identity import Identities, row_identities
-from ._numbers import MARKS_ATTRIBUTE, decimal_signs
+from ._numbers import MARKS_ATTRIBUTE, decimal_signs, is_word
 from ._numbers import SIGNS_ATTRIBUTE as SIGNS
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ logger = logging.getLogger(__name__)
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
 MOSTLY = 0.5  # of a column's values may be unknown from training
+UNITS = 20.0  # times larger or smaller in the middle: another unit, or another time
+MONTHS = 12
 THOUSAND = 1000.0  # the factor of a number whose point or comma is read as the other one
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
@@ -79,6 +83,9 @@ class ReadReport:
         new_categories: For each column, its new values with their number of rows.
         new_columns: Names of columns that are new since training; they are ignored.
         spans: For each column, its smallest and largest number.
+        middles: For each column, the median of its numbers in the first batch with enough of them.
+        guesses: Sentences on how the table was read that a person should check; of `learn_columns`.
+        totals: Columns whose last number is the sum of the others, as in a row of totals.
     """
 
     rows: int = 0
@@ -87,6 +94,9 @@ class ReadReport:
     new_categories: dict[str, Counter[str]] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
     spans: dict[str, tuple[float, float]] = field(default_factory=dict, compare=False, repr=False)
+    middles: dict[str, float] = field(default_factory=dict, compare=False, repr=False)
+    totals: list[str] = field(default_factory=list)
+    guesses: list[str] = field(default_factory=list)
 
     def note(self, name: str, cells: Cells) -> None:
         """Note one column of the rows."""
@@ -100,10 +110,17 @@ class ReadReport:
             self.note_spans({name: cells.values.to_numpy()})
 
     def note_spans(self, columns: Mapping[str, Any]) -> None:
-        """Note the smallest and the largest number of columns that have one."""
+        """Note the smallest and the largest number of columns that have one, what is between, and a sum at the end."""
         for name, numbers in columns.items():
-            if len(numbers) and not math.isnan(least := np.fmin.reduce(numbers)):
-                self.spans[name] = float(least), float(np.fmax.reduce(numbers))
+            if not len(numbers) or math.isnan(least := np.fmin.reduce(numbers)):
+                continue
+            most = np.fmax.reduce(numbers)
+            self.spans[name] = float(least), float(most)
+            if len(numbers) < MISSING_ROWS:
+                continue
+            self.middles[name] = middle_of(numbers)
+            if numbers[-1] == most > 0 and math.isclose(np.nansum(numbers[:-1]), most, rel_tol=1e-6):
+                self.totals.append(name)
 
     def add(self, more: "ReadReport") -> None:
         """Add the counts of the next part of the same table."""
@@ -119,6 +136,8 @@ class ReadReport:
         for name, (least, most) in more.spans.items():
             first, last = self.spans.get(name, (least, most))
             self.spans[name] = min(first, least), max(last, most)
+        self.middles = more.middles | self.middles
+        self.totals = more.totals  # at the end of the table alone
         self.new_columns = self.new_columns or more.new_columns
         self.rows += more.rows
 
@@ -257,9 +276,12 @@ class Contract:
         for name, unread in report.unread.items():
             if not within_tolerance(unread.cells, unread.known + rest, tolerance=self.tolerance):
                 known = f"the first {unread.known:,}" if rest else f"{unread.known:,}"
+                cure = ". If that means a missing value, add it to data.read.missing and retrain"
                 problems.append(
                     f"column {name!r}: expected {_expected_text(self.columns[name])}, but {unread.cells:,} of {known} "
                     f"cells cannot be read as that, such as {unread.example!r} ({counted} {unread.row:,})"
+                    + cure
+                    * is_word(unread.example)
                 )
         for name, missing in report.missing.items() if not rest else ():
             share, before = missing / max(1, report.rows), self.columns[name].missing
@@ -277,6 +299,8 @@ class Contract:
             return
         for name, unread in report.unread.items():
             logger.warning("%s", describe_unread(name, unread, self.columns[name]))
+        for said in (*describe_totals(report), *self._other_units(report)):
+            logger.warning("%s", said)
         if report.new_categories:
             new = [
                 f"{name} ({sum(counts.values())} rows, such as {next(iter(counts))!r})"
@@ -299,6 +323,16 @@ class Contract:
                         "otherwise restore the unit of the column"
                     )
 
+    def _other_units(self, report: ReadReport) -> Iterator[str]:
+        """Name the columns whose numbers are mostly of another size than in training, as cents are beside euros."""
+        for name, middle in report.middles.items():
+            before = self.columns[name].middle
+            if before and middle and before * middle > 0 and not 1 / UNITS < middle / before < UNITS:
+                yield (
+                    f"Column {name!r}: half of the numbers are beyond {middle:g}, {before:g} in training. "
+                    "If the unit is another (cents, shares for percents), restore it"
+                )
+
     def _unknown(self, report: ReadReport) -> Iterator[str]:
         for name, counts in report.new_categories.items():
             unread = report.unread[name].cells if name in report.unread else 0
@@ -308,8 +342,8 @@ class Contract:
             if len(self.columns[name].categories or ()) <= CATEGORIES_KEPT:  # more: new codes come with new customers
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
-                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
-                    "whose values are always new has no use: leave it out (data.drop)"
+                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. Write them "
+                    "as in training. A column whose values are always new cannot be learned: leave it out (data.drop)"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
@@ -434,12 +468,13 @@ def learn_columns(
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport(len(frame))
-    for name in map(str, frame.columns):
-        before = prior.columns.get(name) if prior else None
+    orders: dict[str, bool] = {}  # of the columns whose dates prove it: whether the day comes first
+
+    def learn(name: str, how: ReadSettings) -> None:
         columns[name], cells = learn_column(
             frame[name],
             tolerance=tolerance,
-            prior=before,
+            prior=prior.columns.get(name) if prior else None,
             decimal=signs.get(name, signs.get("")),
             marks={*how.missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
             kind=how.types.get(name),
@@ -448,15 +483,48 @@ def learn_columns(
         cells.new_categories = {}
         report.note(name, cells)
         parts[name] = cells.values
-    for name, unread in report.unread.items():
-        logger.warning("%s", describe_unread(name, unread, columns[name]))
-    if target in columns and (words := columns[target].words):
-        named = ", ".join(map(repr, words))
-        logger.warning(
-            "%s is taken for a class of %r, because many rows have it. If it means a missing label, add it to "
-            "data.read.missing.", named, target
-        )  # fmt: skip
+
+    for name in map(str, frame.columns):
+        learn(name, how)
+        if (days := _days(columns[name], parts[name])) is not None and days > MONTHS:
+            orders[name] = columns[name].date_format.startswith("%d")
+    for name in [name for name in columns if name not in orders and _days(columns[name], parts[name]) is not None]:
+        if how.day_first is None and {*orders.values()} == {False}:  # the file has its months first
+            learn(name, how.model_copy(update={"day_first": False}))
+        elif how.day_first is None and not orders:
+            report.guesses.append(
+                f"Column {name!r}: no date proves whether the day or the month comes first, so it is read "
+                f"{'day' if columns[name].date_format.startswith('%d') else 'month'} first. Set data.read.day_first."
+            )
+    report.guesses += _guesses(columns, report, target=target, how=how)
+    for said in (*(describe_unread(name, unread, columns[name]) for name, unread in report.unread.items()),
+                 *report.guesses):  # fmt: skip
+        logger.warning("%s", said)
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
+
+
+def _days(column: Column, values: pd.Series) -> int | None:
+    """Return the largest day of dates that have day and month as figures on either side of a stroke; else None."""
+    either = column.kind == "date" and re.match(r"%d([-/])%m|%m([-/])%d", column.date_format)
+    return int(values.dt.day.max()) if either else None
+
+
+def _guesses(
+    columns: Mapping[str, Column], report: ReadReport, *, target: str | None, how: ReadSettings
+) -> Iterator[str]:
+    """Say what a person should look at in a table as it was read."""
+    for name, column in columns.items():
+        if guessed := [word for word in column.absent if word not in how.missing]:
+            yield (
+                f"Column {name!r}: {', '.join(map(repr, guessed))} among {column.kind}s is taken for a missing value. "
+                f'Add it to data.read.missing if it is; otherwise set data.read.types = {{ {name} = "text" }}.'
+            )
+    if target is not None and target in columns and (words := columns[target].words):
+        yield (
+            f"{', '.join(map(repr, words))} is taken for a class of {target!r}, because many rows have it. If it means "
+            "a missing label, add it to data.read.missing."
+        )
+    yield from describe_totals(report)
 
 
 def identity_of(
@@ -494,6 +562,13 @@ def identity_of(
         return (found[0],), "identifier"
     telling = tuple(name for name in names if not is_row_counter(frame[name], columns[name]))
     return (telling if len(telling) < len(names) else ()), "content"
+
+
+def describe_totals(report: ReadReport) -> Iterator[str]:
+    """Say that the last row looks like one of totals."""
+    if report.totals:
+        shown = ", ".join(map(repr, report.totals[:_SHOWN]))
+        yield f"Row {report.rows:,}, the last, holds the sum of all others in {shown}. If it is a total, remove it."
 
 
 def describe_unread(name: str, unread: Unread, column: Column) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from ..errors import ConfigurationError, named
 from ..settings import Settings
 from . import _checks
+from ._columns import kind_of
 from ._contract import Contract, ReadReport, identity_of, learn_columns
 from ._feature_code import FeatureCode, FeaturesError
 from ._identity import Identities
@@ -93,15 +94,17 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
         decimal=settings.data.read.decimal,
         imports=code.imports,
     )
-    notes = _describe_reading(frame.attrs.get(DIALECT_ATTRIBUTE), contract)
-    return Table(rows, identities_of(rows, contract), contract, code, report, notes)
+    notes = describe_reading(frame, contract)
+    logger.info("%s", " ".join(notes) or "The table has types of its own.")
+    return Table(rows, identities_of(rows, contract), contract, code, report, notes, tuple(report.guesses))
 
 
-def _describe_reading(dialect: str | None, contract: Contract) -> tuple[str, ...]:
-    """Say how the file is written, as far as that was a guess."""
-    formats = [column.date_format for column in contract.columns.values() if column.kind == "date"]
+def describe_reading(frame: pd.DataFrame, contract: Contract) -> tuple[str, ...]:
+    """Say how a table, as loaded, is written, as far as that was a guess."""
+    texts = [column for name, column in contract.columns.items() if name in frame and kind_of(frame[name]) == "text"]
+    formats = [column.date_format[:2] for column in texts if column.kind == "date"]
     days = {"%d": "day first", "%m": "month first"}
-    found = [dialect, *dict.fromkeys(days[form[:2]] for form in formats if form[:2] in days)]
+    found = [frame.attrs.get(DIALECT_ATTRIBUTE), *dict.fromkeys(days[form] for form in formats if form in days)]
     return (f"The table was read with {', '.join(filter(None, found))}.",) if any(found) else ()
 
 

@@ -40,7 +40,9 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
     )
     report = data.ReadReport()
     try:
-        rows = model.contract.read(data.load(snapshot, texts=model.contract.texts), report=report, keep_extra=True)
+        frame = data.load(snapshot, texts=model.contract.texts)
+        logger.info("%s", " ".join(data.describe_reading(frame, model.contract)) or "The table has types of its own.")
+        rows = model.contract.read(frame, report=report, keep_extra=True)
         model.contract.check(report)
     except data.SchemaError as error:
         found = monitoring.Drift(True, str(error), (0, snapshot.rows))
