@@ -697,7 +697,7 @@ def test_dates_that_could_be_either_way_round_are_an_alarm(lab: Lab) -> None:
     table = lab.learn(lines("b;target", either.dt.strftime("%d/%m/%Y"), WHOLE))
 
     assert table.rows["b"].tolist() == either.tolist()
-    assert any("day first" in alarm and "data.read.day_first" in alarm for alarm in table.alarms)
+    assert any("%d/%m/%Y is assumed" in alarm and "data.read.day_first" in alarm for alarm in table.alarms)
     lab.settings["data"] |= {"read": {"day_first": True}}
     assert not lab.learn(lines("b;target", either.dt.strftime("%d/%m/%Y"), WHOLE)).alarms
 

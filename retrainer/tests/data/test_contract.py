@@ -193,7 +193,8 @@ def test_cells_that_cannot_be_read_are_tolerated_up_to_a_share(caplog: pytest.Lo
     assert str(error.value).splitlines() == [
         "The table does not match the training data:",
         "  column 'since': expected a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but 6 of 100 cells cannot"
-        " be read as that, such as 'n.a.' (line 1,234)",
+        " be read as that, such as 'n.a.' (line 1,234). If that means a missing value, add it to data.read.missing and"
+        " retrain",
     ]
     with pytest.raises(SchemaError, match=r"\(row 1,234\)"):
         contract.check(counted(bad=6))

@@ -468,7 +468,6 @@ def learn_columns(
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport(len(frame))
-    orders: dict[str, bool] = {}  # of the columns whose dates prove it: whether the day comes first
 
     def learn(name: str, how: ReadSettings) -> None:
         columns[name], cells = learn_column(
@@ -486,27 +485,31 @@ def learn_columns(
 
     for name in map(str, frame.columns):
         learn(name, how)
-        if (days := _days(columns[name], parts[name])) is not None and days > MONTHS:
-            orders[name] = columns[name].date_format.startswith("%d")
-    for name in [name for name in columns if name not in orders and _days(columns[name], parts[name]) is not None]:
-        if how.day_first is None and {*orders.values()} == {False}:  # the file has its months first
+    if how.day_first is None:
+        either, month_first = _either_way_round(columns, parts)
+        for name in either if month_first else ():
             learn(name, how.model_copy(update={"day_first": False}))
-        elif how.day_first is None and not orders:
-            report.guesses.append(
-                f"Column {name!r}: no date proves whether the day or the month comes first, so it is read "
-                f"{'day' if columns[name].date_format.startswith('%d') else 'month'} first. Set data.read.day_first."
-            )
+        report.guesses += [
+            f"Column {name!r}: no date proves whether the day or the month comes first; {columns[name].date_format} is "
+            "assumed. Set data.read.day_first."
+            for name in (either if month_first is None else ())
+        ]
     report.guesses += _guesses(columns, report, target=target, how=how)
-    for said in (*(describe_unread(name, unread, columns[name]) for name, unread in report.unread.items()),
-                 *report.guesses):  # fmt: skip
+    for said in [describe_unread(name, cells, columns[name]) for name, cells in report.unread.items()] + report.guesses:
         logger.warning("%s", said)
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
 
 
-def _days(column: Column, values: pd.Series) -> int | None:
-    """Return the largest day of dates that have day and month as figures on either side of a stroke; else None."""
-    either = column.kind == "date" and re.match(r"%d([-/])%m|%m([-/])%d", column.date_format)
-    return int(values.dt.day.max()) if either else None
+def _either_way_round(columns: Mapping[str, Column], parts: Mapping[str, pd.Series]) -> tuple[list[str], bool | None]:
+    """Return the columns of dates that do not prove the order of day and month, and whether others have months first.
+
+    None where no column, or not all alike, prove it.
+    """
+    strokes = {name: column.date_format[:2] for name, column in columns.items() if column.kind == "date"
+               and re.match(r"%d([-/])%m|%m([-/])%d", column.date_format)}  # fmt: skip
+    either = [name for name in strokes if parts[name].dt.day.max() <= MONTHS]
+    proven = {first for name, first in strokes.items() if name not in either}
+    return either, "%m" in proven if len(proven) == 1 else None
 
 
 def _guesses(

@@ -136,7 +136,7 @@ def sign_of(text: str) -> str | None:
 
 def is_word(text: str) -> bool:
     """Return whether a text can only be a word or an error value of a spreadsheet, and no number of any kind."""
-    return text.startswith("#") or not any(map(str.isdigit, text))
+    return (text.startswith("#") or not any(map(str.isdigit, text))) and sign_of(text) is None
 
 
 def _may_be_numbers(values: pd.Series) -> bool:
