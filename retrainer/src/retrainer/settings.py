@@ -352,7 +352,7 @@ class MonitorSettings(Section):
     """When new data differ so much from the training data that the model is trained again."""
 
     psi: float = Field(
-        default=0.2,
+        default=0.05,
         gt=0,
         description="A column drifts beyond this population stability index, less what chance makes of it, where a"
         " chi-squared test is below `significance`, too.",

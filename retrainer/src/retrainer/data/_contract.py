@@ -51,7 +51,13 @@ _AS_FOUND = ReadSettings()
 
 
 class SchemaError(DataError):
-    """The table is not what the model was trained on."""
+    """The table is not what the model was trained on.
+
+    Attributes:
+        gone: The columns that it lacks.
+    """
+
+    gone: tuple[str, ...] = ()
 
 
 class ContractError(DataError):
@@ -383,7 +389,9 @@ class Contract:
             near = near or difflib.get_close_matches(name, new, n=1)
             hint = f" (is {near[0]!r} its new name?)" if near else ""
             lines.append(f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}")
-        raise _not_as_trained(lines)
+        error = _not_as_trained(lines)
+        error.gone = tuple(gone)
+        raise error
 
 
 def _not_as_trained(problems: list[str]) -> SchemaError:
