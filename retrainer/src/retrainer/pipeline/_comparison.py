@@ -84,7 +84,7 @@ def _alarms(training: SplitSide, holdout: SplitSide, unused: dict[str, str], pro
 def _few_rows(
     challenger: Model, training: SplitSide, holdout: SplitSide, predictions: gate.Predictions, metric: gate.Metric
 ) -> Iterator[str]:
-    """Say that a few rows make most of the squared error: of training, where they spoil the model, or of the holdout."""
+    """Say that few rows make most of the squared error: of training, where they spoil the model, or of the holdout."""
     found: list[str] = []
     if metric.problem_type == "regression":
         y = np.asarray(training.y, dtype=np.float64)
