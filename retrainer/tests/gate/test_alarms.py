@@ -60,9 +60,7 @@ def test_a_rare_class_that_the_metric_hardly_sees(metric: str, rare: int, found:
 
 
 @pytest.mark.parametrize(("rows", "found", "expected"), [(200, 0, 1), (200, 1, 0), (5, 0, 1), (4, 0, 0)])
-def test_a_class_that_is_never_predicted_is_said_though_the_metric_sees_it(
-    rows: int, found: int, expected: int
-) -> None:
+def test_a_class_that_is_never_predicted_is_said_whatever_the_metric(rows: int, found: int, expected: int) -> None:
     y = CLASSES[(np.arange(1000) < rows).astype(int)]
     labels = CLASSES[(np.arange(1000) < found).astype(int)]
 
