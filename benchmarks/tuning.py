@@ -208,9 +208,8 @@ def main() -> None:
         for seed, name, way in itertools.product(range(options.seeds), names, WAYS):
             measure(name, seed, way, options)
     draws = itertools.product(names, range(options.seeds), WAYS)
-    found = pd.DataFrame(
-        [json.loads((options.results / f"{name}-{seed}-{way}.json").read_text()) for name, seed, way in draws]
-    )
+    files = [options.results / f"{name}-{seed}-{way}.json" for name, seed, way in draws]
+    found = pd.DataFrame([json.loads(file.read_text()) for file in files])
     lines = [
         "# What a search for parameters is worth",
         "",

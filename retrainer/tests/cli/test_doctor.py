@@ -338,7 +338,7 @@ def test_a_block_that_was_deleted_and_saved_anew(settings: Settings, healthy: ht
     healthy.delete(f"/block_documents/{saved['id']}").raise_for_status()
     SlackWebhook(url=SecretStr(f"json://127.0.0.1:{receiver.server_port}")).save(name)
 
-    assert "a notification block that is there no more" in found("automations").found
+    assert "a notification block that was deleted" in found("automations").found
 
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
         register_automations(now())  # as the printed `make deploy` does

@@ -132,7 +132,7 @@ def test_a_disk_that_is_full_is_named_with_the_file(tmp_path: Path, format: str)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
-        with pytest.raises(FileError, match=rf"scored\.{format}: .*free some space"):
+        with pytest.raises(FileError, match=rf"scored\.{format}: .*Free some space"):
             _scoring.write([(table, _scoring.Counts(1000))], tmp_path / f"scored.{format}")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

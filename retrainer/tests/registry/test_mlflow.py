@@ -359,7 +359,9 @@ def test_a_server_that_is_down_is_named_without_its_password(tmp_path: Path) -> 
     address = f"127.0.0.1:{free_port()}"
     with (
         settings_in(tmp_path, "mlflow", f"http://ml:hunter2@{address}", ESTIMATORS='["linear"]') as settings,
-        pytest.raises(RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*See that the server runs") as said,
+        pytest.raises(
+            RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*Check that the server runs"
+        ) as said,
     ):
         open_registry(settings).versions()
 
@@ -387,7 +389,7 @@ def test_a_server_that_is_down_is_notified(prefect_api: str, tmp_path: Path) -> 
 
     (payload,) = receiver.payloads
     assert payload["title"] == f"{settings.project}: retrain failed"
-    assert "See that the server runs" in payload["message"]
+    assert "Check that the server runs" in payload["message"]
     assert "hunter2" not in payload["message"]
 
 

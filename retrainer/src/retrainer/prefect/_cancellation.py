@@ -26,7 +26,7 @@ PATIENCE = 300.0  # seconds to wait for a server that is away
 BETWEEN = 5.0
 # In so many seconds Prefect's runner, which looks every ten, ends a run that was cancelled.
 END_BY_RUNNER = 30.0
-stopping = threading.Event()  # set in a process that serves, when it ends the runs at work
+stopping = threading.Event()  # set in a process that serves, when it ends its runs
 _ended: dict[str, State] = {}  # runs of this process that ended themselves as cancelled
 LAST = 5  # decisions; a runner that is stopped has at most one run of each flow in progress
 

@@ -37,7 +37,7 @@ ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
 RESTORE_VERSION = (
     f"{RESTORE}. If it is the champion, `registry rollback --reason …` puts the one before back; where there is none,"
-    " `retrain --accept-not-comparable` trains one that takes its place."
+    " `retrain --accept-not-comparable` trains a replacement."
 )
 
 logger = logging.getLogger(__name__)
@@ -303,8 +303,8 @@ class Registry:
             goal = goal or next(reversed(_rollback_targets(log)), None)
             if goal is None:
                 raise RegistryError(
-                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains one"
-                    " that takes the place of a champion that cannot be used."
+                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains"
+                    " a replacement for a champion that cannot be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
             if goal not in champions | {self.described()}:

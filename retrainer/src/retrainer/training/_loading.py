@@ -33,7 +33,7 @@ def load_contract(registry: Registry, version: Version) -> Contract:
     if CONTRACT not in version.files:
         raise NoContractError(
             f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
-            "`retrain --accept-not-comparable` trains one that takes its place."
+            "`retrain --accept-not-comparable` trains a replacement."
         )
     return Contract.from_json(registry.read_file(version, CONTRACT))
 

@@ -48,7 +48,7 @@ class OtherPackagesError(RegistryError):
         self.obstacle = obstacle
         super().__init__(
             f"{version.id} cannot be used here: {obstacle}. Install what it was saved with, or "
-            "`retrain --accept-not-comparable` trains one that takes its place."
+            "`retrain --accept-not-comparable` trains a replacement."
         )
 
 
