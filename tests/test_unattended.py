@@ -472,7 +472,7 @@ def test_what_doctor_prints_for_make_cures_and_a_run_that_nobody_starts_is_told_
     with life.process(*shlex.split(wrong["API"]), variables=nowhere):
         life.wait(lambda: "API" not in life.faults(variables=there))
 
-    assert "nobody has started it" in life.message("retrain is late")
+    assert "no process has started it" in life.message("retrain is late")
 
 
 def shifted(row: int) -> float:

@@ -69,9 +69,9 @@ def test_what_score_and_monitor_cannot_write_is_named(settings: Settings, monkey
     for folder in ("predictions", "monitoring"):
         (settings.root / folder).write_text("in the way")
 
-    with pytest.raises(FileError, match=r"predictions.*A file stands where a folder is meant"):
+    with pytest.raises(FileError, match=r"predictions.*There is a file where a folder is expected"):
         score()
-    with pytest.raises(ProjectError, match=r"monitoring.*A file stands where a folder is meant"):
+    with pytest.raises(ProjectError, match=r"monitoring.*There is a file where a folder is expected"):
         monitor()
 
     (settings.root / "predictions").unlink()

@@ -273,7 +273,7 @@ def test_scoring_the_same_table_twice_gives_the_same_file(settings: Settings) ->
 
 
 def test_without_a_champion_there_is_nothing_to_score_with(settings: Settings, receiver: Receiver) -> None:
-    with pytest.raises(RegistryError, match="run retrain"):
+    with pytest.raises(RegistryError, match="Run `retrain`"):
         score()
 
     assert receiver.payloads[-1]["title"] == f"{settings.project}: score failed"

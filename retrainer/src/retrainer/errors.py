@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ProjectError(Exception):
-    """A failure whose message is meant for the person running the project.
+    """An error with a message for the person who runs the project.
 
     The console command prints the message without a traceback and ends with `exit_code`.
 
@@ -22,7 +22,7 @@ class ProjectError(Exception):
 
 
 class ConfigurationError(ProjectError):
-    """A setting is missing, misspelt or impossible; nothing was read or trained."""
+    """A setting is missing, misspelt or impossible. Nothing was read or trained."""
 
     exit_code = 2
 
@@ -32,22 +32,22 @@ class DataError(ProjectError):
 
 
 class RegistryError(ProjectError):
-    """The registry cannot be read or written as it stands; production is left as it is."""
+    """The registry cannot be read or written. Production does not change."""
 
 
 class FileError(ProjectError):
-    """A file or folder cannot be read or written as it stands; the message says which and why."""
+    """A file or folder cannot be read or written; the message names it and the reason."""
 
 
 @contextmanager
 def translate_file_errors(place: str | Path = "") -> Iterator[None]:
-    """Turn what the operating system says about a file into a `FileError`.
+    """Turn an error of the operating system about a file into a `FileError`.
 
     Args:
         place: What was being read or written, where the system's own error does not name a file.
 
     Raises:
-        FileError: a file or folder could not be read or written. Errors of a network stay what they are: they may pass.
+        FileError: a file or folder could not be read or written. Network errors are not changed: they may be temporary.
     """
     try:
         yield
@@ -72,7 +72,7 @@ def named(names: Iterable[Any], most: int = 10) -> str:
 
 
 def explain(error: OSError, place: str | Path = "") -> str:
-    """Return what is wrong with which file, and what to do."""
+    """Return a message with the file, the problem and what to do."""
     named = os.fspath(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
     where = shortened(named.decode(errors="replace") if isinstance(named, bytes) else named or str(place))
     return f"{where or 'A file'}: {error.strerror or error}. {advice(error)}"
@@ -94,7 +94,7 @@ def advice(error: OSError) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its type where it says nothing."""
+    """Return the first line of an error's message, or its type without one."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

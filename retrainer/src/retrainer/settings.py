@@ -368,7 +368,7 @@ class MonitorSettings(Section):
     """When new data differ so much from the training data that a retrain starts."""
 
     psi: float = Field(
-        default=0.2,
+        default=0.05,
         gt=0,
         description="A column drifts if its population stability index, less the part that chance explains, is above"
         " this and the p-value of a chi-squared test is below `significance`.",
@@ -428,7 +428,7 @@ class MonitorSettings(Section):
 
 
 class ScoreSettings(Section):
-    """What the score flow predicts, and where it writes."""
+    """The input and output of the score flow."""
 
     source: Location | None = Field(default=None, description="In the syntax of `data.source`; empty: that source.")
     folder: Location = Field(
@@ -580,7 +580,7 @@ class Settings(Section):
 
     @property
     def schedules(self) -> dict[str, ScheduleSettings]:
-        """When each flow runs, by its name: what every way of deploying registers."""
+        """The schedule of each flow, by its name."""
         return {"retrain": self.schedule, "score": self.score.schedule, "monitor": self.monitor.schedule}
 
     def timezone(self, flow: str) -> zoneinfo.ZoneInfo:
@@ -609,7 +609,7 @@ def load_settings(
 
     Args:
         config_file: The file.
-        env_prefix: What the variables of the environment begin with, such as `CHURN_`.
+        env_prefix: The prefix of environment variables, such as `CHURN_`.
         defaults: Values that anything else wins over.
         overrides: Sections and settings by name, a section as a dictionary.
 
@@ -657,7 +657,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, section by section; what is in `over` wins."""
+    """Return both, merged by section; `over` comes first."""
     result = dict(under)
     for name, value in over.items():
         below = result.get(name)
@@ -713,7 +713,7 @@ def refuse_secret(source: str | None) -> Location | None:
     """Return the source that a command or a flow was given in place of the one of the settings.
 
     Raises:
-        ConfigurationError: it carries what may be a secret, which Prefect would keep with the run's parameters.
+        ConfigurationError: it may contain a secret, which Prefect would store with the run's parameters.
     """
     if source is None or not (location := Location(source)).has_secret:
         return None if source is None else location
@@ -727,7 +727,7 @@ def refuse_secret(source: str | None) -> Location | None:
 def read_leniently(name: str, *, config_file: Path, env_prefix: str) -> str | None:
     """Return one setting that is text, such as `notifications.block`, even where another setting is broken.
 
-    Messages about a failure depend on it: config.toml may be what broke.
+    Messages about a failure depend on it, since config.toml may be the cause.
     """
     variable = env_prefix + name.replace(".", "__").upper()
     for found, value in os.environ.items():

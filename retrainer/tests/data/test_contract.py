@@ -157,9 +157,9 @@ def test_every_missing_column_is_named_with_what_was_expected() -> None:
 
     assert str(error.value).splitlines() == [
         "The table does not match the training data:",
-        "  column 'amount': expected number such as '0.5', but it is missing (is 'amounts' its new name?)",
-        "  column 'since': expected date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but it is missing",
-        "  column 'vip': expected boolean such as 'True', but it is missing",
+        "  column 'amount': expected a number such as '0.5', but it is missing (was it renamed to 'amounts'?)",
+        "  column 'since': expected a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but it is missing",
+        "  column 'vip': expected a boolean such as 'True', but it is missing",
     ]
 
 
@@ -192,8 +192,9 @@ def test_cells_that_cannot_be_read_are_tolerated_up_to_a_share(caplog: pytest.Lo
 
     assert str(error.value).splitlines() == [
         "The table does not match the training data:",
-        "  column 'since': expected date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but 6 of 100 cells cannot"
-        " be read as that, such as 'n.a.' (line 1,234)",
+        "  column 'since': expected a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but 6 of 100 cells cannot"
+        " be read as that, such as 'n.a.' (line 1,234). If that means a missing value, add it to data.read.missing and"
+        " retrain",
     ]
     with pytest.raises(SchemaError, match=r"\(row 1,234\)"):
         contract.check(counted(bad=6))

@@ -59,6 +59,17 @@ def test_a_rare_class_that_the_metric_hardly_sees(metric: str, rare: int, found:
     assert all("'yes'" in alarm for alarm in said)
 
 
+@pytest.mark.parametrize(("rows", "found", "expected"), [(200, 0, 1), (200, 1, 0), (5, 0, 1), (4, 0, 0)])
+def test_a_class_that_is_never_predicted_is_said_whatever_the_metric(rows: int, found: int, expected: int) -> None:
+    y = CLASSES[(np.arange(1000) < rows).astype(int)]
+    labels = CLASSES[(np.arange(1000) < found).astype(int)]
+
+    said = judged(y, labels, "f1")
+
+    assert len(said) == expected
+    assert all("never predicts it: a `train.threshold` finds it" in alarm for alarm in said)
+
+
 @pytest.mark.parametrize(("stored", "expected"), [(0.90, 1), (0.72, 0), (0.50, 1)])
 def test_a_champion_far_from_its_recorded_score(stored: float, expected: int) -> None:
     y = CLASSES[np.arange(1000) % 2]
@@ -68,7 +79,7 @@ def test_a_champion_far_from_its_recorded_score(stored: float, expected: int) ->
     said = judged(y, labels, "accuracy", champion)
 
     assert len(said) == expected
-    assert all(f"0.7000 on these 1,000 rows and was {stored:.4f}" in alarm for alarm in said)
+    assert all(f"changed from {stored:.4f} (1,000 holdout rows" in alarm for alarm in said)
 
 
 def test_few_rows_or_an_unknown_number_of_them_prove_nothing() -> None:
@@ -165,7 +176,7 @@ def test_only_rows_new_to_the_champion_say_whether_it_changed() -> None:
 
     (said,) = judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), ~half, **options))
 
-    assert "0.7000 on these 1,000 rows and was 0.9000 on the 1,000 holdout rows when it was recorded" in said
+    assert "from 0.9000 (1,000 holdout rows when it was recorded) to 0.7000 (1,000 holdout rows now)" in said
     assert judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), half, **options))
     assert judged(y, right, "accuracy", Champion(None, obstacle="it is gone", **options)) == ()
 
@@ -179,7 +190,7 @@ def test_an_error_is_far_from_its_recorded_one_by_a_tenth(off: float, expected: 
     assert len(judged(y, values, "rmse", champion, "regression")) == expected
 
 
-@pytest.mark.parametrize(("rare", "found", "expected"), [(49, 24, 1), (50, 0, 0), (48, 24, 0)])
+@pytest.mark.parametrize(("rare", "found", "expected"), [(49, 24, 1), (50, 1, 0), (48, 24, 0)])
 def test_a_class_is_rare_below_a_twentieth_and_hardly_found_below_a_half(rare: int, found: int, expected: int) -> None:
     y = CLASSES[(np.arange(1000) < rare).astype(int)]
     labels = CLASSES[(np.arange(1000) < found).astype(int)]

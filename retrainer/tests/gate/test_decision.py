@@ -224,7 +224,7 @@ def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
         model(y, wrong=slice(0, 9)),
         Champion(None),
     )
-    assert "not comparable: it has no predictions of the holdout; `retrain" in nothing.reason
+    assert "not comparable: it has no predictions of the holdout. To promote" in nothing.reason
     few = judge(
         y,
         model(y, wrong=slice(0, 9)),
@@ -346,7 +346,7 @@ def test_a_champion_that_cannot_predict_at_all_is_not_comparable(floor: float | 
         assert decision.verdict == accepted.verdict == "rejected"
         return
     assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
-    assert "not comparable: column 'plan' is gone; `retrain --accept-not-comparable`" in decision.reason
+    assert "not comparable: column 'plan' is gone. To promote without a comparison: `retrain" in decision.reason
     assert (accepted.verdict, accepted.kind) == ("promoted", "accepted")
     assert decision.champion is None
     assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
@@ -457,7 +457,7 @@ def test_the_rows_that_certainty_takes_are_rounded_to_two_digits(rows: int) -> N
     y = make_truth(rows)
     decision = judge(y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0})
     assert decision.kind == "uncertain"
-    found = re.search(r"about ([\d,]+) rows are needed to be sure", decision.reason)
+    found = re.search(r"about ([\d,]+) holdout rows are needed to be sure", decision.reason)
     assert found
     number = int(found[1].replace(",", ""))
     # 7 rows differ, 5 for the challenger and 2 against: their sum is 3, its standard deviation the root of 7 - 9 / n.

@@ -82,7 +82,7 @@ def test_the_same_model_as_one_on_hold_is_not_promoted_a_better_one_is() -> None
 
     assert (same.verdict, same.kind) == ("staging", "held")
     assert same.reason.startswith(
-        "Staging: not better than v2, which is on hold (equal, and more than 0.50 % is required). release it. "
+        "Staging: not better than v2, which is on hold (equal, more than 0.50 % is required). release it. "
     )
     assert (better.verdict, better.kind) == ("promoted", "improvement")
     assert "Better than v2, which is on hold" in better.reason
@@ -142,7 +142,7 @@ def test_a_rival_without_advice_gets_none() -> None:
     decision = decided(same, rival, champion=model(0.8, seed=2))
 
     assert decision.reason.startswith(
-        "Staging: not better than v3 (equal, and more than 0.50 % is required). Better than the champion. RMSE is "
+        "Staging: not better than v3 (equal, more than 0.50 % is required). Better than the champion. RMSE is "
     )
 
 

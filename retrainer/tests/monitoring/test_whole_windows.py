@@ -1,10 +1,12 @@
 """What monitoring promises, through whole windows of which the truth is known."""
 
 import datetime
+import json
 import sqlite3
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -48,7 +50,7 @@ def test_a_model_that_collapsed_is_worse_without_any_setting(settings: Settings)
 
 
 @NUMBERS
-@pytest.mark.parametrize(("impossible", "share"), [(2, "2 rows make 100% of the squared error"), (0, None)])
+@pytest.mark.parametrize(("impossible", "share"), [(2, "2 rows cause 100% of the squared error"), (0, None)])
 def test_a_score_many_times_worse_that_chance_could_make_is_mentioned(
     impossible: int, share: str | None, settings: Settings
 ) -> None:
@@ -59,8 +61,8 @@ def test_a_score_many_times_worse_that_chance_could_make_is_mentioned(
     window = watched(new)
 
     assert not window["worse"]
-    assert (share in window["reason"]) if share else "beyond chance" not in window["reason"]
-    assert ("not beyond chance" in window["reason"]) is bool(impossible)
+    assert (share in window["reason"]) if share else "may be chance" not in window["reason"]
+    assert ("which may be chance" in window["reason"]) is bool(impossible)
 
 
 @NUMBERS
@@ -75,6 +77,51 @@ def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: S
     assert window["drifted_columns"] == ["z", "x"]
     page = (settings.root / "monitoring" / "drift.html").read_text()
     assert page.count("<svg") == 2
+
+
+@NUMBERS
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z': expected number"),
+        (lambda rows: rows.assign(z=None), "column 'z': 100% of 1,200 rows have no value"),
+    ],
+    ids=["renamed", "emptied"],
+)
+def test_a_column_that_does_not_fit_is_named_with_what_cures_it(
+    spoil: Callable[[pd.DataFrame], pd.DataFrame], said: str, settings: Settings
+) -> None:
+    assert retrained(line(), now()).promoted
+
+    window = watched(spoil(line(seed=1)))
+
+    assert (window["drifted"], window["drifted_columns"]) == (True, ["z"])
+    assert said in window["reason"]
+    assert "Correct the table or its query" in window["reason"]
+    page = (settings.root / "monitoring" / "drift.html").read_text()
+    assert '<th scope="row">z</th>' in page
+
+
+@NUMBERS
+def test_new_rows_are_told_which_tests_of_the_data_they_do_not_pass(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = [
+        {"column": "x", "between": [-9, 9]},
+        {"column": "z", "not_null": True, "rows": [1, 1200]},
+        {"column": "target", "not_null": True},
+        {"column": "made by label()", "unique": True},
+    ]
+    assert retrained(line(), now()).promoted
+    use(monkeypatch, DATA__TESTS=json.dumps(tests))
+    new = line(2000, seed=1)
+    new.loc[3, "x"], new.loc[5:, "target"] = 20.0, None
+
+    window = watched(new)
+
+    assert window["failed_tests"] == ["Column 'x' holds 20.0, not between -9 and 9, in 1 of 2,000 rows (row 4)."]
+    assert window["failed_tests"][0] in window["reason"]
+    assert watched(line(seed=2))["failed_tests"] == []
 
 
 @NUMBERS
@@ -167,6 +214,19 @@ def test_each_flow_has_its_own_query_with_dates_of_its_own_schedule(
     assert [str(day)[:10] for day in data.load(snapshot)["day"]] == expected
 
 
+@NUMBERS
+def test_a_moment_with_a_zone_is_a_day_of_the_schedules_zone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, SCORE__SCHEDULE__TIMEZONE="Asia/Tokyo")
+    run = SimpleNamespace(flow_name="score", scheduled_start_time=None, parameters={}, id=None)
+    monkeypatch.setattr("retrainer.prefect._runs.flow_run", run)
+    midnight = datetime.datetime(2026, 3, 1, tzinfo=ZoneInfo("Asia/Tokyo"))
+
+    for moment in (midnight, midnight.astimezone(datetime.UTC), datetime.datetime(2026, 3, 1)):
+        assert str(resolve_source("w{as_of:%m-%d}.csv", as_of=moment, project=now())) == "w03-01.csv"
+
+
 @pytest.mark.parametrize("flow", ["monitor", "score"])
 @NUMBERS
 def test_the_date_of_a_runs_own_source_is_one_to_fill_in(
@@ -251,5 +311,5 @@ def test_what_serves_is_scored_beside_the_model_that_was_compared(
 
     assert window["twin"] == pytest.approx(1.0, abs=0.15)
     assert (window["metric"] > 2 * window["twin"]) is spoilt
-    assert ("What serves is worse than the model that was compared" in window["reason"]) is spoilt
+    assert ("is worse than the evaluated model" in window["reason"]) is spoilt
     assert window["worse"] is spoilt

@@ -215,7 +215,7 @@ def test_a_url_that_is_no_webhook_is_not_saved_and_not_shown(
 ) -> None:
     monkeypatch.setenv("SLACK_WEBHOOK_URL", UNREADABLE)
 
-    with pytest.raises(ConfigurationError, match="Nothing was saved, as the test message was not") as refused:
+    with pytest.raises(ConfigurationError, match="The test message was not sent, so nothing was saved") as refused:
         set_up_slack(now())
 
     assert "SECRETX" not in f"{refused.value} {caplog.text} {capfd.readouterr()}"

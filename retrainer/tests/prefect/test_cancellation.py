@@ -178,4 +178,4 @@ def test_nobody_is_told_that_a_run_was_stopped_which_had_recorded_its_decision(
 
     _outcome.report_outcome(PROJECT, flow=retrain, flow_run=run, state=Crashed())
     (payload,) = receiver.payloads
-    assert "(as this run decided before it ended)" in payload["message"]
+    assert "(decided by this run before it ended)" in payload["message"]

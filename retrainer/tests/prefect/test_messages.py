@@ -64,6 +64,19 @@ def test_nobody_is_notified_of_a_dry_run_that_failed(settings: Settings, receive
     assert receiver.payloads == []
 
 
+@pytest.mark.parametrize("deployed", [True, False])
+def test_a_run_of_a_terminal_that_failed_is_not_sent_to_the_team(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, deployed: bool
+) -> None:
+    monkeypatch.setattr(_outcome.sys.stderr, "isatty", lambda: True)
+    ids = {"flow_id": "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"}
+    run = FlowRun(name="quiet-otter", **ids, **({"deployment_id": ids["flow_id"]} if deployed else {}))
+
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="No such file."))
+
+    assert len(receiver.payloads) == deployed
+
+
 def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
     settings: Settings, receiver: Receiver
 ) -> None:
@@ -204,7 +217,7 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
         "In production: v1",
         "On hold: v0, v3",
         "Report: report.html",
-        "To do: look at `registry explain`; `registry promote staging --reason …` puts it into production.",
+        "To do: read `registry explain`; `registry promote staging --reason …` puts it into production.",
     ]
     few = {"alarms": [], "held": {}, "champion": None, "verdict": "rejected"}
     assert lines(**few, refit=None, report=None, report_error="no font") == [
@@ -251,7 +264,7 @@ def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) 
     def body(record: Record, gate: Record) -> list[str]:
         return _messages.by_hand_message(project="churn", record=record, gate=gate).body.splitlines()
 
-    assert body(promoted, gate)[1] == "The gate had kept it: a tie."
+    assert body(promoted, gate)[1] == "The gate had kept the champion: a tie."
     assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback --reason …` puts the previous model back."
     assert body(promoted, promoted)[1] == "In production: v1"
     first = dataclasses.replace(promoted, champion_before=None)

@@ -93,7 +93,7 @@ def test_a_server_that_stays_away_ends_the_process_late_and_with_a_sentence(
 
     monkeypatch.setattr(_runner, "Runner", Lost)
 
-    with pytest.raises(ProjectError, match="did not answer for so long"):
+    with pytest.raises(ProjectError, match="did not answer for too long"):
         serve(now(), [])
 
     assert retries == [_runner.RETRIES] * 3

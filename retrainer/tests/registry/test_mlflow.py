@@ -245,9 +245,7 @@ def test_mlflow_shows_what_was_decided(
     assert json.loads(registry.store.read("production_metrics.json"))["version"] == first
 
 
-def test_a_search_is_a_run_with_a_child_for_each_trial_written_once(
-    settings: Settings, client: mlflow.MlflowClient
-) -> None:
+def test_a_search_is_a_run_with_a_child_for_each_trial_written_once(tracking: Tracking, tmp_path: Path) -> None:
     facts = {"score": 0.4, "seconds": 1.0, "parameters": {"model__C": 2.0}, "error": ""}
     trials = [
         {"trial": "today", "state": "complete"} | facts | {"parameters": {}},
@@ -257,9 +255,11 @@ def test_a_search_is_a_run_with_a_child_for_each_trial_written_once(
     ]
     study = {"study": "c0ffee", "estimator": "linear", "metric": "log_loss"}
 
-    show_study(study | {"trials": trials[:2]}, settings=settings)
-    show_study(study | {"trials": trials}, settings=settings)
+    with settings_in(tmp_path, "mlflow", tracking.url) as settings:
+        show_study(study | {"trials": trials[:2]}, settings=settings)
+        show_study(study | {"trials": trials}, settings=settings)
 
+    client = mlflow.MlflowClient(tracking.url)
     experiment = client.get_experiment_by_name(f"{settings.project}-tuning")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert {name: run.info.status for name, run in runs.items()} == {
@@ -359,7 +359,9 @@ def test_a_server_that_is_down_is_named_without_its_password(tmp_path: Path) -> 
     address = f"127.0.0.1:{free_port()}"
     with (
         settings_in(tmp_path, "mlflow", f"http://ml:hunter2@{address}", ESTIMATORS='["linear"]') as settings,
-        pytest.raises(RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*See that the server runs") as said,
+        pytest.raises(
+            RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*Check that the server runs"
+        ) as said,
     ):
         open_registry(settings).versions()
 
@@ -387,7 +389,7 @@ def test_a_server_that_is_down_is_notified(prefect_api: str, tmp_path: Path) -> 
 
     (payload,) = receiver.payloads
     assert payload["title"] == f"{settings.project}: retrain failed"
-    assert "See that the server runs" in payload["message"]
+    assert "Check that the server runs" in payload["message"]
     assert "hunter2" not in payload["message"]
 
 

@@ -201,7 +201,7 @@ def test_a_report_is_put_beside_a_version_whose_own_files_never_change(registry:
     assert registry.store.read(f"versions/{version.id}/report.html") == b"report"
     assert registry.read_file(champion, "profile.json") == b"{}"
     assert registry.verify() == []
-    with pytest.raises(RegistryError, match="is decided on"):
+    with pytest.raises(RegistryError, match="has a decision"):
         registry.discard(version)
     for name in ("profile.json", "model.joblib", "version.json", "../escape"):
         with pytest.raises(ValueError, match=r"cannot be the name|is a sealed file"):
@@ -493,8 +493,8 @@ def test_a_registry_that_was_moved_is_undamaged(registry: Registry, tmp_path: Pa
     moved = Registry(LocalStore(elsewhere), metric=registry.metric)
 
     (found,) = moved.verify()
-    assert (found.severity, "before it was moved" in found.what) == ("info", True)
-    assert "the next command writes it anew" in found.fix
+    assert (found.severity, "that was moved" in found.what) == ("info", True)
+    assert "the next command writes it again" in found.fix
     (elsewhere / "production_metrics.json").unlink()
     moved.catch_up()
     assert moved.verify() == []
@@ -616,7 +616,7 @@ def test_a_hold_is_recorded_and_lifted(registry: Registry) -> None:
     champion, kept = decide(registry), decide(registry, "kept")
     held = registry.hold(kept, reason="it learned from a leak")
     assert (held.verdict, held.held) == ("held", {kept.id: "it learned from a leak"})
-    with pytest.raises(RegistryError, match="is in production: a rollback"):
+    with pytest.raises(RegistryError, match=r"is in production\. A rollback"):
         registry.hold(champion, reason="no")
     for _ in range(3):
         decide(registry, "kept")
@@ -794,7 +794,7 @@ def test_a_disk_that_fills_up_at_any_sync_breaks_no_promise(
             try:
                 work(registry)
             except RegistryError as error:
-                failures += "free some space" in str(error)
+                failures += "Free some space" in str(error)
         promises_hold(registry, known)
         assert registry.store.list(".tmp") == []
     assert failures > 10

@@ -210,6 +210,7 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     scores = [f"{f1_score(truth, one, average='weighted'):.4f}" for one in (labels, other.labels)]
     assert f"| weighted F1 (decides) | {scores[0]} | {scores[1]} |" in markdown
     assert "| 0.5000 |" in markdown  # as recorded
+    assert "| nan |" not in markdown  # of what was not
     assert facts.predictions.probabilities is not None
     chosen = facts.predictions.probabilities[:, 1] >= 0.7
     by_class = [truth == "yes", labels == "yes"]

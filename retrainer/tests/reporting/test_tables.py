@@ -108,12 +108,12 @@ def test_importance_is_left_out_where_it_would_take_too_long_or_there_is_no_scor
     facts = regressed()
     unknown = replace(facts, decision=replace(facts.decision, challenger={"rmse": float("nan")}))
     assert _sections._importance_section(unknown) == Section(
-        "importance", "Feature importance", ["Left out: the score is not a finite number."]
+        "importance", "Feature importance", ["Left out, because the score is not a finite number."]
     )
     monkeypatch.setattr(_sections, "IMPORTANCE_COLUMNS", 1)
     left_out = _sections._importance_section(facts)
     assert (left_out.name, left_out.title) == ("importance", "Feature importance")
-    assert left_out.texts == ["Left out: 2 columns, and more than 1 take too long."]
+    assert left_out.texts == ["Left out: there are 2 columns, and more than 1 take too long."]
     assert (left_out.tables, left_out.pictures) == ((), ())
 
 

@@ -9,6 +9,7 @@ import gc
 import io
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -71,7 +72,8 @@ def retrain(
         return
     from rich.panel import Panel
 
-    summary = f"{facts['reason']}\n\nScores on all {facts['holdout_rows']:,} holdout rows:"
+    reason = re.sub(r"(?<=\.) (?=[A-Z])", "\n- ", facts["reason"])  # a sentence, and a list of what is behind it
+    summary = f"{reason}\n\nScores on all {facts['holdout_rows']:,} holdout rows:"
     summary += f"\n  challenger {facts['version']}: {_format_scores(facts['metrics'])}"
     summary += f"\n  baseline, {facts['baseline']['name']}: {_format_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:

@@ -6,14 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Check:
-    """What was checked and found.
+    """The result of one check.
 
     Attributes:
         name: What was checked.
-        severity: How bad it is.
+        severity: `ok`, `warning` or `error`.
         found: What was found.
-        fix: What to do; empty where nothing is wrong.
-        command: The command that does it; empty where a person has to choose or edit.
+        fix: What to do; empty without a problem.
+        command: The command for the fix; empty where a person has to choose or edit.
     """
 
     name: str

@@ -19,7 +19,7 @@ from ..training import Model, baseline, load_evaluated_model, predict_with_versi
 def compare_versions(challenger: str, champion: str, *, project: Project) -> reporting.Facts:
     """Compare two versions on the rows of today's holdout that neither was trained on.
 
-    The gate judges as in a retrain, but for its floors: they are about one model alone.
+    The rules are those of a retrain without its floors, which are about a single model.
 
     Args:
         challenger: The version in question, or `champion` or `staging`.
@@ -27,7 +27,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
         project: For the table, its split and the gate.
 
     Raises:
-        RegistryError: a version is not there, both are one, or they cannot be compared.
+        RegistryError: a version does not exist, both are the same, or they cannot be compared.
         DataError: the table cannot be used.
     """
     check(project)

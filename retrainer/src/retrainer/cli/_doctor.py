@@ -125,7 +125,7 @@ def _check_registry(project: Project) -> Iterator[Check]:
         errors = [problem for problem in damaged if not _is_obsolete(problem, registry)]
         registry.check_writable()
     except Damaged as error:  # of the champion or the last decision: everything else is among the problems
-        other, command = "train one that takes its place", f"{settings.project} retrain --accept-not-comparable"
+        other, command = "train a replacement", f"{settings.project} retrain --accept-not-comparable"
         if "/decisions/" in f"/{error.problem.path}":
             other, named = "name the champion without it", registry.described()
             why = "--reason 'the last decision is damaged'"

@@ -55,7 +55,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
     metric = facts[0]["metric"]
     scores = [fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None]
     if len(scores) > 1:
-        write(f"{sparkline(scores[-60:])}  {labels[metric]}, oldest first; each on the holdout of its own retrain")
+        write(f"{sparkline(scores[-60:])}  {labels[metric]}, oldest first; each version on its own holdout")
     for name, reason in registry.held().items():
         write(f"on hold: {name} ({reason}); `registry release {name} --reason …` lifts it")
     if decisions and len(decisions) < decisions[-1].sequence:

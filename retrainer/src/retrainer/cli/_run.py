@@ -27,7 +27,7 @@ SERVER_BYTES = 20 * 2**20  # what the database of a new server takes, with room 
 def run(flow: str, **parameters: Any) -> Any:
     """Run a flow of the project here and now.
 
-    No heartbeats are sent: the person sees it die, and they round a run up to whole seconds.
+    No heartbeats are sent: the person sees when it ends, and heartbeats delay the end by up to a second.
     """
     from ..settings import refuse_secret
 

@@ -9,11 +9,11 @@ Never: trains, scores or writes to a source; knows which model is in production.
 from ._checks import InfiniteValuesError, SplitError, TargetError, require_columns
 from ._columns import as_numbers, clean_text, is_identifier_name, is_number_identifier, kind_of
 from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread, texts_of
-from ._expectations import DataTestError, run_tests
+from ._expectations import DataTestError, failed_tests, run_tests
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
 from ._numbers import looks_like_sums
-from ._preparation import Table, check_features, inputs, label, prepare, prepare_like, require_target
+from ._preparation import Table, check_features, describe_reading, inputs, label, prepare, prepare_like, require_target
 from ._snapshots import Snapshot, SourceChangedError, fetch, fill_in_query, fingerprint, head, load, resolve
 from ._sources import SourceError, SourceUnavailable
 from ._splitting import MissingClassError, Split, group_codes, split, times
@@ -48,7 +48,9 @@ __all__ = [
     "check_features",
     "clean_text",
     "current_code",
+    "describe_reading",
     "describe_unread",
+    "failed_tests",
     "fetch",
     "fill_in_query",
     "fingerprint",

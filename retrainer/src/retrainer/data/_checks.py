@@ -22,7 +22,7 @@ MANY_CLASSES = 100  # a target of more distinct whole numbers is one, too
 
 
 class TargetError(DataError):
-    """The target column is missing, or cannot be learned."""
+    """The target column is missing or unusable."""
 
 
 class TooFewRowsError(DataError):
@@ -52,7 +52,7 @@ def check_target(
 
     Raises:
         DuplicateColumnsError: two columns have the same name.
-        TargetError: it is not there, empty, of one class, text where numbers are needed or the reverse, or infinite.
+        TargetError: it is missing, empty, infinite, of one class, or of the wrong type for the problem.
     """
     check_duplicates(table)
     require_target(table, target=target)
@@ -72,10 +72,10 @@ def check_target(
 
 
 def require_target(table: pd.DataFrame, *, target: str) -> None:
-    """Make sure that the target is a column of the table.
+    """Check that the target is a column of the table.
 
     Raises:
-        TargetError: it is not; the message has the nearest names.
+        TargetError: it is missing; the message has the nearest names.
     """
     if target not in table.columns:
         names = [str(name) for name in table.columns]
@@ -163,10 +163,10 @@ def check_table(table: pd.DataFrame, *, target: str) -> None:
 
 
 def check_duplicates(table: pd.DataFrame) -> None:
-    """Make sure that each column has a name of its own.
+    """Check that column names are unique.
 
     Raises:
-        DuplicateColumnsError: two have not.
+        DuplicateColumnsError: they are not.
     """
     if not table.columns.is_unique:
         twice = sorted(map(str, set(table.columns[table.columns.duplicated()])))
@@ -174,10 +174,10 @@ def check_duplicates(table: pd.DataFrame) -> None:
 
 
 def check_finite(table: pd.DataFrame) -> None:
-    """Make sure that no number is infinite; missing values are fine.
+    """Check that no number is infinite; missing values are allowed.
 
     Raises:
-        InfiniteValuesError: some are; the message counts them by column.
+        InfiniteValuesError: some numbers are; the message counts them by column.
     """
     floats = as_floats(table)
     if floats is not None and not (np.abs(floats) > _LARGEST).any():
@@ -200,10 +200,10 @@ def check_finite(table: pd.DataFrame) -> None:
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], *, setting: str, table: str) -> None:
-    """Make sure that columns of the settings are in the table.
+    """Check that columns of the settings are in the table.
 
     Raises:
-        SplitColumnError: one is not; the message has the nearest names.
+        SplitColumnError: one is missing; the message has the nearest names.
     """
     known = [str(name) for name in frame.columns]
     for name in names:

@@ -28,7 +28,7 @@ class FeaturesError(DataError):
 
 
 class FeatureCode:
-    """One state of features.py.
+    """One version of features.py.
 
     Attributes:
         source: Its text.
@@ -83,7 +83,7 @@ class FeatureCode:
         """Return the table as `label()` returns it.
 
         Raises:
-            FeaturesError: it failed, or returned no frame.
+            FeaturesError: it failed, or did not return a frame.
         """
         return self._call_function("label", frame)
 
@@ -109,7 +109,7 @@ class FeatureCode:
 
     @contextmanager
     def opened_files(self) -> Iterator[None]:
-        """Note the files that this thread opens for reading, but for those of Python and its packages."""
+        """Record the files that this thread opens for reading, except those of Python and its packages."""
         _watch_files()
         _opened.paths = []
         try:
@@ -163,10 +163,10 @@ def _is_system(path: str) -> bool:
 
 
 def current_code(project: Project) -> FeatureCode:
-    """Return the features.py of a project as it stands now.
+    """Return the present features.py of a project.
 
     Raises:
-        FeaturesError: it is not there, or cannot be run.
+        FeaturesError: it does not exist or cannot be run.
     """
     try:
         source = project.features_file.read_text(encoding="utf-8")
@@ -187,7 +187,7 @@ def _code(source: str, origin: str, project: Project) -> FeatureCode:
 
 
 def changed_imports(recorded: dict[str, str], project: Project) -> list[str]:
-    """Return the modules that a version uses and does not hold, and that are not what they were."""
+    """Return the modules of a version that are not saved with it and have changed."""
     return [name for name, sha256 in recorded.items() if _module_digest(name, project) != sha256]
 
 

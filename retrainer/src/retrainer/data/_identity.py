@@ -36,7 +36,7 @@ def row_identities(frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Se
 
 
 def shuffled(identities: Identities, *, seed: int) -> Identities:
-    """Return numbers that are drawn evenly from all 64-bit ones by identity and seed."""
+    """Return a uniform 64-bit number for each identity, drawn by a seed."""
     return _spread_bits(identities + _hash_texts([str(seed)])[0])
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from ..errors import ConfigurationError, named
 from ..settings import Settings
 from . import _checks
+from ._columns import kind_of
 from ._contract import Contract, ReadReport, identity_of, learn_columns
 from ._feature_code import FeatureCode, FeaturesError
 from ._identity import Identities
@@ -28,11 +29,11 @@ class Table:
     Attributes:
         rows: The labelled rows, n of them: the columns of the table as the contract reads them, and the target.
         identities: Of the rows, shape (n,).
-        contract: What the columns are.
+        contract: The learned columns.
         code: The features.py that labelled them.
-        report: What was noticed while reading.
-        notes: What the report says of the table, in sentences.
-        alarms: What a person should look at, in sentences.
+        report: The report of reading.
+        notes: Sentences about the table, for the report.
+        alarms: What a person should check, in sentences.
     """
 
     rows: pd.DataFrame
@@ -50,7 +51,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
     Args:
         frame: The table as loaded.
         settings: For the target, the problem type, the keys and the tolerance.
-        code: Whose `label()` is called.
+        code: With the `label()` to call.
         prior: The contract of the model in production, see `learn_columns`.
 
     Raises:
@@ -93,15 +94,17 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
         decimal=settings.data.read.decimal,
         imports=code.imports,
     )
-    notes = _describe_reading(frame.attrs.get(DIALECT_ATTRIBUTE), contract)
-    return Table(rows, identities_of(rows, contract), contract, code, report, notes)
+    notes = describe_reading(frame, contract)
+    logger.info("%s", " ".join(notes) or "The table has types of its own.")
+    return Table(rows, identities_of(rows, contract), contract, code, report, notes, tuple(report.guesses))
 
 
-def _describe_reading(dialect: str | None, contract: Contract) -> tuple[str, ...]:
-    """Say how the file is written, as far as that was a guess."""
-    formats = [column.date_format for column in contract.columns.values() if column.kind == "date"]
+def describe_reading(frame: pd.DataFrame, contract: Contract) -> tuple[str, ...]:
+    """Say how a table, as loaded, is written, as far as that was a guess."""
+    texts = [column for name, column in contract.columns.items() if name in frame and kind_of(frame[name]) == "text"]
+    formats = [column.date_format[:2] for column in texts if column.kind == "date"]
     days = {"%d": "day first", "%m": "month first"}
-    found = [dialect, *dict.fromkeys(days[form[:2]] for form in formats if form[:2] in days)]
+    found = [frame.attrs.get(DIALECT_ATTRIBUTE), *dict.fromkeys(days[form] for form in formats if form in days)]
     return (f"The table was read with {', '.join(filter(None, found))}.",) if any(found) else ()
 
 
@@ -152,7 +155,7 @@ def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: 
     Args:
         frame: The table as a contract read it.
         settings: For the target and the problem type.
-        code: Whose `label()` is called.
+        code: With the `label()` to call.
         words: Words of missingness that are classes, see `Column.words`.
 
     Raises:
@@ -173,7 +176,7 @@ def require_target(head: pd.DataFrame, *, settings: Settings, code: FeatureCode)
 
     Raises:
         FeaturesError: `label()` failed.
-        TargetError: the target is not there.
+        TargetError: the target is missing.
     """
     if settings.data.target not in head.columns:
         _, read, _ = learn_columns(head, tolerance=settings.data.tolerance)
@@ -191,13 +194,13 @@ def identities_of(rows: pd.DataFrame, contract: Contract) -> Identities:
 
 
 def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> None:
-    """Make sure that `features()` gives a row what it gives it in any other table, from what a version holds.
+    """Check that the features of a row depend only on that row and on files of the version.
 
     Args:
         rows: Rows that the contract read, n of them.
-        X: What `features()` returned of them, shape (n, features).
+        X: Their features, shape (n, features).
         contract: Names the inputs.
-        code: Whose `features()` is called.
+        code: With the `features()` to call.
 
     Raises:
         FeaturesError: rows alone, or half of them shuffled, have other features, or it opens a file.
@@ -242,12 +245,12 @@ def _is_number(values: pd.Series) -> bool:
 
 
 def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.DataFrame:
-    """Return what the pipeline gets: `features()` of the inputs, a row for each row.
+    """Return the inputs of the pipeline: `features()` of the rows, one row for each.
 
     Args:
         rows: Rows that the contract read, with or without other columns.
         contract: Names the inputs.
-        code: Whose `features()` is called.
+        code: With the `features()` to call.
 
     Raises:
         FeaturesError: `features()` failed, changed the number of rows, made the target, or returned no columns.

@@ -44,10 +44,10 @@ class Snapshot:
 
     Attributes:
         source: Where it came from, without passwords and keys.
-        paths: The files that hold it now, in the order they are read.
+        paths: Its local files, in the order of reading.
         digest: SHA-256 of the file's bytes; of several files, of their digests in order.
         rows: Of all files together.
-        fingerprint: What the source looked like from outside; None where that cannot be determined.
+        fingerprint: Changes with the content of the source; None where it has none.
     """
 
     source: str
@@ -126,7 +126,7 @@ def _format_date(name: str, date_format: str, moment: datetime.datetime) -> str:
 
 
 def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
-    """Return what an unchanged source keeps the same, without reading it.
+    """Return a fingerprint that stays the same while the source does, without reading it.
 
     Of local files path, size and time of change; of a store or a web server what it says about its files (ETag, time
     of change, size); of a database the answer to `data.watermark`.
@@ -176,7 +176,7 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
 
     Args:
         snapshot: As `fetch` returned it.
-        texts: Columns that must come as they are written, see `Contract.texts`.
+        texts: Columns to read as text, see `Contract.texts`.
 
     Raises:
         SourceChangedError: a file is no longer the one that was fetched.

@@ -59,7 +59,7 @@ class SourceUnavailable(SourceError):
 
 
 def state(source: Location, *, settings: Settings) -> str | None:
-    """Return what the other side says about the state of the source; None if it says nothing reliable.
+    """Return the state of a remote source, as its server reports it; None if that is not reliable.
 
     Raises:
         DataError: there is no source, or it cannot be reached.
@@ -74,7 +74,7 @@ def is_stored(source: Location, its_state: str, *, settings: Settings) -> bool:
 
 
 def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | None]:
-    """Return the source as local files, in order, and its state; what is stored already is not fetched again.
+    """Return the source as local files, in order, and its state; a stored state is not fetched again.
 
     Raises:
         DataError: the source does not exist, is empty, or cannot be read.
@@ -264,7 +264,7 @@ def _copy_query(source: Location, folder: Path, settings: Settings) -> None:
                 writer = stack.enter_context(pq.ParquetWriter(path, table.schema))
             writer.write_table(table)
     if not rows:
-        raise EmptyTableError(f"{source} has no rows for the `data.query` of the settings.")
+        raise EmptyTableError(f"{source} has no rows for the query of the settings (data.query, or that of this flow).")
     for path in folder.iterdir():
         _fsync_file(path)
 

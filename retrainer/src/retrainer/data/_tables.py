@@ -27,8 +27,8 @@ from ._numbers import (
     SIGNS_ATTRIBUTE,
     Signs,
     decimal_signs,
-    majority_sign,
     most_common,
+    proven_sign,
     sign_of,
     with_points,
 )
@@ -53,6 +53,13 @@ _LINES = 10_000  # counted at a time
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _GIVEN_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's first line
 _TITLE_LINES = 20
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_EXCEL = "{} is an Excel workbook. Save its sheet as CSV (UTF-8), or write it as Parquet."
+# Signs of other code pages than that of Western Windows, which has no letter for the first, and ³ and ¿ for ł and ż.
+_JAPANESE = re.compile(rb"[\x81-\x83\x8d\x8f\x90][\x40-\xfc]")
+_POLISH = re.compile(r"[a-z][³¿][a-z]|\bz³(?!\w)")
+_CODECS = {"Shift-JIS": "cp932", "Windows-1250": "cp1250"}
 _IN_QUOTES = re.compile(rb'(?:[^"]|"")*"(?!")')
 
 # As it is written, numbers exact to the last bit.
@@ -122,7 +129,7 @@ def count_rows(path: Path) -> int:
 
     Raises:
         TableError: the file cannot be read, or is truncated.
-        EmptyTableError: there is nothing in it.
+        EmptyTableError: the table is empty.
     """
     with _translate_read_errors(path):
         kind = detect_format(path)
@@ -145,7 +152,7 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
     Args:
         paths: The files.
-        texts: Columns that must come as they are written; numbers with leading zeros, and those with more digits
+        texts: Columns to read as text; numbers with leading zeros, and those with more digits
             than float64 holds, do anyway.
 
     Raises:
@@ -232,7 +239,7 @@ def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection
     Args:
         paths: The files.
         rows: Of a part, at most.
-        texts: Columns that must come as they are written.
+        texts: Columns to read as text.
 
     Raises:
         TableError: a file cannot be read, is truncated, or has other columns than the first.
@@ -282,7 +289,7 @@ def _csv_parts(path: Path, rows: int, texts: Collection[str]) -> "Iterator[pd.Da
         try:
             with _open_csv(path, dialect) as stream, pd.read_csv(stream, **options) as parts:
                 for part in itertools.islice(parts, done, None):
-                    part.attrs[SIGNS_ATTRIBUTE] = Signs(dialect.signs)
+                    part.attrs = {SIGNS_ATTRIBUTE: Signs(dialect.signs), DIALECT_ATTRIBUTE: str(dialect)}
                     yield part
                     done += 1
             return
@@ -362,15 +369,13 @@ def detect_format(path: Path) -> Format:
 
     Raises:
         EmptyTableError: the file is empty.
-        TableError: it is a web page, UTF-16 text or an archive of several files.
+        TableError: it is a web page, a workbook or an archive of several files.
     """
     with path.open("rb") as raw:
         if raw.read(4) == b"PAR1":
             return "parquet"
     with open_decompressed(path) as stream:
         head = stream.read(4096)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise TableError(f"{path} is UTF-16 text. Save it as UTF-8.")
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if not text:
         raise EmptyTableError(f"{path} is empty.")
@@ -384,7 +389,11 @@ def detect_format(path: Path) -> Format:
 def open_decompressed(path: Path) -> IO[bytes]:
     """Open a file for reading, uncompressed if its first bytes say gzip, bzip2, xz, Zstandard or zip."""
     with path.open("rb") as raw:
-        head = raw.read(6)
+        head = raw.read(8)
+    if head.startswith(_UTF_16):  # Excel's "Unicode text"
+        return io.BytesIO(path.read_text("utf-16").encode())
+    if head == _OLD_EXCEL:
+        raise TableError(_EXCEL.format(path))
     if head.startswith(b"\x1f\x8b"):
         return cast("IO[bytes]", gzip.open(path))
     if head.startswith(b"BZh"):
@@ -398,6 +407,8 @@ def open_decompressed(path: Path) -> IO[bytes]:
         return io.BufferedReader(cast("Any", pa.CompressedInputStream(str(path), "zstd")))
     if head.startswith(b"PK\x03\x04"):
         archive = zipfile.ZipFile(path)
+        if "[Content_Types].xml" in archive.namelist():
+            raise TableError(_EXCEL.format(path))
         members = [
             item
             for item in archive.infolist()
@@ -503,12 +514,12 @@ def _detect_column_formats(
         name = clean_text(raw) or f"Unnamed: {position}"
         cells = [record[position].strip() for record in rest if position < len(record)]
         known = [cell for cell in cells if cell not in MISSING_VALUES]
-        votes = Counter(map(sign_of, known))
+        sign, votes = proven_sign(Counter(known))
         if votes[None] > len(known) / 2:
             words.add(name)
             continue
         marks |= {cell for cell in cells if cell and cell in MISSING_VALUES} if known else set()
-        if sign := majority_sign(votes):
+        if sign:
             signs[name] = sign
         elif separator == ";" and any("," in cell for cell in known):
             likely[name] = ","  # where commas are the separator of no one, they are decimal signs
@@ -530,7 +541,9 @@ def _as_windows(error: UnicodeError) -> tuple[str, int]:
 
 
 def _warn_of_encoding(path: Path, error: UnicodeDecodeError) -> None:
-    logger.warning("%s is not UTF-8, so other bytes are read as Windows-1252", path)
+    logger.warning(
+        "%s is not UTF-8, so other bytes are read as Windows-1252. Save it as UTF-8 if letters are wrong", path
+    )
 
 
 codecs.register_error(OTHERWISE_WINDOWS, _as_windows)
@@ -538,12 +551,15 @@ codecs.register_error(OTHERWISE_WINDOWS, _as_windows)
 
 def _decode(sample: bytes) -> tuple[str, str]:
     """Return encoding and text of the beginning of a file, which may end within a character."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return "UTF-8", codecs.getincrementaldecoder(UTF_8)().decode(sample)
+    if _JAPANESE.search(sample):
+        with contextlib.suppress(UnicodeDecodeError):
+            return "Shift-JIS", codecs.getincrementaldecoder("cp932")().decode(sample)
     text = codecs.getincrementaldecoder(UTF_8)(OTHERWISE_WINDOWS).decode(sample)
-    try:
-        codecs.getincrementaldecoder(UTF_8)().decode(sample)
-    except UnicodeDecodeError:
-        return "Windows-1252", text
-    return "UTF-8", text
+    if _POLISH.search(text):
+        return "Windows-1250", sample.decode("cp1250", errors="replace")
+    return "Windows-1252", text
 
 
 def _count_csv(path: Path, dialect: Dialect) -> int:
@@ -655,7 +671,6 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
         frame = read(replace(dialect, signs=signs))
     said = str(replace(dialect, signs=signs))
     frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks, DIALECT_ATTRIBUTE: said}
-    logger.info("%s: %s", path, said)
     if doubtful := _doubtful_numbers(frame, path, dialect):
         written = read(dialect, dtype="str", usecols=doubtful)
         digits = written.apply(lambda cells: cells.str.fullmatch(r"\s*(0\d[\d.]*|[-+]?\d{16,})\s*").any())
@@ -691,10 +706,16 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     for position, name in enumerate(map(str.lstrip, dialect.header)):
         is_text = clean_text(name) in texts or clean_text(name) in dialect.words
         missing[name or f"Unnamed: {position}"] = MISSING_VALUES - VALUE_WORDS if is_text else MISSING_VALUES
+    file_sign = dialect.signs.get("", ".")
     return {
+        "encoding": _CODECS.get(dialect.encoding, "utf-8"),
         "sep": dialect.separator,
-        "decimal": "," if dialect.signs.get("") == "," else ".",
-        "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if clean_text(name) in texts},
+        "decimal": file_sign,
+        "dtype": {
+            name: "str"
+            for name in map(str.lstrip, dialect.header)
+            if clean_text(name) in texts or dialect.signs.get(clean_text(name), file_sign) != file_sign
+        },
         "na_values": missing,
         "keep_default_na": False,
         "skipinitialspace": True,
@@ -811,7 +832,7 @@ def _column_names(names: Any, path: Path) -> list[str]:
 
 
 def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: Path) -> None:
-    """Raise an error that names what one file has and the other has not."""
+    """Raise an error that names the columns that differ between two files."""
     if set(ours) == set(theirs):
         return
     missing = {path: sorted(set(ours) - set(theirs)), first: sorted(set(theirs) - set(ours))}

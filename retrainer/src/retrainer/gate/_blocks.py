@@ -31,7 +31,7 @@ def blocks_of_time(
     problem_type: ProblemType,
     block: str | None,
 ) -> tuple[Array | None, str]:
-    """Return the block of each row, shape (n,), and what the blocks are; None where each row is one by itself.
+    """Return the block of each row, shape (n,), and a description; None where each row is a block.
 
     Args:
         y: Shape (n,), the truth.

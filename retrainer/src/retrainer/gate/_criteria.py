@@ -62,7 +62,7 @@ def check_improvement(criteria: Criteria, found: Comparison) -> bool:
         found.improvement - margin > TINY,
         found.improvement,
         margin,
-        f"{signed(metric, found.improvement)}, and more than {metric.format_difference(margin)} is required",
+        f"{signed(metric, found.improvement)}, more than {metric.format_difference(margin)} is required",
     )
 
 
@@ -90,7 +90,7 @@ def check_guard_metrics(
     challenger: Mapping[str, float],
     champion: Mapping[str, float],
 ) -> list[str]:
-    """Require that no guard metric is worse by more than its bound; return what each failed guard found."""
+    """Require that no guard metric is worse by more than its bound; return a sentence for each failed guard."""
     failed = []
     for name, bound in criteria.gate.guard_metrics.items():
         metric = metrics[name]
@@ -114,7 +114,7 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
         seed: Of the resampling.
 
     Returns:
-        What each failed guard found.
+        A sentence for each failed guard.
     """
     gate, metric = criteria.gate, criteria.metric
     members = {column: _rows_by_value(columns[column], gate.slice_rows) for column in gate.guard_slices}
@@ -169,7 +169,7 @@ def guarded_columns(gate: GateSettings, rows: pd.DataFrame | None) -> dict[str, 
     """Return the columns of `guard_slices`, by name.
 
     Raises:
-        SliceColumnError: one of them is not there.
+        SliceColumnError: one of them is missing.
     """
     columns = [] if rows is None else list(rows.columns)
     for column in gate.guard_slices:

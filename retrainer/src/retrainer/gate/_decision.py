@@ -51,7 +51,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate decided, with everything it decided by.
+    """A decision of the gate, with all its numbers.
 
     Attributes:
         verdict: `promoted`: the challenger goes to production. `kept`: the champion stays. `staging`: not
@@ -80,7 +80,7 @@ class Decision:
         seed: Of the resampling.
         p_value: How often equally good models would show such an improvement, or a larger one, by chance.
         positive: The positive class of the settings.
-        alarms: What a person should look at, a sentence each; no reason for the verdict.
+        alarms: What a person should check, a sentence each; never a reason for the verdict.
     """
 
     verdict: Verdict
@@ -111,7 +111,7 @@ class Decision:
         return self.verdict == "promoted"
 
     def explain(self, own_metrics: Mapping[str, OwnMetric] | None = None) -> str:
-        """Return the reason and every criterion, one a line; a metric of the team's own is shown as it says."""
+        """Return the reason and every criterion, one a line; a metric of the team is shown by its own label."""
         lines = [self.reason]
         for criterion in self.criteria:
             lines.append(f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}")

@@ -282,16 +282,16 @@ def recorded_metrics(project: Project) -> dict[str, Metric]:
 
 
 def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metric]) -> None:
-    """Check, before anything is trained, that the table has what each metric needs.
+    """Check before training that the table has the columns and classes of each metric.
 
     Args:
         table: The rows with the target.
-        target: Its column.
-        metrics: Those to be computed.
+        target: The target column.
+        metrics: The metrics to compute.
 
     Raises:
         PositiveClassError: the positive class is not in the data, or has to be set.
-        OwnMetricError: a metric of metrics.py reads a column that is not there, fails, or has no value.
+        OwnMetricError: a metric of metrics.py reads a missing column, fails, or has no value.
         UnknownMetricError: scikit-learn's scorer is for another kind of target.
     """
     for name, metric in metrics.items():

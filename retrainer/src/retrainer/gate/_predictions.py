@@ -13,7 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a pipeline says about n rows.
+    """The predictions of a pipeline for n rows.
 
     Attributes:
         labels: Shape (n,): the predicted classes, or the predicted values of a regression.

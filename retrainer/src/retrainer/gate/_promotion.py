@@ -25,7 +25,7 @@ class Rival:
         name: For people: `always predicting 'no'`, or the version that is on hold, and why.
         model: Its predictions, as far as they can be compared.
         advice: What a person can do where the challenger is not better, as a sentence without its full stop.
-        proper: Of no model, the best answer by the proper score; None if it is the same.
+        proper: For the baseline, the best prediction by the proper score; None if it is the same.
     """
 
     name: str
@@ -51,7 +51,7 @@ def apply_baseline_and_holds(
         decision: Of `decide`.
         question: That was decided on.
         challenger: Predictions of the holdout's rows.
-        baseline: What can be predicted without a model.
+        baseline: The best prediction without a model.
         held: The versions on hold.
     """
     metric = question.metric
@@ -143,7 +143,8 @@ def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criter
         return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}.")
     doubt = ", which may be chance" if kind == "baseline" and (found.value or 0.0) > TINY else ""
     trouble = "not better than" if found.value is not None else "not compared with"
-    reason = f"{trouble} {rival.name} ({found.detail.partition(';')[0]}{doubt})"
+    why = found.detail.partition(";")[0].removeprefix("not comparable: ")
+    reason = f"{trouble} {rival.name} ({why}{doubt})"
     return to_staging(decision, kind, f"{reason}. {rival.advice}" if rival.advice else reason)
 
 

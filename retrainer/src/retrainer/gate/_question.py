@@ -29,7 +29,7 @@ class Question:
         entities: Shape (n,), what each row is about: rows about the same count as one piece of evidence.
         times: Shape (n,), when each row was: rows of one time, or of times that go alike, count as one.
         seed: Of the resampling; the same seed gives the same decision.
-        accept_not_comparable: Pass what cannot be compared.
+        accept_not_comparable: Accept models that cannot be compared.
         own_metrics: The team's own by name.
     """
 
@@ -101,7 +101,7 @@ def score_on_common_rows(
 
 
 def compare_by_evidence(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
-    """Compare two models, and return the pair with what counts as one piece of evidence.
+    """Compare two models, and return the pair with its units of evidence.
 
     Rows about the same are one piece, and rows of one block of time. Where both are known, the less certain
     result counts.

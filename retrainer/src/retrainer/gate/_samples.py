@@ -76,7 +76,7 @@ def find_positive(positive: Any, classes: Any) -> int:
     """Return the position of the positive class among the classes, compared as text: 1, 1.0 and "1" are one.
 
     Raises:
-        PositiveClassError: it is not among them, or is None and they do not name one themselves.
+        PositiveClassError: it is not among the classes, or it is None and the classes do not imply one.
     """
     names = [_class_text(name) for name in classes]
     shown = ", ".join(names)

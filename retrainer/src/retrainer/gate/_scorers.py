@@ -56,7 +56,7 @@ def find_scorer(name: str) -> Any:
 
 
 def score(name: str, sample: Sample, positive: Any, *, one_class: bool) -> float:
-    """Return what the scorer says of a sample, an error without scikit-learn's minus.
+    """Return the score of a sample; an error without scikit-learn's minus.
 
     Two classes, or one and all others, are given as 0 and 1, the positive one being 1.
 

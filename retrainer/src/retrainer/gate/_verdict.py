@@ -158,8 +158,8 @@ def _decide_not_comparable(
         reason = f"{score}; the champion is {said}, which --accept-not-comparable accepted"
         return _finish_decision(draft, criteria, "promoted", "accepted", reason)
     criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
-    advice = "to promote it without a comparison: `retrain --accept-not-comparable`"
-    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
+    advice = "To promote without a comparison: `retrain --accept-not-comparable`"
+    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}. {advice}")
 
 
 def _decide_compared(
@@ -236,7 +236,7 @@ def _why_uncertain(draft: Decision, criteria: Criteria, found: Comparison) -> st
         return f"with {criteria.gate.confidence:.0%} confidence only above {lower}"
     doubt = f"chance may explain it (p-value {found.p_value:.2f})"
     known = found.standard_error > TINY  # not where all rows are one piece of evidence
-    return doubt + (f"; about {_rows_needed(draft, found)} rows are needed to be sure" if known else "")
+    return doubt + (f"; about {_rows_needed(draft, found)} holdout rows are needed to be sure" if known else "")
 
 
 def _finish_decision(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:

@@ -28,7 +28,7 @@ class Counts:
         rows: How many.
         predictions: How often each class was predicted; empty for a regression.
         total: Sum of the predicted values, for their mean; 0 for classes.
-        report: What was noticed while reading.
+        report: The report of reading.
     """
 
     rows: int = 0
@@ -51,7 +51,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class ScoredPart:
-    """One batch, scored and in a file of its own."""
+    """One scored batch in its own file."""
 
     path: Path
     counts: Counts
@@ -59,7 +59,7 @@ class ScoredPart:
 
 @dataclass
 class Scored(Counts):
-    """What a scoring run wrote.
+    """The result of a scoring run.
 
     Attributes:
         path: The Parquet or CSV file: row identifiers, or `row`, the number in the table; then `prediction`,
@@ -70,7 +70,7 @@ class Scored(Counts):
 
 
 def output_name(*, source: str, digest: str, version: str, day: datetime.date, format: str = "parquet") -> str:
-    """Name the output after what it was made from: scoring the same again on the same day writes the same file."""
+    """Return the name of the output; scoring the same table again on the same day writes the same file."""
     stem = re.sub(r"\W+", "-", Path(source.partition("?")[0]).stem).strip("-") or "table"
     return f"{stem}-{digest[:8]}-{day}-by-{version}.{format}"
 
@@ -100,7 +100,7 @@ def score_batch(
 def checked(
     batches: "Iterable[tuple[pa.Table, Counts]]", contract: data.Contract, *, rows: int | None
 ) -> "Iterator[tuple[pa.Table, Counts]]":
-    """Hand on what `score_batch` made of each batch, and judge the table as a whole, as early as can be.
+    """Yield the scored batches, and check the whole table as early as possible.
 
     Args:
         batches: In the order of the table.
@@ -124,7 +124,7 @@ def write(
     *,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Scored:
-    """Write what `score_batch` made of each batch, in this order; the file appears when it is complete.
+    """Write the scored batches in this order; the file appears when it is complete.
 
     Rows without an identifier are numbered, from 1 in the order of the table. A path that ends in .csv gets CSV.
 

@@ -67,7 +67,7 @@ class Window:
 def is_worse(live: Change | None, *, settings: Settings) -> bool:
     """Return whether a live score is worse by more than is allowed, and by more than chance would have it.
 
-    What is allowed is `monitor.worsening`, or where that is empty the gate's own margin.
+    The limit is `monitor.worsening`, or by default the margin of the gate.
 
     Args:
         live: The score, compared with the one at training; None where there is none.
@@ -79,7 +79,7 @@ def is_worse(live: Change | None, *, settings: Settings) -> bool:
 
 
 def is_far(live: Change, *, settings: Settings) -> bool:
-    """Return whether a live score is worse by more than three times what is allowed, by chance or not."""
+    """Return whether a live score is worse by more than three times the limit, by chance or not."""
     return live.worse > 3 * _allowed_score_loss(settings)
 
 
@@ -131,7 +131,8 @@ def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
 
 def summary(drift: Drift) -> list[Mapping[str, Any]]:
     """Return one row a column, for tables in the terminal and in Prefect."""
-    return [
+    gone = {"index": None, "missing": "", "unseen": "", "drifted": "gone"}
+    return [{"column": name, **gone} for name in drift.gone] + [
         {
             "column": column.name,
             "index": None if column.psi is None else round(column.psi, 4),

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What a record says of the run that made it.
+    """The run that a record names.
 
     Attributes:
         id: Of the flow run; None outside one.
@@ -55,7 +55,7 @@ def save(
     project: Project,
     run: Run,
 ) -> Saved:
-    """Save the version with all that belongs to it; not in use until it is recorded.
+    """Save the version and its files; it is not in use until its decision is recorded.
 
     A model that was refit on all rows is the version's model, and the challenger its evaluated model.
     """
@@ -164,10 +164,10 @@ def record(
 
     Args:
         saved: The version.
-        comparison: What the gate decided about it.
-        project: Whose it is.
+        comparison: The decision about it.
+        project: The project.
         run: That decided it.
-        permit: Called right before; what it raises keeps the decision from being recorded.
+        permit: Called right before; if it raises, nothing is recorded.
     """
     settings = project.settings
     registry, version = open_registry(settings), saved.version
@@ -207,7 +207,7 @@ def add_report(
 
 
 def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project, run: Run) -> dict[str, Any]:
-    """Write the report of a dry run into a folder, and remove its version: nothing was decided."""
+    """Write the report of a dry run into a folder, and remove its version."""
     settings = project.settings
     registry, folder = open_registry(settings), settings.resolve("dry-run")
     registry.discard(saved.version)

@@ -84,7 +84,11 @@ def scored_batches(
     settings = project.settings
     identifiers = settings.score.identifiers or _identifier_columns(model)
     texts = model.contract.texts | set(identifiers)
+    said: tuple[str, ...] = ()
     for batch in data.batches(paths, rows=settings.score.batch_rows, texts=texts):
+        if (notes := data.describe_reading(batch, model.contract)) != said:
+            said = notes
+            logger.info("%s", " ".join(said))
         data.require_columns(batch, settings.score.identifiers, setting="score.identifiers", table="the table")
         yield monitoring.score_batch(model, batch, version=version.id, identifiers=identifiers)
 

@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SplitSide:
-    """One side of the split, or what lies between the two.
+    """One side of the split, or the gap.
 
     Attributes:
         rows: The rows as labelled, n of them.
-        X: What the pipeline gets of them, shape (n, features).
+        X: Their inputs to the pipeline, shape (n, features).
         y: The target, shape (n,).
         identities: Of the rows, shape (n,).
-        contract: What the rows are.
+        contract: How the rows were read.
         code: The features.py that made X.
         definition: The split, as the lineage records it.
-        unread: What of the table could not be read or has no label, in sentences.
-        alarms: What a person should look at in the table.
+        unread: Sentences about unreadable cells and missing labels.
+        alarms: What a person should check in the table.
     """
 
     rows: pd.DataFrame

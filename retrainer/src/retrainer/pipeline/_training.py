@@ -132,7 +132,7 @@ def _sample_rows(training: SplitSide, settings: Settings) -> SplitSide:
 
 
 def only_recipe(names: Sequence[str], *, project: Project) -> Recipe | None:
-    """Return the recipe where one estimator and one threshold leave nothing to choose; None where there is a choice."""
+    """Return the recipe if there is only one estimator and threshold, else None."""
     thresholds = possible_thresholds(project.settings.train.threshold)
     return Recipe(names[0], thresholds[0]) if len(names) == len(thresholds) == 1 else None
 
@@ -143,7 +143,7 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
     Args:
         names: Of the candidates, n of them.
         scores: Of each, shape (t,) for the t possible thresholds; see `cross_validate`.
-        project: Whose they are.
+        project: With the estimators and their spaces.
     """
     metric, thresholds = selection_metric(project), possible_thresholds(project.settings.train.threshold)
     recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)
@@ -177,7 +177,7 @@ def _fit_recipe(part: SplitSide, recipe: Recipe, project: Project) -> Model:
 def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, project: Project) -> Refit | None:
     """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
 
-    Before the version is saved, so that what is recorded is complete, and a run that dies here leaves nothing behind.
+    This is before the version is saved, so that the version is complete and a run killed here leaves nothing behind.
     If the refit fails, the evaluated model serves, without the newest rows.
     """
     settings, evaluation = project.settings, comparison.evaluation

@@ -43,7 +43,7 @@ COLLISION = "Deployment concurrency limit reached."  # as the server (3.8) says 
 
 
 def automations(settings: Settings, *, silence: timedelta | None, block_id: Any | None) -> Iterator[AutomationCore]:
-    """Describe what the server watches for this project's deployments.
+    """Yield the automations of this project's deployments.
 
     Args:
         settings: Those of the project.
@@ -162,7 +162,7 @@ def _block_id(client: SyncPrefectClient, block: str | None) -> Any | None:
 
 
 def confirm_notified(flow_run: FlowRun, *, project: str) -> None:
-    """Let the server know that the team was notified how a run ended, so that it does not send it again."""
+    """Tell the server that the team was notified of the end of a run, so that it sends no second message."""
     if flow_run.deployment_id is None:  # started by hand: the server watches deployments only
         return
     emit_event(

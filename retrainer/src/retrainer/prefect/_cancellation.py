@@ -26,7 +26,7 @@ PATIENCE = 300.0  # seconds to wait for a server that is away
 BETWEEN = 5.0
 # In so many seconds Prefect's runner, which looks every ten, ends a run that was cancelled.
 END_BY_RUNNER = 30.0
-stopping = threading.Event()  # set in a process that serves, when it ends the runs at work
+stopping = threading.Event()  # set in a process that serves, when it ends its runs
 _ended: dict[str, State] = {}  # runs of this process that ended themselves as cancelled
 LAST = 5  # decisions; a runner that is stopped has at most one run of each flow in progress
 
@@ -38,9 +38,10 @@ class RunCancelled(ProjectError):
 def refuse_if_cancelled() -> None:
     """Ask the server, right before a decision is recorded, whether the run may still record it.
 
-    A server that is away is waited for. Where it stays away nothing is recorded: the next retrain sees the same data,
-    while a decision that somebody cancelled could not be taken back. A run that was cancelled is left to Prefect's
-    runner, which ends its process as cancelled. Where that is gone, or lost sight of the server, the run ends itself.
+    The run waits for a server that does not answer. Where it stays away nothing is recorded: the next retrain sees
+    the same data, while a decision that somebody cancelled could not be taken back. A run that was cancelled is
+    left to Prefect's runner, which ends its process as cancelled. Where that is gone, or lost sight of the server,
+    the run ends itself.
 
     From here on SIGTERM does not end a run that a runner started: what is left takes seconds, and the team is to learn
     of the decision. A runner that is in a hurry kills it half a minute later, which the registry survives.

@@ -128,7 +128,7 @@ def _placeholders(line: str) -> list[str]:
 
 
 def decision_message(*, project: str, run: Run, decision: dict[str, Any]) -> Message:
-    """Report what the gate decided; `decision` is what the record task returned."""
+    """Return the message about a decision; `decision` is the result of the record task."""
     alarms, verdict = decision["alarms"], decision["verdict"]
     look = "check the alarms" if alarms else "nothing"
     back = ROLLBACK if verdict == "promoted" and decision["champion_before"] else ""
@@ -154,12 +154,12 @@ def _report_text(result: dict[str, Any]) -> str:
 
 
 def by_hand_message(*, project: str, record: Record, gate: Record | None = None) -> Message:
-    """Report what a person decided: a rollback, a promotion by hand, a hold, or its end.
+    """Return the message about a person's decision: a rollback, a promotion by hand, a hold, or its end.
 
     Args:
         project: The project's name.
         record: The decision.
-        gate: What the gate decided about the same version, which a promotion may overrule.
+        gate: The gate's decision about the same version, which a promotion may overrule.
     """
     before = record.champion_before
     facts = {"rollback": ROLLBACK if before else "", "until": UNTIL.format(record.version)}
@@ -279,7 +279,7 @@ def notify(block: Any, message: Message, *, name: str) -> None:
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return what `call` returns, and give up on one that takes longer: not all that is called has a time limit.
+    """Return the result of `call`, or stop waiting after `seconds`.
 
     Raises:
         TimeoutError: it took longer.

@@ -51,7 +51,7 @@ def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
 
 @contextmanager
 def best_so_far() -> Iterator[Callable[[str], None]]:
-    """Yield what shows a line that changes: in place on a terminal, in the log every ten seconds elsewhere."""
+    """Yield a function that shows a line: updated in place on a terminal, logged every ten seconds elsewhere."""
     if sys.stderr.isatty():
         with Console(stderr=True).status("") as status:
             yield status.update

@@ -22,7 +22,7 @@ RETRIES = 7
 
 
 def serve(project: Project, deployments: Sequence[RunnerDeployment]) -> None:
-    """Register deployments with what the server watches, and run what is due until SIGTERM or Ctrl-C.
+    """Register deployments and automations, and run scheduled flows until SIGTERM or Ctrl-C.
 
     The schedules stay active, for the next process that serves. Runs in progress are then cancelled.
 
@@ -51,8 +51,8 @@ async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> N
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    told = asyncio.create_task(stopped.wait())
-    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    stop_requested = asyncio.create_task(stopped.wait())
+    await asyncio.wait({serving, stop_requested}, return_when=asyncio.FIRST_COMPLETED)
     if stopped.is_set():
         stopping.set()
         await runner.astop()
@@ -62,10 +62,10 @@ async def _serve(project: Project, deployments: Sequence[RunnerDeployment]) -> N
         if errors.split(RuntimeError)[1]:
             raise
         raise ProjectError(
-            "The Prefect server did not answer for so long that this process ends, and with it the runs at work. Start"
-            " it again when the server is back, or let what restarts processes on this machine do so."
+            "The Prefect server did not answer for too long, so this process and its runs end. Start it again when"
+            " the server is back, or let a process manager do this."
         ) from None
-    told.cancel()
+    stop_requested.cancel()
     await asyncio.to_thread(complete_recorded, project)
 
 

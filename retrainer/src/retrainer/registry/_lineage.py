@@ -51,7 +51,7 @@ def package_versions(modules: Iterable[str] = ()) -> dict[str, str]:
 
 
 def changed_packages(lineage: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return what a model was saved with that is not what is installed here: name to the two versions.
+    """Return the packages whose saved and installed versions differ, by name.
 
     Python counts where its minor version is another.
     """

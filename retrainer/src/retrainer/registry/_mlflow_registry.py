@@ -106,7 +106,7 @@ class MlflowRegistry(Registry):
                 self.store.client.log_artifacts(run, str(folder), MODEL_FOLDER)
 
     def catch_up(self) -> None:
-        """Write what a process that died did not: the champion's description, model versions, aliases, tags."""
+        """Write what a killed process did not: the champion's description, model versions, aliases, tags."""
         super().catch_up()
         with suppress(RegistryError):
             self._publish_decisions()
@@ -188,7 +188,7 @@ class MlflowRegistry(Registry):
     def copy_from(self, source: Registry) -> tuple[int, int]:
         """Copy a registry with all its decisions; return how many versions and decisions were copied now.
 
-        What is there already is left out, so that a copy that was cut off can be finished.
+        Existing files are skipped, so that an interrupted copy can be finished.
 
         Raises:
             RegistryError: the source is damaged, or this one holds something else.

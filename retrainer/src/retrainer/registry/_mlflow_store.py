@@ -249,7 +249,7 @@ class MlflowStore(Store):
 
     @contextmanager
     def translate_errors(self, what: str) -> Iterator[None]:
-        """Turn what MLflow raises into an error that names the server and hides its password."""
+        """Turn an error of MLflow into one that names the server and hides its password."""
         from mlflow import MlflowException
         from requests import RequestException
 

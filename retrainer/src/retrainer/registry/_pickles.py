@@ -10,7 +10,7 @@ MOVED = {"training": "..training", "retrainer": ".."}
 
 
 def unpickled(file: BinaryIO) -> Any:
-    """Return what joblib saved in a file, open at its start.
+    """Return the object that joblib saved in a file, open at its start.
 
     Raises:
         Exception: any error of a pickle.

@@ -37,14 +37,14 @@ ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
 RESTORE_VERSION = (
     f"{RESTORE}. If it is the champion, `registry rollback --reason …` puts the one before back; where there is none,"
-    " `retrain --accept-not-comparable` trains one that takes its place."
+    " `retrain --accept-not-comparable` trains a replacement."
 )
 
 logger = logging.getLogger(__name__)
 
 
 class StaleDecision(RegistryError):
-    """Another process decided since this decision was made; nothing was recorded."""
+    """Another process recorded a decision first; nothing was recorded."""
 
 
 class Registry:
@@ -95,7 +95,7 @@ class Registry:
         return sorted(found, key=lambda version: version.created_at)
 
     def held(self) -> dict[str, str]:
-        """Return the versions on hold, each with the reason: only what is better than them too is promoted."""
+        """Return the versions on hold with the reason; a challenger must also beat each of them."""
         last = self._last_record()
         return last.held if last else {}
 
@@ -135,10 +135,10 @@ class Registry:
         """Save a fitted pipeline as a new version: complete, but not in use until `record` names it.
 
         Args:
-            pipeline: What predicts in production.
+            pipeline: The pipeline that serves.
             metrics: Its scores; those of the evaluated model, if it is another one.
             lineage: Where it comes from.
-            files: What else belongs to it, by name.
+            files: Its other files, by name.
             twin: The evaluated pipeline, where it is another one.
         """
         now = datetime.now(UTC)
@@ -203,7 +203,7 @@ class Registry:
             self.store.delete(f"versions/{self._require_undecided(version).id}")
 
     def read_file(self, version: Version, name: str) -> bytes:
-        """Return the content of one of the version's files, which must be what was recorded."""
+        """Return the content of a file of the version, after verifying it."""
         with self._open_verified(version, name) as file:
             return file.read()
 
@@ -284,7 +284,7 @@ class Registry:
     ) -> Record:
         """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
 
-        The version that it replaces is on hold from then on, so that no retrain promotes its like again.
+        The replaced version is put on hold, so that a retrain does not promote an equal one.
         The default goes further back each time: a champion that was rolled back returns only when named. A
         named one returns even when decisions are damaged; if the last is, the registry is usable again.
 
@@ -294,7 +294,7 @@ class Registry:
             check: Called with the version before anything changes; raises where it must not go to production.
 
         Raises:
-            RegistryError: there is none to return to, or it is pruned, damaged, or never was in production.
+            RegistryError: there is no such version, or it is pruned, damaged, or was never in production.
         """
         goal = self.version(to).id if isinstance(to, str) else _id(to)
         with self.store.lock():
@@ -303,8 +303,8 @@ class Registry:
             goal = goal or next(reversed(_rollback_targets(log)), None)
             if goal is None:
                 raise RegistryError(
-                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains one"
-                    " that takes the place of a champion that cannot be used."
+                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains"
+                    " a replacement for a champion that cannot be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
             if goal not in champions | {self.described()}:
@@ -357,7 +357,7 @@ class Registry:
         return record
 
     def hold(self, version: Version | str, *, reason: str) -> Record:
-        """Put a version on hold: only what is better than it too is promoted, until it is released.
+        """Put a version on hold: a challenger must also beat it, until it is released.
 
         Raises:
             RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
@@ -401,7 +401,7 @@ class Registry:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
 
         The last `keep` versions stay complete, and also the champion, staging, versions on hold, and the version
-        that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
+        that a rollback returns to. Versions that were staged more than a day ago without a decision are removed.
         """
         with self.store.lock():
             log, files = self._read_all_records(), self._files()
@@ -426,7 +426,7 @@ class Registry:
         return victims + abandoned
 
     def verify(self) -> list[Problem]:
-        """Read every file, and return what is wrong (`error`) or worth knowing (`info`)."""
+        """Read every file, and return the problems (`error`) and notes (`info`)."""
         problems: list[Problem] = []
         log = self._verify_decisions(problems)
         self._verify_versions(log, problems)

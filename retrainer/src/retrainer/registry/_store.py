@@ -18,7 +18,7 @@ from ..errors import RegistryError, advice
 
 
 class StorageError(RegistryError):
-    """A file could not be read or written; what was there before is untouched."""
+    """A file could not be read or written; nothing was changed."""
 
 
 class Store(Protocol):

@@ -92,7 +92,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Mark:
-    """A labelled place on the gauge, `at` in per cent of its width."""
+    """A labelled mark on the gauge, `at` in percent of its width."""
 
     at: float
     label: str

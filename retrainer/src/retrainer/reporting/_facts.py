@@ -28,7 +28,7 @@ IMPORTANCE_ROWS, IMPORTANCE_REPEATS = 500, 3
 
 @dataclass(frozen=True)
 class Facts:
-    """What the report is made from.
+    """The facts of a report.
 
     Attributes:
         project: The project's name, which is the console command's too.

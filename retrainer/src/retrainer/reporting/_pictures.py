@@ -74,7 +74,7 @@ def draw(
     Args:
         title: Above it.
         plot: Draws on matplotlib's axes.
-        alt: What is to be seen, in words.
+        alt: A description of the picture.
         size: Width and height in inches, of which a letter is about a tenth.
         axes: Labels and limits of the axes.
     """
@@ -133,9 +133,9 @@ def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[st
     """Return ROC, precision over recall, and calibration; of more than two classes each against the rest.
 
     Args:
-        models: What each predicted.
+        models: The predictions of each model.
         positive: The position of the class that two classes' curves are about.
-        alts: What each of the three shows, in words.
+        alts: A description of each of the three.
     """
     from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
@@ -250,7 +250,7 @@ def score_timeline(
 
     Args:
         axes: To draw on.
-        scored: When each version was trained, its score on its own holdout, and what was decided about it.
+        scored: For each version its time, its score on its own holdout, and the verdict.
         champions: When the champion changed, and the score of the one in production from then on.
         rollbacks: When production went back.
     """

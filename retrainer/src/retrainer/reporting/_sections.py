@@ -294,7 +294,7 @@ def _importance_section(facts: Facts) -> Section:
         ]
         for column, cost, spread in found[:IMPORTANCE_SHOWN]
     ]
-    what = f"loss of {metric.label} when the column is shuffled"
+    what = f"{metric.label}: how much worse with the column shuffled"
     sampled = min(IMPORTANCE_ROWS, len(facts.X))
     notes = [
         f"Permutation importance on {sampled:,} holdout rows{' drawn at random' if sampled < len(facts.X) else ''},"

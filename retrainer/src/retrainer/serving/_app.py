@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class Server:
-    """What the routes share: the model, its metrics and the log of requests."""
+    """The state of the routes: the model, its metrics and the log of requests."""
 
     def __init__(self, project: Project) -> None:
         """Serve the model in production of a project; nothing is loaded yet."""
@@ -78,7 +78,7 @@ class Server:
         return self.production.loaded if self.production else None
 
     def refresh(self) -> None:
-        """Follow the registry; what keeps a champion from being served is logged once, and the old one stays."""
+        """Load a new champion; if this fails, the error is logged once and the old one stays."""
         try:
             if self.production is None:
                 self.registry = open_registry(self.settings)
@@ -103,7 +103,7 @@ class Server:
         """Answer a request from one whole version.
 
         Raises:
-            RefusedError: the rows are not what the model takes.
+            RefusedError: the rows do not match the contract.
         """
         started = time.perf_counter()
         contract = model.model.contract
@@ -156,7 +156,7 @@ def create_app(project: Project) -> FastAPI:
     """Return the application, which loads the model when it starts and follows promotions and rollbacks.
 
     Args:
-        project: Whose model is served.
+        project: With the model to serve.
     """
     server = Server(project)
 

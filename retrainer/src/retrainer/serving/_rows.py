@@ -71,7 +71,7 @@ def read_rows(
 
 
 def unread_cells(report: data.ReadReport, contract: data.Contract) -> list[dict[str, Any]]:
-    """Return the cells that are not what the contract expects, the first of each column."""
+    """Return the cells that do not match the contract, the first of each column."""
     return [
         {
             "column": name,

@@ -15,11 +15,11 @@ TUNED = {"study", "metric", "score", "score_before", "parameters"}  # what `tune
 
 
 def make_pipeline(name: str, *, project: Project) -> Pipeline:
-    """Return the unfitted pipeline of this name, as the settings and params.toml want it.
+    """Return the unfitted pipeline of this name, with the parameters of params.toml.
 
     Args:
         name: Of an estimator of the project, those of models.py.
-        project: Whose it is.
+        project: The project.
 
     Raises:
         ConfigurationError: there is no such name, or params.toml sets a parameter that it does not have; the message
@@ -41,7 +41,7 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
 
 
 def tuned(project: Project) -> dict[str, dict[str, Any]]:
-    """Return what params.toml says of each estimator; nothing where there is no such file.
+    """Return the parameters of each estimator in params.toml; empty without the file.
 
     Raises:
         ConfigurationError: it cannot be read, or names an estimator that does not exist.
@@ -66,7 +66,7 @@ def tuned(project: Project) -> dict[str, dict[str, Any]]:
 
 
 def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) -> None:
-    """Check that a pipeline has parameters of these names.
+    """Check that a pipeline has these parameters.
 
     Raises:
         ConfigurationError: it does not; the message has the nearest.

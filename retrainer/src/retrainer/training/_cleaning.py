@@ -27,7 +27,7 @@ class Feature:
     """How the pipeline encodes a column.
 
     Attributes:
-        use: What it is taken for.
+        use: How the column is used.
         reason: Why it is left out, otherwise empty.
         categories: Of a category, sorted.
     """
@@ -38,11 +38,11 @@ class Feature:
 
 
 class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Take every column for what its type says, and leave out those that say nothing.
+    """Convert every column by its type, and leave out those without information.
 
     The result is a frame of float columns (numbers; booleans as 0 and 1; dates as year, month, day, weekday, hour and
     seconds since 1970), category columns and text columns. Missing values stay missing; a category unknown from
-    training becomes missing. A table of numbers only is handed on as it is, without a copy.
+    training becomes missing. A table of numbers only is passed on without a copy.
 
     Left out: empty and constant columns; identifiers, that is text of one word that differs in every row, or whole
     numbers that do and whose column is named like an identifier; and what is neither number, text nor date.
@@ -60,7 +60,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.keep = keep
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "TableCleaner":
-        """Learn what each column is.
+        """Learn the type of each column.
 
         Raises:
             DataError: no column is left.
@@ -78,7 +78,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the columns in their learned form, shape (n, features).
 
         Raises:
-            MissingColumnsError: a column is gone.
+            MissingColumnsError: a column is missing.
         """
         check_is_fitted(self)
         kept = {name: feature for name, feature in self.columns_.items() if feature.use != "left out"}
@@ -96,7 +96,7 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return pd.DataFrame(parts, index=X.index, copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
-        """Return the names of the columns that come out, shape (features,)."""
+        """Return the names of the output columns, shape (features,)."""
         names: list[str] = []
         for name, feature in self.columns_.items():
             if feature.use == "date":

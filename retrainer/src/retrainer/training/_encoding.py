@@ -50,7 +50,7 @@ def _stack_parts(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Encode a cleaned table for trees; a table of numbers and few categories is handed on as it is.
+    """Encode a cleaned table for trees; a table of numbers and few categories is passed on unchanged.
 
     Of a time, trees get what repeats (month, weekday, hour, ...) and the year, not the seconds since 1970: by those
     they learn "everything after that week is different". Categories become the mean target of their rows
@@ -120,7 +120,7 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def linear_encoder(seed: int) -> ColumnTransformer:
     """Return the encoding for linear models: scaled numbers, and a sparse column for each category.
 
-    Missing numbers become the median, with a column that says so.
+    Missing numbers become the median, with an indicator column.
     """
     scaled = [("impute", SimpleImputer(strategy="median", add_indicator=True)), ("scale", StandardScaler())]
     return ColumnTransformer(

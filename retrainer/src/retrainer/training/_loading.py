@@ -19,33 +19,33 @@ from ._trial import OtherPackagesError, verify_in_subprocess
 
 
 class NoContractError(RegistryError):
-    """A version was saved before versions held contracts."""
+    """A version was saved before versions had contracts."""
 
 
 def load_contract(registry: Registry, version: Version) -> Contract:
-    """Return the contract of a version, its digest verified.
+    """Verify the digest of a version's contract, and return the contract.
 
     Raises:
-        NoContractError: it was saved before versions held contracts.
+        NoContractError: it was saved before versions had contracts.
         RegistryError: it is damaged.
         ContractError: another release wrote it.
     """
     if CONTRACT not in version.files:
         raise NoContractError(
             f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
-            "`retrain --accept-not-comparable` trains one that takes its place."
+            "`retrain --accept-not-comparable` trains a replacement."
         )
     return Contract.from_json(registry.read_file(version, CONTRACT))
 
 
 def load_model(registry: Registry, version: Version, *, project: Project) -> Model:
-    """Return the model of a version, every file's digest verified.
+    """Verify the files of a version, and return its model.
 
-    One that was saved with other packages than are installed here is tried in a process of its own first.
+    A model that was saved with other packages is first tested in a subprocess.
 
     Raises:
-        NoContractError: it was saved before versions held contracts.
-        OtherPackagesError: it was saved with other packages, and does not predict with these what it did with those.
+        NoContractError: it was saved before versions had contracts.
+        OtherPackagesError: it was saved with other packages, and its predictions differ with the installed ones.
         RegistryError: it is damaged, or cannot be unpickled.
         DataError: its contract or its features.py cannot be used by this release.
     """
@@ -96,7 +96,7 @@ def predict_with_version(
     project: Project,
     entities: data.Identities | None = None,
 ) -> Champion:
-    """Let the champion predict rows through its own contract, and look up which of them it was trained on.
+    """Predict rows with the champion through its own contract, and look up which of them it was trained on.
 
     Where the champion was refit on all rows, its evaluated model predicts, which never saw the holdout.
     An obstacle means that the two models are not comparable; it is not an error: a column that is gone or holds
@@ -150,7 +150,7 @@ def predict_with_version(
 
 
 def task_mismatch(contract: Contract, project: Project) -> str | None:
-    """Say that a model answers another question than the settings ask; None if it is the same."""
+    """Return how the task of a model differs from the settings (target, problem type); None if it does not."""
     settings = project.settings
     if contract.problem_type != settings.problem_type:
         return f"it was trained for a {contract.problem_type}, and problem_type is {settings.problem_type}"

@@ -19,11 +19,11 @@ TRAINED_ROWS, EVALUATED_ROWS = "trained_rows.npy", "twin_rows.npy"
 
 @dataclass(frozen=True)
 class Model:
-    """A model that predicts rows as a file has them.
+    """A model that predicts rows as they are in the table.
 
     Attributes:
         pipeline: Fitted.
-        contract: What the rows it takes are.
+        contract: How it reads rows.
         code: The features.py it was trained with.
     """
 
@@ -37,10 +37,10 @@ class Model:
         return {name: why for stage in self.pipeline for name, why in getattr(stage, "left_out_", {}).items()}
 
     def inputs(self, rows: pd.DataFrame, *, report: ReadReport | None = None) -> pd.DataFrame:
-        """Return what the pipeline gets of rows, shape (n, features).
+        """Return the inputs of the pipeline for these rows, shape (n, features).
 
         Args:
-            rows: As a file has them, or as another contract read them; n of them.
+            rows: n rows as they are in the table, or read by another contract.
             report: Counts what is noticed; without one the rows are checked here.
 
         Raises:

@@ -100,10 +100,10 @@ class Production:
             return self._loaded
 
     def refresh(self) -> None:
-        """Ask the registry now. Where a new champion cannot be loaded, the one before stays, and `trouble` says why.
+        """Read the registry now. Where a new champion cannot be loaded, the previous one stays, and `trouble` says why.
 
         Raises:
-            RegistryError: there is none to stay.
+            RegistryError: there is no previous one.
         """
         with self._lock:
             self._refresh()

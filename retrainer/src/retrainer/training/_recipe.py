@@ -35,7 +35,7 @@ class Recipe:
 
 
 def possible_thresholds(threshold: float | Literal["tuned"] | None) -> tuple[float | None, ...]:
-    """Return the thresholds that a setting leaves to choose from."""
+    """Return the possible thresholds of a setting."""
     return tuple(THRESHOLD_GRID.tolist()) if threshold == "tuned" else (threshold,)
 
 
@@ -46,8 +46,8 @@ def best(scores: Mapping[str, Array], *, metric: Metric, thresholds: Sequence[fl
 
     Args:
         scores: Of each estimator, shape (t,), one for each threshold.
-        metric: What was scored.
-        thresholds: The t of them.
+        metric: The metric of the scores.
+        thresholds: The t thresholds.
 
     Examples:
         >>> from retrainer.gate import METRICS
@@ -106,7 +106,7 @@ def with_threshold(pipeline: Any, threshold: float, *, positive: Any) -> Any:
 
 
 def needs_probabilities(what: str, estimator: str = "the classifier") -> ConfigurationError:
-    """Return the error of something that needs probabilities where there are none."""
+    """Return the error for an estimator without the probabilities that something needs."""
     return ConfigurationError(
         f"{what} needs probabilities, and {estimator} has no predict_proba. Choose an estimator with probabilities, "
         "or one of f1_score, accuracy and the like as gate.metric, and no train.threshold."

@@ -37,10 +37,10 @@ _tried: set[str] = set()  # seals of the versions that this process found to pre
 
 
 class OtherPackagesError(RegistryError):
-    """A model was saved with other packages, and does not predict with these what it did with those.
+    """A model was saved with other packages, and its predictions differ with the installed ones.
 
     Attributes:
-        obstacle: Why, as a clause about the model.
+        obstacle: The reason, as a clause about the model.
     """
 
     def __init__(self, version: Version, obstacle: str) -> None:
@@ -48,7 +48,7 @@ class OtherPackagesError(RegistryError):
         self.obstacle = obstacle
         super().__init__(
             f"{version.id} cannot be used here: {obstacle}. Install what it was saved with, or "
-            "`retrain --accept-not-comparable` trains one that takes its place."
+            "`retrain --accept-not-comparable` trains a replacement."
         )
 
 
@@ -67,7 +67,7 @@ def example_files(model: Model, rows: pd.DataFrame) -> dict[str, bytes]:
 
 
 def verify_in_subprocess(registry: Registry, version: Version, *, project: Project) -> None:
-    """Let a process of its own load a model and predict its example rows; in this process only the first time.
+    """Load a model in a subprocess and predict its example rows; once in each process.
 
     Raises:
         OtherPackagesError: it cannot be loaded, predicts something else, or has no example rows.
@@ -121,7 +121,7 @@ def _find_difference(registry: Registry, version: Version, project: Project) -> 
 
 
 def difference(recorded: Predictions, found: Predictions) -> str | None:
-    """Return how the predictions of the same n rows differ, None if only by rounding.
+    """Return how two predictions of the same n rows differ; None if only by rounding.
 
     A label may be another where two classes are equally probable but for rounding.
     """

@@ -30,7 +30,7 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
 
     Args:
         found: By a search.
-        project: Whose it is.
+        project: The project.
         dry_run: Only show what would be written.
 
     Returns:

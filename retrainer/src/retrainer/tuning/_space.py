@@ -18,13 +18,13 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that can be made.
+    """The plan of a search.
 
     Attributes:
-        estimators: To search for, one after another.
-        trials: Of each study, those of earlier runs among them.
-        seconds: For the trials of each; None: without a limit.
-        workers: Trials side by side; None: one for each core.
+        estimators: The ones to tune, one after another.
+        trials: For each study, earlier runs included.
+        seconds: For the trials of each estimator; None: without a limit.
+        workers: Trials in parallel; None: one for each core.
     """
 
     estimators: tuple[str, ...]
@@ -37,11 +37,11 @@ def plan(*, estimator: str | None, trials: int, time_limit: str | None, workers:
     """Return the plan of a search.
 
     Args:
-        estimator: To search for; None: each of the settings that has a space.
-        trials: Of each study.
-        time_limit: For all of them together, such as `2h`; each estimator gets an equal share.
-        workers: Trials side by side.
-        project: Whose they are.
+        estimator: The one to tune; None: each one of the settings with a search space.
+        trials: For each study.
+        time_limit: For all trials together, such as `2h`; each estimator gets an equal share.
+        workers: Trials in parallel.
+        project: With the estimators and their spaces.
 
     Raises:
         ConfigurationError: there is nothing to search, or a space or the limit is impossible.
@@ -117,7 +117,7 @@ def _describe_domain_error(domain: Any) -> str | None:
 
 
 def distributions(space: Space) -> "dict[str, BaseDistribution]":
-    """Return a space as the search library has it."""
+    """Return a space in the form of the search library."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     def distribution(domain: Any) -> "BaseDistribution":

@@ -52,10 +52,10 @@ class Found:
     Attributes:
         estimator: Its name.
         study: The id of the study.
-        metric: The name of what was compared.
-        today: The score of the parameters that were in use when the study began.
-        score: The best score; that of today where nothing is better beyond the noise of the folds.
-        parameters: That have it; empty where nothing is.
+        metric: The name of the metric.
+        today: The score of the parameters in use when the study began.
+        score: The best score; that of today where no trial is better beyond the noise of the folds.
+        parameters: Those with the best score; empty where these are today's.
         trials: Each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
         importance: Of each parameter, its share of the variance of the scores.
     """
@@ -72,10 +72,10 @@ class Found:
 
 @contextmanager
 def open_study(inputs: FoldInputs, *, estimator: str, project: Project) -> Iterator["Study"]:
-    """Open the study of an estimator on these rows, or begin it; no other process can, until the block ends.
+    """Open or create the study of an estimator on these rows; other processes cannot open it until the block ends.
 
     Raises:
-        StudyInUseError: another one has it open.
+        StudyInUseError: another process has it open.
     """
     space = space_of(estimator, project=project)
     name = _study_digest(inputs, estimator, space, project)
@@ -190,7 +190,7 @@ class Study:
         """Record what a trial found; one that failed counts, one that the time limit stopped does not.
 
         Raises:
-            Exception: that of the parameters of today: where these fail, there is nothing to compare with.
+            Exception: the parameters of today fail, so there is nothing to compare with.
         """
         from optuna.trial import TrialState
 

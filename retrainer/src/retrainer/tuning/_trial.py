@@ -21,8 +21,8 @@ class Outcome:
     Attributes:
         state: `complete`; `pruned` where it was worse than most; `stopped` by the time limit.
         means: The mean score of the folds so far, after each of them.
-        seconds: That it took.
-        folds: How many there are.
+        seconds: How long it took.
+        folds: The number of folds.
         scores: Of a complete trial, the score of each fold, at the threshold that is best over all of them.
     """
 
@@ -52,11 +52,11 @@ def score_trial(
     Args:
         inputs: Of the training part.
         estimator: Its name.
-        parameters: That differ from those of today.
+        parameters: Those that differ from today's.
         medians: Of the complete trials' means after each fold; empty where these are too few.
         deadline: In seconds since the epoch; no fold begins after it.
         threads: How many threads each fit may use.
-        project: Whose it is.
+        project: The project.
 
     Raises:
         UndefinedScoreError: the score is not a number.
