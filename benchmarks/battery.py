@@ -279,6 +279,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="disturbances whose name this regular expression finds")
     parser.add_argument("--python", help="of an environment that has the project's packages")
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this with `&` has it ignored
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         life = Life(Path(folder), options.mode, options.python)
         try:
@@ -308,7 +309,7 @@ def observed(life: Life, name: str, disturb: Callable[[Life, str], Any]) -> str:
         ended = time.monotonic()
         with suppress(TimeoutError):
             until(lambda: Messages.received, 150)
-        time.sleep(5)
+        time.sleep(30)  # for what comes after the first message, and the state that is set last
         state = life.state(run)
         told = "; ".join(f"{title} ({at - began:.0f} s)" for at, title in Messages.received)
         after = f"{ended - began:.0f} s (disturbed for {over - began:.0f})"

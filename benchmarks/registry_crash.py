@@ -163,7 +163,7 @@ def _check(place: str, acknowledged: dict[int, str], send: Callable[[int, str], 
         "a decision does not follow from the one before"
     )
     send(len(log), "decisions")
-    send(sum(problem.what == "is not decided on" for problem in problems), "unfinished")
+    send(sum(problem.what == "has no decision" for problem in problems), "unfinished")
     send(sum("does not describe the champion yet" in problem.what for problem in problems), "behind")
 
 

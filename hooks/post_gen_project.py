@@ -1,4 +1,4 @@
-"""Leave out what no answer asked for, and say what comes next."""
+"""Remove the parts that no answer selected, and print the next steps."""
 
 import hashlib
 import json

@@ -464,14 +464,15 @@ def test_what_doctor_prints_for_make_cures_and_a_run_that_nobody_starts_is_told_
     run_of(life.server, life.deployment())
 
     port = str(free_port())
-    nowhere = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home"), "PORT": port}
+    nowhere = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home")}
     there = nowhere | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     assert life.faults(variables=nowhere) == {"API": "make server"}
-    assert life.faults(variables=there) == {"API": "make server"}
-    with life.process("make", "server", variables=nowhere):
+    wrong = life.faults(variables=there)
+    assert wrong == {"API": f"make server PORT={port}"}
+    with life.process(*shlex.split(wrong["API"]), variables=nowhere):
         life.wait(lambda: "API" not in life.faults(variables=there))
 
-    assert "nobody has started it" in life.message("retrain is late")
+    assert "no process has started it" in life.message("retrain is late")
 
 
 def shifted(row: int) -> float:

@@ -9,12 +9,12 @@ from sklearn.model_selection import cross_val_score
 from << cookiecutter.package_name >> import project
 from << cookiecutter.package_name >>.retrainer import data, gate
 from << cookiecutter.package_name >>.retrainer.registry import open_registry
-from << cookiecutter.package_name >>.retrainer.training import load_twin, make_pipeline
+from << cookiecutter.package_name >>.retrainer.training import load_evaluated_model, make_pipeline
 
 settings = project.settings
 registry = open_registry(settings)
 # What was compared: it never saw the holdout.
-champion = load_twin(registry, registry.version("champion"), project=project)
+champion = load_evaluated_model(registry, registry.version("champion"), project=project)
 frame = data.load(data.fetch(data.resolve(settings.data.source, as_of=None), settings=settings))
 table = data.prepare(frame, settings=settings, code=data.current_code(project), prior=champion.contract)
 sides = data.split(table, settings=settings.split, problem_type=settings.problem_type)

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from << cookiecutter.package_name >> import project as team_project
-from << cookiecutter.package_name >>.retrainer import Project, data
+from << cookiecutter.package_name >>.retrainer import Project, Range, data
 from << cookiecutter.package_name >>.retrainer.errors import DataError
 
 ROWS = 600
@@ -48,7 +48,7 @@ def team_table() -> data.Table:
     settings = team_project.settings
     source = data.resolve(settings.data.source, as_of=datetime.now(UTC))
     try:
-        table = data.load(data.fetch(source, settings=settings))
+        table = data.load(data.fetch(source, settings=settings), texts=data.texts_of(settings, None))
     except DataError as error:
         if "CI" in os.environ:
             pytest.fail(
@@ -87,6 +87,7 @@ def life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> P
         team_project,
         folder=tmp_path,
         estimators=lambda: {"plain": plain},
+        spaces=lambda problem_type: {"plain": {"model__C": Range(0.01, 100.0, log=True)}},
         metrics=lambda: {},
         overrides={"root": tmp_path},
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from << cookiecutter.package_name >>.flows import monitor, retrain, score
+from << cookiecutter.package_name >>.flows import monitor, retrain, score, tune
 from << cookiecutter.package_name >>.retrainer import Project
 from << cookiecutter.package_name >>.retrainer.errors import DataError
 from << cookiecutter.package_name >>.retrainer.registry import open_registry
@@ -53,6 +53,14 @@ def test_the_champion_scores_a_table_and_drift_triggers_a_retrain(life: Project,
         triggered.append(monitor()["retrain"])
     assert triggered == [False, False, True], "once may be chance"
     assert "drift" in messages[-1]["title"]
+
+
+def test_a_search_tries_parameters_beside_those_of_today(life: Project, messages: Messages) -> None:
+    make_table(noise=1).to_csv(life.folder / "table.csv", index=False)
+
+    (found,) = tune(trials=2)
+
+    assert [trial["state"] for trial in found["trials"]] == ["complete", "complete"]
 
 
 def test_a_failing_source_leaves_production_alone_and_the_team_learns_of_it(life: Project, messages: Messages) -> None:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=Tr
     ("source", "error", "part"),
     [
         ("~nosuchuser/table.csv", ConfigurationError, "~nosuchuser"),
-        ("x" * 5000, SourceError, "No path is that long"),
+        ("x" * 5000, SourceError, "The path is too long"),
         ("table.csv/below.csv", SourceError, "does not exist"),
         ("{as_of+999999999year:%Y}.csv", ConfigurationError, "cannot be filled in"),
         ("{as_of-9999year:%Y}.csv", ConfigurationError, "cannot be filled in"),
@@ -69,9 +69,9 @@ def test_what_score_and_monitor_cannot_write_is_named(settings: Settings, monkey
     for folder in ("predictions", "monitoring"):
         (settings.root / folder).write_text("in the way")
 
-    with pytest.raises(FileError, match=r"predictions.*A file stands where a folder is meant"):
+    with pytest.raises(FileError, match=r"predictions.*There is a file where a folder is expected"):
         score()
-    with pytest.raises(ProjectError, match=r"monitoring.*A file stands where a folder is meant"):
+    with pytest.raises(ProjectError, match=r"monitoring.*There is a file where a folder is expected"):
         monitor()
 
     (settings.root / "predictions").unlink()

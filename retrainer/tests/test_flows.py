@@ -84,11 +84,11 @@ def test_a_first_model_that_is_no_better_than_no_model_goes_to_staging(
     recorded = retrain()
 
     assert recorded["verdict"] == "staging"
-    assert re.search(r"not (surely )?better than always answering", receiver.payloads[-1]["message"])
+    assert re.search(r"not (surely )?better than always predicting", receiver.payloads[-1]["message"])
     registry = open_registry(settings)
     assert registry.champion() is None
     for name in ("report.html", "card.md"):
-        assert "always answering" in attached(registry, registry.staging(), name)
+        assert "always predicting" in attached(registry, registry.staging(), name)
 
 
 def test_a_rollback_stays_until_it_is_released(settings: Settings, receiver: Receiver) -> None:
@@ -273,7 +273,7 @@ def test_scoring_the_same_table_twice_gives_the_same_file(settings: Settings) ->
 
 
 def test_without_a_champion_there_is_nothing_to_score_with(settings: Settings, receiver: Receiver) -> None:
-    with pytest.raises(RegistryError, match="run retrain"):
+    with pytest.raises(RegistryError, match="Run `retrain`"):
         score()
 
     assert receiver.payloads[-1]["title"] == f"{settings.project}: score failed"

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import datetime
 import sqlite3
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -628,3 +629,232 @@ def test_times_with_the_names_of_months_are_dates(lab: Lab, written: str) -> Non
 
     expected = truth if "%S" in written else truth.floor("min")
     assert learned.rows["ts"].tolist() == expected.tolist()
+
+
+# --- one reading for the file, told from all its columns
+
+
+def lines(header: str, *columns: Any) -> str:
+    """Return a text file with semicolons between its fields."""
+    return "\n".join([header, *(";".join(map(str, cells)) for cells in zip(*columns, strict=True))])
+
+
+WHOLE = RNG.integers(30, 5000, ROWS)
+DAYS = pd.Timestamp("2023-01-01") + pd.to_timedelta(RNG.integers(0, 700, ROWS), unit="D")
+
+
+@pytest.mark.parametrize("sign", [".", ","])
+def test_whole_numbers_in_groups_beside_smaller_ones_are_whole(lab: Lab, sign: str) -> None:
+    text = lines("sold;target", (f"{number:,}".replace(",", sign) for number in WHOLE), WHOLE)
+
+    model = lab.fit(text)
+    (part,) = data.batches([lab.root / lab.write(text, "again.csv")], rows=ROWS, texts=model.contract.texts)
+
+    assert model.contract.columns["sold"].maximum == WHOLE.max()
+    assert model.contract.read(part)["sold"].tolist() == WHOLE.tolist()
+    assert lab.score(model, text).tolist() == lab.score(model, frame(sold=WHOLE), "new.parquet").tolist()
+
+
+@pytest.mark.parametrize("word", ["k.A.", "#DIV/0!", "n/d", "brak", "不明", "keine Angabe"])
+@pytest.mark.parametrize("written", ["number", "date"])
+def test_a_word_among_numbers_is_missing_and_an_alarm(lab: Lab, word: str, written: str) -> None:
+    gone = np.arange(ROWS) % 12 == 0
+    cells = [f"{number:,.2f}".translate(str.maketrans(",.", ".,")) for number in NUMBERS]
+    cells = cells if written == "number" else list(DAYS.strftime("%d.%m.%Y"))
+    truth = NUMBERS if written == "number" else DAYS.to_numpy()
+
+    table = lab.learn(lines("x;target", np.where(gone, word, cells), WHOLE))
+
+    assert table.rows["x"].isna().tolist() == gone.tolist()
+    assert (table.rows["x"].to_numpy()[~gone] == truth[~gone]).all()
+    assert any(repr(word) in alarm and "data.read.missing" in alarm for alarm in table.alarms)
+    lab.settings["data"] |= {"read": {"missing": (word,)}}
+    assert not lab.learn(lines("x;target", np.where(gone, word, cells), WHOLE)).alarms
+
+
+def test_a_word_among_few_numbers_is_a_class(lab: Lab) -> None:
+    children = np.where(np.arange(ROWS) % 12 == 0, "many", (np.arange(ROWS) % 4).astype(str))
+
+    table = lab.learn(lines("children;target", children, WHOLE))
+
+    assert table.rows["children"].tolist() == children.tolist()
+
+
+def test_one_column_proves_the_order_of_day_and_month_for_the_file(lab: Lab) -> None:
+    either = pd.Series(DAYS).map(lambda day: day.replace(day=1 + day.day % 12))
+    text = lines("a;b;target", DAYS.strftime("%m/%d/%Y"), either.dt.strftime("%m/%d/%Y"), WHOLE)
+
+    table = lab.learn(text)
+
+    assert table.rows["a"].tolist() == DAYS.tolist()
+    assert table.rows["b"].tolist() == either.tolist()
+    assert not table.alarms
+
+
+def test_dates_that_could_be_either_way_round_are_an_alarm(lab: Lab) -> None:
+    either = pd.Series(DAYS).map(lambda day: day.replace(day=1 + day.day % 12))
+
+    table = lab.learn(lines("b;target", either.dt.strftime("%d/%m/%Y"), WHOLE))
+
+    assert table.rows["b"].tolist() == either.tolist()
+    assert any("%d/%m/%Y is assumed" in alarm and "data.read.day_first" in alarm for alarm in table.alarms)
+    lab.settings["data"] |= {"read": {"day_first": True}}
+    assert not lab.learn(lines("b;target", either.dt.strftime("%d/%m/%Y"), WHOLE)).alarms
+
+
+def test_score_says_how_the_file_is_read(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    text = lines("day;city;x;target", DAYS.strftime("%d.%m.%Y"), ["Köln"] * ROWS, WHOLE, WHOLE).encode("cp1252")
+    lab.retrain(text)
+    caplog.clear()
+
+    lab.predictions(text)
+
+    assert any("Windows-1252, 4 columns, day first" in line for line in caplog.messages)
+
+
+MONTHS = {
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "it": "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "pl": "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",
+    "sv": "januari februari mars april maj juni juli augusti september oktober november december",
+    "pt": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+    "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    "en": "January February March April May June July August September October November December",
+}
+
+
+# Three letters do not tell the French juin from juillet.
+NAMED = [
+    (language, form)
+    for language in MONTHS
+    for form in ("{0.day}. {1} {0.year}", "{2} {0.day} {1} {0.year}", "{0.day:02}-{1:.3}-{0.year}")
+    if language != "fr" or ":.3" not in form
+]
+
+
+@pytest.mark.parametrize(("language", "form"), NAMED)
+def test_months_have_names_in_every_language(lab: Lab, language: str, form: str) -> None:
+    names = MONTHS[language].split()
+    cells = [form.format(day, names[day.month - 1], "mardi") for day in DAYS]
+
+    assert lab.learn(lines("day;target", cells, WHOLE)).rows["day"].tolist() == DAYS.tolist()
+
+
+FORMS = ["%y-%m-%d", "%y.%m.%d", "%Y%m%d", "%Y年%m月%d日", "%a, %d.%m.%Y", "%B %d, %Y", "%d/%m/%Y %H.%M.%S"]
+
+
+@pytest.mark.parametrize("form", [*FORMS, "%d.%m.%Y %H:%M Uhr", "%d/%m/%Y %Hh%M", "%d.%m.%y"])
+def test_days_as_people_write_them(lab: Lab, form: str) -> None:
+    text = lines("day;target", DAYS.strftime(form), WHOLE)
+
+    model = lab.fit(text)
+
+    again = lab.score(model, frame(day=DAYS), "new.parquet")
+    assert lab.learn(text).rows["day"].tolist() == DAYS.tolist()
+    assert lab.score(model, text).tolist() == again.tolist()
+
+
+@pytest.mark.parametrize("form", ["%m.%Y", "%m/%Y", "%Y-%m", "%b-%y", "%B %Y"])
+def test_months_are_dates(lab: Lab, form: str) -> None:
+    table = lab.learn(lines("month;target", DAYS.strftime(form), WHOLE))
+
+    assert table.rows["month"].tolist() == DAYS.to_period("M").to_timestamp().tolist()
+
+
+def test_days_in_digits_are_dates_from_any_file(lab: Lab) -> None:
+    digits = DAYS.strftime("%Y%m%d").astype("int64")
+
+    model = lab.fit(frame(day=digits, target=WHOLE), "table.parquet")
+
+    expected = lab.score(model, frame(day=DAYS), "new.parquet").tolist()
+    for name in ("new.csv", "new.jsonl"):
+        assert lab.score(model, frame(day=digits), name).tolist() == expected
+
+
+@pytest.mark.parametrize("words", ["WAHR FALSCH", "VRAI FAUX", "True False", "verdadeiro falso"])
+def test_booleans_as_spreadsheets_write_them(lab: Lab, words: str) -> None:
+    true, false = words.split()
+    flags = np.arange(ROWS) % 3 == 0
+
+    model = lab.fit(lines("flag;target", np.where(flags, true, false), flags * 5 + WHOLE / 1000))
+
+    assert (
+        lab.score(model, frame(flag=flags), "new.parquet").tolist()
+        == lab.score(model, lines("flag", np.where(flags, true, false))).tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "cities", "money"),
+    [
+        ("cp932", "東京 大阪 京都 名古屋", "{}円"),
+        ("cp1250", "Łódź Gdańsk Kraków Białystok", "{} zł"),
+        ("utf-16", "Köln 東京 Łódź Paris", "{} €"),
+        ("cp1252", "Köln Fürth Gießen Málaga", "{} €"),
+    ],
+)
+def test_letters_are_those_that_were_written(lab: Lab, encoding: str, cities: str, money: str) -> None:
+    city = [cities.split()[row % 4] for row in range(ROWS)]
+    text = lines("city;paid;target", city, map(money.format, WHOLE), WHOLE)
+
+    table = lab.learn(text.encode(encoding))
+    (part,) = data.batches([lab.root / "table.csv"], rows=ROWS, texts=table.contract.texts)
+
+    for rows in (table.rows, table.contract.read(part)):
+        assert rows["city"].tolist() == city
+        assert rows["paid"].tolist() == WHOLE.tolist()
+
+
+@pytest.mark.parametrize("head", [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "zip"])
+def test_a_workbook_is_called_one(lab: Lab, head: Any) -> None:
+    if head == "zip":
+        with zipfile.ZipFile(lab.root / "table.xlsx", "w") as book:
+            for name in ("[Content_Types].xml", "xl/workbook.xml", "xl/worksheets/sheet1.xml"):
+                book.writestr(name, "<x/>")
+        head = (lab.root / "table.xlsx").read_bytes()
+
+    with pytest.raises(DataError, match=r"Excel workbook\. Save its sheet as CSV"):
+        lab.learn(head, "table.xlsx")
+
+
+@pytest.mark.parametrize("factor", [100, 0.01])
+def test_another_unit_is_said(lab: Lab, caplog: pytest.LogCaptureFixture, factor: float) -> None:
+    amounts = RNG.lognormal(7, 1.2, ROWS)
+    model = lab.fit(frame(amount=amounts, target=WHOLE))
+
+    lab.score(model, frame(amount=amounts * factor))
+    assert any("'amount'" in line and "unit" in line for line in caplog.messages)
+
+    caplog.clear()
+    lab.score(model, frame(amount=amounts * 1.5))
+    assert not any("unit" in line for line in caplog.messages)
+
+
+def test_a_row_of_totals_is_said(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    table = frame(amount=NUMBERS, city=["Rome", "Paris"] * (ROWS // 2), target=WHOLE)
+    total = frame(amount=[NUMBERS.sum().round(2)], city=["Summe"], target=[WHOLE.sum()])
+
+    with_total = lab.learn(pd.concat([table, total]))
+
+    assert any(f"Row {ROWS + 1}" in alarm and "total" in alarm for alarm in with_total.alarms)
+    assert not lab.learn(table).alarms
+    model = lab.fit(table)
+    caplog.clear()
+    lab.score(model, pd.concat([table, total]))
+    assert any(f"Row {ROWS + 1}" in line and "total" in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize("written", ["R{:,.2f}", "US${:,.2f}", "Fr. {:,.2f}", "{:,.2f}円"])
+def test_money_stands_beside_numbers_in_every_country(lab: Lab, written: str) -> None:
+    cells = [written.format(number).replace(",", " ") for number in NUMBERS]
+
+    assert lab.learn(lines("x;target", cells, WHOLE)).rows["x"].tolist() == NUMBERS.tolist()
+
+
+@pytest.mark.parametrize("written", ["{:.2f} DR", "{:.2f}S", "25/07/2023 {:.2f}h"])
+def test_figures_that_are_not_read_are_no_identifier(lab: Lab, written: str) -> None:
+    model = lab.fit(frame(x=[written.format(number) for number in NUMBERS], y=NUMBERS, target=WHOLE))
+
+    assert "cannot be read" in model.left_out["x"]

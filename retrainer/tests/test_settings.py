@@ -1,17 +1,19 @@
 import os
+import re
 import runpy
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retrainer.cli import _doctor as doctor
 from retrainer.errors import ConfigurationError
 from retrainer.pipeline import check
-from retrainer.settings import Settings
+from retrainer.settings import ScheduleSettings, Settings
 
 from .conftest import CONFIG_FILE, ENV_PREFIX, PROJECT, load_settings, now, use
 
@@ -103,6 +105,19 @@ def test_an_installed_package_does_not_guess_where_models_are(
     assert not list(work.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("schedule", "described"),
+    [
+        ({}, "started by hand"),
+        ({"cron": "0 6 * * 1", "active": False}, "started by hand"),
+        ({"interval": 3600}, "interval 3600"),
+        ({"cron": "0 6 * * *", "timezone": "Asia/Tokyo"}, r"next run 20\d\d-\d\d-\d\d 06:00 JST"),
+    ],
+)
+def test_a_schedule_says_when_it_runs_next(schedule: dict[str, Any], described: str) -> None:
+    assert re.fullmatch(described, ScheduleSettings(**schedule).describe())
+
+
 def test_every_setting_is_described() -> None:
     undescribed = [".".join(path) for path, field in PAGE["leaves"](Settings) if not field.description]
 
@@ -155,9 +170,9 @@ def test_the_page_of_settings_is_up_to_date() -> None:
         (
             "DATA__TESTS",
             '[{"column": "a", "between": [3, 1]}]',
-            "data.tests.0: between is [3, 1]: the least comes first",
+            "data.tests.0: between is [3, 1]: the smaller number comes first",
         ),
-        ("DATA__TESTS", '[{"rows": [30, 20]}]', "rows is [30, 20]: the least comes first"),
+        ("DATA__TESTS", '[{"rows": [30, 20]}]', "rows is [30, 20]: the smaller number comes first"),
         ("DATA__TESTS", '[{"column": "a", "share": {"x": [0.3, 0.1]}}]', "share of x is [0.3, 0.1]"),
         ("MONITOR__LAST", "7 days", "rows are the newest (the variable CHURN_MONITOR__LAST)"),
         ("MONITOR__NEEDED", "9", "monitor: needed = 9 of windows = 5 can never be (the variable"),

@@ -11,20 +11,22 @@ from . import tasks
 from .retrainer import Project, tuning
 from .retrainer.prefect import begin, resolve_source, task_runner
 
-Source = Annotated[str | None, Field(description="Another source than the one of the settings.")]
+Source = Annotated[str | None, Field(description="A source in place of the one in the settings.")]
 AsOf = Annotated[
     datetime.datetime | None,
-    Field(description="The date to fill into the source, `{as_of:%Y-%m-%d}`; empty: when the run was due."),
+    Field(description="The date to fill into the source, `{as_of:%Y-%m-%d}`; empty: the scheduled time."),
 ]
-Accept = Annotated[bool, Field(description="Let a challenger replace a champion it cannot be compared with.")]
+Accept = Annotated[bool, Field(description="Promote a challenger even if it cannot be compared with the champion.")]
 DryRun = Annotated[
     bool,
-    Field(description="Decide and draw the report, and leave the registry as it is; nobody is notified."),
+    Field(description="Decide and draw the report, but record nothing; nobody is notified."),
 ]
-Estimator = Annotated[str | None, Field(description="To search for; empty: each of the settings with a space.")]
-Trials = Annotated[int, Field(ge=1, description="Of each estimator, those of earlier runs among them.")]
-TimeLimit = Annotated[str | None, Field(description="Of all trials: 90s, 30m, 2h.")]
-Workers = Annotated[int | None, Field(ge=1, description="Trials side by side; empty: one for each core.")]
+Estimator = Annotated[
+    str | None, Field(description="The estimator to tune; empty: each one in the settings with a search space.")
+]
+Trials = Annotated[int, Field(ge=1, description="Trials for each estimator, earlier runs included.")]
+TimeLimit = Annotated[str | None, Field(description="For all trials together: 90s, 30m, 2h.")]
+Workers = Annotated[int | None, Field(ge=1, description="Trials in parallel; empty: one for each core.")]
 
 
 def sides(snapshot: Any, as_of: AsOf, accept_not_comparable: Accept, project: Project) -> Any:
@@ -44,7 +46,7 @@ def sides(snapshot: Any, as_of: AsOf, accept_not_comparable: Accept, project: Pr
 def retrain(
     source: Source = None, as_of: AsOf = None, accept_not_comparable: Accept = False, dry_run: DryRun = False
 ) -> dict[str, Any]:
-    """Train on fresh data, compare with the model in production, promote only what is really better."""
+    """Train a challenger on fresh data, compare it with the champion, and promote it if it is better."""
     project = begin(this_project, source=source, as_of=as_of)
     snapshot = tasks.fetch(resolve_source(source, as_of=as_of, project=project), project=project)
     training, gap, holdout = sides(snapshot, as_of, accept_not_comparable, project)
@@ -77,7 +79,7 @@ def retrain(
     on_cancellation=[tasks.notify_outcome],
 )
 def score(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
-    """Let the model in production predict a table; a repeated run writes the same file again."""
+    """Predict a table with the model in production; a repeated run writes the same file again."""
     project = begin(this_project, as_of=as_of)
     wanted = resolve_source(source, project.settings.score.source, as_of=as_of, project=project)
     return tasks.score_batches(tasks.fetch(wanted, project=project), project=project)
@@ -113,9 +115,9 @@ def tune(
     trials: Trials = 60,
     time_limit: TimeLimit = None,
     workers: Workers = None,
-    dry_run: Annotated[bool, Field(description="Show what params.toml would be.")] = False,
+    dry_run: Annotated[bool, Field(description="Print params.toml, but do not write it.")] = False,
 ) -> list[dict[str, Any]]:
-    """Search better parameters of the candidates on the training side, and propose them in params.toml."""
+    """Search better parameters on the training side, and propose them in params.toml."""
     project = begin(this_project, source=source, as_of=as_of)
     plan = tuning.plan(estimator=estimator, trials=trials, time_limit=time_limit, workers=workers, project=project)
     snapshot = tasks.fetch(resolve_source(source, as_of=as_of, project=project), project=project)

@@ -26,7 +26,7 @@ from .retrainer.prefect import is_transient, reports_progress, this_run
 
 @contextmanager
 def shown_if_possible() -> Iterator[None]:
-    """Make an error of Prefect's artifacts a warning: what was decided or found stands without a picture of it."""
+    """Turn an error of Prefect's artifacts into a warning: the result is recorded without it."""
     try:
         yield
     except Exception as error:
@@ -80,7 +80,7 @@ def separate_holdout(table: data.Table, *, as_of: datetime.datetime | None, proj
 def split(
     table: data.Table, *, holdout: data.Table | None, project: Project
 ) -> tuple[pipeline.SplitSide, pipeline.SplitSide | None, pipeline.SplitSide]:
-    """Hold rows out that the challenger is not trained on; return the training side, the gap, and the holdout."""
+    """Split the table; return the training side, the gap, and the holdout, which no model is trained on."""
     return pipeline.split(table, holdout=holdout, project=project)
 
 
@@ -103,7 +103,7 @@ def train(side: pipeline.SplitSide, *, recipe: training.Recipe, project: Project
 def evaluate(
     challenger: training.Model, side: pipeline.SplitSide, holdout: pipeline.SplitSide, *, project: Project
 ) -> pipeline.Evaluation:
-    """Score the challenger on the holdout, beside the best constant answer: no model at all."""
+    """Score the challenger and the baseline, the best prediction without a model, on the holdout."""
     found = pipeline.evaluate(challenger, side, holdout, project=project)
     for name, metrics in (("challenger", found.metrics), (found.baseline.name, found.baseline_metrics)):
         shown = ", ".join(f"{metric} {score:.4f}" for metric, score in metrics.items())
@@ -116,7 +116,7 @@ def evaluate(
 def compare_with_production(
     evaluation: pipeline.Evaluation, *, project: Project, accept_not_comparable: bool
 ) -> pipeline.GateResult:
-    """Let the champion, what is on hold, and no model at all predict the same holdout, and ask the gate."""
+    """Predict the holdout with the champion, the versions on hold and the baseline, and let the gate decide."""
     result = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=accept_not_comparable)
     get_run_logger().info(result.decision.reason)
     return result
@@ -131,7 +131,7 @@ def refit(
     recipe: training.Recipe,
     project: Project,
 ) -> pipeline.Refit | None:
-    """Fit the recipe on all labelled rows, for a model that may go to production; None where it does not."""
+    """Refit the recipe on all labelled rows, if the model may go to production; else return None."""
     return pipeline.refit(comparison, gap, recipe=recipe, project=project)
 
 
@@ -145,14 +145,14 @@ def save(
     recipe: training.Recipe,
     project: Project,
 ) -> pipeline.Saved:
-    """Save the version with all that it was made from; not in use until it is promoted."""
+    """Save the version with its lineage; it is not in use until it is promoted."""
     return pipeline.save(comparison, refitted, snapshot=snapshot, recipe=recipe, project=project, run=this_run())
 
 
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def promote(saved: pipeline.Saved, comparison: pipeline.GateResult, *, project: Project) -> dict[str, Any] | None:
-    """Record the decision, which takes effect here or not at all; None if there is another champion by now."""
+    """Record the decision, which takes effect here or not at all; None if the champion has changed."""
     permit = orchestration.refuse_if_cancelled
     return pipeline.record(saved, comparison, project=project, run=this_run(), permit=permit)
 
@@ -185,7 +185,7 @@ def notify(recorded: dict[str, Any], *, project: Project) -> None:
 
 @task(cache_policy=NO_CACHE)
 def score_batches(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
-    """Let the champion, verified, predict the table batch by batch."""
+    """Verify the champion, and predict the table with it, batch by batch."""
     with orchestration.scoring_progress(snapshot.rows) as progress:
         scorer = orchestration.scorer(project)
         facts = pipeline.score_table(snapshot, project=project, progress=progress, scorer=scorer)
@@ -199,7 +199,7 @@ def score_batches(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any
 @task(cache_policy=NO_CACHE)
 @reports_progress
 def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
-    """Compare new data with the champion's training data, and its predictions with labels that have come."""
+    """Compare new data with the champion's training data, and its predictions with new labels."""
     window = pipeline.check_drift(snapshot, project=project)
     get_run_logger().info("%s Report: %s", window["reason"], window["report"] or "missing")
     with shown_if_possible():
@@ -209,7 +209,7 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
 
 @task(cache_policy=NO_CACHE)
 def trigger_retrain(window: dict[str, Any], *, project: Project) -> dict[str, Any]:
-    """Emit the event that triggers the retrain deployment, and notify the team; return whether one listens."""
+    """Emit the event that triggers the retrain deployment, notify the team, and return whether one exists."""
     return orchestration.trigger_retrain(window, project=project, run=this_run(), logger=get_run_logger())
 
 

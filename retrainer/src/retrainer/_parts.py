@@ -9,10 +9,10 @@ LOCK = "requirements-extras.lock"
 
 @dataclass(frozen=True)
 class OptionalPart:
-    """What one answer adds.
+    """An optional part of the library, added by an answer of the template.
 
     Attributes:
-        module: A module of the library that is there only with this answer.
+        module: The module of the library that only exists with this answer.
         prompt: The question of the template.
         requires: The package that it imports.
     """
@@ -30,16 +30,16 @@ PARTS = {
 
 
 def has_part(setting: str, value: str) -> bool:
-    """Return whether the library's copy in this project has the part of an answer."""
+    """Return whether the library of this project has the optional part."""
     module = PARTS[setting, value].module
     return importlib.util.find_spec(module, __package__) is not None
 
 
 def check_part(setting: str, value: str) -> str:
-    """Return `value`, if this project can have the setting so.
+    """Return `value`, if this project has the optional part that it needs.
 
     Raises:
-        ValueError: it cannot; the message names the command that helps.
+        ValueError: it does not; the message names the command that adds it.
     """
     part = PARTS.get((setting, value))
     if part is None:
@@ -47,7 +47,7 @@ def check_part(setting: str, value: str) -> str:
     if not has_part(setting, value):
         answer = json.dumps({part.prompt: value})
         command = f"cruft update --skip-apply-ask --variables-to-update '{answer}'"
-        raise ValueError(f"{value!r} was not asked for when this project was made. Add it with {command}")
+        raise ValueError(f"{value!r} is an option that this project was rendered without. Add it with {command}")
     if importlib.util.find_spec(part.requires) is None:
         raise ValueError(f"{value!r} needs the package {part.requires}. Install it with make setup LOCK={LOCK}")
     return value

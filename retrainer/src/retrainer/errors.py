@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ProjectError(Exception):
-    """A failure whose message is meant for the person running the project.
+    """An error with a message for the person who runs the project.
 
     The console command prints the message without a traceback and ends with `exit_code`.
 
@@ -22,7 +22,7 @@ class ProjectError(Exception):
 
 
 class ConfigurationError(ProjectError):
-    """A setting is missing, misspelt or impossible; nothing was read or trained."""
+    """A setting is missing, misspelt or impossible. Nothing was read or trained."""
 
     exit_code = 2
 
@@ -32,22 +32,22 @@ class DataError(ProjectError):
 
 
 class RegistryError(ProjectError):
-    """The registry cannot be read or written as it stands; production is left as it is."""
+    """The registry cannot be read or written. Production does not change."""
 
 
 class FileError(ProjectError):
-    """A file or folder cannot be read or written as it stands; the message says which and why."""
+    """A file or folder cannot be read or written; the message names it and the reason."""
 
 
 @contextmanager
-def files_explained(place: str | Path = "") -> Iterator[None]:
-    """Turn what the operating system says about a file into a `FileError`.
+def translate_file_errors(place: str | Path = "") -> Iterator[None]:
+    """Turn an error of the operating system about a file into a `FileError`.
 
     Args:
         place: What was being read or written, where the system's own error does not name a file.
 
     Raises:
-        FileError: a file or folder could not be read or written. Errors of a network stay what they are: they may pass.
+        FileError: a file or folder could not be read or written. Network errors are not changed: they may be temporary.
     """
     try:
         yield
@@ -60,14 +60,19 @@ def files_explained(place: str | Path = "") -> Iterator[None]:
 
 
 def named(names: Iterable[Any], most: int = 10) -> str:
-    """Return the first names in quotes, and how many more there are: a message is to be read."""
+    """Return the first names in quotes, and how many more there are.
+
+    Examples:
+        >>> named(["a", "b", "c"], most=2)
+        "'a', 'b' and 1 more"
+    """
     names = list(map(str, names))
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more
 
 
 def explain(error: OSError, place: str | Path = "") -> str:
-    """Return what is wrong with which file, and what to do."""
+    """Return a message with the file, the problem and what to do."""
     named = os.fspath(error.filename) if isinstance(error.filename, str | bytes | os.PathLike) else ""
     where = shortened(named.decode(errors="replace") if isinstance(named, bytes) else named or str(place))
     return f"{where or 'A file'}: {error.strerror or error}. {advice(error)}"
@@ -76,20 +81,20 @@ def explain(error: OSError, place: str | Path = "") -> str:
 def advice(error: OSError) -> str:
     """Return what to do about an error of the operating system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "The disk or quota is full: free some space and run this again; what was there is untouched."
+        return "The disk or quota is full. Free some space and run this again; nothing was changed."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"Let user {os.geteuid()} read and write there, on a disk that is not read-only; then run again."
+        return f"Give user {os.geteuid()} read and write access, on a disk that is not read-only, and run this again."
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return "A file stands where a folder is meant, or a folder where a file is: move it away."
+        return "There is a file where a folder is expected, or a folder where a file is. Move it away."
     if error.errno == errno.ENAMETOOLONG:
-        return "No path is that long: check the setting or parameter that it comes from."
+        return "The path is too long. Check the setting or parameter."
     if error.errno == errno.ENOENT:
         return "Create the folder, or correct the path."
-    return "Fix the folder or its disk, then run this again; what was there is untouched."
+    return "Fix the folder or its disk, then run this again; nothing was changed."
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its type where it says nothing."""
+    """Return the first line of an error's message, or its type without one."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; what is written there takes the place of `path` when the block ends without an error.
+    """Yield a temporary path; the file written there replaces `path` when the block ends without an error.
 
     A reader sees the old file or the new one, never a part. The folder of `path` is made if it does not exist.
     """

@@ -37,16 +37,21 @@ class _Span(NamedTuple):
 
 
 class Location:
-    """A path or a URL whose secrets are hidden wherever it is shown."""
+    """A path or a URL whose secrets are hidden wherever it is shown.
+
+    Examples:
+        >>> Location("https://reader:hunter2@example.com/table.csv")
+        Location('https://***@example.com/table.csv')
+    """
 
     __slots__ = ("_spans",)
 
     def __init__(self, text: "str | Location") -> None:
         """Parse `text`, as it is in the settings."""
-        self._spans: tuple[_Span, ...] = text._spans if isinstance(text, Location) else tuple(_parsed(text))
+        self._spans: tuple[_Span, ...] = text._spans if isinstance(text, Location) else tuple(_parse_spans(text))
 
     @classmethod
-    def _of(cls, spans: "Iterator[_Span]") -> "Location":
+    def _from_spans(cls, spans: "Iterator[_Span]") -> "Location":
         made = cls.__new__(cls)
         made._spans = tuple(spans)
         return made
@@ -85,14 +90,14 @@ class Location:
         Raises:
             ConfigurationError: a variable is not set.
         """
-        return self.filled(self._from_environment)._text
+        return self.filled(self._from_environment)._full_text
 
     def filled(self, value: Callable[[str], str | None]) -> "Location":
         """Return the location with `value(name)` in place of each placeholder, a secret; those of None stay.
 
         Inside a URL the value is quoted, so that a password may hold any character; alone it is taken as it is.
         """
-        text = self._text
+        text = self._full_text
         if whole := _PLACEHOLDER.fullmatch(text):
             found = value(whole[1])
             return self if found is None else Location(found)
@@ -106,7 +111,7 @@ class Location:
                     elif part:
                         yield _Span(f"${{{part}}}" if number % 2 else part, span.secret)
 
-        return Location._of(spans())
+        return Location._from_spans(spans())
 
     def edited(self, edit: Callable[[str], str]) -> "Location":
         """Return the location with `edit` applied to what is not a placeholder; of a secret, to dates alone."""
@@ -119,7 +124,7 @@ class Location:
                 for number, part in enumerate(_PLACEHOLDER.split(text)):
                     yield _Span(f"${{{part}}}" if number % 2 else edit(part))
 
-        return Location._of(spans())
+        return Location._from_spans(spans())
 
     def hide(self, text: str) -> str:
         """Return the words of somebody else, such as a database driver's, without the secrets of this location."""
@@ -128,25 +133,27 @@ class Location:
         except ConfigurationError:
             known = self
         if known.has_secret:
-            text = text.replace(known._text, str(self))
-        found = {variant for span in known._spans if span.secret for variant in _variants(span.text)}
+            text = text.replace(known._full_text, str(self))
+        found = {variant for span in known._spans if span.secret for variant in _secret_variants(span.text)}
         for secret in sorted(found, key=len, reverse=True):
             text = text.replace(secret, HIDDEN)
         return text
 
     @property
-    def _text(self) -> str:
+    def _full_text(self) -> str:
         return "".join(span.text for span in self._spans)
 
     def _from_environment(self, name: str) -> str:
         if name.startswith(PREFECT_SECRET):
             raise ConfigurationError(
-                f"{self} names a Prefect Secret block, which only the source of a flow run may: use a variable of"
-                " the environment, ${NAME}."
+                f"{self} names a Prefect Secret block, which only the source of a flow run can use. Use an"
+                " environment variable, ${NAME}."
             )
         found = os.environ.get(name)
         if not found:
-            raise ConfigurationError(f"{self} needs the environment variable {name}, which is not set: export {name}=…")
+            raise ConfigurationError(
+                f"{self} needs the environment variable {name}, which is not set. Run: export {name}=…"
+            )
         return found
 
     @classmethod
@@ -162,7 +169,7 @@ class Location:
         )
 
 
-def _parsed(text: str) -> Iterator[_Span]:
+def _parse_spans(text: str) -> Iterator[_Span]:
     """Cut a location into spans, each a secret or not; those of fsspec's chained URLs one after the other."""
     # What is in braces is not part of the structure: a date's format, the name of a variable.
     mask = _BRACES.sub(lambda match: "_" * len(match[0]), text)
@@ -206,7 +213,7 @@ def _is_web(scheme: str) -> bool:
     return scheme.lower().rpartition("+")[2] in ("http", "https")
 
 
-def _variants(secret: str) -> Iterator[str]:
+def _secret_variants(secret: str) -> Iterator[str]:
     """Yield a secret as it may come back: as it stands, decoded, and the values in a connection string."""
     for variant in (secret, unquote(secret), unquote_plus(secret)):
         for part in (variant, *(word.partition("=")[2].strip("{}") for word in re.split(r"[;&]", variant))):

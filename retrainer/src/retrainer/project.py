@@ -56,13 +56,13 @@ class Range:
 Space = Mapping[str, Range | Sequence[Any]]  # of one estimator: a range or choices, by the parameter's name
 
 
-def _nothing_to_search(problem_type: str) -> Mapping[str, Space]:
+def _empty_search_space(problem_type: str) -> Mapping[str, Space]:
     return {}
 
 
 @dataclass(frozen=True)
 class Project:
-    """What is the team's, in one place: each function of the library that needs some of it gets this.
+    """The team's own parts of a project, which are passed to the functions of the library.
 
     Estimators and metrics are functions, so that importing the project does not import scikit-learn.
 
@@ -73,8 +73,8 @@ class Project:
         estimators: Returns the candidate estimators by name; each is a function of the problem type and a seed that
             returns an unfitted pipeline.
         metrics: Returns the team's own metrics by name.
-        spaces: Returns what `tune` searches, by estimator, for a problem type.
-        overrides: Settings that win over the environment and config.toml, such as those of one run.
+        spaces: Returns the search space of each estimator, for a problem type.
+        overrides: Settings that override the environment and config.toml, such as those of one run.
 
     Example:
         >>> from pathlib import Path
@@ -87,7 +87,7 @@ class Project:
     folder: Path
     estimators: Callable[[], "Mapping[str, Estimator]"] = field(repr=False)
     metrics: Callable[[], Mapping[str, OwnMetric]] = field(repr=False)
-    spaces: Callable[[Any], Mapping[str, Space]] = field(default=_nothing_to_search, repr=False)
+    spaces: Callable[[Any], Mapping[str, Space]] = field(default=_empty_search_space, repr=False)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -107,7 +107,7 @@ class Project:
 
     @property
     def env_prefix(self) -> str:
-        """What the environment variables of the settings begin with."""
+        """The prefix of the environment variables of the settings."""
         return f"{self.package.upper()}_"
 
     @property
@@ -131,7 +131,7 @@ class Project:
         return load_settings(self.config_file, env_prefix=self.env_prefix, defaults=root, **self.overrides)
 
     def with_settings(self, **overrides: Any) -> "Project":
-        """Return the project with its settings read anew, `overrides` winning.
+        """Return the project with its settings read again; `overrides` come first.
 
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.

@@ -52,6 +52,10 @@ def length_of(text: str) -> int | datetime.timedelta:
 
     Raises:
         ValueError: the text is neither.
+
+    Examples:
+        >>> length_of("500 rows"), length_of("7 days")
+        (500, datetime.timedelta(days=7))
     """
     found = _LENGTH.fullmatch(text)
     if not found:
@@ -68,8 +72,8 @@ def _checked_length(text: str) -> str:
 Length = Annotated[str, AfterValidator(_checked_length)]
 
 
-def _span(span: str | None) -> tuple[int, datetime.timedelta]:
-    """Return the rows, or else the time, that a span stands for."""
+def _rows_or_time(span: str | None) -> tuple[int, datetime.timedelta]:
+    """Return the rows or the time of a length."""
     length = length_of(span) if span else 0
     return (length, datetime.timedelta(0)) if isinstance(length, int) else (0, length)
 
@@ -80,78 +84,78 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
-def _part(setting: str) -> AfterValidator:
+def _requires_part(setting: str) -> AfterValidator:
     """Refuse a value that needs a part of the library which this project does not have."""
     return AfterValidator(functools.partial(_parts.check_part, setting))
 
 
 class ReadSettings(Section):
-    """How files are read, where what is found in them is not what is meant."""
+    """How files are read, where detection gets it wrong."""
 
     missing: tuple[str, ...] = Field(
         default=(),
-        description="Words and numbers that always stand for a missing value, such as `None`, `unknown` or `-999`; a"
-        " frequent `None` in a column of text is taken for a value otherwise.",
+        description="Words and numbers that always mean a missing value, such as `None`, `unknown` or `-999`. Otherwise"
+        " a frequent `None` in a column of text is a value.",
     )
     decimal: Literal[".", ","] | None = Field(
-        default=None, description="The decimal sign of text files; empty: what each file proves."
+        default=None, description="The decimal sign of text files; empty: detected for each file."
     )
     day_first: bool | None = Field(
         default=None,
-        description="Whether 03/02/2026 is 3 February; empty: unless the column proves otherwise.",
+        description="Whether 03/02/2026 is 3 February; empty: detected, and yes where both are possible.",
     )
     types: dict[str, Literal["number", "text", "date", "boolean"]] = Field(
-        default={}, description="What columns hold, by name, where it is not what is found."
+        default={}, description="The type of a column, by name, where the detected one is wrong."
     )
 
 
 class DataTest(Section):
-    """A test of the labelled rows, before anything is learned from them: of a column, or of their number."""
+    """A test of the labelled rows before training: of a column, or of the number of rows."""
 
-    column: str | None = Field(default=None, description="What is tested; not needed for `rows`.")
+    column: str | None = Field(default=None, description="The column to test; not needed for `rows`.")
     not_null: bool = Field(default=False, description="Whether each row must have a value.")
-    unique: bool = Field(default=False, description="Whether no value may be there twice.")
-    values: tuple[str | bool | int | float, ...] | None = Field(
-        default=None, description="The values that are accepted."
-    )
-    between: tuple[float, float] | None = Field(default=None, description="The least and the largest number.")
+    unique: bool = Field(default=False, description="Whether each value must be different.")
+    values: tuple[str | bool | int | float, ...] | None = Field(default=None, description="The accepted values.")
+    between: tuple[float, float] | None = Field(default=None, description="The smallest and the largest number.")
     share: dict[str, tuple[float, float]] | None = Field(
-        default=None, description="Of a value, such as a class: the least and the largest share of the rows."
+        default=None, description="For a value, such as a class: its smallest and largest share of the rows."
     )
-    newest: str | None = Field(default=None, description="`2 days` or `36 hours`: the newest time must not be older.")
+    newest: str | None = Field(
+        default=None, description="`2 days` or `36 hours`: the newest time must not be older than this."
+    )
     rows: tuple[int, int] | None = Field(default=None, description="The fewest and the most rows of the table.")
     severity: Literal["error", "warn"] = Field(
         default="error",
-        description="`error`: the run ends before training; `warn`: the decision says it.",
+        description="`error`: the run ends before training; `warn`: the decision has an alarm.",
     )
 
     @model_validator(mode="after")
-    def _tests_something(self) -> "DataTest":
+    def _require_a_test(self) -> "DataTest":
         of_column = self.model_fields_set & {"not_null", "unique", "values", "between", "share", "newest"}
         if of_column and self.column is None:
             raise ValueError(f"{', '.join(sorted(of_column))} needs column")
         if not of_column and self.rows is None:
-            raise ValueError("it tests nothing: give not_null, unique, values, between, share, newest or rows")
+            raise ValueError("it tests nothing: set not_null, unique, values, between, share, newest or rows")
         if self.newest is not None and not self.newest_time:
             raise ValueError(f"newest is {self.newest!r}: write `2 days` or `36 hours`")
         limits = {"between": self.between, "rows": self.rows}
         limits |= {f"share of {value}": ends for value, ends in (self.share or {}).items()}
         for name, ends in limits.items():
             if ends is not None and ends[0] > ends[1]:
-                raise ValueError(f"{name} is [{ends[0]:g}, {ends[1]:g}]: the least comes first")
+                raise ValueError(f"{name} is [{ends[0]:g}, {ends[1]:g}]: the smaller number comes first")
         return self
 
     @property
     def newest_time(self) -> datetime.timedelta:
         """How old the newest time may be."""
-        return _span(self.newest)[1]
+        return _rows_or_time(self.newest)[1]
 
 
 class DataSettings(Section):
     """Where the table comes from."""
 
     source: Location = Field(
-        description="`sample`, a path, a folder, a glob, a URL or a SQL URL; `${NAME}` in it is filled in from the"
+        description="`sample`, a path, a folder, a glob, a URL or a SQL URL; `${NAME}` in it is replaced from the"
         " environment, `${prefect.secret:NAME}` from a Prefect Secret block."
     )
     target: Annotated[str, StringConstraints(strip_whitespace=True)] = Field(
@@ -159,22 +163,22 @@ class DataSettings(Section):
     )
     positive: str | int | float | None = Field(
         default=None,
-        description="The class that metrics of one class (f1, recall, precision) and a threshold are about.",
+        description="The positive class of metrics of one class (f1, recall, precision) and of a threshold.",
     )
     drop: tuple[str, ...] = Field(
         default=(),
-        description="Columns the model does not get, such as what is known only afterwards; label() gets them.",
+        description="Columns that the model does not use, such as ones known only afterwards; label() gets them.",
     )
     keep: tuple[str, ...] = Field(
-        default=(), description="Columns that the model gets though they look like identifiers."
+        default=(), description="Columns that the model uses although they look like identifiers."
     )
     query: str | None = Field(default=None, description="For a SQL URL: the name of a table, or a SELECT.")
     tolerance: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.01,
-        description="Share of a column's cells that may be unreadable as what the column is; they are missing then.",
+        description="Largest share of a column's cells that cannot be read as its type; these are then missing.",
     )
     watermark: str | None = Field(
-        default=None, description="For a SQL URL: a SELECT of one value that changes when the data does."
+        default=None, description="For a SQL URL: a SELECT of one value that changes when the data change."
     )
     read: ReadSettings = ReadSettings()
     tests: tuple[DataTest, ...] = Field(
@@ -184,38 +188,38 @@ class DataSettings(Section):
 
     @field_validator("drop")
     @classmethod
-    def _target_stays(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _refuse_dropped_target(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if info.data.get("target") in names:
             raise ValueError(f"{info.data['target']!r} is data.target, the column to predict")
         return names
 
 
 class SplitSettings(Section):
-    """Which rows are held out, so that no model is ever trained on them."""
+    """Which rows are the holdout, on which no evaluated model is trained."""
 
     method: Literal["hash", "time", "source"] = Field(
         default="hash",
-        description="`hash`: rows at random, the same ones each time; `time`: the newest; `source`: another table.",
+        description="`hash`: random rows, the same ones each time; `time`: the newest rows; `source`: another table.",
     )
     holdout: Share = Field(default=0.2, description="The share of the rows held out (hash and time).")
     key_columns: tuple[str, ...] = Field(
-        default=(), description="Columns whose values decide the side; empty: the whole row."
+        default=(), description="Columns whose values decide the side of a row; empty: the whole row."
     )
     time_column: str | None = Field(default=None, description="The datetime column of the time method.")
     source: Location | None = Field(default=None, description="The holdout's own source, for the source method.")
     gap: Length | None = Field(
         default=None,
-        description="`7 days`, `36 hours` or `500 rows`: the newest rows before the holdout are not learned from, as if"
-        " their labels had not arrived yet (time).",
+        description="`7 days`, `36 hours` or `500 rows`: the newest rows before the holdout are not trained on, as if"
+        " their labels were not known yet (time).",
     )
     seed: int = Field(
         default=1,
-        description="Another seed is another split: a champion of the old one is compared on the rows that it was not"
+        description="Another seed gives another split; an earlier champion is compared on the rows that it was not"
         " trained on.",
     )
 
     @model_validator(mode="after")
-    def _complete(self) -> "SplitSettings":
+    def _check_split_settings(self) -> "SplitSettings":
         if self.method == "time" and not self.time_column:
             raise ValueError('method = "time" needs time_column')
         if self.method == "source" and not self.source:
@@ -227,31 +231,31 @@ class SplitSettings(Section):
     @property
     def gap_rows(self) -> int:
         """How many rows the gap has, where it is given in rows; else 0."""
-        return _span(self.gap)[0]
+        return _rows_or_time(self.gap)[0]
 
     @property
     def gap_time(self) -> datetime.timedelta:
         """How long the gap is, where it is given as a duration; else 0."""
-        return _span(self.gap)[1]
+        return _rows_or_time(self.gap)[1]
 
 
 class TrainSettings(Section):
-    """What is made of the chosen estimator."""
+    """How the chosen estimator is used."""
 
     threshold: float | Literal["tuned"] | None = Field(
         default=None,
-        description="For two classes: the probability from which `data.positive` is predicted, or `tuned`: the best by"
-        " `gate.metric` in cross-validation. Empty: as the estimator predicts.",
+        description="For two classes: `data.positive` is predicted at or above this probability. `tuned`: the best one"
+        " by `gate.metric` in cross-validation. Empty: as the estimator predicts.",
     )
     refit: bool | None = Field(
         default=None,
-        description="Whether what is promoted is fitted once more, on all labelled rows, and that serves; the gate goes"
-        " on comparing the model that never saw the holdout. Empty: yes for the time and source methods.",
+        description="Whether a promoted model is refit on all labelled rows, and the refit serves; the gate compares"
+        " the evaluated model, which never saw the holdout. Empty: yes for the time and source methods.",
     )
 
     @field_validator("threshold", mode="wrap")
     @classmethod
-    def _share(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str | None:
+    def _check_threshold(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str | None:
         try:
             threshold: float | str | None = handler(value)
         except ValidationError:
@@ -262,41 +266,42 @@ class TrainSettings(Section):
 
 
 class GateSettings(Section):
-    """What a challenger must show before it goes to production."""
+    """The conditions for promoting a challenger."""
 
     metric: str | None = Field(default=None, description="Empty: f1_score for classification, rmse for regression.")
     min_improvement: float = Field(
         default=0.005,
         ge=0,
-        description="How much better: points of a score (F1 0.90 to 0.91 is 0.01), or the share of an error"
-        " (RMSE 100 to 99 is 0.01).",
+        description="The margin: the improvement must be larger. In points of a score (F1 0.90 to 0.91 is 0.01), or as"
+        " a share of an error (RMSE 100 to 99 is 0.01).",
     )
-    confidence: Share = Field(default=0.95, description="How sure the improvement must be.")
+    confidence: Share = Field(
+        default=0.95, description="The confidence that there is an improvement: 1 minus the largest p-value allowed."
+    )
     floor: float | None = Field(default=None, description="A model worse than this never goes to production.")
     staging_floor: float | None = Field(
         default=None,
-        description="A model worse than `floor` but no worse than this is staged; worse still, it is rejected.",
+        description="A model between this and `floor` is staged; a worse one is rejected.",
     )
     guard_metrics: dict[str, float] = Field(
-        default={}, description="Metric to the largest worsening allowed, in the units of min_improvement."
+        default={}, description="For each metric, how much worse it may be, in the units of min_improvement."
     )
     guard_slices: dict[str, float] = Field(
-        default={}, description="Column to the largest worsening allowed within any of its values."
+        default={}, description="For each column, how much worse the score of any of its values may be."
     )
     approval: bool = Field(
         default=False,
-        description="True: a promotion waits in staging until somebody runs `registry promote --reason …`.",
+        description="True: a challenger waits in staging until a person runs `registry promote --reason …`.",
     )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
     block: Length | None = Field(
         default=None,
-        description="By a time split, rows of one block count as one piece of evidence: `1 day`, `50 rows`; `1 row`:"
-        " each by itself. Empty: as long as the models' errors go alike.",
+        description="With a time split, the rows of a block count as one: `1 day`, `50 rows`; `1 row`: each row counts."
+        " Empty: as long as the errors of neighbouring rows correlate.",
     )
     alarms: Literal["say", "stage"] = Field(
         default="say",
-        description="`say`: what a person should look at is said beside the decision; `stage`: a challenger with an"
-        " alarm waits in staging.",
+        description="`say`: alarms are shown with the decision; `stage`: a challenger with an alarm waits in staging.",
     )
 
 
@@ -307,11 +312,11 @@ class ScheduleSettings(Section):
     interval: float | None = Field(default=None, gt=0, description="Seconds from one run to the next.")
     rrule: str | None = Field(default=None, description="An RFC 5545 rule: `FREQ=DAILY;BYHOUR=6`.")
     timezone: str = Field(default="UTC", description="The time zone of the schedule: `Europe/Berlin`.")
-    active: bool = Field(default=True, description="False: registered, and started by hand only.")
+    active: bool = Field(default=True, description="False: registered, but only started by hand.")
     time_limit: float = Field(
         default=86_400,
         gt=0,
-        description="Seconds after which a deployed run is cancelled: one that hangs keeps later ones from starting.",
+        description="Seconds after which a deployed run is cancelled, because a run that hangs blocks the next ones.",
     )
 
     @model_validator(mode="after")
@@ -347,28 +352,41 @@ class ScheduleSettings(Section):
             return f"interval {self.interval:g}"
         return f"rrule {self.rrule.removeprefix('RRULE:')}" if self.rrule else ""
 
+    def describe(self) -> str:
+        """Return when the flow runs, for people: the next time of a cron expression, else the rule itself."""
+        from cronsim import CronSim
+
+        if not (self.kind and self.active):
+            return "started by hand"
+        if self.cron is None:
+            return self.kind
+        now = datetime.datetime.now(zoneinfo.ZoneInfo(self.timezone))
+        return f"next run {next(CronSim(self.cron, now)):%Y-%m-%d %H:%M %Z}"
+
 
 class MonitorSettings(Section):
-    """When new data differ so much from the training data that the model is trained again."""
+    """When new data differ so much from the training data that a retrain starts."""
 
     psi: float = Field(
         default=0.05,
         gt=0,
-        description="A column drifts beyond this population stability index, less what chance makes of it, where a"
-        " chi-squared test is below `significance`, too.",
+        description="A column drifts if its population stability index, less the part that chance explains, is above"
+        " this and the p-value of a chi-squared test is below `significance`.",
     )
     rate_change: Share = Field(
         default=0.05,
-        description="A column drifts when its share of missing values changes by more, or more are unseen.",
+        description="A column drifts if its share of missing or of unseen values changes by more than this.",
     )
     significance: Share = Field(
         default=0.01,
-        description="How often a window without drift, or with a score no worse, may be taken for one with it.",
+        description="The share of windows without drift, or without a worse score, that may raise a false alarm.",
     )
-    minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows has no result.")
-    drifted_columns: int = Field(default=1, ge=1, description="This many columns make a window drifted.")
-    windows: int = Field(default=5, ge=1, description="How many of the latest windows count.")
-    needed: int = Field(default=2, ge=1, description="This many of them, and the latest, must have drifted to retrain.")
+    minimum_rows: int = Field(default=100, ge=1, description="A window with fewer rows gives no result.")
+    drifted_columns: int = Field(default=1, ge=1, description="A window has drifted if this many columns have.")
+    windows: int = Field(default=5, ge=1, description="The number of latest windows that count.")
+    needed: int = Field(
+        default=2, ge=1, description="A retrain starts if this many of them, the latest included, have drifted."
+    )
 
     source: Location | None = Field(default=None, description="In the syntax of `data.source`; empty: that source.")
     folder: Location = Field(
@@ -381,26 +399,26 @@ class MonitorSettings(Section):
     )
     last: Length | None = Field(
         default=None,
-        description="`7 days`, `36 hours` or `500 rows`: only the newest rows of the source are looked at, by"
-        " `split.time_column`; empty: all of them.",
+        description="`7 days`, `36 hours` or `500 rows`: only the newest rows of the source are used, by"
+        " `split.time_column`; empty: all rows.",
     )
     worsening: Annotated[float, Field(ge=0)] | Literal["never"] | None = Field(
         default=None,
-        description="Where labels have come: how much worse than at training the metric may be, in the units of"
-        " `gate.min_improvement`; worse than that, and beyond chance, is a violation. Empty: by"
-        " `gate.min_improvement`. `never` turns it off.",
+        description="For rows with labels: how much worse than at training the metric may be, in the units of"
+        " `gate.min_improvement`, which is the default. A larger loss that chance does not explain is a violation."
+        " `never` turns this off.",
     )
     schedule: ScheduleSettings = ScheduleSettings()
 
     @property
     def last_rows(self) -> int:
         """How many rows a window has, where it is given in rows; else 0."""
-        return _span(self.last)[0]
+        return _rows_or_time(self.last)[0]
 
     @property
     def last_time(self) -> datetime.timedelta:
         """How long a window is, where it is given as a duration; else 0."""
-        return _span(self.last)[1]
+        return _rows_or_time(self.last)[1]
 
     @model_validator(mode="after")
     def _possible(self) -> "MonitorSettings":
@@ -410,7 +428,7 @@ class MonitorSettings(Section):
 
 
 class ScoreSettings(Section):
-    """What the score flow predicts, and where it writes."""
+    """The input and output of the score flow."""
 
     source: Location | None = Field(default=None, description="In the syntax of `data.source`; empty: that source.")
     folder: Location = Field(
@@ -420,7 +438,7 @@ class ScoreSettings(Section):
     format: Literal["parquet", "csv"] = Field(default="parquet", description="Of the file with the predictions.")
     identifiers: tuple[str, ...] = Field(
         default=(),
-        description="Columns carried over; empty: those that training left out as identifiers, else the row's number.",
+        description="Columns to copy; empty: the identifiers that training left out, else row numbers.",
     )
     query: str | None = Field(
         default=None,
@@ -431,9 +449,9 @@ class ScoreSettings(Section):
 
 
 class ScaleOutSettings(Section):
-    """Where the parallel steps of a run happen: candidates, folds and parts of a table to score."""
+    """Where parallel steps run: candidates, folds, and parts of a table to score."""
 
-    runner: Annotated[Literal["threads", "dask"], _part("scale_out.runner")] = Field(
+    runner: Annotated[Literal["threads", "dask"], _requires_part("scale_out.runner")] = Field(
         default="threads", description="`threads`: in the run's own process; `dask`: on Dask workers."
     )
     address: str | None = Field(
@@ -441,12 +459,12 @@ class ScaleOutSettings(Section):
         description="Of a Dask scheduler, tcp://host:8786; empty: a cluster on this machine, for each run.",
     )
     workers: int | None = Field(
-        default=None, ge=1, description="Worker processes the work is cut for; empty: one for each core here."
+        default=None, ge=1, description="Number of worker processes; empty: one for each core here."
     )
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="Threads a task on a worker computes with; empty: 1 at an address, else cores over workers.",
+        description="Threads of a task on a worker; empty: 1 at an address, else cores divided by workers.",
     )
 
 
@@ -454,13 +472,13 @@ class NotificationSettings(Section):
     """Who receives messages, and about what."""
 
     block: str | None = Field(default=None, description="`<block type>/<block name>` of a Prefect notification block.")
-    kept: bool = Field(default=False, description="Whether to send a message when the champion is kept, too.")
+    kept: bool = Field(default=False, description="Whether to send a message also when the champion is kept.")
 
 
 class RegistrySettings(Section):
     """Where models are kept."""
 
-    kind: Annotated[Literal["json", "mlflow"], _part("registry.kind")] = Field(
+    kind: Annotated[Literal["json", "mlflow"], _requires_part("registry.kind")] = Field(
         default="json", description="`json`: files in `path`; `mlflow`: an MLflow server."
     )
     tracking_uri: Location | None = Field(
@@ -468,9 +486,11 @@ class RegistrySettings(Section):
     )
     path: Location = Field(
         default=Location("models"),
-        description="A folder, or what several machines share: s3://, gs:// or az:// and a path.",
+        description="A folder, or for several machines an object store: s3://, gs:// or az:// and a path.",
     )
-    keep: int = Field(default=10, ge=1, description="Versions kept beside champion, staging and the rollback target.")
+    keep: int = Field(
+        default=10, ge=1, description="Versions kept in addition to champion, staging and the rollback target."
+    )
 
 
 class ServingSettings(Section):
@@ -480,13 +500,13 @@ class ServingSettings(Section):
     port: int = Field(default=8000, ge=1, le=65535, description="The port to listen on.")
     token: SecretStr | None = Field(
         default=None,
-        description="What clients send as `Authorization: Bearer`; from the environment, never from a file.",
+        description="The token that clients send as `Authorization: Bearer`; set it in the environment, not in a file.",
     )
     max_bytes: int = Field(
         default=10_000_000,
         ge=1,
-        description="The largest body of a request, and the largest table in it when it is decompressed; a larger one"
-        " is refused.",
+        description="Largest body of a request in bytes, and largest table in it after decompression; larger ones are"
+        " refused.",
     )
     max_rows: int = Field(default=10_000, ge=1, description="The most rows of a request.")
     log: Location | None = Field(
@@ -494,7 +514,7 @@ class ServingSettings(Section):
         description="A folder, or a place in an object store, for the rows and predictions of all requests, as Parquet"
         " that monitor can read; empty: nothing is kept.",
     )
-    log_rows: int = Field(default=1000, ge=1, description="Rows that are collected for one file of the log.")
+    log_rows: int = Field(default=1000, ge=1, description="Rows in each file of the log.")
 
 
 def _stated_root(root: Any) -> Any:
@@ -515,19 +535,19 @@ class Settings(Section):
     root: Annotated[Path, BeforeValidator(_stated_root)] = Field(
         default=None,
         validate_default=True,
-        description="Where relative paths start; empty: the folder with pyproject.toml. An installed wheel has none.",
+        description="The folder of relative paths; empty: the one with pyproject.toml. An installed wheel needs it.",
     )
     project: str = Field(min_length=1, description="The name in messages, and of the console command.")
     problem_type: ProblemType = Field(description="Whether to predict classes or numbers.")
     estimators: tuple[str, ...] = Field(
         min_length=1,
-        description="Names in models.py; of several the best by cross-validation is taken: by `gate.metric`, or if"
-        " that is empty by log loss or RMSE.",
+        description="Names in models.py. Of several, the best by cross-validation is chosen, by `gate.metric` or, if"
+        " that is empty, by log loss or RMSE.",
     )
     compared_rows: int = Field(
         default=5_000,
         ge=1,
-        description="Several estimators are compared on at most so many training rows, drawn by `seed`.",
+        description="Several estimators are compared on at most this many training rows, sampled by `seed`.",
     )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="The same seed on the same rows gives the same model.")
     data: DataSettings
@@ -543,7 +563,7 @@ class Settings(Section):
     serving: ServingSettings = ServingSettings()
 
     @model_validator(mode="after")
-    def _windows_have_times(self) -> "Settings":
+    def _check_window_times(self) -> "Settings":
         if self.monitor.last is not None and not self.split.time_column:
             raise ValueError("monitor.last needs split.time_column, the column that says which rows are the newest")
         return self
@@ -555,12 +575,12 @@ class Settings(Section):
 
     @property
     def refits(self) -> bool:
-        """Whether what is promoted is fitted once more on all labelled rows."""
+        """Whether a promoted model is refit on all labelled rows."""
         return self.split.method != "hash" if self.train.refit is None else self.train.refit
 
     @property
     def schedules(self) -> dict[str, ScheduleSettings]:
-        """When each flow runs, by its name: what every way of deploying registers."""
+        """The schedule of each flow, by its name."""
         return {"retrain": self.schedule, "score": self.score.schedule, "monitor": self.monitor.schedule}
 
     def timezone(self, flow: str) -> zoneinfo.ZoneInfo:
@@ -589,7 +609,7 @@ def load_settings(
 
     Args:
         config_file: The file.
-        env_prefix: What the variables of the environment begin with, such as `CHURN_`.
+        env_prefix: The prefix of environment variables, such as `CHURN_`.
         defaults: Values that anything else wins over.
         overrides: Sections and settings by name, a section as a dictionary.
 
@@ -608,7 +628,7 @@ def load_settings(
         return Settings.model_validate(functools.reduce(merged, layers))
     except ValidationError as error:
         lines = [
-            f"  {'.'.join(map(str, item['loc'])) or 'settings'}: {_trouble(item)}{_origin(item, env_prefix)}"
+            f"  {'.'.join(map(str, item['loc'])) or 'settings'}: {_describe_error(item)}{_set_by(item, env_prefix)}"
             for item in error.errors()
         ]
         raise ConfigurationError(
@@ -637,7 +657,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, section by section; what is in `over` wins."""
+    """Return both, merged by section; `over` comes first."""
     result = dict(under)
     for name, value in over.items():
         below = result.get(name)
@@ -661,7 +681,7 @@ def _check_variables(env_prefix: str) -> None:
             raise ConfigurationError(f"The variable {variable} of the environment is no setting. {hint}")
 
 
-def _trouble(item: "ErrorDetails") -> str:
+def _describe_error(item: "ErrorDetails") -> str:
     """Return what is wrong with a setting, where pydantic's words would not help."""
     if item["type"] == "extra_forbidden":
         *sections, name = item["loc"]
@@ -678,7 +698,7 @@ def _trouble(item: "ErrorDetails") -> str:
     return item["msg"].removeprefix("Value error, ") + given
 
 
-def _origin(item: "ErrorDetails", env_prefix: str) -> str:
+def _set_by(item: "ErrorDetails", env_prefix: str) -> str:
     """Return the variables that a setting comes from; of a section, those that the message is about."""
     names = [str(part) for part in item["loc"]]
     paths = [names[:count] for count in range(1, len(names) + 1)]
@@ -693,7 +713,7 @@ def refuse_secret(source: str | None) -> Location | None:
     """Return the source that a command or a flow was given in place of the one of the settings.
 
     Raises:
-        ConfigurationError: it carries what may be a secret, which Prefect would keep with the run's parameters.
+        ConfigurationError: it may contain a secret, which Prefect would store with the run's parameters.
     """
     if source is None or not (location := Location(source)).has_secret:
         return None if source is None else location
@@ -707,7 +727,7 @@ def refuse_secret(source: str | None) -> Location | None:
 def read_leniently(name: str, *, config_file: Path, env_prefix: str) -> str | None:
     """Return one setting that is text, such as `notifications.block`, even where another setting is broken.
 
-    Messages about a failure depend on it: config.toml may be what broke.
+    Messages about a failure depend on it, since config.toml may be the cause.
     """
     variable = env_prefix + name.replace(".", "__").upper()
     for found, value in os.environ.items():

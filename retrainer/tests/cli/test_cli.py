@@ -82,7 +82,7 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     assert run("registry", "hold", first, "--reason", "no")[0] == 1
     assert run("registry", "promote", second, "--reason", "it is what was agreed")[0] == 0
     assert registry.champion().id == second
-    assert "\nThe gate had kept it: no difference" in receiver.payloads[-1]["message"]
+    assert "\nThe gate had kept the champion: no difference" in receiver.payloads[-1]["message"]
     assert "kept, then promoted by hand" in run("registry", "list")[1]
     assert [one["verdict"] for one in json.loads(run("registry", "list", "--json")[1])] == ["promoted"] * 2
     assert run("registry", "rollback", "--reason", "it answers slowly")[0] == 0
@@ -121,7 +121,7 @@ def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_re
     assert f"With {first} as champion and {second} as challenger, the gate would keep {first}: no difference" in text
     assert "weighted F1 (decides)" in text
     assert f"{facts['scores']['champion']['f1_score']:.4f}" in text
-    assert "Not surely better" in page.read_text(encoding="utf-8")
+    assert "Not better" in page.read_text(encoding="utf-8")
     assert "nothing was recorded" in page.read_text(encoding="utf-8")
     assert open_registry(settings).decisions() == before
     assert len(open_registry(settings).versions()) == 2
@@ -250,7 +250,7 @@ def test_a_failure_is_said_once_on_the_console(settings: Settings) -> None:
 
     def shown(text: str, error: Exception | None = None) -> bool:
         trace = (type(error), error, None) if error else None
-        return _run._not_said_by_the_command(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
+        return _run._is_not_repeated(logging.LogRecord("", logging.ERROR, "", 1, text, None, trace))
 
     assert [shown(text) for text in (*said, message, *kept)] == [False, False, False, True, True]
     assert shown(said[1], ZeroDivisionError("a bug, whose traceback is needed"))
@@ -262,16 +262,16 @@ def test_what_a_person_should_look_at_is_in_the_terminal_the_decision_the_report
     table = make_table(settings.problem_type)
     table.assign(leak=table["target"]).to_csv(settings.root / "table.csv", index=False)
 
-    assert "to look at     Column 'leak' by itself" in run("retrain")[1]
+    assert "alarm          Column 'leak' by itself" in run("retrain")[1]
 
-    assert "To look at: Column 'leak' by itself" in run("registry", "explain")[1]
+    assert "Alarm: Column 'leak' by itself" in run("registry", "explain")[1]
     registry = open_registry(settings)
     version = registry.version("champion")
     for name in ("report.html", "card.md"):
         page = attached(registry, version, name)
-        assert "To look at" in page
+        assert "Alarms" in page
         assert "leak" in page
-    assert "To look at: Column 'leak' by itself" in receiver.payloads[-1]["message"]
+    assert "Alarm: Column 'leak' by itself" in receiver.payloads[-1]["message"]
 
 
 def test_a_retrain_of_another_source_says_so_in_its_lineage(settings: Settings, run: Run) -> None:
@@ -319,5 +319,5 @@ def test_a_server_of_the_run_that_does_not_start_in_time_is_an_error_in_a_senten
 
     monkeypatch.setattr(_run, "current_flows", lambda: SimpleNamespace(retrain=late))
 
-    with pytest.raises(ProjectError, match=r"server\. The machine may be busy: run this again"):
+    with pytest.raises(ProjectError, match=r"server\. The machine may be busy. Run this again"):
         _run.run("retrain")

@@ -40,3 +40,9 @@ def test_a_command_that_is_printed_can_be_typed(command: str) -> None:
 
 def test_the_commands_are_found() -> None:
     assert {"registry rollback --to VERSION --reason …", "retrain --accept-not-comparable", "doctor"} <= set(printed())
+
+
+@pytest.mark.parametrize("option", ["--trials", "--workers"])
+def test_a_search_without_trials_or_workers_is_refused(option: str) -> None:
+    with pytest.raises(CycloptsError, match="Must be >= 1"):
+        cli.app.parse_args(["tune", option, "0"], print_error=False, exit_on_error=False)

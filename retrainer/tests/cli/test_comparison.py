@@ -38,7 +38,7 @@ def test_versions_to_which_no_row_is_new_are_not_compared(settings: Settings, mo
     first, second = retrain()["version"], retrain()["version"]
     swapped = changed(monkeypatch, DATA__SOURCE="other.csv", SPLIT__SOURCE="table.csv")
 
-    with pytest.raises(RegistryError, match="none of the 600 rows held out today is new to both") as error:
+    with pytest.raises(RegistryError, match="none of the 600 holdout rows of today is new to both") as error:
         compare_versions(second, first, project=swapped)
 
     assert f"{first} was trained on 600 of them" in str(error.value)

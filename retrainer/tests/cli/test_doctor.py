@@ -230,7 +230,7 @@ def test_a_server_that_wants_authentication(settings: Settings, monkeypatch: pyt
         server.shutdown()
         thread.join()
 
-    assert "wants authentication (401)" in refused.found
+    assert "requires authentication (401)" in refused.found
     assert allowed == []
 
 
@@ -317,7 +317,7 @@ def test_a_schedule_that_was_changed_and_not_deployed(
 def test_nobody_who_polls(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{ENV_PREFIX}PROJECT", "never-polled")
     retrain.to_deployment(name="never-polled", schedules=[Cron("0 6 * * 1")]).apply()
-    assert "nobody polls" in found("worker").found
+    assert "no process polls" in found("worker").found
 
 
 def test_a_block_that_is_not_there(
@@ -338,7 +338,7 @@ def test_a_block_that_was_deleted_and_saved_anew(settings: Settings, healthy: ht
     healthy.delete(f"/block_documents/{saved['id']}").raise_for_status()
     SlackWebhook(url=SecretStr(f"json://127.0.0.1:{receiver.server_port}")).save(name)
 
-    assert "a notification block that is there no more" in found("automations").found
+    assert "a notification block that was deleted" in found("automations").found
 
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
         register_automations(now())  # as the printed `make deploy` does

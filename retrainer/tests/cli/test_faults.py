@@ -1,6 +1,7 @@
 """Faults of doctor's that need no deployment: each is made, seen, and gone once the printed fix was run."""
 
 import os
+import shlex
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from retrainer.prefect import prepare_deployment
 from retrainer.registry import StorageError, open_registry
 from retrainer.settings import Settings
 
-from ..conftest import now, use
+from ..conftest import now, run_command_line, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -23,18 +24,36 @@ def errors() -> list[_doctor.Check]:
     return [check for check in _doctor._check_registry(now()) if check.severity == "error"]
 
 
+@pytest.mark.parametrize("file", ["version.json", "contract.json", "model.joblib"])
 @pytest.mark.usefixtures("prefect_api")
-def test_a_champion_whose_description_is_gone_is_replaced_by_the_printed_fix(settings: Settings) -> None:
+def test_a_champion_that_lost_a_file_is_replaced_by_the_printed_fix(settings: Settings, file: str) -> None:
     first = retrain()["version"]
-    (settings.root / "models" / "versions" / first / "version.json").unlink()
+    (settings.root / "models" / "versions" / first / file).unlink()
 
-    (lost,) = errors()
-    assert lost.command.endswith("retrain --accept-not-comparable")
+    assert errors()[-1].command.endswith("retrain --accept-not-comparable")
     replaced = retrain(accept_not_comparable=True)
 
     assert replaced["verdict"] == "promoted"
     assert replaced["champion_before"] == first
     assert errors() == []
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_a_damaged_last_decision_is_replaced_by_the_printed_fix(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = retrain()["version"]
+    (settings.root / "models" / "decisions" / "000001.json").write_text("garbage")
+
+    (damaged,) = errors()
+    monkeypatch.setattr("sys.argv", shlex.split(damaged.command))
+    with pytest.raises(SystemExit, match="0"):
+        run_command_line()
+
+    assert errors() == []
+    champion = open_registry(settings).champion()
+    assert champion
+    assert champion.id == first
 
 
 def test_a_registry_that_cannot_be_written_is_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_duplicate_columns_too_few_rows_and_nothing_to_learn_from() -> None:
         check_target(pd.DataFrame([[1, 2]], columns=["a", "a"]), target="a", problem_type="regression")
     with pytest.raises(TooFewRowsError, match=r"19 rows.*20 at least"):
         _checks.check_table(pd.DataFrame({"x": range(19), "y": 1}), target="y")
-    with pytest.raises(_checks.DataError, match="no column beside the target 'y'"):
+    with pytest.raises(_checks.DataError, match="no column besides the target 'y'"):
         _checks.check_table(pd.DataFrame({"y": range(50)}), target="y")
 
 

@@ -17,7 +17,7 @@ from retrainer.data._columns import (
     kind_of,
     learn_column,
     read_column,
-    tolerated,
+    within_tolerance,
 )
 
 ROWS = 60
@@ -301,7 +301,7 @@ def test_the_type_of_the_cells_says_what_they_are(values: pd.Series, kind: str) 
     ],
 )
 def test_one_slip_among_twenty_cells_or_one_cell_of_a_hundred(bad: int, known: int, expected: bool) -> None:
-    assert tolerated(bad, known, tolerance=0.01) is expected
+    assert within_tolerance(bad, known, tolerance=0.01) is expected
 
 
 @pytest.mark.parametrize(

@@ -156,10 +156,10 @@ def test_every_missing_column_is_named_with_what_was_expected() -> None:
         contract.read(frame)
 
     assert str(error.value).splitlines() == [
-        "The table is not what the model was trained on:",
-        "  column 'amount': expected number such as '0.5', but it is missing (is 'amounts' its new name?)",
-        "  column 'since': expected date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but it is missing",
-        "  column 'vip': expected boolean such as 'True', but it is missing",
+        "The table does not match the training data:",
+        "  column 'amount': expected a number such as '0.5', but it is missing (was it renamed to 'amounts'?)",
+        "  column 'since': expected a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but it is missing",
+        "  column 'vip': expected a boolean such as 'True', but it is missing",
     ]
 
 
@@ -191,9 +191,10 @@ def test_cells_that_cannot_be_read_are_tolerated_up_to_a_share(caplog: pytest.Lo
         contract.check(counted("since", bad=6), counted="line")
 
     assert str(error.value).splitlines() == [
-        "The table is not what the model was trained on:",
-        "  column 'since': expected date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but 6 of 100 cells cannot"
-        " be read as that, such as 'n.a.' (line 1,234)",
+        "The table does not match the training data:",
+        "  column 'since': expected a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but 6 of 100 cells cannot"
+        " be read as that, such as 'n.a.' (line 1,234). If that means a missing value, add it to data.read.missing and"
+        " retrain",
     ]
     with pytest.raises(SchemaError, match=r"\(row 1,234\)"):
         contract.check(counted(bad=6))

@@ -36,11 +36,11 @@ def said(**test: Any) -> list[str]:
         ),
         (
             {"column": "plan", "values": ["a", "b"]},
-            "Column 'plan' holds 'z', which is none of the accepted values, in 1 of 4 rows (row 3).",
+            "Column 'plan' holds 'z', none of the accepted values, in 1 of 4 rows (row 3).",
         ),
         (
             {"column": "age", "between": [0, 1.5]},
-            "Column 'age' holds 2.0, not between 0 and 1.5, in 2 of 4 rows (row 2, 4).",
+            "Column 'age' holds 2.0, outside 0 to 1.5, in 2 of 4 rows (row 2, 4).",
         ),
         (
             {"column": "target", "share": {"1": [0.3, 0.6]}},
@@ -52,10 +52,10 @@ def said(**test: Any) -> list[str]:
         ),
         (
             {"column": "plan", "between": [1, 3]},
-            "Column 'plan' holds text such as 'a' in 4 of 4 rows (row 1, 2, 3, 4), and `between` needs numbers.",
+            "Column 'plan' holds text like 'a' in 4 of 4 rows (row 1, 2, 3, 4); `between` needs numbers.",
         ),
         ({"column": "never", "newest": "7 days"}, "Column 'never' has no time in any row."),
-        ({"rows": [10, 20]}, "The table has 4 rows with a label, and 10 to 20 are expected."),
+        ({"rows": [10, 20]}, "The table has 4 rows with a label; 10 to 20 are expected."),
     ],
 )
 def test_each_test_names_rows_and_column(test: dict[str, Any], message: str) -> None:

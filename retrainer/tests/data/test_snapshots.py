@@ -161,7 +161,7 @@ def test_text_that_is_not_utf_8_is_read_and_said(
     (tmp_path / "table.csv").write_bytes("\n".join(["name,target", *(f"{name},1" for name in names)]).encode("latin-1"))
 
     assert read(project("table.csv"))["name"][position] == "café"
-    assert "table.csv is not UTF-8: other bytes are read as Windows-1252" in caplog.text
+    assert "table.csv is not UTF-8, so other bytes are read as Windows-1252" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "json"])
@@ -273,7 +273,6 @@ def test_files_of_different_columns_are_refused(project: Callable[..., Settings]
         pytest.param(b'{"a": 1}\n{"a": ', "cannot be read", id="truncated JSON"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(50), "binary", id="a picture"),
         pytest.param(b"<!DOCTYPE html><html>log in</html>", "web page", id="a web page"),
-        pytest.param(CSV.encode("utf-16"), "UTF-16", id="UTF-16"),
         pytest.param(b"a,b,c\n1,2,3\n1,2,3,4,5\n", "line 3", id="too many fields"),
         pytest.param(b"a,b\n1,2,3\n2,4,5\n", "2 column names and 3 fields", id="row names without a name"),
         pytest.param(b"a,b, a\n1,2,3\n", "'a'.*more than once|more than once.*'a'", id="duplicate columns"),
@@ -517,7 +516,7 @@ def test_a_server_that_says_nothing_about_its_state_is_asked_every_time(
 
 def test_what_changes_during_the_download_is_not_kept(project: Callable[..., Settings], store: _Store) -> None:
     store.changing = True
-    with pytest.raises(SourceUnavailable, match="changed while it was being fetched"):
+    with pytest.raises(SourceUnavailable, match="changed while it was fetched"):
         _snapshots.fetch(store.source, settings=project(store.source))
 
     assert not list((project().root / "data" / "snapshots").rglob("*table*"))
@@ -533,7 +532,7 @@ def test_half_a_download_is_never_read(project: Callable[..., Settings], store: 
 
 
 def test_what_a_server_refuses_is_not_tried_again(project: Callable[..., Settings], store: _Store) -> None:
-    for path, message in {"missing.csv": "does not exist", "refused.csv": "may not be read"}.items():
+    for path, message in {"missing.csv": "does not exist", "refused.csv": "cannot be read"}.items():
         source = store.source.replace("table.csv", path)
         with pytest.raises(SourceError, match=message) as caught:
             _snapshots.fetch(source, settings=project(source))

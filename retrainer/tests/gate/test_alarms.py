@@ -1,4 +1,4 @@
-"""What is said beside a decision: rare classes that the metric hardly sees, a champion that is not what it was."""
+"""Alarms: rare classes that hardly count in the metric, a champion whose score changed."""
 
 import math
 from typing import Any
@@ -79,7 +79,7 @@ def test_a_champion_far_from_its_recorded_score(stored: float, expected: int) ->
     said = judged(y, labels, "accuracy", champion)
 
     assert len(said) == expected
-    assert all(f"0.7000 on these 1,000 rows and was {stored:.4f}" in alarm for alarm in said)
+    assert all(f"changed from {stored:.4f} (1,000 holdout rows" in alarm for alarm in said)
 
 
 def test_few_rows_or_an_unknown_number_of_them_prove_nothing() -> None:
@@ -176,7 +176,7 @@ def test_only_rows_new_to_the_champion_say_whether_it_changed() -> None:
 
     (said,) = judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), ~half, **options))
 
-    assert "0.7000 on these 1,000 rows and was 0.9000 on the 1,000 of its own day" in said
+    assert "from 0.9000 (1,000 holdout rows when it was recorded) to 0.7000 (1,000 holdout rows now)" in said
     assert judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), half, **options))
     assert judged(y, right, "accuracy", Champion(None, obstacle="it is gone", **options)) == ()
 
@@ -199,8 +199,11 @@ def test_a_class_is_rare_below_a_twentieth_and_hardly_found_below_a_half(rare: i
 
     assert len(said) == expected
     if said:
-        assert f"Class 'yes' is {rare / 1000:.1%} of the rows, and the challenger finds {found / rare:.0%}" in said[0]
-        assert f"all of them change it by {rare / 1000:.3f}" in said[0]
+        assert (
+            f"Class 'yes' is {rare / 1000:.1%} of the holdout rows, and the challenger predicts {found / rare:.0%}"
+            in said[0]
+        )
+        assert f"changes by {rare / 1000:.3f} at most" in said[0]
 
 
 def test_a_standard_error_is_that_of_the_binomial() -> None:

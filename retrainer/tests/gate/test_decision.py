@@ -69,7 +69,7 @@ def test_without_a_champion_any_model_is_promoted() -> None:
     y = make_truth()
     decision = judge(y, model(y, wrong=slice(0, 900)), None)
     assert (decision.verdict, decision.kind) == ("promoted", "first")
-    assert decision.reason == "Promoted: accuracy 0.5500 on 2,000 holdout rows, and there is no champion yet."
+    assert decision.reason == "Promoted: the first model. Accuracy 0.5500 on 2,000 holdout rows."
     assert decision.champion is None
 
 
@@ -77,7 +77,9 @@ def test_a_real_improvement_is_promoted_with_its_numbers() -> None:
     y = make_truth()
     decision = judge(y, model(y, wrong=slice(0, 200)), model(y, wrong=slice(0, 300)), against={"stored_score": 0.99})
     assert (decision.verdict, decision.kind) == ("promoted", "improvement")
-    assert "accuracy 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500" in decision.reason
+    assert (
+        "Accuracy is 0.9000 against the champion's 0.8500 on the same 2,000 rows, better by 0.0500" in decision.reason
+    )
     assert decision.improvement == pytest.approx(0.05)
     assert decision.interval is not None
     assert 0.04 < decision.interval[0] < 0.05 < decision.interval[1] < 0.06
@@ -94,7 +96,7 @@ def test_an_improvement_by_no_more_than_the_margin_is_marginal() -> None:
     decision = judge(y, model(y, wrong=slice(0, 280)), model(y, wrong=slice(0, 300)))
     assert (decision.verdict, decision.kind) == ("kept", "marginal")
     assert failed(decision) == ["improvement"]
-    assert "better by 0.0100, and over 0.0100 is asked" in decision.reason
+    assert "better by 0.0100, but more than 0.0100 is required" in decision.reason
 
 
 def test_an_improvement_that_may_be_chance_is_uncertain() -> None:
@@ -102,9 +104,9 @@ def test_an_improvement_that_may_be_chance_is_uncertain() -> None:
     decision = judge(y, model(y, wrong=slice(400, 770)), model(y, wrong=slice(0, 400)))
     assert (decision.verdict, decision.kind) == ("kept", "uncertain")
     assert failed(decision) == ["confidence"]
-    assert "equally good models show this in" in decision.reason
+    assert "but chance may explain it (p-value 0." in decision.reason
     # Models that differ on 0.385 of the rows, by 0.015: 0.385 * (1.645 / 0.015)**2 is about 4,600.
-    assert "certainty takes about 4," in decision.reason
+    assert "about 4," in decision.reason
 
 
 def test_a_tie_keeps_the_champion() -> None:
@@ -128,7 +130,7 @@ def test_errors_are_better_when_lower_and_compared_by_their_share() -> None:
     champion, challenger = (Predictions(y + size * np.sign(rng.normal(size=3000))) for size in (100.0, 98.5))
     decision = judge(y, challenger, champion, metric="rmse")
     assert (decision.verdict, decision.improvement) == ("promoted", pytest.approx(0.015))
-    assert "RMSE 98.5 against the champion's 100 on the same 3,000 rows, better by 1.50 %" in decision.reason
+    assert "RMSE is 98.5 against the champion's 100 on the same 3,000 rows, better by 1.50 %" in decision.reason
     assert judge(y, champion, challenger, metric="rmse").kind == "regression"
     assert judge(y, challenger, champion, metric="rmse", gate={"min_improvement": 0.02}).kind == "marginal"
 
@@ -212,7 +214,7 @@ def test_rows_of_a_class_are_counted_for_the_metric_that_is_about_it() -> None:
     assert judge(five, *again, metric="f1_macro").kind != "not_comparable"
     asked = judge(five, *again, metric="f1_macro", gate={"confidence": 0.99})
     assert "class yes has 5 of the 500 rows" in asked.reason
-    assert "99% confidence takes at least 7" in asked.reason
+    assert "needs at least 7 for 99% confidence" in asked.reason
 
 
 def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
@@ -222,7 +224,7 @@ def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
         model(y, wrong=slice(0, 9)),
         Champion(None),
     )
-    assert "not comparable: it has no predictions of the holdout; `retrain" in nothing.reason
+    assert "not comparable: it has no predictions of the holdout. To promote" in nothing.reason
     few = judge(
         y,
         model(y, wrong=slice(0, 9)),
@@ -251,7 +253,7 @@ def test_a_slice_is_guarded_from_so_many_rows_on(rows: int) -> None:
     assert (criterion.threshold, criterion.passed) == (0.05, rows < 50)
     if rows == 50:
         assert criterion.value == 1
-        assert "region = south (50 rows) is worse by 1.0000; worse by more than 0.0500" in criterion.detail
+        assert "region = south (50 rows) is worse by 1.0000; worse by at most 0.0500" in criterion.detail
     else:
         assert criterion.value is not None
         assert criterion.value < 0
@@ -322,7 +324,7 @@ def test_too_few_rows_of_a_class_are_not_comparable_by_a_metric_of_classes() -> 
     decision = judge(y, *models, metric="roc_auc")
     assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
     assert "class yes has 4 of the 500 rows" in decision.reason
-    assert "95% confidence takes at least 5" in decision.reason
+    assert "needs at least 5 for 95% confidence" in decision.reason
     assert judge(y, *models, metric="roc_auc", accept_not_comparable=True).kind == "accepted"
     assert judge(y, *models, metric="accuracy").kind == "improvement"
 
@@ -344,7 +346,7 @@ def test_a_champion_that_cannot_predict_at_all_is_not_comparable(floor: float | 
         assert decision.verdict == accepted.verdict == "rejected"
         return
     assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
-    assert "not comparable: column 'plan' is gone; `retrain --accept-not-comparable`" in decision.reason
+    assert "not comparable: column 'plan' is gone. To promote without a comparison: `retrain" in decision.reason
     assert (accepted.verdict, accepted.kind) == ("promoted", "accepted")
     assert decision.champion is None
     assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
@@ -432,13 +434,13 @@ def test_every_criterion_is_recorded_with_what_was_found_and_asked() -> None:
     assert found["slice region"] == (pytest.approx(0), 0.2)  # the southern half is predicted alike
     assert (decision.holdout_rows, decision.compared_rows, decision.seed) == (2000, 1990, 7)
     assert (decision.confidence, decision.stored_champion, decision.metric) == (0.9, 0.5, "accuracy")
-    assert decision.method == "1,999 exchanges and bootstraps of row groups"
+    assert decision.method == "permutation test, 1,999 resamples of row groups"
     assert decision.promoted
     assert decision.p_value is not None
     assert decision.p_value < 0.01
     assert decision.probability == 1
-    assert "(with 90% confidence above 0.0" in decision.reason
-    assert decision.reason.endswith(", and over 0.0100 is asked.")
+    assert decision.reason.endswith(", more than the required 0.0100 and more than chance explains.")
+    assert "each with 90% confidence (permutation test, 1,999 resamples of row groups)" in decision.explain()
 
 
 def test_the_positive_class_of_the_settings_is_recorded() -> None:
@@ -455,7 +457,7 @@ def test_the_rows_that_certainty_takes_are_rounded_to_two_digits(rows: int) -> N
     y = make_truth(rows)
     decision = judge(y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0})
     assert decision.kind == "uncertain"
-    found = re.search(r"certainty takes about ([\d,]+) rows", decision.reason)
+    found = re.search(r"about ([\d,]+) holdout rows are needed to be sure", decision.reason)
     assert found
     number = int(found[1].replace(",", ""))
     # 7 rows differ, 5 for the challenger and 2 against: their sum is 3, its standard deviation the root of 7 - 9 / n.

@@ -24,7 +24,7 @@ def model(noise: float, seed: int = 1) -> Predictions:
     return Predictions(TRUTH + noise * np.random.default_rng(seed).normal(size=ROWS))
 
 
-NO_MODEL = Rival("always answering 0 (the mean)", Champion(Predictions(np.zeros(ROWS))))
+NO_MODEL = Rival("always predicting 0 (the mean)", Champion(Predictions(np.zeros(ROWS))))
 
 
 def decided(
@@ -50,9 +50,9 @@ def test_a_first_model_that_beats_the_baseline_is_promoted_and_says_so() -> None
     decision = decided(model(0.5))
 
     assert (decision.verdict, decision.kind) == ("promoted", "first")
-    assert "better than always answering 0 (the mean)" in decision.reason
+    assert "Better than always predicting 0 (the mean)" in decision.reason
     assert decision.baseline == {"rmse": pytest.approx(np.sqrt(np.mean(TRUTH**2)))}
-    assert "Without a model, always answering 0 (the mean): RMSE" in decision.explain()
+    assert "Baseline, always predicting 0 (the mean): RMSE" in decision.explain()
     assert Decision.from_dict(decision.to_dict()) == decision
 
 
@@ -61,8 +61,8 @@ def test_a_first_model_that_is_no_better_than_the_baseline_waits_in_staging(nois
     decision = decided(model(noise))
 
     assert (decision.verdict, decision.kind) == ("staging", "baseline")
-    assert decision.reason.startswith("Staging: RMSE ")
-    assert "better than always answering 0 (the mean)" in decision.reason
+    assert " The first model. RMSE " in decision.reason
+    assert "Staging: not better than always predicting 0 (the mean)" in decision.reason
     assert [one.passed for one in decision.criteria if one.name == "baseline"] == [False]
 
 
@@ -70,7 +70,7 @@ def test_better_than_the_champion_and_worse_than_no_model_waits_in_staging() -> 
     decision = decided(model(2.0), champion=model(4.0, seed=2))
 
     assert (decision.verdict, decision.kind) == ("staging", "baseline")
-    assert "but not better than always answering 0 (the mean) (0.9" in decision.reason
+    assert "Staging: not better than always predicting 0 (the mean) (0.9" in decision.reason
     assert decided(model(0.5), champion=model(4.0, seed=2)).verdict == "promoted"
 
 
@@ -81,11 +81,11 @@ def test_the_same_model_as_one_on_hold_is_not_promoted_a_better_one_is() -> None
     better = decided(model(0.1, seed=3), on_hold(bad), champion=champion)
 
     assert (same.verdict, same.kind) == ("staging", "held")
-    assert same.reason.endswith(
-        "but not surely better than v2, which is on hold: equal, and over 0.50 % is asked; release it."
+    assert same.reason.startswith(
+        "Staging: not better than v2, which is on hold (equal, more than 0.50 % is required). release it. "
     )
     assert (better.verdict, better.kind) == ("promoted", "improvement")
-    assert "better than v2, which is on hold" in better.reason
+    assert "Better than v2, which is on hold" in better.reason
 
 
 def test_what_is_on_hold_and_cannot_be_compared_is_passed_by_request_only() -> None:
@@ -122,8 +122,7 @@ def test_what_a_promotion_had_to_beat_is_recorded() -> None:
     assert (criterion.passed, criterion.threshold) == (True, None)
     assert criterion.value == pytest.approx(0.4, abs=0.1)  # 0.5 became 0.3
     assert criterion.detail.startswith("compared with v2, which is on hold: ")
-    assert decision.reason.count(".") == decision.reason.strip(".").count(".") + 1
-    assert decision.reason.endswith("; better than v2, which is on hold.")
+    assert decision.reason.endswith(". Better than v2, which is on hold.")
 
 
 def test_the_first_version_on_hold_that_is_not_beaten_decides() -> None:
@@ -142,7 +141,9 @@ def test_a_rival_without_advice_gets_none() -> None:
     rival = Rival("v3", Champion(same))
     decision = decided(same, rival, champion=model(0.8, seed=2))
 
-    assert decision.reason.endswith("not surely better than v3: equal, and over 0.50 % is asked.")
+    assert decision.reason.startswith(
+        "Staging: not better than v3 (equal, more than 0.50 % is required). Better than the champion. RMSE is "
+    )
 
 
 def test_floors_and_guards_are_not_asked_of_a_rival() -> None:

@@ -237,7 +237,7 @@ def test_rows_about_the_same_are_one_piece_of_evidence(groups: int) -> None:
 
     assert promoted["together"] <= 20  # 10 are allowed by chance; more than 20 come once in 1,000 times
     assert promoted["alone"] > 40
-    assert found.method == f"199 exchanges and bootstraps of 60 entities{' in 40 groups' if groups == 40 else ''}"
+    assert found.method == f"permutation test, 199 resamples of 60 entities{' in 40 groups' if groups == 40 else ''}"
 
 
 def test_without_entities_each_row_is_one() -> None:

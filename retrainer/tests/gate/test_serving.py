@@ -37,7 +37,7 @@ def test_what_serves_takes_the_twins_place_where_it_is_worse_beyond_chance() -> 
     assert found.comparable_rows(ROWS).sum() == 100
     assert found.stored_score == 0.5
     (alarm,) = alarms
-    assert "What serves is worse than the model that was compared" in alarm
+    assert "is worse than the evaluated model than the model that was compared" in alarm
     assert "100 rows that neither has seen" in alarm
 
 
@@ -153,9 +153,9 @@ def test_another_target_is_another_question(by_time: Settings, monkeypatch: pyte
 def test_a_refit_that_is_worse_on_what_it_learned_from_is_refused(
     by_time: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pipeline._training._fit  # type: ignore[attr-defined]
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
     fits = iter([real, lambda part, recipe, project: real(_shuffled(part), recipe, project)])
-    monkeypatch.setattr("retrainer.pipeline._training._fit", lambda *given: next(fits)(*given))
+    monkeypatch.setattr("retrainer.pipeline._training._fit_recipe", lambda *given: next(fits)(*given))
 
     _, refitted = retrained(weeks(6), now())
 
@@ -176,10 +176,10 @@ def _shuffled(part: Any) -> Any:
 def test_a_refit_that_went_wrong_is_seen_on_rows_newer_than_it(
     spoilt: bool, by_time: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pipeline._training._fit  # type: ignore[attr-defined]
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
     fits = iter([real, lambda part, *more: real(_shuffled(part) if spoilt else part, *more)])
     with monkeypatch.context() as patched:
-        patched.setattr("retrainer.pipeline._training._fit", lambda *given: next(fits)(*given))
+        patched.setattr("retrainer.pipeline._training._fit_recipe", lambda *given: next(fits)(*given))
         patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
         first, refitted = retrained(weeks(8), now())
     assert first.decision.promoted
@@ -188,7 +188,7 @@ def test_a_refit_that_went_wrong_is_seen_on_rows_newer_than_it(
     again, _ = retrained(weeks(10), now())
 
     assert again.decision.promoted or not spoilt
-    assert any("What serves is worse" in alarm for alarm in again.decision.alarms) is spoilt
+    assert any("is worse than the evaluated model" in alarm for alarm in again.decision.alarms) is spoilt
 
 
 def test_an_alarm_lets_a_challenger_wait_where_that_is_set() -> None:
@@ -197,4 +197,4 @@ def test_an_alarm_lets_a_challenger_wait_where_that_is_set() -> None:
     staged = gate.to_staging(decision, "alarm", "gate.alarms leaves it to a person")
 
     assert (staged.verdict, staged.kind) == ("staging", "alarm")
-    assert staged.reason.endswith("but gate.alarms leaves it to a person.")
+    assert staged.reason.startswith("Staging: gate.alarms leaves it to a person. ")

@@ -74,7 +74,7 @@ def test_a_shift_is_found_and_named(window: int) -> None:
     assert found.drifted
     assert found.columns[0].name == "usage"
     assert list(drifted(found)) == ["usage"]
-    assert found.reason.startswith(f"1 of 6 columns drifted over {window:,} rows: usage (PSI ")
+    assert found.reason.startswith(f"1 of 6 columns drifted in {window:,} rows: usage (PSI ")
 
 
 def test_a_small_shift_of_many_rows_is_certain_and_no_drift() -> None:
@@ -83,7 +83,7 @@ def test_a_small_shift_of_many_rows_is_certain_and_no_drift() -> None:
     assert usage.p_value is not None
     assert usage.p_value < 1e-9
     assert not found.drifted
-    assert found.reason == "No column drifted over 50,000 rows."
+    assert found.reason == "No column drifted in 50,000 rows."
 
 
 def test_empty_bins_give_a_large_and_finite_index() -> None:
@@ -305,7 +305,7 @@ def test_too_few_keys_have_no_result() -> None:
     X, key = keyed(19, seed=1, shift=5)
     found = compare_with_profile(learn_profile(keyed(1000, seed=0)[0]), X, settings=MonitorSettings(), units=key)
     assert found.drifted is None
-    assert found.reason == "Too few keys to judge: 190 rows are about 19, and 20 are needed."
+    assert found.reason == "Too few keys: 190 rows are about 19, and 20 are needed."
 
 
 def test_what_drifted_most_comes_first_with_both_histograms() -> None:

@@ -78,7 +78,7 @@ def test_cells_that_cannot_be_read_are_judged_over_the_whole_table(tmp_path: Pat
     some.loc[:4, "usage"], many.loc[:40, "usage"] = "n.a. (see note)", "n.a. (see note)"
 
     before = scored(tmp_path, "classification", rows=5, table=some).read_bytes()
-    with pytest.raises(SchemaError, match=r"'usage': expected number .* such as 'n\.a\. \(see note\)' \(row 1\)"):
+    with pytest.raises(SchemaError, match=r"'usage': expected a number .* such as 'n\.a\. \(see note\)' \(row 1\)"):
         scored(tmp_path, "classification", rows=5, table=many)
 
     assert (tmp_path / "scored.parquet").read_bytes() == before
@@ -132,7 +132,7 @@ def test_a_disk_that_is_full_is_named_with_the_file(tmp_path: Path, format: str)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
-        with pytest.raises(FileError, match=rf"scored\.{format}: .*free some space"):
+        with pytest.raises(FileError, match=rf"scored\.{format}: .*Free some space"):
             _scoring.write([(table, _scoring.Counts(1000))], tmp_path / f"scored.{format}")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retrainer.pipeline._monitoring import _newest, _units
+from retrainer.pipeline._monitoring import _newest_rows, _unit_of_row
 from retrainer.settings import (
     DataSettings,
     MonitorSettings,
@@ -28,15 +28,15 @@ def having(monitor: dict[str, Any] | None = None, **split: Any) -> Settings:
 
 @pytest.mark.parametrize(("last", "rows"), [("7 days", 7), ("48 hours", 2), ("5 rows", 5), ("90 rows", 30), (None, 30)])
 def test_the_window_is_the_newest_rows(last: str | None, rows: int) -> None:
-    found = _newest(DAYS.sample(frac=1, random_state=0), having({"last": last}))
+    found = _newest_rows(DAYS.sample(frac=1, random_state=0), having({"last": last}))
     assert sorted(found["day"]) == list(DAYS["day"][-rows:])
 
 
 def test_rows_are_about_their_keys_or_their_block_of_time() -> None:
-    assert _units(DAYS, having()) is None
-    keys = _units(DAYS, having(key_columns=["key"]))
+    assert _unit_of_row(DAYS, having()) is None
+    keys = _unit_of_row(DAYS, having(key_columns=["key"]))
     assert len(np.unique(keys)) == 10
-    blocks = _units(DAYS[::-1], having(method="time"))
+    blocks = _unit_of_row(DAYS[::-1], having(method="time"))
     assert len(np.unique(blocks)) == 20
     assert (np.diff(blocks) <= 0).all()
 

@@ -50,7 +50,7 @@ def test_a_model_that_collapsed_is_worse_without_any_setting(settings: Settings)
 
 
 @NUMBERS
-@pytest.mark.parametrize(("impossible", "share"), [(2, "2 rows make 100% of the squared error"), (0, None)])
+@pytest.mark.parametrize(("impossible", "share"), [(2, "2 rows cause 100% of the squared error"), (0, None)])
 def test_a_score_many_times_worse_that_chance_could_make_is_mentioned(
     impossible: int, share: str | None, settings: Settings
 ) -> None:
@@ -61,8 +61,8 @@ def test_a_score_many_times_worse_that_chance_could_make_is_mentioned(
     window = watched(new)
 
     assert not window["worse"]
-    assert (share in window["reason"]) if share else "beyond chance" not in window["reason"]
-    assert ("not beyond chance" in window["reason"]) is bool(impossible)
+    assert (share in window["reason"]) if share else "may be chance" not in window["reason"]
+    assert ("which may be chance" in window["reason"]) is bool(impossible)
 
 
 @NUMBERS
@@ -83,7 +83,7 @@ def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: S
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z': expected number"),
+        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z': expected"),
         (lambda rows: rows.assign(z=None), "column 'z': 100% of 1,200 rows have no value"),
     ],
     ids=["renamed", "emptied"],
@@ -119,7 +119,7 @@ def test_new_rows_are_told_which_tests_of_the_data_they_do_not_pass(
 
     window = watched(new)
 
-    assert window["failed_tests"] == ["Column 'x' holds 20.0, not between -9 and 9, in 1 of 2,000 rows (row 4)."]
+    assert window["failed_tests"] == ["Column 'x' holds 20.0, outside -9 to 9, in 1 of 2,000 rows (row 4)."]
     assert window["failed_tests"][0] in window["reason"]
     assert watched(line(seed=2))["failed_tests"] == []
 
@@ -265,7 +265,7 @@ def test_classes_that_have_become_numbers_are_no_alarm_about_their_shares(
     [
         (lambda table: table.assign(target=table["target"].where(table["z"] < 0.5, "no")), "Class 'no' is"),
         (lambda table: table.assign(x=table["x"].where(table["z"] < 1)), "'x' is missing in"),
-        (lambda table: table[:400], "The table has 400 rows with a label; the champion's had 1,200."),
+        (lambda table: table[:400], "The table has 400 rows with a label; the champion was trained on 1,200."),
         (lambda table: table, None),
     ],
     ids=["classes", "missing", "rows", "as it was"],
@@ -301,9 +301,9 @@ def test_what_serves_is_scored_beside_the_model_that_was_compared(
         )
 
     use(monkeypatch, SPLIT__METHOD="time", SPLIT__TIME_COLUMN="day", DATA__DROP='["day"]')
-    real = pipeline._training._fit  # type: ignore[attr-defined]
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
     with monkeypatch.context() as patched:
-        patched.setattr("retrainer.pipeline._training._fit", fit)
+        patched.setattr("retrainer.pipeline._training._fit_recipe", fit)
         patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
         assert retrained(dated("2026-01-01", 0), now()).promoted
 
@@ -311,5 +311,5 @@ def test_what_serves_is_scored_beside_the_model_that_was_compared(
 
     assert window["twin"] == pytest.approx(1.0, abs=0.15)
     assert (window["metric"] > 2 * window["twin"]) is spoilt
-    assert ("What serves is worse than the model that was compared" in window["reason"]) is spoilt
+    assert ("is worse than the evaluated model" in window["reason"]) is spoilt
     assert window["worse"] is spoilt

@@ -96,10 +96,10 @@ def outcome(flow: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("fault", "flow", "part"),
     [
-        (broken_settings, "retrain", "could not be determined"),
-        (impossible_setting, "score", "could not be determined"),
+        (broken_settings, "retrain", "unknown"),
+        (impossible_setting, "score", "unknown"),
         (missing_source, "retrain", "table.csv"),
-        (truncated_decision, "retrain", "could not be determined"),
+        (truncated_decision, "retrain", "unknown"),
         (truncated_decision, "score", "000001.json"),
         (truncated_decision, "monitor", "000001.json"),
         (full_disk, "retrain", "full"),
@@ -128,7 +128,7 @@ def test_whatever_broke_there_is_one_message_and_a_dead_receiver_changes_nothing
         assert payload["title"] == f"{settings.project}: {flow} failed"
     assert "In production: " in payload["message"]
     assert part in payload["message"]
-    if part == "could not be determined":
+    if part == "unknown":
         assert part + ", for the same reason (" in payload["message"]
 
     monkeypatch.setattr(_messages, "SECONDS", 0.2)
@@ -215,7 +215,7 @@ def test_a_url_that_is_no_webhook_is_not_saved_and_not_shown(
 ) -> None:
     monkeypatch.setenv("SLACK_WEBHOOK_URL", UNREADABLE)
 
-    with pytest.raises(ConfigurationError, match="Nothing was saved, as the test message was not") as refused:
+    with pytest.raises(ConfigurationError, match="The test message was not sent, so nothing was saved") as refused:
         set_up_slack(now())
 
     assert "SECRETX" not in f"{refused.value} {caplog.text} {capfd.readouterr()}"

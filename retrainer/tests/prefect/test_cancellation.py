@@ -2,19 +2,24 @@
 
 import signal
 from types import SimpleNamespace
+from uuid import UUID
 
 import httpx
 import pytest
 from churn.flows import retrain
-from prefect.states import Cancelled, Cancelling, Running, State
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled, Cancelling, Crashed, Running, State
 
-from retrainer.prefect import _cancellation
+from retrainer.prefect import _cancellation, _outcome
 from retrainer.prefect._cancellation import (
     RunCancelled,
     refuse_if_cancelled,
 )
 from retrainer.registry import open_registry
 from retrainer.settings import Settings
+
+from ..conftest import PROJECT, Receiver
 
 RUN = "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"
 ENDED: list[tuple[str, State]] = []
@@ -31,7 +36,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, *said: State | Exception) -> None:
         return answer
 
     monkeypatch.setattr(_cancellation, "_state_of", state_of)
-    monkeypatch.setattr(_cancellation, "_end", lambda *ended: ENDED.append(ended))
+    monkeypatch.setattr(_cancellation, "_set_final_state", lambda *ended: ENDED.append(ended))
     monkeypatch.setattr(_cancellation, "flow_run", SimpleNamespace(id=RUN))
     ENDED.clear()
     monkeypatch.setattr(_cancellation, "BETWEEN", 0.0)
@@ -83,6 +88,8 @@ def test_a_run_that_nobody_ends_sets_how_it_ended(monkeypatch: pytest.MonkeyPatc
         refuse_if_cancelled()
 
     assert [(run, end.name, end.message) for run, end in ENDED] == [(RUN, "Cancelled", "By me.")] * ends
+    assert _cancellation.ended_itself(RUN)
+    assert _cancellation.ended_itself(RUN) is None
 
 
 @pytest.mark.parametrize("deployed", [True, False])
@@ -127,13 +134,48 @@ def test_a_server_that_stays_away_lets_nothing_be_recorded(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("settings", ["classification"], indirect=True)
 @pytest.mark.usefixtures("prefect_api")
-def test_a_retrain_that_was_cancelled_leaves_no_version_and_no_decision(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_a_retrain_that_was_cancelled_ends_as_that_and_leaves_no_version_and_no_decision(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers(monkeypatch, Cancelling())
+    runs: list[str] = []
+
+    def cancelled_by_now(flow_run_id: str) -> State:
+        runs.append(flow_run_id)
+        return Cancelling(message="By me.")
+
+    monkeypatch.setattr(_cancellation, "_state_of", cancelled_by_now)
+    monkeypatch.setattr(_cancellation, "END_BY_RUNNER", 0.0)
 
     with pytest.raises(RunCancelled):
         retrain()
 
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(UUID(runs[0])).state
+    assert state
+    assert (state.name, state.message) == ("Cancelled", "By me.")
+    assert [payload["title"] for payload in receiver.payloads] == [f"{settings.project}: retrain cancelled"]
     registry = open_registry(settings)
     assert (registry.decisions(), registry.versions()) == ([], [])
+
+
+@pytest.mark.parametrize("settings", ["classification"], indirect=True)
+@pytest.mark.usefixtures("prefect_api")
+def test_nobody_is_told_that_a_run_was_stopped_which_had_recorded_its_decision(
+    settings: Settings, receiver: Receiver
+) -> None:
+    retrain()
+    (decision,) = open_registry(settings).decisions()
+    run = FlowRun(id=UUID(decision.flow_run_id), flow_id=UUID(RUN), name="quiet-otter")
+    receiver.payloads.clear()
+
+    _outcome.report_outcome(PROJECT, flow=retrain, flow_run=run, state=Cancelling())
+    _cancellation.stopping.set()
+    try:
+        _outcome.report_outcome(PROJECT, flow=retrain, flow_run=run, state=Crashed())
+    finally:
+        _cancellation.stopping.clear()
+    assert receiver.payloads == []
+
+    _outcome.report_outcome(PROJECT, flow=retrain, flow_run=run, state=Crashed())
+    (payload,) = receiver.payloads
+    assert "(decided by this run before it ended)" in payload["message"]

@@ -52,7 +52,7 @@ def test_a_run_that_did_not_end_well_is_told_of(
     assert run_line.startswith("Run: quiet-otter http")
     assert str(run.id) in run_line
     assert why == f"Why: {state.message}"
-    assert production == "In production: no model yet (untouched by this run)"
+    assert production == "In production: no model yet (not changed by this run)"
     assert todo.startswith("To do: ")
 
 
@@ -62,6 +62,19 @@ def test_nobody_is_notified_of_a_dry_run_that_failed(settings: Settings, receive
     _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="No such column."))
 
     assert receiver.payloads == []
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_a_run_of_a_terminal_that_failed_is_not_sent_to_the_team(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, deployed: bool
+) -> None:
+    monkeypatch.setattr(_outcome.sys.stderr, "isatty", lambda: True)
+    ids = {"flow_id": "9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1"}
+    run = FlowRun(name="quiet-otter", **ids, **({"deployment_id": ids["flow_id"]} if deployed else {}))
+
+    _outcome.report_outcome(PROJECT, flow=flows.retrain, flow_run=run, state=Failed(message="No such file."))
+
+    assert len(receiver.payloads) == deployed
 
 
 def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
@@ -164,15 +177,15 @@ def test_what_a_person_decides_has_a_message(settings: Settings, verdict: str, s
 
 def test_a_failure_says_what_happened_and_that_production_is_as_it_was(settings: Settings) -> None:
     facts = {"project": "churn", "flow": "retrain", "run": "quiet-otter", "state": "crashed"}
-    facts |= {"reason": "The disk is full.", "champion": "v1", "touched": "untouched by this run"}
+    facts |= {"reason": "The disk is full.", "champion": "v1", "touched": "not changed by this run"}
     message = _messages.message("ended", **facts)
 
     assert str(message).splitlines() == [
         "churn: retrain crashed",
         "Run: quiet-otter",
         "Why: The disk is full.",
-        "In production: v1 (untouched by this run)",
-        "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
+        "In production: v1 (not changed by this run)",
+        "To do: fix the cause and run it again; `doctor` checks common causes.",
     ]
 
 
@@ -199,12 +212,12 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
         "churn: v2 staging",
         "Run: quiet-otter http://ui",
         "Why: Staging: below the floor.",
-        "To look at: A class is hardly seen.",
-        "To look at: The champion changed.",
+        "Alarm: A class is hardly seen.",
+        "Alarm: The champion changed.",
         "In production: v1",
         "On hold: v0, v3",
         "Report: report.html",
-        "To do: look at `registry explain`; `registry promote staging --reason …` puts it into production.",
+        "To do: read `registry explain`; `registry promote staging --reason …` puts it into production.",
     ]
     few = {"alarms": [], "held": {}, "champion": None, "verdict": "rejected"}
     assert lines(**few, refit=None, report=None, report_error="no font") == [
@@ -212,10 +225,10 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
         "Run: quiet-otter http://ui",
         "Why: Staging: below the floor.",
         "In production: no model yet",
-        "Report: missing, it could not be drawn (no font)",
-        "To do: look at the data: `registry explain` has the numbers.",
+        "Report: missing, drawing it failed (no font)",
+        "To do: check the data; `registry explain` has the numbers.",
     ]
-    failed = "Refit: fitting it once more on all rows failed (no memory); the model that was compared serves"
+    failed = "Refit: failed (no memory); the evaluated model serves"
     assert failed in lines(refit={"failed": "no memory"})
 
 
@@ -223,16 +236,16 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
     ("changes", "to_do"),
     [
         ({"verdict": "kept"}, "nothing."),
-        ({"verdict": "kept", "alarms": ["A leak."]}, "look at what is named above."),
+        ({"verdict": "kept", "alarms": ["A leak."]}, "check the alarms."),
         ({"verdict": "promoted", "champion_before": None}, "nothing."),
         (
             {"verdict": "promoted", "champion_before": None, "alarms": ["A leak."]},
-            "look at what is named above.",
+            "check the alarms.",
         ),
-        ({"verdict": "promoted"}, "nothing; `registry rollback --reason …` puts the former model back."),
+        ({"verdict": "promoted"}, "nothing; `registry rollback --reason …` puts the previous model back."),
         (
             {"verdict": "promoted", "alarms": ["A leak."]},
-            "look at what is named above; `registry rollback --reason …` puts the former model back.",
+            "check the alarms; `registry rollback --reason …` puts the previous model back.",
         ),
     ],
 )
@@ -251,8 +264,8 @@ def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) 
     def body(record: Record, gate: Record) -> list[str]:
         return _messages.by_hand_message(project="churn", record=record, gate=gate).body.splitlines()
 
-    assert body(promoted, gate)[1] == "The gate had kept it: a tie."
-    assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback --reason …` puts the former model back."
+    assert body(promoted, gate)[1] == "The gate had kept the champion: a tie."
+    assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback --reason …` puts the previous model back."
     assert body(promoted, promoted)[1] == "In production: v1"
     first = dataclasses.replace(promoted, champion_before=None)
     assert body(first, gate)[-1] == "To do: nothing."
@@ -263,7 +276,7 @@ def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
     why = "Why: {{ flow_run.state.message }}"
     for kind, subject, lines in (
         ("unreported", "{{ flow.name }} {{ flow_run.state.name | lower }}", [run, why]),
-        ("collision", "{{ flow.name }} cancelled, another run is at work", [run, why]),
+        ("collision", "{{ flow.name }} cancelled, another run is in progress", [run, why]),
         ("late", "{{ flow.name }} is late", [run]),
     ):
         message = _messages.message(kind, project="churn")
@@ -271,7 +284,7 @@ def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
         assert message.body.splitlines()[: len(lines)] == lines
         assert message.body.splitlines()[-1].startswith("To do: ")
     trial = _messages.message("trial", project="churn")
-    assert str(trial) == "churn: a test message\nRetraining messages will arrive here."
+    assert str(trial) == "churn: a test message\nMessages about retraining will arrive here."
 
 
 def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Settings) -> None:
@@ -282,10 +295,20 @@ def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Se
     assert "v2 is on hold" in body(held={"v2": "slow"})
     assert body().splitlines()[1:] == [
         "In production: v1",
-        "To do: find out what was wrong with the model before.",
+        "To do: find out what was wrong with the previous model.",
     ]
     held = _messages.by_hand_message(project="churn", record=record_of("held", version="v1"))
     assert held.body.endswith("until `registry release v1 --reason …`.")
+
+
+def test_a_message_does_not_wait_for_the_import_of_whatever_else_has_blocks(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefect.blocks.core.load_prefect_collections", lambda: pytest.fail("it was imported"))
+
+    _messages.deliver(_messages.message("trial", project="churn"), block=settings.notifications.block or "")
+
+    assert len(receiver.payloads) == 1
 
 
 def test_without_a_block_the_message_is_in_the_log(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -51,7 +51,7 @@ def test_a_log_line_says_what_is_at_work_once_it_takes_long(
 
     assert timer.seconds == 30
     assert timer.cancelled
-    assert set(caplog.messages) == {"Still working: train, 12,345 rows"}
+    assert set(caplog.messages) == {"Still training (30 s, 12,345 rows)"}
 
 
 def test_a_step_that_fails_is_not_said_to_be_at_work(timers: list[Any]) -> None:
@@ -73,8 +73,8 @@ def test_a_terminal_shows_one_step_and_is_free_again(monkeypatch: pytest.MonkeyP
             beside.start()
             beside.join()
 
-    assert terminal.getvalue().count("cross validate, 10,000,000 rows") >= 2
-    assert "fetch" not in terminal.getvalue()
+    assert terminal.getvalue().count("Cross-validating, 10,000,000 rows") >= 2
+    assert "etching" not in terminal.getvalue()
 
 
 def _beside() -> None:
@@ -87,4 +87,4 @@ def _beside() -> None:
     [(SimpleNamespace(rows=7), 7), (TABLE, 12_345), (None, 0), (SimpleNamespace(rows=None), 0)],
 )
 def test_rows_are_a_number_or_a_table(value: object, rows: int) -> None:
-    assert _progress._rows(value) == rows
+    assert _progress._count_rows(value) == rows

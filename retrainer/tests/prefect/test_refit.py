@@ -17,10 +17,10 @@ from retrainer.registry import Version, open_registry
 from retrainer.settings import Settings
 from retrainer.training import (
     Production,
+    load_evaluated_model,
+    load_evaluated_rows,
     load_model,
     load_trained_rows,
-    load_twin,
-    load_twin_rows,
 )
 
 from ..conftest import PACKAGE, PROJECT, Receiver, attached, now, use
@@ -67,9 +67,9 @@ def test_a_refit_lives_a_whole_life(settings: Settings, table: pd.DataFrame, rec
     champion = registry.champion()
     serving, twin = (
         load_model(registry, champion, project=now()),
-        load_twin(registry, champion, project=now()),
+        load_evaluated_model(registry, champion, project=now()),
     )
-    trained, compared = load_trained_rows(registry, champion), load_twin_rows(registry, champion)
+    trained, compared = load_trained_rows(registry, champion), load_evaluated_rows(registry, champion)
 
     assert [run["verdict"] for run in (first, again)] == ["promoted", "kept"]
     assert champion.lineage["rows"] == {"training": ROWS - HELD_OUT, "holdout": HELD_OUT}
@@ -81,7 +81,7 @@ def test_a_refit_lives_a_whole_life(settings: Settings, table: pd.DataFrame, rec
     compared_rows = registry.decisions()[-1].decision["compared_rows"]
     assert compared_rows == HELD_OUT, "the twin never saw the holdout"
     assert "no difference" in again["reason"], "the twin is what the same recipe gives again"
-    assert f"once more on all {ROWS:,} labelled rows" in report(champion, settings)
+    assert f"refit on all {ROWS:,} labelled rows" in report(champion, settings)
     scored = pd.read_parquet(score()["path"])["prediction"]
     np.testing.assert_allclose(scored, serving.predict(table).labels)
     assert weight(Production(registry, project=now()).current().model) == weight(serving)
@@ -137,11 +137,8 @@ def test_a_refit_that_fails_costs_the_newest_rows_alone(
     assert "twin.joblib" not in champion.files
     assert len(load_trained_rows(registry, champion)) == ROWS - HELD_OUT
     assert np.isfinite(weight(load_model(registry, champion, project=now())))
-    assert (
-        f"Refit: fitting it once more on all rows failed ({recorded['refit']['failed']})"
-        in (receiver.payloads[-1]["message"])
-    )
-    assert "what was compared here is what serves" in report(champion, settings)
+    assert f"Refit: failed ({recorded['refit']['failed']})" in (receiver.payloads[-1]["message"])
+    assert "so the evaluated model serves" in report(champion, settings)
     assert retrain()["verdict"] == "kept"
 
 
@@ -187,7 +184,7 @@ def test_rows_in_the_gap_are_in_neither_part_and_in_what_serves(
     champion = registry.champion()
     assert champion.lineage["split"]["rows_in_gap"] == 47
     assert champion.lineage["rows"] == {"training": ROWS - HELD_OUT - 47, "holdout": HELD_OUT}
-    assert len(load_twin_rows(registry, champion)) == ROWS - HELD_OUT - 47
+    assert len(load_evaluated_rows(registry, champion)) == ROWS - HELD_OUT - 47
     assert len(load_trained_rows(registry, champion)) == ROWS
     assert retrain()["verdict"] == "kept"
 

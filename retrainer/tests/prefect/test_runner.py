@@ -6,15 +6,19 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
+import anyio
+import httpx
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import DeploymentStatus
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.utilities.services import critical_service_loop
 
-from retrainer.errors import ConfigurationError
-from retrainer.prefect import _cancellation, serve
+from retrainer.errors import ConfigurationError, ProjectError
+from retrainer.prefect import _cancellation, _runner, serve
 from retrainer.settings import Settings
 
 from ..conftest import now, plain_source
@@ -63,3 +67,34 @@ def test_a_process_that_ends_without_a_server_says_so_in_a_sentence(
             serve(now(), [])
 
     assert capsys.readouterr().out.startswith("The Prefect server does not answer (ConnectError)")
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_a_server_that_stays_away_ends_the_process_late_and_with_a_sentence(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retries: list[int] = []
+
+    class Lost:
+        """Loses the server at once, as Prefect's runner does after three requests with their retries."""
+
+        started = False
+
+        def __init__(self, **options: Any) -> None:
+            pass
+
+        async def start(self) -> None:
+            async def poll() -> None:
+                retries.append(PREFECT_CLIENT_MAX_RETRIES.value())
+                raise httpx.ConnectError("nobody answers")
+
+            async with anyio.create_task_group() as loops:
+                loops.start_soon(critical_service_loop, poll, 0)
+
+    monkeypatch.setattr(_runner, "Runner", Lost)
+
+    with pytest.raises(ProjectError, match="did not answer for too long"):
+        serve(now(), [])
+
+    assert retries == [_runner.RETRIES] * 3
+    assert PREFECT_CLIENT_MAX_RETRIES.value() < _runner.RETRIES

@@ -32,7 +32,7 @@ from pydantic import SecretStr
 from retrainer.cli import _app
 from retrainer.cli._context import enter
 from retrainer.errors import RegistryError
-from retrainer.registry import Damaged, Registry, open_files, open_registry
+from retrainer.registry import Damaged, Registry, open_files, open_registry, show_study
 from retrainer.registry._mlflow_store import MlflowStore
 from retrainer.settings import Settings
 from retrainer.training import Production
@@ -245,6 +245,37 @@ def test_mlflow_shows_what_was_decided(
     assert json.loads(registry.store.read("production_metrics.json"))["version"] == first
 
 
+def test_a_search_is_a_run_with_a_child_for_each_trial_written_once(tracking: Tracking, tmp_path: Path) -> None:
+    facts = {"score": 0.4, "seconds": 1.0, "parameters": {"model__C": 2.0}, "error": ""}
+    trials = [
+        {"trial": "today", "state": "complete"} | facts | {"parameters": {}},
+        {"trial": 3, "state": "complete"} | facts,
+        {"trial": 4, "state": "pruned"} | facts | {"score": None},
+        {"trial": 5, "state": "failed"} | facts | {"score": None, "seconds": None, "error": "MemoryError: too large"},
+    ]
+    study = {"study": "c0ffee", "estimator": "linear", "metric": "log_loss"}
+
+    with settings_in(tmp_path, "mlflow", tracking.url) as settings:
+        show_study(study | {"trials": trials[:2]}, settings=settings)
+        show_study(study | {"trials": trials}, settings=settings)
+
+    client = mlflow.MlflowClient(tracking.url)
+    experiment = client.get_experiment_by_name(f"{settings.project}-tuning")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "linear": "FINISHED",
+        "today": "FINISHED",
+        "3": "FINISHED",
+        "4": "KILLED",
+        "5": "FAILED",
+    }
+    parents = {run.data.tags.get("mlflow.parentRunId") for name, run in runs.items() if name != "linear"}
+    assert parents == {runs["linear"].info.run_id}
+    assert runs["3"].data.metrics == {"log_loss": 0.4, "seconds": 1.0}
+    assert runs["3"].data.params == {"model__C": "2.0"}
+    assert runs["5"].data.tags["error"] == "MemoryError: too large"
+
+
 def test_mlflow_itself_loads_the_champion(registry: Registry, settings: Settings) -> None:
     uri = f"models:/{settings.project}@champion"
     folder = mlflow.artifacts.download_artifacts(uri)
@@ -328,7 +359,9 @@ def test_a_server_that_is_down_is_named_without_its_password(tmp_path: Path) -> 
     address = f"127.0.0.1:{free_port()}"
     with (
         settings_in(tmp_path, "mlflow", f"http://ml:hunter2@{address}", ESTIMATORS='["linear"]') as settings,
-        pytest.raises(RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*See that the server runs") as said,
+        pytest.raises(
+            RegistryError, match=r"MLflow at http://\*\*\*@.* could not .*Check that the server runs"
+        ) as said,
     ):
         open_registry(settings).versions()
 
@@ -356,7 +389,7 @@ def test_a_server_that_is_down_is_notified(prefect_api: str, tmp_path: Path) -> 
 
     (payload,) = receiver.payloads
     assert payload["title"] == f"{settings.project}: retrain failed"
-    assert "See that the server runs" in payload["message"]
+    assert "Check that the server runs" in payload["message"]
     assert "hunter2" not in payload["message"]
 
 

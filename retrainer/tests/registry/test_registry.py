@@ -110,9 +110,9 @@ def test_a_version_is_described_by_its_files_and_its_origin(registry: Registry) 
     for name, recorded in version.files.items():
         data = file_of(registry, version, name).read_bytes()
         assert recorded == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    assert (registry.load_model(version), registry.load_twin(version)) == ({"a": 1}, {"a": 2})
+    assert (registry.load_model(version), registry.load_evaluated_model(version)) == ({"a": 1}, {"a": 2})
     alone = stage(registry, model={"a": 3})
-    assert registry.load_twin(alone) == registry.load_model(alone) == {"a": 3}
+    assert registry.load_evaluated_model(alone) == registry.load_model(alone) == {"a": 3}
     assert [one.id for one in registry.versions()] == sorted(
         (version.id, alone.id), key=lambda name: registry.version(name).created_at
     )
@@ -201,7 +201,7 @@ def test_a_report_is_put_beside_a_version_whose_own_files_never_change(registry:
     assert registry.store.read(f"versions/{version.id}/report.html") == b"report"
     assert registry.read_file(champion, "profile.json") == b"{}"
     assert registry.verify() == []
-    with pytest.raises(RegistryError, match="is decided on"):
+    with pytest.raises(RegistryError, match="has a decision"):
         registry.discard(version)
     for name in ("profile.json", "model.joblib", "version.json", "../escape"):
         with pytest.raises(ValueError, match=r"cannot be the name|is a sealed file"):
@@ -239,7 +239,7 @@ def test_a_version_of_another_process_is_never_overwritten_nor_removed(
     version = stage(registry)
     monkeypatch.setattr(registry.store, "writer", taken)
     monkeypatch.setattr(registry.store, "delete", pytest.fail)
-    with pytest.raises(RegistryError, match="run this again"):
+    with pytest.raises(RegistryError, match="Run this again"):
         stage(registry)
     assert registry.versions() == [version]
 
@@ -438,7 +438,7 @@ def test_the_only_decision_is_damaged_and_the_champion_is_named_again(registry: 
     path.write_bytes(path.read_bytes()[:-40])
 
     about = [str(problem) for problem in registry.verify() if version.id in problem.path]
-    assert about == [f"models/versions/{version.id} is not decided on. A damaged decision may name it; nothing is"
+    assert about == [f"models/versions/{version.id} has no decision. A damaged decision may name it; nothing is"
                      " pruned until that is restored."]  # fmt: skip
     with pytest.raises(RegistryError, match="registry rollback --to VERSION"):
         registry.champion()
@@ -493,8 +493,8 @@ def test_a_registry_that_was_moved_is_undamaged(registry: Registry, tmp_path: Pa
     moved = Registry(LocalStore(elsewhere), metric=registry.metric)
 
     (found,) = moved.verify()
-    assert (found.severity, "before it was moved" in found.what) == ("info", True)
-    assert "the next command writes it anew" in found.fix
+    assert (found.severity, "that was moved" in found.what) == ("info", True)
+    assert "the next command writes it again" in found.fix
     (elsewhere / "production_metrics.json").unlink()
     moved.catch_up()
     assert moved.verify() == []
@@ -506,7 +506,7 @@ def test_a_damaged_description_is_reported_and_written_anew(registry: Registry) 
     for damage in (path.read_text()[:-20], path.read_text().replace("0.9", "0.99"), "[]"):
         path.write_text(damage)
         (found,) = errors(again(registry))
-        assert "models/production_metrics.json is not what the decisions say. Delete it" in found
+        assert "models/production_metrics.json does not match the decisions. Delete it" in found
         assert registry.champion() == version
     path.unlink()
     assert again(registry).verify() == []
@@ -597,7 +597,7 @@ def test_a_person_promotes_what_the_gate_did_not(registry: Registry) -> None:
     assert registry.staging() is None
     with pytest.raises(RegistryError, match="is the champion already"):
         registry.promote(staged, reason="twice")
-    with pytest.raises(RegistryError, match="is not decided on yet"):
+    with pytest.raises(RegistryError, match="has no decision yet"):
         registry.promote(stage(registry), reason="too early")
     assert registry.rollback().champion == first.id
     assert errors(registry) == []
@@ -616,7 +616,7 @@ def test_a_hold_is_recorded_and_lifted(registry: Registry) -> None:
     champion, kept = decide(registry), decide(registry, "kept")
     held = registry.hold(kept, reason="it learned from a leak")
     assert (held.verdict, held.held) == ("held", {kept.id: "it learned from a leak"})
-    with pytest.raises(RegistryError, match="is in production: a rollback"):
+    with pytest.raises(RegistryError, match=r"is in production\. A rollback"):
         registry.hold(champion, reason="no")
     for _ in range(3):
         decide(registry, "kept")
@@ -648,7 +648,7 @@ def test_what_a_rollback_refuses(registry: Registry) -> None:
     first, rejected, champion = decide(registry), decide(registry, "rejected"), decide(registry)
     with pytest.raises(RegistryError, match="is the champion already"):
         registry.rollback(to=champion)
-    with pytest.raises(RegistryError, match="never was in production"):
+    with pytest.raises(RegistryError, match="was never in production"):
         registry.rollback(to=rejected)
     flip(file_of(registry, first))
     with pytest.raises(RegistryError, match="was changed"):
@@ -725,7 +725,7 @@ def promises_hold(registry: Registry, known: list[str]) -> None:
     assert [record.sha256 for record in registry.decisions()][: len(known)] == known
     found = again(registry)
     assert {problem.what for problem in found.verify()} <= {
-        "is not decided on",
+        "has no decision",
         "is pruned and still has files",
     }
     champion = found.champion()
@@ -794,7 +794,7 @@ def test_a_disk_that_fills_up_at_any_sync_breaks_no_promise(
             try:
                 work(registry)
             except RegistryError as error:
-                failures += "free some space" in str(error)
+                failures += "Free some space" in str(error)
         promises_hold(registry, known)
         assert registry.store.list(".tmp") == []
     assert failures > 10

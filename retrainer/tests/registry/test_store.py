@@ -167,7 +167,7 @@ def test_a_full_disk_at_any_operation_is_explained_and_changes_nothing(
     write = (lambda: store.write("a", b"after")) if operation == "replace" else lambda: store.create("b/c", b"")
     with monkeypatch.context() as patch:
         patch.setattr(Path if operation == "open" else os, operation, full)
-        with pytest.raises(StorageError, match="full: free some space"):
+        with pytest.raises(StorageError, match=r"full\. Free some space"):
             write()
     assert store.read("a") == b"before"
     assert store.list("b") == leftovers(store) == []
@@ -176,7 +176,7 @@ def test_a_full_disk_at_any_operation_is_explained_and_changes_nothing(
 def test_a_disk_that_is_really_full(small_disk: Path) -> None:
     store = LocalStore(small_disk)
     store.write("a", b"before")
-    with pytest.raises(StorageError, match=r"b: No space left on device\. .*free some space"):
+    with pytest.raises(StorageError, match=r"b: No space left on device\. .*Free some space"):
         store.create("b", bytes(1_000_000))
     assert store.read("a") == b"before"
     assert leftovers(store) == []
@@ -187,9 +187,9 @@ def test_a_disk_that_is_really_read_only(small_disk: Path) -> None:
     store = LocalStore(small_disk)
     store.write("a", b"before")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(StorageError, match="read and write there"):
+    with pytest.raises(StorageError, match="read and write access"):
         store.write("a", b"after")
-    with pytest.raises(StorageError, match="read and write there"), store.lock():
+    with pytest.raises(StorageError, match="read and write access"), store.lock():
         pass
     assert store.read("a") == b"before"
 
@@ -199,7 +199,7 @@ def test_a_folder_that_may_not_be_written(store: LocalStore) -> None:
     store.write("a", b"before")
     store.root.chmod(0o500)
     try:
-        with pytest.raises(StorageError, match="read and write there"):
+        with pytest.raises(StorageError, match="read and write access"):
             store.create("b", b"")
     finally:
         store.root.chmod(0o700)
@@ -209,5 +209,5 @@ def test_a_file_where_the_folder_belongs(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("no folder")
     store = LocalStore(tmp_path / "models")
     for attempt in (lambda: store.create("a", b""), lambda: store.list("a"), lambda: store.read("a")):
-        with pytest.raises(StorageError, match="A file stands where a folder is meant"):
+        with pytest.raises(StorageError, match="There is a file where a folder is expected"):
             attempt()

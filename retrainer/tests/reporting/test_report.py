@@ -210,6 +210,7 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     scores = [f"{f1_score(truth, one, average='weighted'):.4f}" for one in (labels, other.labels)]
     assert f"| weighted F1 (decides) | {scores[0]} | {scores[1]} |" in markdown
     assert "| 0.5000 |" in markdown  # as recorded
+    assert "| nan |" not in markdown  # of what was not
     assert facts.predictions.probabilities is not None
     chosen = facts.predictions.probabilities[:, 1] >= 0.7
     by_class = [truth == "yes", labels == "yes"]
@@ -286,13 +287,28 @@ def test_curves_and_thresholds_are_of_the_positive_class(positive: str | None, s
     truth, classes = facts.truth == shown, list(facts.predictions.classes)
     sure = facts.predictions.probabilities[:, classes.index(shown)]
 
-    assert part.texts == [f"Curves and thresholds are of the class '{shown}'."]
-    assert part.tables[0].caption == f"If {shown} were predicted from another probability on"
+    assert part.texts == [f"Curves and thresholds are for the class '{shown}'."]
+    assert part.tables[0].caption == f"If {shown} were predicted at or above another probability"
     row = next(row for row in part.tables[0].rows if row[0] == "0.3")
-    assert row[1:3] == [
+    assert row[2:4] == [
         f"{precision_score(truth, sure >= 0.3):.4f}",
         f"{recall_score(truth, sure >= 0.3):.4f}",
     ]
+
+
+def test_the_threshold_of_the_model_is_among_those_shown_with_the_metric_that_decides() -> None:
+    facts = classified()
+    lineage = facts.version.lineage | {"threshold": {"positive": "yes", "value": 0.25}}
+    facts = replace(facts, version=replace(facts.version, lineage=lineage))
+    (table,) = next(one for one in sections(facts) if one.name == "probabilities").tables
+
+    (row,) = [row for row in table.rows if row[0] == "0.25 (this model)"]
+
+    assert table.rows.index(row) == 2  # between 0.2 and 0.3
+    labels = np.where(
+        facts.predictions.probabilities[:, list(facts.predictions.classes).index("yes")] >= 0.25, "yes", "no"
+    )
+    assert row[1] == f"{f1_score(facts.truth, labels, average='weighted'):.4f}"
 
 
 def test_only_rows_new_to_both_are_shown_of_both() -> None:
@@ -395,7 +411,7 @@ def test_the_history_tells_of_every_decision() -> None:
     html = history(versions, decisions, project="churn")
 
     text = text_of(html)
-    assert "In production is v0, weighted F1 0.8000" in text
+    assert "v0 is in production since " in text
     assert all(f"Because of {number} & <b>." in text for number in range(4))
     assert "rolled back" in text
     assert html.count("<svg") == 2

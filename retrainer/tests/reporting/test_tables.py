@@ -38,7 +38,7 @@ def test_the_first_figures_of_a_comparison() -> None:
     assert tiles["weighted F1, challenger"] == (f"{decision.challenger['f1_score']:.4f}", "challenger")
     assert tiles["weighted F1, champion"] == (f"{decision.champion['f1_score']:.4f}", "champion")
     assert tiles["better by"][0] == f"+{decision.improvement:.4f}"
-    assert tiles["rows compared on"][0] == "400"
+    assert tiles["rows new to both models"][0] == "400"
     other = f1_score(facts.y, facts.champion_predictions.labels, average=None, labels=["no", "yes"])
     own = f1_score(facts.y, facts.predictions.labels, average=None, labels=["no", "yes"])
     for name, mine, theirs in zip(["no", "yes"], own, other, strict=True):
@@ -69,7 +69,7 @@ def test_it_is_said_which_fit_serves(refit: Any, expected: list[str]) -> None:
     facts = classified()
     facts = replace(facts, version=replace(facts.version, lineage=facts.version.lineage | {"refit": refit}))
 
-    said = _sections._served(facts)
+    said = _sections._serving_model_text(facts)
 
     assert len(said) == len(expected)
     assert all(part in whole for part, whole in zip(expected, said, strict=True))
@@ -97,8 +97,8 @@ def test_errors_by_tenth_are_those_of_pandas() -> None:
         )
     assert texts(table) == rows
     assert numbered(table) == [
-        *("rows", "actual mean", "too high by"),
-        *("mean error, challenger", "mean error, champion"),
+        *("rows", "actual mean", "mean bias"),
+        *("mean absolute error, challenger", "mean absolute error, champion"),
     ]
 
 
@@ -108,12 +108,12 @@ def test_importance_is_left_out_where_it_would_take_too_long_or_there_is_no_scor
     facts = regressed()
     unknown = replace(facts, decision=replace(facts.decision, challenger={"rmse": float("nan")}))
     assert _sections._importance_section(unknown) == Section(
-        "importance", "Feature importance", ["Left out: the score is not a finite number."]
+        "importance", "Feature importance", ["Left out, because the score is not a finite number."]
     )
     monkeypatch.setattr(_sections, "IMPORTANCE_COLUMNS", 1)
     left_out = _sections._importance_section(facts)
     assert (left_out.name, left_out.title) == ("importance", "Feature importance")
-    assert left_out.texts == ["Left out: 2 columns, and more than 1 take too long."]
+    assert left_out.texts == ["Left out: there are 2 columns, and more than 1 take too long."]
     assert (left_out.tables, left_out.pictures) == ((), ())
 
 
@@ -150,8 +150,8 @@ def test_what_was_learned_from_and_how_it_changed() -> None:
         ["number", "long", "number", "wait"],
     ]
     assert texts(left_out) == [["customer", "one value a row"]]
-    assert "1,500 rows that the champion learned from: 1 of 2 drifted." in section.texts[0]
-    assert "Removed since: region." in section.notes
+    assert "the champion's 1,500 training rows: 1 of 2 drifted." in section.texts[0]
+    assert "Removed columns: region." in section.notes
     assert "Column 'usage': 1 cell." in section.notes
     assert any("'rare'" in note and "its 3 rows" in note for note in section.notes)
 
@@ -176,7 +176,7 @@ def test_every_decision_is_a_row() -> None:
     versions["v1"] = replace(versions["v1"], lineage={})
     told = [record(0, "promoted", 0, 0), record(1, "rejected", 1, 0), record(2, "kept", 1, 0)]
 
-    (table,) = _history._decisions(versions, told, known_metric).tables
+    (table,) = _history._decisions_section(versions, told, known_metric).tables
 
     assert texts(table) == [
         ["3", "2026-11-12 06:00 UTC", "kept", "v1", "weighted F1 0.8100", "", "Because of 2 & <b>."],

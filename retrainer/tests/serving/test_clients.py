@@ -22,7 +22,7 @@ def read(*messages: dict[str, Any], server: Any) -> bytes:
         return message if message else await asyncio.Future()
 
     async def body() -> bytes:
-        return await _app._body(Request({"type": "http", "headers": []}, receive), server)
+        return await _app._read_body(Request({"type": "http", "headers": []}, receive), server)
 
     return asyncio.run(body())
 
@@ -70,7 +70,7 @@ def test_a_body_that_is_unfinished_when_the_server_stops_is_refused(server: Any)
         async def receive() -> Any:
             await never.wait()
 
-        body = asyncio.create_task(_app._body(Request({"type": "http", "headers": []}, receive), server))
+        body = asyncio.create_task(_app._read_body(Request({"type": "http", "headers": []}, receive), server))
         await asyncio.sleep(0)
         body.cancel()
         await body

@@ -20,7 +20,7 @@ def chosen(training: object, holdout: object, metric: str, split: SplitSettings 
 def test_of_classes_the_most_frequent_is_answered_with_its_share() -> None:
     found = chosen(["no"] * 30 + ["yes"] * 10, ["no", "yes"], "f1_score")
 
-    assert found.name == "always answering 'no'"
+    assert found.name == "always predicting 'no'"
     assert found.predictions.labels.tolist() == ["no", "no"]
     assert found.predictions.probabilities.tolist() == [[0.75, 0.25]] * 2
     roc_auc = {"roc_auc": METRICS["roc_auc"]}
@@ -35,8 +35,8 @@ def test_a_rare_class_is_answered_always_where_that_is_the_best_f1_but_not_where
         metric = known_metric(name, positive="yes")
         return baseline(*frames, target="y", metric=metric, split=BY_HASH).name
 
-    assert best("f1") == "always answering 'yes'"
-    assert best("recall") == "guessing by the shares of the classes"
+    assert best("f1") == "always predicting 'yes'"
+    assert best("recall") == "guessing by class shares"
 
 
 def test_a_guess_has_average_luck() -> None:
@@ -53,17 +53,17 @@ def test_where_an_average_over_classes_decides_a_guess_is_harder_to_beat_than_on
 
     guess = chosen(y, holdout, "f1_score")
 
-    assert guess.name == "guessing by the shares of the classes"
+    assert guess.name == "guessing by class shares"
     assert guess.predictions.probabilities.tolist() == [[0.5, 0.5]] * 200
-    assert chosen(y, holdout, "log_loss").name == "always answering 'no'"
+    assert chosen(y, holdout, "log_loss").name == "always predicting 'no'"
 
 
 @pytest.mark.parametrize(
     ("metric", "holdout", "name"),
     [
-        ("rmse", [1.0, 1.0, 9.5], "always answering 3.4 (the mean)"),
-        ("mae", [1.0, 1.0, 9.5], "always answering 1 (the median)"),
-        ("r2", [3.3, 3.4, 3.6], "always answering 3.4 (the mean)"),
+        ("rmse", [1.0, 1.0, 9.5], "always predicting 3.4 (the mean)"),
+        ("mae", [1.0, 1.0, 9.5], "always predicting 1 (the median)"),
+        ("r2", [3.3, 3.4, 3.6], "always predicting 3.4 (the mean)"),
     ],
 )
 def test_of_numbers_the_answer_that_the_metric_likes_best(metric: str, holdout: list[float], name: str) -> None:
@@ -77,8 +77,8 @@ def test_where_there_is_time_the_last_value_is_an_answer() -> None:
     training = pd.DataFrame({"day": DAYS, "y": [1.0, 1.0, 4.0, 1.0, 10.0]})
     by_time = SplitSettings(method="time", time_column="day")
 
-    assert chosen(training, [4.0, 4.1, 3.9], "rmse", by_time).name == "always answering 4 (the last value)"
-    assert chosen(training, [3.3, 3.4, 3.6], "rmse", by_time).name == "always answering 3.4 (the mean)"
+    assert chosen(training, [4.0, 4.1, 3.9], "rmse", by_time).name == "always predicting 4 (the last value)"
+    assert chosen(training, [3.3, 3.4, 3.6], "rmse", by_time).name == "always predicting 3.4 (the mean)"
 
 
 def test_where_there_are_keys_each_has_a_last_value_of_its_own() -> None:

@@ -81,12 +81,12 @@ def test_the_rows_a_model_was_trained_on_are_looked_up(registry: Registry) -> No
 @pytest.mark.parametrize(
     ("change", "obstacle"),
     [
-        (lambda table: table.drop(columns="age"), "column 'age': expected number .* but it is missing"),
-        (lambda table: table.rename(columns={"age": "ages"}), "is 'ages' its new name"),
+        (lambda table: table.drop(columns="age"), "column 'age': expected a number .* but it is missing"),
+        (lambda table: table.rename(columns={"age": "ages"}), "was it renamed to 'ages'"),
         (lambda table: table.assign(age=None), "column 'age': 100% of 600 rows have no value"),
         (
             lambda table: table.assign(age="old"),
-            "'age': expected number .* such as 'old' \\(holdout row 1\\)",
+            "'age': expected a number .* such as 'old' \\(holdout row 1\\)",
         ),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_module_that_a_version_does_not_hold_is_watched(registry: Registry) ->
     finally:
         module.unlink()
 
-    assert "lookup_of_this_test, which changed since" in str(changed.obstacle)
+    assert "lookup_of_this_test, which has changed since" in str(changed.obstacle)
 
 
 def test_a_version_without_a_contract_says_what_to_do(registry: Registry) -> None:

@@ -119,7 +119,7 @@ def test_the_trial_is_made_once_and_only_for_other_packages(
     _, same = stage(registry, lineage={})
     _, other = stage(registry)
     tried = []
-    monkeypatch.setattr(_trial, "_trouble", lambda registry, version, project: tried.append(version.id))
+    monkeypatch.setattr(_trial, "_find_difference", lambda registry, version, project: tried.append(version.id))
 
     for version in (same, other, same, other):
         load_model(registry, version, project=now())
@@ -149,7 +149,7 @@ def test_rounding_is_no_difference() -> None:
         "predicts 1 of its 3 example rows differently"
     )
     others = Predictions(np.array(["a", "b"]), np.full((2, 3), 1 / 3), np.array(["a", "b", "c"]))
-    assert _trial.difference(tie, others) == "predicts other classes than it did"
+    assert _trial.difference(tie, others) == "predicts other classes than before"
 
 
 def test_labels_count_where_there_are_no_probabilities() -> None:

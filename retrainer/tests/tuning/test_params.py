@@ -48,8 +48,9 @@ def test_the_page_shows_every_trial_and_what_matters(inputs: FoldInputs) -> None
 
     page = Path(facts["page"]).read_text(encoding="utf-8")
     assert page.count("<svg") == 3
-    for text in ("The best by time", "What matters", "model__alpha", "today"):
+    for text in ("Best score over time", "Importance of the parameters", "model__alpha", "today"):
         assert text in page
+    assert "mathdefault" not in page, "ticks are numbers, also on a logarithmic scale"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,8 @@ def test_the_page_shows_every_trial_and_what_matters(inputs: FoldInputs) -> None
     [
         ("[linear.parameters]\nmodel__alfa = 1\n", "no parameter 'model__alfa'.*Did you mean 'model__alpha'"),
         ("[liner.parameters]\nmodel__alpha = 1\n", "estimator 'liner'.*Did you mean 'linear'"),
+        ("[linear]\nmodel__alpha = 3\n", r"belong into \[linear.parameters\]"),
+        ("[linear]\nalpha = 3\n[linear.parameters]\n", r"belong into \[linear.parameters\]"),
         ("[linear]\nparameters = 3\n", r"belong into \[linear.parameters\]"),
         ("[linear\n", "is not a TOML file"),
     ],

@@ -5,6 +5,7 @@ import os
 import signal
 from typing import Any
 
+import numpy as np
 import pytest
 
 from retrainer import pipeline, tuning
@@ -87,6 +88,20 @@ def test_the_best_is_what_cross_validation_says_of_it_and_no_worse_than_today(
     tuning.propose(found, project=project)
     again = pipeline.cross_validate(side, estimator="linear", project=project, threads=1)
     assert found.score == pytest.approx(again[0])
+
+
+def test_what_is_better_within_the_noise_of_the_folds_is_not_proposed(inputs: FoldInputs) -> None:
+    def complete(*scores: float) -> tuning.Outcome:
+        return tuning.Outcome("complete", tuple(np.cumsum(scores) / range(1, 6)), 1.0, 5, scores)
+
+    with tuning.open_study(inputs, estimator="linear", project=now()) as study:
+        study.tell(study.ask()[0], complete(0.50, 0.52, 0.48, 0.51, 0.49))
+        study.tell(study.ask()[0], complete(0.30, 0.60, 0.48, 0.51, 0.49))  # much better, on one fold
+        assert (study.found().parameters, study.found().score) == ({}, pytest.approx(0.5))
+
+        number, parameters = study.ask()
+        study.tell(number, complete(0.49, 0.51, 0.472, 0.50, 0.48))  # a little, on each
+        assert study.found().parameters == parameters
 
 
 def test_a_trial_that_fails_is_counted_and_named_and_the_study_goes_on(inputs: FoldInputs) -> None:

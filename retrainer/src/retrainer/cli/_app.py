@@ -9,15 +9,17 @@ import gc
 import io
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from .._parts import has_part
-from ..errors import ProjectError, files_explained
+from ..errors import ProjectError, translate_file_errors
 from ..project import Project
 from ._context import current_project, enter
 from ._output import AsJson, write, write_json
@@ -25,25 +27,25 @@ from ._registry import registry_app
 from ._run import run
 
 TELEMETRY_OFF = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}  # to Prefect's makers
-HELP = """Retrain the model, promote what is better, and look into the registry.
+HELP = """Retrain the model, promote a better one, and inspect the registry.
 
 For example:
-  retrain --as-of 2026-10-01         as if it were October
+  retrain --as-of 2026-10-01         with this date in the source
   score --source new.csv --json      predict another table
-  registry explain champion          why this one is in production
-  registry rollback --reason "slow"  put the one before back
-  doctor                             what is wrong now
+  registry explain champion          why this model is in production
+  registry rollback --reason "slow"  put the previous champion back
+  doctor                             check the project
 """
 
 app = App(help=HELP, help_format="plaintext")
 app.register_install_completion_command(add_to_startup=False)
 app.command(registry_app)
 
-setup_app = App(name="setup", help="What a project needs once.")
+setup_app = App(name="setup", help="What a project needs once, after it is rendered.")
 app.command(setup_app)
 
-SourceName = Annotated[str | None, Parameter(help="Another source than the one of the settings.")]
-AsOf = Annotated[datetime.datetime | None, Parameter(help="The moment that dates in the source stand for.")]
+SourceName = Annotated[str | None, Parameter(help="A source in place of the one in the settings.")]
+AsOf = Annotated[datetime.datetime | None, Parameter(help="The date to fill into the source.")]
 
 
 @app.command
@@ -52,14 +54,12 @@ def retrain(
     source: SourceName = None,
     as_of: AsOf = None,
     accept_not_comparable: Annotated[
-        bool, Parameter(negative="", help="Let a challenger replace a champion it cannot be compared with.")
+        bool, Parameter(negative="", help="Promote a challenger even if it cannot be compared with the champion.")
     ] = False,
-    dry_run: Annotated[
-        bool, Parameter(negative="", help="Decide and draw the report, and leave the registry as it is.")
-    ] = False,
+    dry_run: Annotated[bool, Parameter(negative="", help="Decide and draw the report, but record nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train on fresh data, compare with production, promote only what is really better."""
+    """Train a challenger on fresh data, compare it with the champion, and promote it if it is better."""
     facts = run(
         "retrain",
         source=source,
@@ -72,18 +72,20 @@ def retrain(
         return
     from rich.panel import Panel
 
-    summary = f"{facts['reason']}\n\nchallenger {facts['version']}: {_scores(facts['metrics'])}"
-    summary += f"\nwithout a model, {facts['baseline']['name']}: {_scores(facts['baseline']['metrics'])}"
+    reason = re.sub(r"(?<=\.) (?=[A-Z])", "\n- ", facts["reason"])  # a sentence, and a list of what is behind it
+    summary = f"{reason}\n\nScores on all {facts['holdout_rows']:,} holdout rows:"
+    summary += f"\n  challenger {facts['version']}: {_format_scores(facts['metrics'])}"
+    summary += f"\n  baseline, {facts['baseline']['name']}: {_format_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:
         tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
-        summary += f"\n{threshold['positive']} is predicted from a probability of {threshold['value']:g} on{tuned}"
+        summary += f"\nThreshold: {threshold['positive']} at or above a probability of {threshold['value']:g}{tuned}"
     if refit := facts["refit"]:
-        again = f"failed: {refit['failed']}" if "failed" in refit else f"on all {refit['rows']:,} labelled rows"
-        summary += f"\nfitted once more, to serve: {again}"
-    title = f"dry run, nothing is recorded: {facts['verdict']}" if dry_run else facts["verdict"]
+        again = f"on all {refit['rows']:,} labelled rows; this model serves, its score is the evaluated model's"
+        summary += f"\nRefit: {'failed, ' + refit['failed'] if 'failed' in refit else again}"
+    title = f"dry run, nothing recorded: {facts['verdict']}" if dry_run else facts["verdict"]
     write(Panel(summary, title=title, title_align="left"))
     for alarm in facts["alarms"]:
-        write(f"to look at     {alarm}")
+        write(f"alarm          {alarm}")
     write(f"in production  {facts['champion'] or 'no model yet'}")
     for name, reason in facts["held"].items():
         write(f"on hold        {name} ({reason})")
@@ -93,14 +95,14 @@ def retrain(
 
 @app.command
 def score(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = False) -> None:
-    """Let the model in production predict a table: that of score.source, or else the one it is trained on."""
+    """Predict a table with the model in production: that of score.source, else the training table."""
     facts = run("score", source=source, as_of=as_of)
     if as_json:
         write_json(facts)
     else:
         write(f"{facts['rows']:,} rows of {facts['source']} scored by {facts['version']}: {facts['path']}")
         if facts["training_table"]:
-            write("That is the table the model is trained on. Another: --source, or score.source in config.toml.")
+            write("This is the training table. To score another one: --source, or score.source in config.toml.")
 
 
 @app.command
@@ -119,18 +121,22 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
 @app.command
 def tune(
     *,
-    trials: Annotated[int, Parameter(help="Of each estimator, those of earlier runs among them.")] = 60,
-    time_limit: Annotated[str | None, Parameter(help="Of all trials: 90s, 30m, 2h.")] = None,
+    trials: Annotated[
+        int, Parameter(help="Trials for each estimator, earlier runs included.", validator=Number(gte=1))
+    ] = 60,
+    time_limit: Annotated[str | None, Parameter(help="For all trials together: 90s, 30m, 2h.")] = None,
     estimator: Annotated[
-        str | None, Parameter(help="To search for; by default each of the settings that has a space.")
+        str | None, Parameter(help="The estimator to tune; by default each one in the settings with a search space.")
     ] = None,
-    workers: Annotated[int | None, Parameter(help="Trials side by side; by default one for each core.")] = None,
-    dry_run: Annotated[bool, Parameter(negative="", help="Show what params.toml would be.")] = False,
+    workers: Annotated[
+        int | None, Parameter(help="Trials in parallel; by default one for each core.", validator=Number(gte=1))
+    ] = None,
+    dry_run: Annotated[bool, Parameter(negative="", help="Print params.toml, but do not write it.")] = False,
     source: SourceName = None,
     as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search better parameters by cross-validation, and propose them in params.toml; the same command goes on."""
+    """Search better parameters by cross-validation and propose them in params.toml; run it again to continue."""
     proposed = run(
         "tune",
         source=source,
@@ -162,7 +168,7 @@ def doctor(
     send: Annotated[bool, Parameter(negative="", help="Also send a test message to the team.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check settings, data, registry, server, deployment and messages; ends with 2 on an error, 1 on a warning."""
+    """Check settings, data, registry, server, deployment and messages; exit code 2 on an error, 1 on a warning."""
     from ._doctor import examine
 
     checks = examine(current_project(), send=send)
@@ -190,13 +196,13 @@ def doctor(
 
 @setup_app.command
 def slack() -> None:
-    """Save the Slack webhook (SLACK_WEBHOOK_URL, or asked for) as a Prefect block, and send a test message."""
+    """Save the Slack webhook (SLACK_WEBHOOK_URL, or typed in) as a Prefect block, and send a test message."""
     from ..prefect import set_up_slack
 
     set_up_slack(current_project())
 
 
-def _scores(metrics: Mapping[str, float | None]) -> str:
+def _format_scores(metrics: Mapping[str, float | None]) -> str:
     from ..gate import known_metric
 
     texts, own = [], current_project().metrics()
@@ -242,7 +248,7 @@ _add_commands_of_parts()
 
 
 def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
-    """Run the command line of a project; an error meant for a person ends it with its message, without a traceback.
+    """Run the command line of a project; a `ProjectError` ends it with a message and no traceback.
 
     Args:
         project: What the commands are about.
@@ -251,12 +257,12 @@ def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
     enter(project, flows)
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
-    atexit.register(gc.freeze)  # the interpreter takes half a second to look at every object before it ends
+    atexit.register(gc.freeze)  # the interpreter takes half a second to visit every object before it ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that has no █ shows its number
             stream.reconfigure(errors="backslashreplace")
     try:
-        with files_explained():
+        with translate_file_errors():
             app()
     except BrokenPipeError:
         pass

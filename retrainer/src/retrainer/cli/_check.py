@@ -6,14 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Check:
-    """What was checked and found.
+    """The result of one check.
 
     Attributes:
         name: What was checked.
-        severity: How bad it is.
+        severity: `ok`, `warning` or `error`.
         found: What was found.
-        fix: What to do; empty where nothing is wrong.
-        command: The command that does it; empty where a person has to choose or edit.
+        fix: What to do; empty without a problem.
+        command: The command for the fix; empty where a person has to choose or edit.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Check:
 
 
 def new_block(project: str, block: str) -> tuple[str, str]:
-    """Return how to save a block anew: what to do, and the command where there is one."""
+    """Return how to save a block again: the fix, and its command where there is one."""
     if block.startswith("slack-webhook/"):
         return "save it with the webhook's URL", f"{project} setup slack"
     return "save it in the Prefect UI under Blocks", ""

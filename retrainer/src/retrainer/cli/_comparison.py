@@ -1,9 +1,10 @@
-"""Two versions of the registry on today's holdout, as the gate would judge them; nothing is recorded."""
+"""Compare two versions of the registry on today's holdout, by the rules of the gate; nothing is recorded."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .. import data, gate, reporting
 from ..errors import RegistryError
@@ -12,13 +13,13 @@ from ..pipeline import check
 from ..prefect import resolve_source
 from ..project import Project
 from ..registry import Version, open_registry
-from ..training import Model, baseline, load_twin, predict_with_version
+from ..training import Model, baseline, load_evaluated_model, predict_with_version
 
 
 def compare_versions(challenger: str, champion: str, *, project: Project) -> reporting.Facts:
     """Compare two versions on the rows of today's holdout that neither was trained on.
 
-    The gate judges as in a retrain, but for its floors: they are about one model alone.
+    The rules are those of a retrain without its floors, which are about a single model.
 
     Args:
         challenger: The version in question, or `champion` or `staging`.
@@ -26,7 +27,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
         project: For the table, its split and the gate.
 
     Raises:
-        RegistryError: a version is not there, both are one, or they cannot be compared.
+        RegistryError: a version does not exist, both are the same, or they cannot be compared.
         DataError: the table cannot be used.
     """
     check(project)
@@ -34,9 +35,9 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
     registry = open_registry(settings)
     new, old = registry.version(challenger), registry.version(champion)
     if new.id == old.id:
-        raise RegistryError(f"{challenger} and {champion} are the same version, {new.id}: name two.")
-    model = load_twin(registry, new, project=project)
-    sides = _split(model, project)
+        raise RegistryError(f"{challenger} and {champion} are the same version, {new.id}. Name two.")
+    model = load_evaluated_model(registry, new, project=project)
+    sides = _split_for_model(model, project)
     y, rows = sides.holdout[settings.data.target], sides.holdout
     entities = data.group_codes(rows, keys=settings.split.key_columns)
     kept_together = entities if settings.split.method == "hash" else None
@@ -47,17 +48,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
         if opponent.obstacle:
             raise RegistryError(f"{version.id} cannot be compared on today's table: {opponent.obstacle}.")
     assert ours.predictions is not None
-    unseen = [opponent.comparable_rows(len(rows)) for opponent in (ours, theirs)]
-    comparable = np.logical_and(*unseen)
-    if not comparable.any():
-        trained = ", ".join(
-            f"{version.id} was trained on {int((~new_to).sum()):,} of them"
-            for version, new_to in zip((new, old), unseen, strict=True)
-        )
-        raise RegistryError(
-            f"There is nothing to compare them on: none of the {len(rows):,} rows held out today is new to both"
-            f" ({trained}). Compare them when new rows have come."
-        )
+    comparable = _new_to_both((new, old), (ours, theirs), len(rows))
     metrics = gate.recorded_metrics(project)
     metric = metrics[settings.metric]
     simple = baseline(sides.train, rows, target=settings.data.target, metric=metric, split=settings.split)
@@ -81,7 +72,7 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
         problem_type=settings.problem_type,
         decision=replace(
             decision,
-            reason=_reason(decision, new, old),
+            reason=_verdict_sentence(decision, new, old),
             criteria=decision.criteria[1:],  # the first is about all rows, some of which either may know
             baseline_name=simple.name,
         ),
@@ -102,7 +93,29 @@ def compare_versions(challenger: str, champion: str, *, project: Project) -> rep
     )
 
 
-def _split(model: Model, project: Project) -> data.Split:
+def _new_to_both(
+    versions: tuple[Version, Version], opponents: tuple[gate.Champion, gate.Champion], count: int
+) -> NDArray[np.bool_]:
+    """Return which holdout rows neither version was trained on.
+
+    Raises:
+        RegistryError: none is.
+    """
+    unseen = [opponent.comparable_rows(count) for opponent in opponents]
+    comparable = np.logical_and(*unseen)
+    if not comparable.any():
+        trained = ", ".join(
+            f"{version.id} was trained on {int((~new_to).sum()):,} of them"
+            for version, new_to in zip(versions, unseen, strict=True)
+        )
+        raise RegistryError(
+            f"The two cannot be compared: none of the {count:,} holdout rows of today is new to both"
+            f" ({trained}). Compare them when there are new rows."
+        )
+    return comparable
+
+
+def _split_for_model(model: Model, project: Project) -> data.Split:
     """Return today's table in two parts, read as the model reads it."""
 
     settings = project.settings
@@ -119,7 +132,7 @@ def _split(model: Model, project: Project) -> data.Split:
     return data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=separate)
 
 
-def _reason(decision: gate.Decision, challenger: Version, champion: Version) -> str:
+def _verdict_sentence(decision: gate.Decision, challenger: Version, champion: Version) -> str:
     _, _, explanation = decision.reason.partition(": ")
     verdict = f"promote {challenger.id}" if decision.promoted else f"keep {champion.id}"
     return f"With {champion.id} as champion and {challenger.id} as challenger, the gate would {verdict}: {explanation}"

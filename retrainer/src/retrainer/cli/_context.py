@@ -11,13 +11,13 @@ _flows: ContextVar[Callable[[], ModuleType]] = ContextVar("flows")
 
 
 def enter(project: Project, flows: Callable[[], ModuleType]) -> None:
-    """Let the commands that follow be about a project."""
+    """Set the project of the following commands."""
     _project.set(project)
     _flows.set(flows)
 
 
 def current_project() -> Project:
-    """Return the project that the command is about."""
+    """Return the project of the command."""
     return _project.get()
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with this project now: each check with its fix."""
+"""The checks of `doctor`, each with its fix."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ LEAST_FREE_BYTES = 2**30
 
 
 def examine(project: Project, *, send: bool = False) -> list[Check]:
-    """Run every check; one that cannot be made because an earlier one failed is left out.
+    """Run every check; a check is left out where an earlier one that it needs has failed.
 
     Args:
         project: What to examine.
@@ -35,14 +35,14 @@ def examine(project: Project, *, send: bool = False) -> list[Check]:
     except ProjectError as error:
         fix = "correct config.toml or the environment variable"
         return [Check("settings", "error", str(error), fix), *test_message]
-    checks = [_guarded("settings", lambda: _check_settings(project))]
+    checks = [_run_check("settings", lambda: _check_settings(project))]
     checks.append(_check_library())
-    checks.append(_guarded("data source", lambda: _check_source(project)))
+    checks.append(_run_check("data source", lambda: _check_source(project)))
     if settings.scale_out.runner == "dask":
-        checks.append(_guarded("scale-out", lambda: _check_workers(settings)))
+        checks.append(_run_check("scale-out", lambda: _check_workers(settings)))
     checks += _check_registry(project)
-    checks.append(_guarded("disk space", lambda: _check_disk(settings)))
-    checks.append(_guarded("lock", lambda: _check_lock(settings)))
+    checks.append(_run_check("disk space", lambda: _check_disk(settings)))
+    checks.append(_run_check("lock", lambda: _check_lock(settings)))
     checks += check_server(settings)
     return checks + test_message
 
@@ -61,15 +61,17 @@ def _send_test_message(project: Project) -> Check:
 
     name, block = recipient(project)
     if not block:
-        return Check("test message", "error", "no block is set: nobody is notified", "set notifications.block")
+        return Check(
+            "test message", "error", "no notification block is set, so nobody is notified", "set notifications.block"
+        )
     try:
         deliver(message("trial", project=name), block=block)
     except NotSent as error:
         return Check("test message", "error", str(error), *new_block(name, block))
-    return Check("test message", "ok", f"{block} took it: see that it arrived")
+    return Check("test message", "ok", f"sent through {block}; check that it arrived")
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
+def _run_check(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except ProjectError as error:
@@ -108,7 +110,7 @@ def _check_source(project: Project) -> Check:
     state = data.fingerprint(source, settings=settings)
     if (head := data.head(source, settings=settings, rows=HEAD_ROWS)) is not None:
         data.require_target(head, settings=settings, code=data.current_code(project))
-    seen = "a change in it is seen" if state else "fetched anew by every run"
+    seen = "fetched only when it changes" if state else "fetched by every run"
     return Check("data source", "ok", f"{settings.data.source}, {seen}")
 
 
@@ -120,11 +122,15 @@ def _check_registry(project: Project) -> Iterator[Check]:
         registry = open_registry(settings)
         champion = registry.champion()
         damaged = [problem for problem in registry.verify() if problem.severity == "error"]
-        errors = [problem for problem in damaged if not _is_past(problem, registry)]
+        errors = [problem for problem in damaged if not _is_obsolete(problem, registry)]
         registry.check_writable()
-    except Damaged as error:  # of the champion: everything else is among the problems
-        command = f"{settings.project} retrain --accept-not-comparable"
-        yield Check("registry", "error", str(error), "restore it, or train one that takes its place", command)
+    except Damaged as error:  # of the champion or the last decision: everything else is among the problems
+        other, command = "train a replacement", f"{settings.project} retrain --accept-not-comparable"
+        if "/decisions/" in f"/{error.problem.path}":
+            other, named = "name the champion without it", registry.described()
+            why = "--reason 'the last decision is damaged'"
+            command = f"{settings.project} registry rollback --to {named} {why}" if named else ""
+        yield Check("registry", "error", str(error), f"restore it, or {other}", command)
         return
     except (ProjectError, OSError) as error:
         yield Check("registry", "error", str(error), "do what the message says")
@@ -132,16 +138,16 @@ def _check_registry(project: Project) -> Iterator[Check]:
     for problem in errors:
         yield Check("registry", "error", f"{problem.path} {problem.what}", problem.fix)
     if not errors:
-        found = f"whole, {champion.id} in production" if champion else "whole, no model in production yet"
+        found = f"undamaged, {champion.id} in production" if champion else "undamaged, no model in production yet"
         if damaged:
-            found = f"{champion and champion.id} in production is whole; of the past, {len(damaged)} files are damaged"
-        retrain = ("train the first one", f"{settings.project} retrain")
+            found = f"{champion and champion.id} in production is undamaged; {len(damaged)} old files are damaged"
+        retrain = ("train the first model", f"{settings.project} retrain")
         yield Check("registry", "ok", found) if champion else Check("registry", "warning", found, *retrain)
     if champion:
         yield _check_champion(registry, champion, project=project)
 
 
-def _is_past(problem: "Problem", registry: "Registry") -> bool:
+def _is_obsolete(problem: "Problem", registry: "Registry") -> bool:
     """Say whether a damaged file no longer matters: it describes a version not in use, or an earlier decision."""
     in_use = (registry.champion(), registry.staging())
     names = {version.id for version in in_use if version} | registry.held().keys()
@@ -156,7 +162,7 @@ def _check_champion(registry: "Registry", champion: "Version", *, project: Proje
     from ..registry import Damaged
     from ..training import NoContractError, OtherPackagesError, load_model
 
-    other = "train one that takes its place"
+    other = "train a replacement"
     command = f"{project.settings.project} retrain --accept-not-comparable"
     try:
         model = load_model(registry, champion, project=project)
@@ -166,11 +172,11 @@ def _check_champion(registry: "Registry", champion: "Version", *, project: Proje
         found = f"{champion.id} cannot be loaded: {error.problem.path} {error.problem.what}"
         return Check("champion", "error", found, f"{error.problem.fix.rstrip('.')}, or {other}", command)
     except ProjectError as error:
-        fix = f"bring back the code or packages it needs, or {other}"
+        fix = f"restore the code or packages it needs, or {other}"
         return Check("champion", "error", f"{champion.id} cannot be loaded: {error}", fix, command)
     if changed := changed_imports(model.contract.imports, project):
-        found = f"{champion.id} was trained with {', '.join(changed)}, which changed since"
-        return Check("champion", "warning", found, f"bring it back, or {other}", command)
+        found = f"{champion.id} was trained with {', '.join(changed)}, which has changed since"
+        return Check("champion", "warning", found, f"restore the old code, or {other}", command)
     return Check("champion", "ok", f"{champion.id} can be loaded")
 
 
@@ -178,11 +184,11 @@ def _check_disk(settings: Settings) -> Check:
     free = shutil.disk_usage(settings.root).free
     found = f"{free / 1e9:.1f} GB free at {settings.root}"
     if free < LEAST_FREE_BYTES:
-        return Check("disk space", "error", found, "free some, or lower registry.keep")
+        return Check("disk space", "error", found, "free disk space, or lower registry.keep")
     return Check("disk space", "ok", found)
 
 
-def _lock_of(settings: Settings) -> Path:
+def _find_lock(settings: Settings) -> Path:
     """Return the lock that this environment was made from, which `make setup` notes, or that the settings need."""
     names = ("requirements.lock", LOCK)
     marks = [mark for name in names if (mark := settings.root / ".venv" / f".{name}").exists()]
@@ -196,7 +202,7 @@ def _check_lock(settings: Settings) -> Check:
     """Compare what is installed with the lock, which pip and uv only do on request."""
     from packaging.requirements import Requirement
 
-    lock = _lock_of(settings)
+    lock = _find_lock(settings)
     if not lock.exists():
         return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
     differing = []
@@ -214,5 +220,5 @@ def _check_lock(settings: Settings) -> Check:
             differing.append(f"{pinned.name} {installed} (lock: {pinned.specifier})")
     if differing:
         found, command = "; ".join(differing[:5]), f"touch {lock.name} && make setup LOCK={lock.name}"
-        return Check("lock", "error", found, "install what the lock says", command)
-    return Check("lock", "ok", "in step with what is installed")
+        return Check("lock", "error", found, "install the versions of the lock", command)
+    return Check("lock", "ok", "matches the installed packages")

@@ -16,7 +16,7 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the f
 
 
 def write(content: Any) -> None:
-    """Print text, or something of rich's.
+    """Print text or a rich object.
 
     A line of text is left to the terminal to wrap, so that a path or a command can be copied whole. A table is folded
     where there is a terminal, and has long lines in a file.

@@ -1,108 +1,113 @@
 """The commands about the registry: what was trained, what was decided, and decisions by hand."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ..errors import ProjectError, RegistryError, files_explained
+from ..errors import ProjectError, RegistryError, translate_file_errors
 from ._context import current_project
 from ._output import AsJson, sparkline, write, write_json, write_table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from ..registry import Record, Registry, Version
 
 WHAT_PEOPLE_DID = {
     "promoted": "promoted by hand",
     "rolled_back": "put back into production",
     "held": "put on hold",
-    "released": "released from its hold",
+    "released": "no longer on hold",
 }
 
-registry_app = App(name="registry", help="What was trained, what was decided, and why.")
+registry_app = App(name="registry", help="Versions and decisions: list, explain, compare, roll back.")
 
 
-def _require_words(_type: Any, reason: str) -> None:
+def _require_reason(_type: Any, reason: str) -> None:
     if not reason.strip():
-        raise ValueError("say why: it is recorded, and sent to the team")
+        raise ValueError("give a reason; it is recorded and sent to the team")
 
 
-Reason = Annotated[str, Parameter(help="Why: recorded, and sent to the team.", validator=_require_words)]
-VersionName = Annotated[str, Parameter(help="A version, its beginning or its end, `champion` or `staging`.")]
+Reason = Annotated[str, Parameter(help="Why; it is recorded and sent to the team.", validator=_require_reason)]
+VersionName = Annotated[str, Parameter(help="A version id, its first or last characters, `champion` or `staging`.")]
 
 
 @registry_app.command(name="list")
 def list_versions(*, as_json: AsJson = False) -> None:
     """List the versions, newest first: their score and what was decided."""
     registry = _registry()
+    facts = _version_facts(registry)
+    if as_json:
+        write_json(facts)
+        return
+    if not facts:
+        write("There is no version yet. `retrain` trains the first one.")
+        return
+    from ..gate import known_metric
+
+    own = current_project().metrics()
+    labels = {fact["metric"]: known_metric(fact["metric"], own_metrics=own).label for fact in facts}
+    decisions = registry.decisions()
+    write(_version_table(facts, labels, decisions))
+    metric = facts[0]["metric"]
+    scores = [fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None]
+    if len(scores) > 1:
+        write(f"{sparkline(scores[-60:])}  {labels[metric]}, oldest first; each version on its own holdout")
+    for name, reason in registry.held().items():
+        write(f"on hold: {name} ({reason}); `registry release {name} --reason …` lifts it")
+    if decisions and len(decisions) < decisions[-1].sequence:
+        write("Some decisions cannot be read. `registry verify` lists them.")
+
+
+def _version_facts(registry: "Registry") -> list[dict[str, Any]]:
+    """Return what is listed of each version, newest first."""
     champion, staging, held = registry.champion(), registry.staging(), registry.held()
-    decisions, by_people = registry.decisions(), ("rolled_back", "held", "released")
-    verdicts = {record.version: record for record in decisions if record.verdict not in by_people}
-    of_gate = {record.version: record.verdict for record in decisions if "criteria" in record.decision}
-    places = {
-        "champion": [champion and champion.id],
-        "staging": [staging and staging.id],
-        "on hold": held,
-    }
-    facts: list[dict[str, Any]] = [
+    by_people = ("rolled_back", "held", "released")
+    verdicts = {record.version: record.verdict for record in registry.decisions() if record.verdict not in by_people}
+    places = {"champion": [champion and champion.id], "staging": [staging and staging.id], "on hold": held}
+    return [
         {
             "version": version.id,
             "created_at": version.created_at,
             "metric": version.metric,
             "score": version.metrics.get(version.metric),
-            "verdict": verdicts[version.id].verdict if version.id in verdicts else "undecided",
+            "verdict": verdicts.get(version.id, "undecided"),
             "now": [place for place, ids in places.items() if version.id in ids],
         }
         for version in reversed(registry.versions())
     ]
-    if as_json:
-        write_json(facts)
-        return
-    if not facts:
-        write("There is no version yet: `retrain` trains the first one.")
-        return
+
+
+def _version_table(facts: list[dict[str, Any]], labels: dict[str, str], decisions: "Sequence[Record]") -> "Table":
+    """Return the versions as a table that fits a terminal of 60 columns."""
     from rich.table import Column, Table
 
-    from ..gate import known_metric
-
-    own = current_project().metrics()
-    wide = {"verdict": 10, "now": 8}  # so that no word is cut in a terminal of 60 columns
-    table = Table(
-        Column("version", no_wrap=True),
-        "metric",
-        "score",
-        *(Column(name, min_width=width) for name, width in wide.items()),
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
+    of_gate = {record.version: record.verdict for record in decisions if "criteria" in record.decision}
+    wide = {"verdict": 10, "now": 8}  # so that no word is cut
+    columns = (Column(name, min_width=width) for name, width in wide.items())
+    table = Table(Column("version", no_wrap=True), "metric", "score", *columns, box=None, padding=(0, 1, 0, 0))
     for fact in facts:
         score = "" if fact["score"] is None else f"{fact['score']:.4f}"
-        label = known_metric(fact["metric"], own_metrics=own).label
         verdict, gate = fact["verdict"], of_gate.get(fact["version"])
         if verdict == "promoted" and gate not in (None, "promoted"):
             verdict = f"{gate}, then promoted by hand"
-        table.add_row(fact["version"], label, score, verdict, ", ".join(fact["now"]))
-    write(table)
-    metric = facts[0]["metric"]
-    scores = [fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None]
-    if len(scores) > 1:
-        label = known_metric(metric, own_metrics=own).label
-        write(f"{sparkline(scores[-60:])}  {label}, oldest first; each on the holdout of its time")
-    for name, reason in held.items():
-        write(f"on hold: {name} ({reason}); `registry release {name} --reason …` lifts it")
-    if decisions and len(decisions) < decisions[-1].sequence:
-        write("Some decisions cannot be read: `registry verify` names them.")
+        table.add_row(fact["version"], labels[fact["metric"]], score, verdict, ", ".join(fact["now"]))
+    return table
 
 
 @registry_app.command
 def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
-    """Show a version: its metrics and where it comes from."""
+    """Show a version, by default the champion: its metrics and its lineage."""
     shown = _registry().version(version)
     if as_json:
         write_json(vars(shown))
         return
-    write(f"{shown.id}, trained {shown.created_at}")
+    write(
+        f"{shown.id}, trained {shown.created_at}; scores on its own {shown.lineage['rows']['holdout']:,} holdout rows:"
+    )
     for name, value in shown.metrics.items():
         write(f"  {name:<18} {value:.4f}")
     write_json(shown.lineage)
@@ -110,12 +115,12 @@ def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
 
 @registry_app.command
 def explain(
-    version: Annotated[str | None, Parameter(help="A version; the one decided last if left out.")] = None,
+    version: Annotated[str | None, Parameter(help="A version; by default the one decided last.")] = None,
     *,
     as_json: AsJson = False,
     markdown: Annotated[bool, Parameter(negative="", help="Print it as Markdown.")] = False,
 ) -> None:
-    """Explain why a version was promoted or not: the verdict, the reason, each criterion with its numbers."""
+    """Explain a decision: the verdict, the reason, and each criterion with its numbers."""
     registry = _registry()
     record = _decision(registry, version)
     if as_json:
@@ -125,12 +130,12 @@ def explain(
 
     text = Decision.from_dict(record.decision).explain(current_project().metrics())
     later = [decision for decision in registry.decisions() if decision.sequence > record.sequence]
-    sentences = (_by_hand(decision, about=record.version) for decision in reversed(later))
+    sentences = (_describe_manual_decision(decision, about=record.version) for decision in reversed(later))
     if by_hand := [sentence for sentence in sentences if sentence]:
         text = "\n".join([*by_hand, f"  The gate, decision {record.sequence}: {text}"])
     if record.version in registry.held():
-        text += "\n  On hold: a challenger must be better than it too;"
-        text += f" `registry release {record.version} --reason …` lifts it."
+        text += "\n  On hold: a challenger must also be better than this version."
+        text += f" To lift the hold: `registry release {record.version} --reason …`"
     if markdown:
         from ..reporting import escaped
 
@@ -148,7 +153,7 @@ def compare(
     output: Annotated[Path | None, Parameter(help="Where to write the comparison as a page.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a version with another one on today's holdout, on rows neither was trained on; nothing is recorded."""
+    """Compare two versions on today's holdout rows that neither was trained on; nothing is recorded."""
     from .. import reporting
     from ._comparison import compare_versions
 
@@ -160,7 +165,7 @@ def compare(
         for table in reporting.scores(facts).tables:
             write_table(table)
     if output:
-        with files_explained(output):
+        with translate_file_errors(output):
             output.write_text(reporting.page(facts, reporting.sections(facts)), encoding="utf-8")
         if not as_json:
             write(f"Written: {output.resolve()}")
@@ -179,14 +184,14 @@ def report(*, output: Annotated[Path, Parameter(help="Where to write the page.")
         project=project.settings.project,
         own_metrics=project.metrics(),
     )
-    with files_explained(output):
+    with translate_file_errors(output):
         output.write_text(page, encoding="utf-8")
     write(f"Written: {output.resolve()}")
 
 
 @registry_app.command
 def verify(*, as_json: AsJson = False) -> None:
-    """Check every file, digest and pointer of the registry; ends with 1 if a promise is broken."""
+    """Check every file, digest and pointer of the registry; exit code 1 if one is damaged."""
     problems = _registry().verify()
     errors = [problem for problem in problems if problem.severity == "error"]
     if as_json:
@@ -204,29 +209,29 @@ def rollback(
     to: Annotated[str | None, Parameter(help="The version to put back.")] = None,
     reason: Reason,
 ) -> None:
-    """Put the champion before this one back, and the one it replaces on hold: no retrain promotes its like again."""
+    """Put the previous champion back, and the present one on hold: a challenger must then beat both."""
     registry = _registry()
-    _tell(registry.rollback(to, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
+    _announce_decision(registry.rollback(to, reason=reason, check=lambda chosen: _check_usable(registry, chosen)))
 
 
 @registry_app.command
 def promote(version: VersionName = "staging", *, reason: Reason) -> None:
-    """Put a version into production by hand, whatever the gate decided."""
+    """Promote a version by hand, whatever the gate decided."""
     registry = _registry()
     record = registry.promote(version, reason=reason, check=lambda chosen: _check_usable(registry, chosen))
-    _tell(record, gate=next(iter(_gate_decisions(registry, about=record.version)), None))
+    _announce_decision(record, gate=next(iter(_gate_decisions(registry, about=record.version)), None))
 
 
 @registry_app.command
 def hold(version: VersionName, *, reason: Reason) -> None:
-    """Put a version on hold: from now on a challenger must be better than it too, beside the champion."""
-    _tell(_registry().hold(version, reason=reason))
+    """Put a version on hold: a challenger must then be better than this version and the champion."""
+    _announce_decision(_registry().hold(version, reason=reason))
 
 
 @registry_app.command
 def release(version: VersionName, *, reason: Reason) -> None:
     """Lift the hold of a version."""
-    _tell(_registry().release(version, reason=reason))
+    _announce_decision(_registry().release(version, reason=reason))
 
 
 def _registry() -> "Registry":
@@ -235,8 +240,8 @@ def _registry() -> "Registry":
     return open_registry(current_project().settings)
 
 
-def _tell(record: "Record", *, gate: "Record | None" = None) -> None:
-    """Print and send what a person decided; that it cannot be sent is one line, since it is printed."""
+def _announce_decision(record: "Record", *, gate: "Record | None" = None) -> None:
+    """Print and send what a person decided; where sending fails, one line says so."""
     from ..prefect import NotSent, by_hand_message, deliver
 
     settings = current_project().settings
@@ -257,14 +262,14 @@ def _check_usable(registry: "Registry", version: "Version") -> None:
         load_model(registry, version, project=current_project())
     except NoContractError:
         raise RegistryError(
-            f"{version.id} was saved before models carried a contract, so score and monitor cannot use it. Nothing"
-            " was changed: name a later version."
+            f"{version.id} was saved before models had a contract, so score and monitor cannot use it. Nothing"
+            " was changed. Choose a later version."
         ) from None
     except ProjectError as error:
-        raise RegistryError(f"Nothing was changed, since {version.id} cannot be used: {error}") from None
+        raise RegistryError(f"{version.id} cannot be used, so nothing was changed: {error}") from None
 
 
-def _by_hand(record: "Record", *, about: str | None) -> str:
+def _describe_manual_decision(record: "Record", *, about: str | None) -> str:
     """Return what a person decided about a version, as a sentence; empty if the decision is about another one."""
     what = WHAT_PEOPLE_DID.get(record.verdict, "") if record.version == about else ""
     if record.verdict == "rolled_back" and record.champion_before == about:
@@ -278,7 +283,7 @@ def _by_hand(record: "Record", *, about: str | None) -> str:
 def _decision(registry: "Registry", version: str | None) -> "Record":
     records = _gate_decisions(registry, about=registry.version(version).id if version else None)
     if not records:
-        raise ProjectError(f"Nothing was decided about {version or 'any version'} yet: run retrain first.")
+        raise ProjectError(f"There is no decision about {version or 'any version'} yet. Run `retrain` first.")
     return records[0]
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import ProjectError, files_explained
+from ..errors import ProjectError, translate_file_errors
 from ._context import current_flows
 
 # Without PREFECT_API_URL, Prefect starts a server for the time of the run. It records the run, and does without what
@@ -27,7 +27,7 @@ SERVER_BYTES = 20 * 2**20  # what the database of a new server takes, with room 
 def run(flow: str, **parameters: Any) -> Any:
     """Run a flow of the project here and now.
 
-    No heartbeats are sent: the person sees it die, and they round a run up to whole seconds.
+    No heartbeats are sent: the person sees when it ends, and heartbeats delay the end by up to a second.
     """
     from ..settings import refuse_secret
 
@@ -38,13 +38,13 @@ def run(flow: str, **parameters: Any) -> Any:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     flows = current_flows()
-    logging.getLogger("prefect.flow_runs").addFilter(_not_said_by_the_command)
+    logging.getLogger("prefect.flow_runs").addFilter(_is_not_repeated)
     try:
         _start_server()
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             return getattr(flows, flow)(**parameters)
     except RuntimeError as error:
-        raise explained(error) from None
+        raise server_error(error) from None
 
 
 def _start_server() -> None:
@@ -62,14 +62,14 @@ def _start_server() -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def explained(error: RuntimeError) -> Exception:
-    """Return what to do about a server that Prefect cannot reach or start; any other error as it is."""
+def server_error(error: RuntimeError) -> Exception:
+    """Return an error that says what to do where Prefect cannot reach or start a server; any other error as it is."""
     said = str(error)
     if said.startswith(UNREACHABLE):
-        fix = "Start the server (make server), or unset PREFECT_API_URL for a run with a server of its own."
+        fix = "Start the server (make server), or unset PREFECT_API_URL so that the run starts its own server."
     elif said.startswith(NOT_STARTED):
         fix = (
-            "The machine may be busy: run this again, or start a server that stays (make server), and set "
+            "The machine may be busy. Run this again, or start a permanent server (make server) and set "
             "PREFECT_API_URL to its address."
         )
     else:
@@ -78,20 +78,20 @@ def explained(error: RuntimeError) -> Exception:
 
 
 def _require_home() -> None:
-    """Write to the folder of Prefect as much as a server needs: on a full disk it would be waited for for minutes.
+    """Check that Prefect's folder has the space that a server needs: on a full disk Prefect would wait for minutes.
 
     Raises:
         FileError: it cannot be written, or its disk is full.
     """
     home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
-    with files_explained(home):
+    with translate_file_errors(home):
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home) as file:
             if not os.environ.get("PREFECT_API_URL"):
                 os.posix_fallocate(file.fileno(), 0, SERVER_BYTES)
 
 
-def _not_said_by_the_command(record: logging.LogRecord) -> bool:
+def _is_not_repeated(record: logging.LogRecord) -> bool:
     """Leave the outcome to the command's last lines, which say it once."""
     from ..prefect import UNSENT
 

@@ -1,4 +1,4 @@
-"""What is wrong with the Prefect server and what it has of this project: deployments, schedules, watches, messages.
+"""Checks of the Prefect server: its deployments, schedules, automations and messages for this project.
 
 Speaks HTTP to the Prefect API instead of importing Prefect, which alone would take longer than all the checks.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..settings import Settings
 from ._check import Check, new_block
@@ -29,8 +30,8 @@ def check_server(settings: Settings) -> Iterator[Check]:
         yield Check(
             "API",
             "warning",
-            "PREFECT_API_URL is not set: each command runs a server of its own, and schedules do not run",
-            "start one, and set PREFECT_API_URL to the address that it prints",
+            "PREFECT_API_URL is not set: each command starts its own server, and schedules do not run",
+            "start a server, and set PREFECT_API_URL to the address that it prints",
             "make server",
         )
         return
@@ -38,18 +39,18 @@ def check_server(settings: Settings) -> Iterator[Check]:
         try:
             answer = client.get("/admin/version")
             if answer.status_code in (401, 403):
-                fix = "export PREFECT_API_AUTH_STRING=user:password, or PREFECT_API_KEY, as the server wants it"
-                found = f"{url} wants authentication ({answer.status_code})"
+                fix = "set PREFECT_API_AUTH_STRING=user:password, or PREFECT_API_KEY"
+                found = f"{url} requires authentication ({answer.status_code})"
                 yield Check("API", "error", found, fix)
                 return
             server = answer.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             found = f"{url} does not answer ({type(error).__name__})"
-            yield Check("API", "error", found, "start it, or correct PREFECT_API_URL", "make server")
+            yield Check("API", "error", found, "start it, or correct PREFECT_API_URL", _serve_command(url))
             return
         yield Check("API", "ok", f"{url} answers")
-        yield _check_version(str(server))
-        deployments = {name: _deployment(client, name, settings) for name in settings.schedules}
+        yield _check_version(str(server), url)
+        deployments = {name: _read_deployment(client, name, settings) for name in settings.schedules}
         yield from _check_deployment(deployments["retrain"], settings)
         yield from _check_schedules(deployments, settings)
         yield from _check_slots(client, settings)
@@ -57,7 +58,7 @@ def check_server(settings: Settings) -> Iterator[Check]:
         yield _check_block(client, settings)
 
 
-def _deployment(client: Any, flow: str, settings: Settings) -> dict[str, Any] | None:
+def _read_deployment(client: Any, flow: str, settings: Settings) -> dict[str, Any] | None:
     answer = client.get(f"/deployments/name/{flow}/{settings.project}")
     return None if answer.status_code == 404 else answer.raise_for_status().json()
 
@@ -68,7 +69,7 @@ def _deploy_command(deployment: dict[str, Any] | None) -> str:
 
 
 def _authorization() -> dict[str, str]:
-    """Return the header that proves who asks, as Prefect's own client makes it."""
+    """Return the authorization header, as Prefect's own client builds it."""
     if key := os.environ.get("PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
     if words := os.environ.get("PREFECT_API_AUTH_STRING"):
@@ -89,11 +90,17 @@ def _api_url() -> str | None:
     return profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
 
 
-def _check_version(server: str) -> Check:
+def _serve_command(url: str) -> str:
+    """Return the command that starts a server on this machine where `url` looks for it."""
+    port = urlsplit(url).port or 4200
+    return "make server" if port == 4200 else f"make server PORT={port}"
+
+
+def _check_version(server: str, url: str) -> Check:
     client = version("prefect")
     found = f"server {server}, client {client}"
     if server.split(".")[:2] != client.split(".")[:2]:
-        return Check("server version", "error", found, "start it anew from this project", "make server")
+        return Check("server version", "error", found, "restart it from this project", _serve_command(url))
     return Check("server version", "ok", found)
 
 
@@ -104,29 +111,29 @@ def _check_deployment(deployment: dict[str, Any] | None, settings: Settings) -> 
         return
     active = [schedule for schedule in deployment["schedules"] if schedule["active"]]
     if not settings.schedule.kind:
-        yield Check("schedule", "ok", "none is set: retrain is started by hand")
+        yield Check("schedule", "ok", "none is set; start retrain by hand")
     elif not settings.schedule.active:
-        yield Check("schedule", "ok", "schedule.active is false: retrain is started by hand")
+        yield Check("schedule", "ok", "schedule.active is false; start retrain by hand")
     elif deployment["paused"] or not active:
         resumed = f"prefect api POST /deployments/{deployment['id']}/resume_deployment"
         asleep = [schedule["id"] for schedule in deployment["schedules"] if not schedule["active"]]
         woken = [f"prefect deployment schedule resume {name} {one}" for one in asleep]
         command = " && ".join([resumed] * deployment["paused"] + woken) or _deploy_command(deployment)
-        found = "paused, or none is active: it will never start by itself"
+        found = "paused, or none is active, so it never starts by itself"
         yield Check("schedule", "error", found, "resume it", command)
     else:
         yield Check("schedule", "ok", f"{len(active)} active")
     if deployment["status"] != "READY":
         pool = deployment["work_pool_name"]
         command = f"prefect worker start --pool {pool}" if pool else "make deploy"
-        found = f"nobody polls for {name}: its runs stay late"
+        found = f"no process polls for {name}, so its runs stay late"
         yield Check("worker", "error", found, "keep this running", command)
     else:
         yield Check("worker", "ok", "polling")
 
 
 def _check_schedules(deployments: dict[str, dict[str, Any] | None], settings: Settings) -> Iterator[Check]:
-    """Compare the registered schedules with those of the settings, of which deploying makes a copy."""
+    """Compare the registered schedules with those of the settings, which deploying copies."""
     for flow, schedule in settings.schedules.items():
         if (deployment := deployments[flow]) is None:
             continue
@@ -150,8 +157,8 @@ def _check_slots(client: Any, settings: Settings) -> Iterator[Check]:
         yield Check(
             "slot",
             "error",
-            f"{run['name']} was cancelled at {since:%Y-%m-%d %H:%M} UTC and has not ended: later runs are cancelled",
-            "see that its process is gone, then end it",
+            f"{run['name']} was cancelled at {since:%Y-%m-%d %H:%M} UTC and has not ended, so later runs are cancelled",
+            "check that its process is gone, then end the run",
             f"prefect api POST /flow_runs/{run['id']}/set_state {end}",
         )
 
@@ -179,20 +186,20 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
         command = " && ".join(f"prefect automation resume {shlex.quote(name)}" for name in disabled)
         return Check("automations", "error", f"disabled: {', '.join(disabled)}", "resume them", command)
     if names[0] not in enabled:
-        found = "none: a run that is killed together with its runner stays Running, and keeps the next from starting"
+        found = "none; a run that is killed with its runner stays Running, and the next runs cannot start"
         return Check("automations", "warning", found, "deploy again", deploy)
     if missing := [name for name in names if name not in enabled]:
         found = f"not registered: {', '.join(missing)}"
-        return Check("automations", "warning", found, "see that the notification block is there; deploy again", deploy)
+        return Check("automations", "warning", found, "create the notification block, then deploy again", deploy)
     block = _block_id(client, settings)
-    used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends(action)}
+    used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends_message(action)}
     if block and used - {block}:
-        found = "they send to a notification block that is there no more: the server's messages are lost"
+        found = "they use a notification block that was deleted, so messages of the server are lost"
         return Check("automations", "error", found, "deploy again", deploy)
     return Check("automations", "ok", f"{len(enabled)} enabled")
 
 
-def _sends(action: dict[str, Any]) -> bool:
+def _sends_message(action: dict[str, Any]) -> bool:
     return bool(action.get("block_document_id"))
 
 
@@ -206,7 +213,9 @@ def _block_id(client: Any, settings: Settings) -> str | None:
 def _check_block(client: Any, settings: Settings) -> Check:
     block = settings.notifications.block
     if not block:
-        return Check("notifications", "warning", "no block is set: nobody is notified", "set notifications.block")
+        return Check(
+            "notifications", "warning", "no notification block is set, so nobody is notified", "set notifications.block"
+        )
     if _block_id(client, settings) is None:
         return Check("notifications", "error", f"there is no block {block}", *new_block(settings.project, block))
     return Check("notifications", "ok", block)

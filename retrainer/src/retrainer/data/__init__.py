@@ -1,4 +1,4 @@
-"""Tables: from a source to rows that can be learned from or scored.
+"""Tables: from a source to rows for training or scoring.
 
 In:    a source of the settings: `sample`, a path, a glob, a URL or a SQL URL.
 Out:   a snapshot (files and their digest), its table, the contract that says what its columns are, labelled rows with
@@ -13,7 +13,7 @@ from ._expectations import DataTestError, failed_tests, run_tests
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
 from ._numbers import looks_like_sums
-from ._preparation import Table, check_features, inputs, label, prepare, prepare_like, require_target
+from ._preparation import Table, check_features, describe_reading, inputs, label, prepare, prepare_like, require_target
 from ._snapshots import Snapshot, SourceChangedError, fetch, fill_in_query, fingerprint, head, load, resolve
 from ._sources import SourceError, SourceUnavailable
 from ._splitting import MissingClassError, Split, group_codes, split, times
@@ -48,6 +48,7 @@ __all__ = [
     "check_features",
     "clean_text",
     "current_code",
+    "describe_reading",
     "describe_unread",
     "failed_tests",
     "fetch",

@@ -1,4 +1,4 @@
-"""What a table must have to be learned from, and the errors when it has not."""
+"""The checks of a table before training, and their errors."""
 
 import difflib
 import logging
@@ -22,11 +22,11 @@ MANY_CLASSES = 100  # a target of more distinct whole numbers is one, too
 
 
 class TargetError(DataError):
-    """The target column is missing, or cannot be learned."""
+    """The target column is missing or unusable."""
 
 
 class TooFewRowsError(DataError):
-    """The table has too few rows to learn from."""
+    """The table has too few rows for training."""
 
 
 class InfiniteValuesError(DataError):
@@ -52,7 +52,7 @@ def check_target(
 
     Raises:
         DuplicateColumnsError: two columns have the same name.
-        TargetError: it is not there, empty, of one class, text where numbers are needed or the reverse, or infinite.
+        TargetError: it is missing, empty, infinite, of one class, or of the wrong type for the problem.
     """
     check_duplicates(table)
     require_target(table, target=target)
@@ -68,14 +68,14 @@ def check_target(
     if missing:
         logger.warning("%d of %d rows are without a value in %r: left out", missing, len(y), target)
         y = y.dropna()
-    return _classes(y, target) if problem_type == "classification" else _values(y, target)
+    return _read_classes(y, target) if problem_type == "classification" else _read_values(y, target)
 
 
 def require_target(table: pd.DataFrame, *, target: str) -> None:
-    """Make sure that the target is a column of the table.
+    """Check that the target is a column of the table.
 
     Raises:
-        TargetError: it is not; the message has the nearest names.
+        TargetError: it is missing; the message has the nearest names.
     """
     if target not in table.columns:
         names = [str(name) for name in table.columns]
@@ -87,9 +87,9 @@ def require_target(table: pd.DataFrame, *, target: str) -> None:
         raise TargetError(f"The target column {target!r} (data.target) is not in the table. {hint}")
 
 
-def _classes(y: pd.Series, target: str) -> pd.Series:
+def _read_classes(y: pd.Series, target: str) -> pd.Series:
     distinct = y.nunique()
-    advice = "Set problem_type to regression, or make classes of it in label() of features.py."
+    advice = "Set problem_type to regression, or derive classes in label() of features.py."
     if pd.api.types.is_bool_dtype(y.dtype):
         y = y.astype("bool")
     elif pd.api.types.is_numeric_dtype(y.dtype):
@@ -102,8 +102,8 @@ def _classes(y: pd.Series, target: str) -> pd.Series:
             )
         if fractions:
             raise TargetError(
-                f"The target column {target!r} has fractions such as {y[y % 1 != 0].iloc[0]}, which are no classes to "
-                f"scikit-learn. {advice}"
+                f"The target column {target!r} has fractions such as {y[y % 1 != 0].iloc[0]}, which scikit-learn "
+                f"does not accept as classes. {advice}"
             )
         y = y.astype("int64")
     elif kind_of(y) == "date":
@@ -111,17 +111,17 @@ def _classes(y: pd.Series, target: str) -> pd.Series:
     elif distinct > MANY_CLASSES and distinct > len(y) / 2:
         raise TargetError(
             f"The target column {target!r} has {distinct} different values in {len(y)} rows, such as {y.iloc[0]!r}: "
-            "that is no class. Name another column (data.target)."
+            "too many for classes. Choose another column (data.target)."
         )
     if distinct < 2 and len(y):
         raise TargetError(
             f"The target column {target!r} has one class only, {y.iloc[:1].item()!r}, in all {len(y)} rows: "
-            "there is nothing to tell apart."
+            "a classification needs two."
         )
     return y
 
 
-def _values(y: pd.Series, target: str) -> pd.Series:
+def _read_values(y: pd.Series, target: str) -> pd.Series:
     advice = "Set problem_type to classification, or derive a number in label() of features.py."
     kind = kind_of(y)
     if kind == "text":
@@ -148,25 +148,25 @@ def _require_finite_target(y: pd.Series, target: str) -> None:
 
 
 def check_table(table: pd.DataFrame, *, target: str) -> None:
-    """Make sure there is something to learn from.
+    """Check that there are enough rows and columns for training.
 
     Raises:
         TooFewRowsError: fewer than 20 rows.
-        DataError: there is no column beside the target.
+        DataError: there is no column besides the target.
     """
     if len(table) < MINIMUM_ROWS:
         raise TooFewRowsError(
-            f"{len(table)} rows with a value in {target!r} are too few to learn from: {MINIMUM_ROWS} at least."
+            f"{len(table)} rows with a value in {target!r} are too few for training: {MINIMUM_ROWS} at least."
         )
     if len(table.columns) < 2:
-        raise DataError(f"The table has no column beside the target {target!r}.")
+        raise DataError(f"The table has no column besides the target {target!r}.")
 
 
 def check_duplicates(table: pd.DataFrame) -> None:
-    """Make sure that each column has a name of its own.
+    """Check that column names are unique.
 
     Raises:
-        DuplicateColumnsError: two have not.
+        DuplicateColumnsError: they are not.
     """
     if not table.columns.is_unique:
         twice = sorted(map(str, set(table.columns[table.columns.duplicated()])))
@@ -174,10 +174,10 @@ def check_duplicates(table: pd.DataFrame) -> None:
 
 
 def check_finite(table: pd.DataFrame) -> None:
-    """Make sure that no number is infinite; missing values are fine.
+    """Check that no number is infinite; missing values are allowed.
 
     Raises:
-        InfiniteValuesError: some are; the message counts them by column.
+        InfiniteValuesError: some numbers are; the message counts them by column.
     """
     floats = as_floats(table)
     if floats is not None and not (np.abs(floats) > _LARGEST).any():
@@ -200,10 +200,10 @@ def check_finite(table: pd.DataFrame) -> None:
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], *, setting: str, table: str) -> None:
-    """Make sure that columns of the settings are in the table.
+    """Check that columns of the settings are in the table.
 
     Raises:
-        SplitColumnError: one is not; the message has the nearest names.
+        SplitColumnError: one is missing; the message has the nearest names.
     """
     known = [str(name) for name in frame.columns]
     for name in names:

@@ -1,9 +1,10 @@
 """What a column is and how its cells are read: the one place that knows kinds and missing values.
 
 Files disagree on how a value is written: 7, 7.0 and "7", TRUE and true, "1.234,50" and 1234.5, "03/02/2026" and a
-timestamp. A column is learned once, and read the same way from then on, whatever file the cells come from.
+timestamp. A column is learned once, and then read the same way from every file.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..settings import ReadSettings
-from ._numbers import looks_like_sums, parse, proven
+from ._numbers import infer_decimal_sign, is_word, looks_like_sums, parse
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 # files. Words such as "none" are values: a missing fence is a kind of fence.
 MISSING_VALUES = frozenset(
     {"", "?", "-", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a", "nan", "null", "<NA>", "-NaN", "-nan"}
-    | {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
+    | {"\\N", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
 )
 # Of these, what people write as a value too: no disorder, no garage. A frequent one is a category.
 VALUE_WORDS = frozenset({"None", "NA", "N/A", "n/a", "-"})
@@ -33,7 +34,7 @@ DATE_FORMATS = (
     "ISO8601",
     *(
         f"{day}{time}"
-        for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+        for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H.%M", " %H.%M.%S")
         for day in (
             *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y"),
             *("%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y"),
@@ -50,17 +51,41 @@ DATE_FORMATS = (
         "%m/%d/%Y, %I:%M:%S %p",
         "%Y%m%dT%H%M%S",
     ),  # as browsers write them
+    *("%m/%Y", "%b %Y", "%b-%y", "%b-%Y"),
+    *(f"%y{sign}%m{sign}%d{time}" for sign in "-./" for time in ("", " %H:%M", " %H:%M:%S")),
 )
+_DAY_IN_DIGITS = "%Y%m%d"
+_DIGITS = re.compile(r"(?:19|20)\d{6}|(?:0[1-9]|1[0-2])\.(?:19|20)\d\d")  # of a day or a month, not of a number
+_DIGIT_FORMATS = (_DAY_IN_DIGITS, "%m.%Y")
+# By the beginning of a month's name in de, en, es, fr, it, nl, pl, pt and sv, which differ in three or four letters.
+_MONTHS = {
+    start: english
+    for english, starts in {
+        "Jan": "jan gen sty ene", "Feb": "feb fév fev lut", "Mar": "mar mär mrz maa", "Apr": "apr avr abr kwi",
+        "May": "may mai maj mag mei", "Jun": "jun juin giu cze", "Jul": "jul juil lug lip", "Aug": "aug ago aoû sie",
+        "Sep": "sep set wrz", "Oct": "oct okt out ott paź", "Nov": "nov lis", "Dec": "dec dez dic déc gru",
+    }.items()
+    for start in starts.split()
+}  # fmt: skip
+_WEEKDAY = re.compile(r"^[^\W\d_]+\.?,? (?=\d{1,4}[-/.]\d{1,2}[-/.]\d|(?:\d+\.? )?[^\W\d_]{3})")
+_ORDINAL = re.compile(r"(?<=\d)\.(?= [^\W\d_])|(?<=\d| )de (?=\D)|(?<=[^\W\d_] )de | ?Uhr$|日$|分$")
 _MONTH_FIRST = sorted(DATE_FORMATS, key=lambda text: not text.startswith(("ISO", "%m")))
 CATEGORIES_KEPT = 100
 CODES_KEPT = 5000  # of a column whose values come again: codes, which are compared with those of training
 FEW_ROWS = 1000
+_LOOKED_AT = 10_000  # numbers of a column, for their median
+_MISSING_WORDS = 3  # of a column, that may stand for what is missing
+_MISSING_SHARE = 0.3  # of its cells
+_MEASURED = 20  # different values, beside which a word is no other class
 FEWEST_FOR_A_SLIP = 20  # cells; among fewer one that cannot be read is no slip of the pen
-LARGEST_EXACT = 2.0**53  # larger whole numbers are not told apart as float64
+LARGEST_EXACT = 2.0**53  # float64 cannot distinguish larger whole numbers
 
-_TRUTH = dict.fromkeys(("true", "1", "yes", "y", "t"), True)
-_TRUTH |= dict.fromkeys(("false", "0", "no", "n", "f"), False)
-_DATE_LIKE = re.compile(r"\d.*[-/.: T].*\d")
+# As Excel and databases write them, in its languages too.
+_BOOLEANS = {"true": True, "false": False, "wahr": True, "falsch": False, "vrai": True, "faux": False, "vero": True}
+_BOOLEANS |= {"falso": False, "verdadero": True, "verdadeiro": True, "prawda": True, "fałsz": False, "sant": True}
+_BOOLEANS |= {"falskt": False, "waar": True, "onwaar": False}
+_TRUTH = _BOOLEANS | dict.fromkeys(("1", "yes", "y", "t"), True) | dict.fromkeys(("0", "no", "n", "f"), False)
+_DATE_LIKE = re.compile(r"\d.*[-/.: T].*\d|(?:19|20)\d{6}|[A-Z][a-z]{2}[- ](?:\d\d|\d{4})$")
 _LEADING_ZERO = re.compile(r"0\d+")
 
 Kind = Literal["number", "boolean", "date", "text", "empty", "other"]
@@ -82,7 +107,7 @@ _AS_FOUND = ReadSettings()
 
 @dataclass(frozen=True)
 class Column:
-    """What a column was when it was learned.
+    """The kind of a column and its values in training.
 
     Attributes:
         kind: `number`, `boolean`, `date`, `text` (names, codes, prose), `empty`, or `other` (lists, bytes).
@@ -95,9 +120,10 @@ class Column:
         example: A value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
         shortest: The digits of the shortest of these.
-        plain_codes: Whether no code of a text column is a whole number with `.0` behind it, which a gap makes of one.
-        words: Words of missingness that are values here.
-        absent: Words and numbers that stand for missing values here, in addition to the usual ones.
+        plain_codes: Whether no code of a text column is a whole number with `.0` at its end, the result of a gap.
+        words: Words for missing values that are values in this column.
+        absent: Words and numbers that mean a missing value here, in addition to the usual ones.
+        middle: The median of some of the numbers.
     """
 
     kind: Kind
@@ -113,11 +139,13 @@ class Column:
     plain_codes: bool = False
     words: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    middle: float | None = None
 
     @property
     def as_written(self) -> bool:
         """Whether a reader of text files must hand over the text: 007 is a code, and 1.234 may be 1234."""
-        return self.kind == "text" or (self.kind == "number" and self.number_format != _PLAIN)
+        in_digits = self.kind == "date" and self.date_format in _DIGIT_FORMATS
+        return self.kind == "text" or in_digits or (self.kind == "number" and self.number_format != _PLAIN)
 
 
 @dataclass
@@ -127,10 +155,10 @@ class Cells:
     Attributes:
         values: The cells in the form of the column's kind: float64, `boolean`, datetime64[us] in UTC without a time
             zone, `str`; shape (n,).
-        missing: How many are missing, those that could not be read not among them.
-        bad: How many could not be read, and are missing now.
+        missing: The number of missing cells, without those that could not be read.
+        bad: The number of cells that could not be read and are treated as missing.
         bad_example: The first of them, as it came, and its position.
-        new_categories: Values of a text column that training did not have, and how many cells hold each.
+        new_categories: New values of a text column, with the number of cells of each.
     """
 
     values: pd.Series
@@ -141,7 +169,12 @@ class Cells:
 
 
 def kind_of(values: pd.Series) -> Kind:
-    """Return what the cells are by their type, before any text among them is interpreted."""
+    """Return the kind of the cells by their type; texts are not parsed.
+
+    Examples:
+        >>> kind_of(pd.Series([1.5, 2.0])), kind_of(pd.Series(["1.5", "2.0"]))
+        ('number', 'text')
+    """
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return kind_of(pd.Series(dtype.categories)) if len(dtype.categories) else "empty"
@@ -163,8 +196,8 @@ def kind_of(values: pd.Series) -> Kind:
     return "text" if scalars.all() or content == "time" else "other"
 
 
-def tolerated(bad: int, known: int, *, tolerance: float) -> bool:
-    """Return whether so many cells of those with a value may be unreadable: a share, and always a single slip."""
+def within_tolerance(bad: int, known: int, *, tolerance: float) -> bool:
+    """Return whether this number of unreadable cells is allowed: a share of the cells, or a single one."""
     return bad <= max(int(known >= FEWEST_FOR_A_SLIP), int(tolerance * known))
 
 
@@ -178,62 +211,68 @@ def learn_column(
     kind: Kind | None = None,
     how: ReadSettings = _AS_FOUND,
 ) -> tuple[Column, Cells]:
-    """Determine what a column is, and read it.
+    """Learn the kind of a column, and read it.
 
     Args:
         values: The cells as the file has them, n of them.
         tolerance: The share of cells that may be unreadable.
-        prior: What the column was for the model in production: kept if the cells still fit.
-        decimal: The sign that the file has in this column; None: what the column itself proves.
-        marks: Words that are known to stand for missing values, however frequent.
-        kind: What it is by the settings; None: what is found.
+        prior: The column for the model in production; its kind is kept if the cells still fit.
+        decimal: The decimal sign of this column; None: detected from the column.
+        marks: Words that are known to mean a missing value, however frequent.
+        kind: The kind by the settings; None: detected.
         how: How files are read.
     """
-    decimal = decimal or proven(values)
-    if prior is not None and prior.kind == (kind or prior.kind) and _may_stay(prior, how):
-        prior = replace(prior, absent=how.missing)
+    decimal = decimal or infer_decimal_sign(values)
+    if prior is not None and prior.kind == (kind or prior.kind) and _keeps_kind(prior, how):
+        prior = replace(prior, absent=tuple(dict.fromkeys((*how.missing, *prior.absent))))
         cells = read_column(values, prior, decimal=decimal)
         known = len(values) - cells.missing
-        if known and tolerated(cells.bad, known, tolerance=tolerance):
-            return _described(prior, cells), cells
-    found = _without(values, how.missing)
-    written = _written(found) if kind_of(found) == "text" else None
+        if known and within_tolerance(cells.bad, known, tolerance=tolerance):
+            return _with_value_facts(prior, cells), cells
+    found = _mask_missing_values(values, how.missing)
+    written = _encode_texts(found) if kind_of(found) == "text" else None
+    absent = how.missing
+    if written and not kind and (guessed := _missing_words(written, decimal or ".", tolerance)):
+        absent = (*absent, *guessed)
+        found = _mask_missing_values(found, guessed)
+        written = _encode_texts(found)
     column = _classify(found, written, 1.0 if kind else tolerance, decimal or ".", how.day_first)
     if kind and column.kind not in (kind, "empty"):
         column = Column(kind, number_format=NumberFormat(decimal or "."))
-    column = replace(column, absent=how.missing)
+    column = replace(column, absent=absent)
     if column.kind == "text":
-        column = _described_codes(column, written, marks)
+        column = _with_code_facts(column, written, marks)
     cells = read_column(values, column, decimal=decimal)
-    return _described(column, cells), cells
+    return _with_value_facts(column, cells), cells
 
 
-def _may_stay(prior: Column, how: ReadSettings) -> bool:
+def _keeps_kind(prior: Column, how: ReadSettings) -> bool:
     """Return whether the settings leave a column what it was for the model in production."""
     return prior.kind not in ("empty", "other") and (prior.kind != "date" or how.day_first is None)
 
 
-def _without(values: pd.Series, absent: Collection[str]) -> pd.Series:
+def _mask_missing_values(values: pd.Series, absent: Collection[str]) -> pd.Series:
     """Return the cells without those that the settings call missing; -999 also where the file has it as a number."""
     if not absent:
         return values
     if kind_of(values) == "number":
         numbers = parse(absent, ".")
-        return values.mask(values.isin(numbers[~np.isnan(numbers)]))
+        numbers = numbers[~np.isnan(numbers)]
+        return values.mask(values.isin(numbers)) if len(numbers) else values
     return values.mask(values.astype("str").str.strip().isin(absent)) if kind_of(values) == "text" else values
 
 
 def read_column(values: pd.Series, column: Column, *, decimal: str | None = None) -> Cells:
-    """Read cells as the column was learned, one by one: what a cell becomes depends on no other cell.
+    """Read cells by the learned column; the value of a cell does not depend on other cells.
 
     Args:
         values: The cells as a file has them, of any type, n of them.
         column: What `learn_column` returned.
-        decimal: The sign that the file proves for this column; None: as it was learned.
+        decimal: The decimal sign of this column in the file; None: as learned.
     """
     if column.kind == "number" and values.dtype == np.float64 and not column.absent:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
-    values = _without(values, column.absent)
+    values = _mask_missing_values(values, column.absent)
     kind = kind_of(values)
     if column.kind == "other":
         return Cells(values, int(values.isna().sum()))
@@ -241,28 +280,28 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
         empty = pd.Series(np.full(len(values), np.nan), index=values.index, name=values.name)
         return Cells(empty, int(values.isna().sum()))
     if kind == "empty":
-        return Cells(_empty_as(column.kind, values), len(values))
+        return Cells(_empty_column(column.kind, values), len(values))
     if kind == "other":  # lists and the like, which cannot be read as anything else
         there = values.notna().to_numpy()
         position = int(np.argmax(there))
         example = str(values.iloc[position]), position
-        return Cells(_empty_as(column.kind, values), int((~there).sum()), int(there.sum()), example)
+        return Cells(_empty_column(column.kind, values), int((~there).sum()), int(there.sum()), example)
     if column.kind == "text":
-        return _read_text(values, column)
+        return _read_text_column(values, column)
     if column.kind == "number":
         if kind in ("number", "boolean"):
-            return _native(as_numbers(values))
+            return _typed_cells(as_numbers(values))
         sign = decimal or column.number_format.decimal
-        return _read_texts(values, lambda texts: parse(texts, sign))
+        return _parse_cells(values, lambda texts: parse(texts, sign))
     if column.kind == "boolean":
         if kind == "boolean":
-            return _native(values.astype("boolean"))
-        return _read_texts(values, _parse_booleans)
+            return _typed_cells(values.astype("boolean"))
+        return _parse_cells(values, _parse_booleans)
     if kind == "date":
-        return _native(_as_utc(values))
-    if kind != "text":  # 2021 would pass for a year
-        return _read_texts(values, lambda texts: _dates(pd.Series([None] * len(texts)), "ISO8601"))
-    return _read_texts(values, lambda texts: _parse_dates(texts, column.date_format))
+        return _typed_cells(_as_utc(values))
+    if kind != "text" and column.date_format not in _DIGIT_FORMATS:  # 2021 would pass for a year
+        return _parse_cells(values, lambda texts: _datetimes(pd.Series([None] * len(texts)), "ISO8601"))
+    return _parse_cells(values, lambda texts: _parse_dates(texts, column.date_format))
 
 
 def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
@@ -276,7 +315,7 @@ def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | N
 
 
 def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
-    """Return whether each row has a value of its own that names it: a key, where none is set.
+    """Return whether the values of a column identify the rows, as a key does.
 
     That is text of one word that differs in every row, or whole numbers that do in a column named like an identifier,
     unless they only count the rows.
@@ -310,12 +349,17 @@ _ID_NAME = re.compile(
 
 
 def is_identifier_name(name: str) -> bool:
-    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` …."""
+    """Return whether a column is called like an identifier: `id`, `customer_id`, `customerID`, `row`, `number` ….
+
+    Examples:
+        >>> is_identifier_name("customerID"), is_identifier_name("paid")
+        (True, False)
+    """
     return _ID_NAME.fullmatch(name) is not None
 
 
 def is_row_counter(values: pd.Series, column: Column) -> bool:
-    """Return whether a column only counts the rows: the next file may count them anew.
+    """Return whether a column only numbers the rows: the next file may start again at 1.
 
     Args:
         values: As `learn_column` read them, n of them.
@@ -337,19 +381,19 @@ def _counts_rows(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
 def distinct_texts(values: pd.Series, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     """Return codes, shape (n,), and the text of each code without spaces around it; None for what is missing.
 
-    A word of missingness is a value if it is one of `words`.
+    A word for missing values is a value if it is one of `words`.
 
-    Work on distinct values is what makes reading a large table cheap. Code -1 is a missing cell.
+    Work on distinct values keeps the reading of a large table cheap. Code -1 is a missing cell.
     """
-    return _without_missing(_written(values), words)
+    return _mask_missing_words(_encode_texts(values), words)
 
 
-def _written(values: pd.Series) -> Written:
+def _encode_texts(values: pd.Series) -> Written:
     codes, uniques = pd.factorize(values)
-    return codes, [clean_text(_text_of(value)) for value in uniques]
+    return codes, [clean_text(_cell_text(value)) for value in uniques]
 
 
-def _without_missing(written: Written, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
+def _mask_missing_words(written: Written, words: Collection[str] = ()) -> tuple[Codes, list[str | None]]:
     missing = MISSING_VALUES.difference(words)
     return written[0], [None if text in missing else text for text in written[1]]
 
@@ -369,7 +413,7 @@ def nearest_floats(column: Any) -> "pa.Array | pa.ChunkedArray":
     return column.cast(pa.string()).cast(pa.float64())
 
 
-def _text_of(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float | np.floating) and float(value).is_integer():
@@ -386,8 +430,10 @@ def _classify(
         kind = kind_of(values)
         if kind == "number" and _is_code(values):
             return Column("text")
+        if kind == "number" and _are_days(values):
+            return Column("date", date_format=_DAY_IN_DIGITS)
         return Column("empty" if values.isna().all() else kind)
-    codes, texts = _without_missing(written)
+    codes, texts = _mask_missing_words(written)
     counts = np.bincount(codes[codes >= 0], minlength=len(texts))
     known = [text for text, count in zip(texts, counts, strict=True) if text is not None and count]
     weights = counts[[text is not None and count > 0 for text, count in zip(texts, counts, strict=True)]]
@@ -396,10 +442,13 @@ def _classify(
     total, distinct = int(weights.sum()), pd.Series(known, dtype="str")
 
     def fits(readable: Mask) -> bool:
-        return bool(readable.any()) and tolerated(int(weights[~readable].sum()), total, tolerance=tolerance)
+        return bool(readable.any()) and within_tolerance(int(weights[~readable].sum()), total, tolerance=tolerance)
 
-    if {text.lower() for text in known} <= {"true", "false"}:
+    if {text.lower() for text in known} <= _BOOLEANS.keys():
         return Column("boolean")
+    in_digits = total >= FEWEST_FOR_A_SLIP and all(map(_DIGITS.fullmatch, known[:100]))
+    if in_digits and (date_format := _date_format(distinct, fits, _DIGIT_FORMATS)):
+        return Column("date", date_format=date_format)
     if any(map(_LEADING_ZERO.fullmatch, known)):
         return Column("text", leading_zeros=True)
     if not np.isnan(parse(distinct[:1000], decimal)).all():
@@ -412,14 +461,14 @@ def _classify(
     return Column("text")
 
 
-def _described_codes(column: Column, written: Written | None, marks: Collection[str]) -> Column:
+def _with_code_facts(column: Column, written: Written | None, marks: Collection[str]) -> Column:
     """Return a text column with its words of missingness, and with what tells its codes from those of other programs.
 
     A word is a value if the texts are few, and it is frequent.
     """
     if written is None:  # whole numbers too large for a float
         return replace(column, plain_codes=True)
-    codes, texts = _without_missing(written, VALUE_WORDS.difference(marks))
+    codes, texts = _mask_missing_words(written, VALUE_WORDS.difference(marks))
     counts = np.bincount(codes[codes >= 0], minlength=len(texts)).tolist()
     words = dict.fromkeys(VALUE_WORDS.difference(marks), 0)
     for text, count in zip(texts, counts, strict=True) if len(texts) <= CATEGORIES_KEPT else ():
@@ -443,17 +492,57 @@ def _is_code(values: pd.Series) -> bool:
     return bool(len(known)) and max(abs(int(known.min())), abs(int(known.max()))) > LARGEST_EXACT
 
 
+def _missing_words(written: Written, decimal: str, tolerance: float) -> tuple[str, ...]:
+    """Return the words such as k.A. and #DIV/0! that stand in a column of numbers or dates, where they are few."""
+    codes, texts = _mask_missing_words(written)
+    counts = np.bincount(codes[codes >= 0], minlength=len(texts))
+    words = {text: int(count) for text, count in zip(texts, counts, strict=True) if text and is_word(text)}
+    known = sum(int(count) for text, count in zip(texts, counts, strict=True) if text)
+    share = sum(words.values()) / max(1, known)
+    values = pd.Series([text for text in texts if text and not is_word(text)], dtype="str")
+    if not 0 < len(words) <= _MISSING_WORDS or not tolerance < share <= _MISSING_SHARE or len(values) < _MEASURED:
+        return ()
+    read = ~np.isnan(parse(values, decimal))
+    if read.mean() < 1 - tolerance:
+        read = np.array([_date_format(values, lambda readable: bool(readable.all()), DATE_FORMATS) is not None])
+    return tuple(sorted(words)) if read.mean() >= 1 - tolerance else ()
+
+
+def _are_days(values: pd.Series) -> bool:
+    """Return whether all numbers are days such as 20240809."""
+    known = values.dropna()
+    if values.dtype.kind not in "iuf" or len(known) < FEWEST_FOR_A_SLIP or not 19e6 < known.min() <= known.max() < 21e6:
+        return False
+    found = pd.Series(known.unique())
+    return bool((found % 1 == 0).all()) and bool(
+        pd.to_datetime(found.astype("int64").astype("str"), format=_DAY_IN_DIGITS, errors="coerce").notna().all()
+    )
+
+
 def _date_format(distinct: pd.Series, fits: Callable[[Mask], bool], formats: Iterable[str]) -> str | None:
+    distinct = distinct.map(_in_english)
     some = distinct[:100]
     if some.map(lambda text: _DATE_LIKE.search(text) is not None).mean() < 0.5:
         return None
+
+    def moments(date_format: str) -> pd.Series | None:
+        if not _plain_datetimes(some, date_format).notna().any():
+            return None
+        found = _plain_datetimes(distinct, date_format)
+        return found if fits(found.notna().to_numpy()) else None
+
     for date_format in formats:
-        if _dates(some, date_format).notna().any() and fits(_dates(distinct, date_format).notna().to_numpy()):
-            return date_format
+        if (found := moments(date_format)) is None:
+            continue
+        # 23-11-22: days of a month fill 31 years if they are taken for years, so the shorter time is meant.
+        year_first = re.sub(r"^%[dm](.)%[md]\1%y", r"%y\1%m\1%d", date_format)
+        other = moments(year_first) if year_first != date_format else None
+        shorter = other is not None and other.max() - other.min() < found.max() - found.min()
+        return year_first if shorter else date_format
     return None
 
 
-def _described(column: Column, cells: Cells) -> Column:
+def _with_value_facts(column: Column, cells: Cells) -> Column:
     values = cells.values
     rows = max(1, len(values))
     facts: dict[str, Any] = {"missing": round((cells.missing + cells.bad) / rows, 6)}
@@ -462,6 +551,7 @@ def _described(column: Column, cells: Cells) -> Column:
             numbers = values.to_numpy()
             smallest, largest = float(np.fmin.reduce(numbers)), float(np.fmax.reduce(numbers))
             facts |= {"minimum": smallest, "maximum": largest, "example": str(smallest)}
+            facts["middle"] = middle_of(numbers)
         elif column.kind == "date":
             first, last = values.min(), values.max()
             facts |= {"minimum": first.isoformat(), "maximum": last.isoformat(), "example": str(first)}
@@ -471,15 +561,21 @@ def _described(column: Column, cells: Cells) -> Column:
             repeated = CODES_KEPT if 2 * len(distinct) <= values.notna().sum() else 0
             few = column.kind == "text" and len(distinct) <= max(CATEGORIES_KEPT, repeated)
             facts["categories"] = tuple(sorted(map(str, distinct))) if few else None
-    return replace(column, **({"minimum": None, "maximum": None, "categories": None, "example": None} | facts))
+    nothing: dict[str, Any] = dict.fromkeys(("minimum", "maximum", "categories", "example", "middle"))
+    return replace(column, **(nothing | facts))
 
 
-def _empty_as(kind: Kind, values: pd.Series) -> pd.Series:
+def middle_of(numbers: "np.ndarray[Any, np.dtype[np.float64]]") -> float:
+    """Return the median of at most 10,000 of the numbers, taken evenly: it says in which unit they are."""
+    return float(np.nanmedian(numbers[:: 1 + len(numbers) // _LOOKED_AT]))
+
+
+def _empty_column(kind: Kind, values: pd.Series) -> pd.Series:
     dtypes = {"number": "float64", "boolean": "boolean", "date": "datetime64[us]", "text": "str"}
     return pd.Series([None] * len(values), index=values.index, name=values.name, dtype=dtypes[kind])
 
 
-def _native(read: pd.Series) -> Cells:
+def _typed_cells(read: pd.Series) -> Cells:
     return Cells(read, int(read.isna().sum()))
 
 
@@ -515,7 +611,7 @@ def _as_utc(values: pd.Series) -> pd.Series:
     return values if values.dtype == "datetime64[us]" else values.astype("datetime64[us]")
 
 
-def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
+def _parse_cells(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
     """Read cells through their texts; those that `parse` gives nothing for are bad."""
     codes, texts = distinct_texts(values)
     parsed = pd.Series(parse(pd.Series([*texts, None], dtype="str")))
@@ -531,7 +627,7 @@ def _read_texts(values: pd.Series, parse: Callable[[pd.Series], Any]) -> Cells:
     return cells
 
 
-def _read_text(values: pd.Series, column: Column) -> Cells:
+def _read_text_column(values: pd.Series, column: Column) -> Cells:
     codes, texts = distinct_texts(values, column.words)
     if column.plain_codes:
         texts = [text[:-2] if text and _is_whole_float(text) else text for text in texts]
@@ -545,7 +641,7 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
                 new[str(text)] = new.get(str(text), 0) + count
     distinct = pd.array([*texts, None], dtype="str")
     read = pd.Series(distinct.take(codes), index=values.index, name=values.name)
-    bad = _lost_codes(values, read, column)
+    bad = _codes_not_as_text(values, read, column)
     if column.shortest:  # 9 is none of 009 and 042, written as text or as a number
         short = [text is not None and text.isdecimal() and len(text) < column.shortest for text in texts]
         bad |= np.array([*short, False])[codes]
@@ -556,7 +652,7 @@ def _read_text(values: pd.Series, column: Column) -> Cells:
     return Cells(read.mask(bad), missing, int(bad.sum()), (str(values.iloc[position]), position), new)
 
 
-def _lost_codes(values: pd.Series, read: pd.Series, column: Column) -> Mask:
+def _codes_not_as_text(values: pd.Series, read: pd.Series, column: Column) -> Mask:
     """Return which cells are not the texts they were, stored as another type.
 
     7 is none of 007 and 012, a float does not hold more than 15 digits of a code, and true is neither "yes" nor "no".
@@ -578,14 +674,38 @@ def _parse_booleans(texts: pd.Series) -> pd.Series:
 
 
 def _parse_dates(texts: pd.Series, date_format: str) -> pd.Series:
-    """Return the moments in UTC; ISO 8601 is read whatever the format, for it cannot be mistaken."""
-    moments = _dates(texts, date_format)
+    """Return the moments in UTC; ISO 8601 is always read, because it is unambiguous."""
+    moments = _datetimes(texts, date_format)
     if date_format != "ISO8601" and (rest := moments.isna() & texts.notna()).any():
         unambiguous = rest & texts.str.match(r"\d{4}-\d{2}-\d{2}").fillna(False).astype(bool)
-        moments = moments.where(~unambiguous, _dates(texts, "ISO8601"))
+        moments = moments.where(~unambiguous, _datetimes(texts, "ISO8601"))
     return moments.dt.tz_convert(None).astype("datetime64[us]")
 
 
-def _dates(texts: pd.Series, date_format: str) -> pd.Series:
+def _datetimes(texts: pd.Series, date_format: str) -> pd.Series:
+    moments = _plain_datetimes(texts, date_format)
+    if (rest := moments.isna() & texts.notna()).any():
+        plain = texts.mask(~rest).map(_in_english, na_action="ignore").astype("str")
+        moments = moments.fillna(_plain_datetimes(plain, date_format.replace("%B", "%b")))
+    return moments
+
+
+def _plain_datetimes(texts: pd.Series, date_format: str) -> pd.Series:
     words = texts.str.lower().isin(["now", "today"])  # which pandas takes for the time of reading
     return pd.to_datetime(texts.mask(words), format=date_format, errors="coerce", utc=True)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _in_english(text: str) -> str:
+    """Return a date with its month in three English letters, and without the name of its weekday."""
+    if not re.search(r"[^\W\d_]", text):
+        return text
+    text = _WEEKDAY.sub("", text.replace("a.m.", "AM").replace("p.m.", "PM"))
+    text = re.sub(r"(?<=\d)[年月](?=\d)", "/", re.sub(r"(?<=\d)[h時](?=\d)", ":", text)).replace("日 ", " ")
+    text = _ORDINAL.sub("", text)
+    return re.sub(r"[^\W\d_]{3,}\.?", _english_month, text)
+
+
+def _english_month(found: re.Match[str]) -> str:
+    word = found[0].casefold()
+    return _MONTHS.get(word[:4]) or _MONTHS.get(word[:3]) or found[0]

@@ -8,6 +8,7 @@ import difflib
 import json
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,12 +32,13 @@ from ._columns import (
     is_identifier,
     is_row_counter,
     learn_column,
+    middle_of,
     read_column,
-    tolerated,
+    within_tolerance,
 )
 from ._identity import FORMAT as IDENTITY_FORMAT
 from ._identity import Identities, row_identities
-from ._numbers import MARKS_ATTRIBUTE, decimal_signs
+from ._numbers import MARKS_ATTRIBUTE, decimal_signs, is_word
 from ._numbers import SIGNS_ATTRIBUTE as SIGNS
 
 logger = logging.getLogger(__name__)
@@ -44,14 +46,16 @@ logger = logging.getLogger(__name__)
 MISSING_RISE = 0.3  # of the share of missing cells, beyond which a column is not what it was
 MISSING_ROWS = 30  # fewer rows say nothing about a share
 MOSTLY = 0.5  # of a column's values may be unknown from training
-THOUSAND = 1000.0  # what a point or a comma that is read as the other one makes of a number
+UNITS = 20.0  # times larger or smaller in the middle: another unit, or another time
+MONTHS = 12
+THOUSAND = 1000.0  # the factor of a number whose point or comma is read as the other one
 _SHOWN = 10  # columns in an error
 _FORMAT = 1
 _AS_FOUND = ReadSettings()
 
 
 class SchemaError(DataError):
-    """The table is not what the model was trained on.
+    """The table does not match the training data of the model.
 
     Attributes:
         gone: The columns that it lacks.
@@ -76,15 +80,18 @@ class Unread:
 
 @dataclass
 class ReadReport:
-    """What was noticed while reading a table, batch by batch.
+    """A report of reading a table, batch by batch.
 
     Attributes:
-        rows: How many were read.
-        unread: Column to the cells that could not be read, and are missing now.
-        missing: Column to how many cells are missing, unread ones not among them.
-        new_categories: Column to value to how many rows hold it, for values that training did not have.
-        new_columns: Names that were not there in training; they are ignored.
-        spans: Column to its smallest and largest number.
+        rows: The number of rows read.
+        unread: For each column, the cells that could not be read and are treated as missing.
+        missing: For each column, the number of missing cells without unread ones.
+        new_categories: For each column, its new values with their number of rows.
+        new_columns: Names of columns that are new since training; they are ignored.
+        spans: For each column, its smallest and largest number.
+        middles: For each column, the median of its numbers in the first batch with enough of them.
+        guesses: Sentences on how the table was read that a person should check; of `learn_columns`.
+        totals: Columns whose last number is the sum of the others, as in a row of totals.
     """
 
     rows: int = 0
@@ -93,6 +100,9 @@ class ReadReport:
     new_categories: dict[str, Counter[str]] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
     spans: dict[str, tuple[float, float]] = field(default_factory=dict, compare=False, repr=False)
+    middles: dict[str, float] = field(default_factory=dict, compare=False, repr=False)
+    totals: list[str] = field(default_factory=list)
+    guesses: list[str] = field(default_factory=list)
 
     def note(self, name: str, cells: Cells) -> None:
         """Note one column of the rows."""
@@ -106,13 +116,20 @@ class ReadReport:
             self.note_spans({name: cells.values.to_numpy()})
 
     def note_spans(self, columns: Mapping[str, Any]) -> None:
-        """Note the smallest and the largest number of columns that have one."""
+        """Note the smallest and the largest number of columns that have one, what is between, and a sum at the end."""
         for name, numbers in columns.items():
-            if len(numbers) and not math.isnan(least := np.fmin.reduce(numbers)):
-                self.spans[name] = float(least), float(np.fmax.reduce(numbers))
+            if not len(numbers) or math.isnan(least := np.fmin.reduce(numbers)):
+                continue
+            most = np.fmax.reduce(numbers)
+            self.spans[name] = float(least), float(most)
+            if len(numbers) < MISSING_ROWS:
+                continue
+            self.middles[name] = middle_of(numbers)
+            if numbers[-1] == most > 0 and math.isclose(np.nansum(numbers[:-1]), most, rel_tol=1e-6):
+                self.totals.append(name)
 
     def add(self, more: "ReadReport") -> None:
-        """Count another part of the same table, whose rows come after."""
+        """Add the counts of the next part of the same table."""
         for name, theirs in more.unread.items():
             known = self.rows - self.missing[name]
             ours = self.unread.setdefault(name, Unread(0, known, theirs.example, self.rows + theirs.row))
@@ -125,13 +142,15 @@ class ReadReport:
         for name, (least, most) in more.spans.items():
             first, last = self.spans.get(name, (least, most))
             self.spans[name] = min(first, least), max(last, most)
+        self.middles = more.middles | self.middles
+        self.totals = more.totals  # at the end of the table alone
         self.new_columns = self.new_columns or more.new_columns
         self.rows += more.rows
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What a model takes as its input.
+    """How a model reads its input.
 
     Attributes:
         columns: Every column of the table it was trained on, by name, the target among them.
@@ -139,7 +158,7 @@ class Contract:
         target: The column that is predicted.
         problem_type: What is predicted.
         classes: The classes of the target, in order; None for a regression.
-        identity: The columns whose values tell a row from others; empty where all inputs do. A column that counts the
+        identity: The columns whose values identify a row; empty where all inputs do. A column that counts the
             rows does not.
         identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
         content: The columns that tell a row where `identity` does not, those that the model does not get among them;
@@ -166,7 +185,7 @@ class Contract:
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """The columns that name a row, and are carried over beside its prediction."""
+        """The columns that identify a row; they are copied beside its prediction."""
         return tuple(name for name in self.identity if self.identity_from != "content")
 
     @property
@@ -183,7 +202,7 @@ class Contract:
 
     @property
     def texts(self) -> frozenset[str]:
-        """The columns whose cells must come as they are written, for reading them as numbers would lose something."""
+        """The columns whose cells must be read as text, because a number would lose a part of them."""
         return frozenset(
             name
             for name, column in self.columns.items()
@@ -193,12 +212,12 @@ class Contract:
     def read(self, frame: pd.DataFrame, *, report: ReadReport | None = None, keep_extra: bool = False) -> pd.DataFrame:
         """Return the inputs in the form they had in training: float64, `boolean`, datetime64[us] and `str`.
 
-        What a cell becomes depends on that cell and the contract alone. Cells that cannot be read are missing; whether
+        The value of a cell depends only on that cell and the contract. Cells that cannot be read are missing; whether
         they are too many is for `check` to say, when the whole table was read.
 
         Args:
             frame: n rows as a file has them, or as another contract read them.
-            report: Counts what is noticed.
+            report: Gets the counts.
             keep_extra: Return the other columns of the table too, as far as they are there, those new since training as
                 they come: for label().
 
@@ -207,7 +226,7 @@ class Contract:
             DuplicateColumnsError: two columns have the same name.
         """
         part = ReadReport(len(frame))
-        if (floats := self._read_already(frame)) is not None:
+        if (floats := self._as_already_read(frame)) is not None:
             part.missing.update(dict(zip(self.inputs, np.isnan(floats).sum(axis=0).tolist(), strict=True)))
             if report is not None:
                 part.note_spans(dict(zip(self.inputs, floats.T, strict=True)))
@@ -216,8 +235,8 @@ class Contract:
         names = [clean_text(str(name)) for name in frame.columns]
         frame = frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
         check_duplicates(frame)
-        self._require(frame)
-        signs = self._signs(frame)
+        self._require_columns(frame)
+        signs = self._decimal_signs(frame)
         names = [
             *self.inputs,
             *((name for name in frame.columns if name not in self.inputs) if keep_extra else ()),
@@ -239,13 +258,13 @@ class Contract:
         # Few rows are soon put side by side in memory, where every later step finds them faster.
         return pd.DataFrame(parts, index=frame.index, copy=len(frame) <= FEW_ROWS)
 
-    def _read_already(self, frame: pd.DataFrame) -> Any:
+    def _as_already_read(self, frame: pd.DataFrame) -> Any:
         """Return the cells where nothing is left to read: few rows of the inputs alone, all numbers; otherwise None."""
         numbers = all(self.columns[name].kind == "number" for name in self.inputs)
         return as_floats(frame) if numbers and frame.columns.equals(self.input_index) else None
 
     def check(self, report: ReadReport, *, rows: int | None = None, counted: str = "row", unknown: bool = True) -> None:
-        """Make sure that what was read fits, and warn of what is new.
+        """Check that the table matches the contract, and warn of new categories.
 
         Args:
             report: Of the whole table, or of its beginning.
@@ -261,11 +280,14 @@ class Contract:
         rest = max(0, (rows or 0) - report.rows)
         problems = []
         for name, unread in report.unread.items():
-            if not tolerated(unread.cells, unread.known + rest, tolerance=self.tolerance):
+            if not within_tolerance(unread.cells, unread.known + rest, tolerance=self.tolerance):
                 known = f"the first {unread.known:,}" if rest else f"{unread.known:,}"
+                cure = ". If that means a missing value, add it to data.read.missing and retrain"
                 problems.append(
-                    f"column {name!r}: expected {_expected(self.columns[name])}, but {unread.cells:,} of {known} "
+                    f"column {name!r}: expected {_expected_text(self.columns[name])}, but {unread.cells:,} of {known} "
                     f"cells cannot be read as that, such as {unread.example!r} ({counted} {unread.row:,})"
+                    + cure
+                    * is_word(unread.example)
                 )
         for name, missing in report.missing.items() if not rest else ():
             share, before = missing / max(1, report.rows), self.columns[name].missing
@@ -278,11 +300,13 @@ class Contract:
         if unknown and not rest:
             problems += self._unknown(report)
         if problems:
-            raise _not_as_trained(problems)
+            raise _not_as_trained_error(problems)
         if rest:
             return
         for name, unread in report.unread.items():
             logger.warning("%s", describe_unread(name, unread, self.columns[name]))
+        for said in (*describe_totals(report), *self._other_units(report)):
+            logger.warning("%s", said)
         if report.new_categories:
             new = [
                 f"{name} ({sum(counts.values())} rows, such as {next(iter(counts))!r})"
@@ -300,10 +324,20 @@ class Contract:
             for factor, said in ((THOUSAND, "smaller"), (1 / THOUSAND, "larger")):
                 if low <= least * factor and most * factor <= high:
                     yield (
-                        f"column {name!r}: all numbers, {least:g} to {most:g}, are as if 1000 times {said} than in "
-                        f"training, {low:g} to {high:g}. If the file's decimal sign was misread, set "
-                        "data.read.decimal; otherwise bring the column back to its unit"
+                        f"column {name!r}: all numbers, {least:g} to {most:g}, are about 1000 times {said} than in "
+                        f"training, {low:g} to {high:g}. If the decimal sign was misread, set data.read.decimal; "
+                        "otherwise restore the unit of the column"
                     )
+
+    def _other_units(self, report: ReadReport) -> Iterator[str]:
+        """Name the columns whose numbers are mostly of another size than in training, as cents are beside euros."""
+        for name, middle in report.middles.items():
+            before = self.columns[name].middle
+            if before and middle and before * middle > 0 and not 1 / UNITS < middle / before < UNITS:
+                yield (
+                    f"Column {name!r}: half of the numbers are beyond {middle:g}, {before:g} in training. "
+                    "If the unit is another (cents, shares for percents), restore it"
+                )
 
     def _unknown(self, report: ReadReport) -> Iterator[str]:
         for name, counts in report.new_categories.items():
@@ -314,23 +348,25 @@ class Contract:
             if len(self.columns[name].categories or ()) <= CATEGORIES_KEPT:  # more: new codes come with new customers
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
-                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. A column "
-                    "whose values are always new says nothing: leave it out (data.drop)"
+                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. Write them "
+                    "as in training. A column whose values are always new cannot be learned: leave it out (data.drop)"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
         """Return the identity of each row, shape (n,), of n rows that this contract read.
 
         Raises:
-            SchemaError: columns that tell rows apart are missing.
+            SchemaError: columns that identify the rows are missing.
         """
         content = self.content or self.inputs
         if gone := {*self.identity, *content}.difference(frame.columns):
-            raise _not_as_trained([f"column {name!r} tells rows apart, and is missing" for name in sorted(gone)])
+            raise _not_as_trained_error(
+                [f"column {name!r} identifies the rows, and is missing" for name in sorted(gone)]
+            )
         return row_identities(frame, columns=self.identity or content, otherwise=content)
 
     def to_json(self) -> str:
-        """Return it as it is saved."""
+        """Return the contract as JSON."""
         content = asdict(self) | {"format": _FORMAT, "identity_format": IDENTITY_FORMAT}
         for column in content["columns"].values():
             for bound in ("minimum", "maximum"):
@@ -343,7 +379,7 @@ class Contract:
         """Return the contract of a `to_json()`.
 
         Raises:
-            ContractError: it was written by a release that this one does not know.
+            ContractError: it was written by an unknown release.
         """
         try:
             content: Mapping[str, Any] = json.loads(text)
@@ -368,7 +404,7 @@ class Contract:
         except (ValueError, KeyError, TypeError) as error:
             raise ContractError(f"The contract cannot be read by this release: {error}.") from None
 
-    def _signs(self, frame: pd.DataFrame) -> dict[str, str]:
+    def _decimal_signs(self, frame: pd.DataFrame) -> dict[str, str]:
         """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
         if self.decimal:
             return {"": self.decimal}
@@ -378,7 +414,7 @@ class Contract:
         numbers = [name for name, column in self.columns.items() if column.kind == "number"]
         return decimal_signs(frame[[name for name in numbers if name in frame.columns]])
 
-    def _require(self, frame: pd.DataFrame) -> None:
+    def _require_columns(self, frame: pd.DataFrame) -> None:
         gone = [name for name in self.inputs if name not in frame.columns and self.columns[name].kind != "empty"]
         if not gone:
             return
@@ -387,19 +423,19 @@ class Contract:
         for name in gone:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
-            hint = f" (is {near[0]!r} its new name?)" if near else ""
-            lines.append(f"column {name!r}: expected {_expected(self.columns[name])}, but it is missing{hint}")
-        error = _not_as_trained(lines)
+            hint = f" (was it renamed to {near[0]!r}?)" if near else ""
+            lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
+        error = _not_as_trained_error(lines)
         error.gone = tuple(gone)
         raise error
 
 
-def _not_as_trained(problems: list[str]) -> SchemaError:
-    """Return the error of so many columns; a message has room for ten."""
+def _not_as_trained_error(problems: list[str]) -> SchemaError:
+    """Return the error about these columns; it lists ten at most."""
     shown = problems[:_SHOWN]
     if rest := len(problems) - len(shown):
         shown.append(f"and {rest:,} more columns")
-    return SchemaError("The table is not what the model was trained on:\n  " + "\n  ".join(shown))
+    return SchemaError("The table does not match the training data:\n  " + "\n  ".join(shown))
 
 
 class _EveryColumn(frozenset[str]):
@@ -408,7 +444,7 @@ class _EveryColumn(frozenset[str]):
 
 
 def texts_of(settings: Settings, prior: Contract | None) -> frozenset[str]:
-    """Return the columns that must come as they are written, for `learn_columns`."""
+    """Return the columns to read as text, for `learn_columns`."""
     how = settings.data.read
     if how.decimal:  # no number is to be read by the sign that the file seems to have
         return _EveryColumn()
@@ -424,28 +460,28 @@ def learn_columns(
     target: str | None = None,
     how: ReadSettings = _AS_FOUND,
 ) -> tuple[dict[str, Column], pd.DataFrame, ReadReport]:
-    """Determine what each column of a table is, and read it.
+    """Learn the kind of each column of a table, and read it.
 
     Args:
-        frame: The table as its files have it, n rows.
+        frame: The n rows as loaded.
         tolerance: The share of a column's cells that may be unreadable.
-        prior: The contract of the model in production: what its columns are is kept where the cells still fit.
-        target: The column in which a word that stands for missing numbers elsewhere in the file is no class.
-        how: How files are read, by the settings.
+        prior: The contract of the model in production; a column keeps its kind where the cells still fit.
+        target: The target, in which a word for missing numbers is not a class.
+        how: The settings of `data.read`.
 
     Returns:
-        The columns by name, the n rows read, and what was noticed.
+        The columns by name, the n rows read, and a report of what could not be read.
     """
     signs = {"": how.decimal} if how.decimal else frame.attrs.get(SIGNS) or decimal_signs(frame)
     columns: dict[str, Column] = {}
     parts: dict[str, pd.Series] = {}
     report = ReadReport(len(frame))
-    for name in map(str, frame.columns):
-        before = prior.columns.get(name) if prior else None
+
+    def learn(name: str, how: ReadSettings) -> None:
         columns[name], cells = learn_column(
             frame[name],
             tolerance=tolerance,
-            prior=before,
+            prior=prior.columns.get(name) if prior else None,
             decimal=signs.get(name, signs.get("")),
             marks={*how.missing, *(frame.attrs.get(MARKS_ATTRIBUTE, ()) if name == target else ())},
             kind=how.types.get(name),
@@ -454,15 +490,52 @@ def learn_columns(
         cells.new_categories = {}
         report.note(name, cells)
         parts[name] = cells.values
-    for name, unread in report.unread.items():
-        logger.warning("%s", describe_unread(name, unread, columns[name]))
-    if target in columns and (words := columns[target].words):
-        named = ", ".join(map(repr, words))
-        logger.warning(
-            "%s is a class of %r here, for many rows have it. If it says that there is no label, list it in "
-            "data.read.missing.", named, target
-        )  # fmt: skip
+
+    for name in map(str, frame.columns):
+        learn(name, how)
+    if how.day_first is None:
+        either, month_first = _either_way_round(columns, parts)
+        for name in either if month_first else ():
+            learn(name, how.model_copy(update={"day_first": False}))
+        report.guesses += [
+            f"Column {name!r}: no date proves whether the day or the month comes first; {columns[name].date_format} is "
+            "assumed. Set data.read.day_first."
+            for name in (either if month_first is None else ())
+        ]
+    report.guesses += _guesses(columns, report, target=target, how=how)
+    for said in [describe_unread(name, cells, columns[name]) for name, cells in report.unread.items()] + report.guesses:
+        logger.warning("%s", said)
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
+
+
+def _either_way_round(columns: Mapping[str, Column], parts: Mapping[str, pd.Series]) -> tuple[list[str], bool | None]:
+    """Return the columns of dates that do not prove the order of day and month, and whether others have months first.
+
+    None where no column, or not all alike, prove it.
+    """
+    strokes = {name: column.date_format[:2] for name, column in columns.items() if column.kind == "date"
+               and re.match(r"%d([-/])%m|%m([-/])%d", column.date_format)}  # fmt: skip
+    either = [name for name in strokes if parts[name].dt.day.max() <= MONTHS]
+    proven = {first for name, first in strokes.items() if name not in either}
+    return either, "%m" in proven if len(proven) == 1 else None
+
+
+def _guesses(
+    columns: Mapping[str, Column], report: ReadReport, *, target: str | None, how: ReadSettings
+) -> Iterator[str]:
+    """Say what a person should look at in a table as it was read."""
+    for name, column in columns.items():
+        if guessed := [word for word in column.absent if word not in how.missing]:
+            yield (
+                f"Column {name!r}: {', '.join(map(repr, guessed))} among {column.kind}s is taken for a missing value. "
+                f'Add it to data.read.missing if it is; otherwise set data.read.types = {{ {name} = "text" }}.'
+            )
+    if target is not None and target in columns and (words := columns[target].words):
+        yield (
+            f"{', '.join(map(repr, words))} is taken for a class of {target!r}, because many rows have it. If it means "
+            "a missing label, add it to data.read.missing."
+        )
+    yield from describe_totals(report)
 
 
 def identity_of(
@@ -474,15 +547,15 @@ def identity_of(
     time_column: str | None,
     prior: Contract | None,
 ) -> tuple[tuple[str, ...], Literal["keys", "identifier", "content"]]:
-    """Choose the columns that tell a row from others.
+    """Choose the columns that identify a row.
 
     The keys of the settings, with the time of the row where the split is by time; else the identifier that the model
-    in production goes by, if the table still has it; else one that is found; else the whole row.
+    in production uses, if the table still has it; else one that is found; else the whole row.
 
     Args:
         frame: The table, read.
-        columns: What its columns are.
-        names: The columns to choose from: those of the source, whether the model gets them or not.
+        columns: The learned columns.
+        names: The columns to choose from: those of the source, whether or not the model uses them.
         keys: Of the settings.
         time_column: Of a split by time.
         prior: The contract of the model in production.
@@ -502,6 +575,13 @@ def identity_of(
     return (telling if len(telling) < len(names) else ()), "content"
 
 
+def describe_totals(report: ReadReport) -> Iterator[str]:
+    """Say that the last row looks like one of totals."""
+    if report.totals:
+        shown = ", ".join(map(repr, report.totals[:_SHOWN]))
+        yield f"Row {report.rows:,}, the last, holds the sum of all others in {shown}. If it is a total, remove it."
+
+
 def describe_unread(name: str, unread: Unread, column: Column) -> str:
     """Say how many cells of a column are missing because they could not be read."""
     return (
@@ -510,7 +590,8 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
     )
 
 
-def _expected(column: Column) -> str:
+def _expected_text(column: Column) -> str:
     example = f" such as {column.example!r}" if column.example is not None else ""
     dates = f" written as {column.date_format}" if column.kind == "date" else ""
-    return f"{column.kind}{example}{dates}"
+    article = "a " if column.kind in ("number", "date", "boolean") else ""
+    return f"{article}{column.kind}{example}{dates}"

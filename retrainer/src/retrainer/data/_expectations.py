@@ -23,22 +23,22 @@ class DataTestError(DataError):
 
 
 def run_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.datetime | None = None) -> list[str]:
-    """Test a table; return a sentence for each test that only warns and failed.
+    """Run the tests; return a sentence for each failed test with severity `warn`.
 
     Args:
-        rows: The labelled rows, as a contract read them.
-        tests: Those of `data.tests`.
-        now: The moment that `newest` counts from; None: now.
+        rows: The labelled rows, read by a contract.
+        tests: The tests of `data.tests`.
+        now: The time to compare `newest` with; None: now.
 
     Raises:
-        DataTestError: a test failed that is an error; the message has all of them, with rows and column.
-        SplitColumnError: a test names a column that is not there.
-        TimeColumnError: `newest` is about a column that holds no times.
+        DataTestError: a test with severity `error` failed; the message lists all of them, with column and rows.
+        SplitColumnError: a column of a test does not exist.
+        TimeColumnError: the column of `newest` does not hold times.
     """
     moment = now or datetime.datetime.now(datetime.UTC)
     failed: dict[str, list[str]] = {"error": [], "warn": []}
     for test in tests:
-        failed[test.severity] += _failures(rows, test, moment)
+        failed[test.severity] += _find_failures(rows, test, moment)
     if failed["error"]:
         raise DataTestError("The table does not pass data.tests: " + " ".join(failed["error"] + failed["warn"]))
     return failed["warn"]
@@ -52,41 +52,42 @@ def failed_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, but: str) -
         tests: Those of `data.tests`; of columns that are there, and not of how many rows have a label.
         but: The target, whose labels come late.
     """
-    moment, failed = datetime.datetime.now(datetime.UTC), []
+    moment = datetime.datetime.now(datetime.UTC)
+    failed: list[str] = []
     for test in tests:
         if test.column not in rows.columns or test.column == but:
             continue
         try:
-            failed += _failures(rows, test.model_copy(update={"rows": None}), moment)
+            failed += _find_failures(rows, test.model_copy(update={"rows": None}), moment)
         except DataError as error:  # `newest` of a column that holds no times here
             failed.append(str(error))
     return failed
 
 
-def _failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -> Iterator[str]:
+def _find_failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -> Iterator[str]:
     if test.rows is not None and not test.rows[0] <= len(rows) <= test.rows[1]:
-        yield f"The table has {len(rows):,} rows with a label, and {test.rows[0]:,} to {test.rows[1]:,} are expected."
+        yield f"The table has {len(rows):,} rows with a label; {test.rows[0]:,} to {test.rows[1]:,} are expected."
     if test.column is None:
         return
     require_columns(rows, [test.column], setting="data.tests", table="the table")
     values, name = rows[test.column], f"Column {test.column!r}"
     there = values.notna()
     if test.not_null and not there.all():
-        yield f"{name} has no value in {_named(~there)}."
+        yield f"{name} has no value in {_failed_rows(~there)}."
     if test.unique and (twice := values.duplicated(keep=False) & there).any():
-        yield f"{name} has values more than once in {_named(twice)}, such as {_text(values[twice].iloc[0])}."
+        yield f"{name} has values more than once in {_failed_rows(twice)}, such as {_format(values[twice].iloc[0])}."
     if test.values is not None:
         accepted = {str(value) for value in test.values}
-        if (other := there & ~values.map(_text).isin(accepted)).any():
-            yield f"{name} holds {values[other].iloc[0]!r}, which is none of the accepted values, in {_named(other)}."
+        if (other := there & ~values.map(_format).isin(accepted)).any():
+            yield f"{name} holds {values[other].iloc[0]!r}, none of the accepted values, in {_failed_rows(other)}."
     if test.between is not None:
         numbers = pd.to_numeric(values, errors="coerce")
         low, high = test.between
         if (text := there & numbers.isna()).any():
-            yield f"{name} holds text such as {values[text].iloc[0]!r} in {_named(text)}, and `between` needs numbers."
+            yield f"{name} holds text like {values[text].iloc[0]!r} in {_failed_rows(text)}; `between` needs numbers."
         if (outside := there & numbers.notna() & ~numbers.between(low, high)).any():
-            yield f"{name} holds {values[outside].iloc[0]}, not between {low:g} and {high:g}, in {_named(outside)}."
-    shares = values.map(_text).value_counts(normalize=True)
+            yield f"{name} holds {values[outside].iloc[0]}, outside {low:g} to {high:g}, in {_failed_rows(outside)}."
+    shares = values.map(_format).value_counts(normalize=True)
     for value, (low, high) in (test.share or {}).items():
         if not low <= (share := float(shares.get(value, 0.0))) <= high:
             yield f"{name} is {value!r} in {share:.1%} of the rows, and {low:.1%} to {high:.1%} are expected."
@@ -99,12 +100,12 @@ def _failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -> Ite
             yield f"{name} has nothing newer than {newest.isoformat()}, which is more than {test.newest} ago."
 
 
-def _text(value: object) -> str:
+def _format(value: object) -> str:
     """Return a value as the settings write it: 1.0 is 1."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _named(failed: pd.Series) -> str:
+def _failed_rows(failed: pd.Series) -> str:
     """Return how many rows failed, and the first of them, counted from 1."""
     places = [number + 1 for number, one in enumerate(failed) if one]
     shown = ", ".join(map(str, places[:SHOWN_ROWS])) + (", …" if len(places) > SHOWN_ROWS else "")

@@ -28,7 +28,7 @@ class FeaturesError(DataError):
 
 
 class FeatureCode:
-    """One state of features.py.
+    """One version of features.py.
 
     Attributes:
         source: Its text.
@@ -70,7 +70,7 @@ class FeatureCode:
                 exec(compile(source, self._filename, "exec"), self._module.__dict__)
             self.imports = _local_imports(source, project)
         except Exception as error:
-            raise FeaturesError(self._message("", error)) from None
+            raise FeaturesError(self._error_message("", error)) from None
         for name in ("label", "features"):
             if not callable(getattr(self._module, name, None)):
                 raise FeaturesError(f"{origin} has no function {name}(frame).")
@@ -80,20 +80,20 @@ class FeatureCode:
         return _code, (self.source, self.origin, self.project)
 
     def label(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return what `label()` makes of the table.
+        """Return the table as `label()` returns it.
 
         Raises:
-            FeaturesError: it failed, or returned no frame.
+            FeaturesError: it failed, or did not return a frame.
         """
-        return self._call("label", frame)
+        return self._call_function("label", frame)
 
     def features(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return what `features()` makes of the rows, one row for each.
+        """Return the features of the rows, one row for each, as `features()` returns them.
 
         Raises:
             FeaturesError: it failed, changed the number of rows, or returned no columns.
         """
-        X = self._call("features", frame)
+        X = self._call_function("features", frame)
         if X.index is not frame.index and len(X) == len(frame) and not X.index.equals(frame.index):
             # In another order under its own index it is put back; what a new index stands for, the position says.
             own = X.index.is_unique and X.index.isin(frame.index).all()
@@ -101,7 +101,7 @@ class FeatureCode:
         if len(X) != len(frame):
             raise FeaturesError(
                 f"features() in {self.origin} made {len(X)} rows of {len(frame)}: it must return each row. "
-                "Rows are dropped in label()."
+                "Drop rows in label()."
             )
         if not len(X.columns):
             raise FeaturesError(f"features() in {self.origin} returned no columns.")
@@ -109,7 +109,7 @@ class FeatureCode:
 
     @contextmanager
     def opened_files(self) -> Iterator[None]:
-        """Note the files that this thread opens for reading, but for those of Python and its packages."""
+        """Record the files that this thread opens for reading, except those of Python and its packages."""
         _watch_files()
         _opened.paths = []
         try:
@@ -119,7 +119,7 @@ class FeatureCode:
             self.files |= {path for path in _opened.paths if path.startswith(folder) or not _is_system(path)}
             del _opened.paths
 
-    def _call(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    def _call_function(self, name: str, frame: pd.DataFrame) -> pd.DataFrame:
         try:
             result = getattr(self._module, name)(frame)
         except Exception as error:
@@ -127,12 +127,12 @@ class FeatureCode:
             if isinstance(error, KeyError):  # most often a column
                 columns = f"\n{name}() gets the columns {named(frame.columns)}"
                 columns += ", without those of data.drop." if name == "features" else "."
-            raise FeaturesError(self._message(f"{name}() in ", error) + columns) from error
+            raise FeaturesError(self._error_message(f"{name}() in ", error) + columns) from error
         if not isinstance(result, pd.DataFrame):
             raise FeaturesError(f"{name}() in {self.origin} must return a DataFrame, not {type(result).__name__}.")
         return result
 
-    def _message(self, where: str, error: Exception) -> str:
+    def _error_message(self, where: str, error: Exception) -> str:
         """Say where in features.py an error arose, without the frames around it."""
         steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename == self._filename]
         line = steps[-1].lineno if steps else getattr(error, "lineno", None)
@@ -163,10 +163,10 @@ def _is_system(path: str) -> bool:
 
 
 def current_code(project: Project) -> FeatureCode:
-    """Return the features.py of a project as it stands now.
+    """Return the present features.py of a project.
 
     Raises:
-        FeaturesError: it is not there, or cannot be run.
+        FeaturesError: it does not exist or cannot be run.
     """
     try:
         source = project.features_file.read_text(encoding="utf-8")
@@ -187,7 +187,7 @@ def _code(source: str, origin: str, project: Project) -> FeatureCode:
 
 
 def changed_imports(recorded: dict[str, str], project: Project) -> list[str]:
-    """Return the modules that a version uses and does not hold, and that are not what they were."""
+    """Return the modules of a version that are not saved with it and have changed."""
     return [name for name, sha256 in recorded.items() if _module_digest(name, project) != sha256]
 
 

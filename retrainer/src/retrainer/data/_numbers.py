@@ -7,7 +7,7 @@ and every cell is read by it: a cell that only the other sign could read is none
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,14 @@ _TYPOGRAPHY = str.maketrans(
     dict.fromkeys("\u00a0\u2007\u2009\u202f", " ") | dict.fromkeys("\u2012\u2013\u2212", "-") | {"\u2019": "'"}
 )
 _NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?=\D*$)")  # 25.160,- is a whole sum, and none below zero
-_MONEY = r"(?:[$€£¥₹₽₺₩]|R\$|Rs\.?|R(?= )|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?)"
+_MONEY = (
+    r"(?:(?:US|R)?\$|[€£¥₹₽₺₩]|Rs\.?|R(?= |\d+[ ,.'])|S?Fr\.|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?|円|/-)"
+)
 _CURRENCY = re.compile(rf"^([+-]?\(?)\s*{_MONEY}?\s*|\s*(?:{_MONEY}|%)?\s*(\)?)$")
 _NEGATIVE = re.compile(r"\((?P<brackets>[^-+()]+)\)|(?P<behind>[^-+]+)-")
 
 
-def _figure(decimal: str) -> re.Pattern[str]:
+def _number_pattern(decimal: str) -> re.Pattern[str]:
     """Return what numbers with this decimal sign look like; groups of three digits, or of two as in India."""
     other = re.escape(SIGNS[decimal == "."])
     point = re.escape(decimal)
@@ -39,20 +41,27 @@ def _figure(decimal: str) -> re.Pattern[str]:
     )
 
 
-_FIGURES = {sign: _figure(sign) for sign in SIGNS}
+_FIGURES = {sign: _number_pattern(sign) for sign in SIGNS}
 # As pandas writes a duration, and as ISO 8601 does.
 _DURATION = re.compile(
     r"-?\d+ days?(?: [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?"
     r"|-?P(?=T?\d)(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:[\d.]+S)?)?"
 )
-# Written as sums of money are, with signs between the digits: no name of a row is.
-_SUM = re.compile(r"(?=.*[.,'( ]|.*-$)[-+(]?\s*[$€£¥₹]?\s*\d[\d.,' ]*[)-]?\s*[%€$]?")
+# Written as sums of money or moments are, with signs between the digits: no name of a row is.
+_SUM = re.compile(
+    r"(?=.*[.,'( ]|.*-$)[-+(]?\s*[$€£¥₹]?\s*\d[\d.,' ]*[)-]?\s*[%€$]?"
+    r"|[^\d\s]{0,4}\.?\s?\d[\d.,' ]*[.,]\d\d?\s?[^\d\s]{0,4}"
+    r"|(?:\w+\.?,? )?\d{1,4}([-/.])\d{1,2}\1\d{2,4}\b.*"
+)
+_THOUSANDS = {",": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+"), ".": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")}
+_GROUP = 3  # digits
+_PROOF = 5  # numbers in groups beside smaller ones without: decimals of three digits would sometimes have fewer
 
 
 def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored.
 
-    A duration is the number of its seconds, as it is from a file that has a type for it.
+    A duration becomes its number of seconds, as from a file with a duration type.
     """
     figure, groups = _FIGURES[decimal], re.compile(rf"[{SIGNS[decimal == '.']} ']")
 
@@ -62,7 +71,7 @@ def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.flo
         if not figure.fullmatch(text):
             if _DURATION.fullmatch(text):
                 return pd.Timedelta(text).total_seconds()
-            if not figure.fullmatch(text := _bare(text)):
+            if not figure.fullmatch(text := _strip_signs_and_currency(text)):
                 return np.nan
         # float() is exact, as the readers of files are: pandas' own parser may miss the last bit.
         return float(groups.sub("", text).replace(decimal, "."))
@@ -70,7 +79,7 @@ def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.flo
     return np.fromiter(map(number, texts), dtype=np.float64)
 
 
-def _bare(text: str) -> str:
+def _strip_signs_and_currency(text: str) -> str:
     """Return the figure alone, with its sign in front: `(1,234.50)`, `50.00-` and `€ 3` are figures."""
     text = _CURRENCY.sub(r"\1\2", _NO_CENTS.sub(r"\1", text.translate(_TYPOGRAPHY)))
     if found := _NEGATIVE.fullmatch(text):
@@ -78,33 +87,56 @@ def _bare(text: str) -> str:
     return text
 
 
-def proven(values: pd.Series) -> str | None:
+def infer_decimal_sign(values: pd.Series) -> str | None:
     """Return the decimal sign that the texts of a column prove, None if they prove none or are no numbers."""
     if not _may_be_numbers(values):
         return None
-    counts = Counter(values.dropna().astype(str).str.strip().value_counts().to_dict())
+    counts = Counter(
+        {str(text): int(count) for text, count in values.dropna().astype(str).str.strip().value_counts().items()}
+    )
     counts.pop("", None)
+    return proven_sign(counts)[0]
+
+
+def proven_sign(counts: Mapping[str, int]) -> tuple[str | None, Counter[str | None]]:
+    """Return the sign that most texts prove, None if none does or many are no numbers, and the votes for each.
+
+    `1.275` and `830` in one column prove a comma: decimals would not always have three digits or none.
+
+    Args:
+        counts: Each text, and how many cells have it.
+    """
     votes: Counter[str | None] = Counter()
+    words = 0  # such as k.A. and #DIV/0!, which may stand for missing numbers
     for text, count in counts.items():
-        votes[sign_of(str(text))] += count
-    return elected(votes)
-
-
-def elected(votes: Counter[str | None]) -> str | None:
-    """Return the sign that most texts prove, of `sign_of` each; None if none does, or many are no numbers."""
+        votes[sign := sign_of(text)] += count
+        words += count if sign is None and is_word(text) else 0
     signs = {sign: votes[sign] for sign in SIGNS if votes[sign]}
-    if not signs or votes[None] > (1 - _MOSTLY) * votes.total():
-        return None
-    return max(signs, key=lambda sign: signs[sign])
+    if votes[None] - words > (1 - _MOSTLY) * votes.total() or votes[None] > votes.total() / 2:
+        return None, votes
+    if signs:
+        return max(signs, key=lambda sign: signs[sign]), votes
+    figures = {text for text in counts if sign_of(text) is not None}
+    whole = {text for text in figures if text.isdecimal()}
+    grouped = figures - whole
+    if whole and len(grouped) >= _PROOF and max(map(len, whole)) <= _GROUP:
+        found = [sign for sign, groups in _THOUSANDS.items() if all(map(groups.fullmatch, grouped))]
+        return (found[0] if found else None), votes
+    return None, votes
 
 
 def sign_of(text: str) -> str | None:
-    """Return the only decimal sign that a number can have; empty if it can have both, None if it is no number."""
+    """Return the only possible decimal sign of a number; empty if both are possible, None if it is not a number."""
     found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(text)]
     if not found and any(map(str.isdigit, text)):
-        bare = _bare(text)
+        bare = _strip_signs_and_currency(text)
         found = [sign for sign in SIGNS if _FIGURES[sign].fullmatch(bare)]
     return None if not found else "" if len(found) == 2 else found[0]
+
+
+def is_word(text: str) -> bool:
+    """Return whether a text can only be a word or an error value of a spreadsheet, and no number of any kind."""
+    return (text.startswith("#") or not any(map(str.isdigit, text))) and sign_of(text) is None
 
 
 def _may_be_numbers(values: pd.Series) -> bool:
@@ -136,7 +168,7 @@ def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> S
     signs = Signs(known or {})
     signs.pop("", None)
     for name in frame.columns:
-        if str(name) not in signs and (sign := proven(frame[name])):
+        if str(name) not in signs and (sign := infer_decimal_sign(frame[name])):
             signs[str(name)] = sign
     if signs:
         signs[""] = most_common(signs.values())

@@ -1,4 +1,4 @@
-"""From the table as loaded to what is learned from: the contract, the label, the features, and the checks on them."""
+"""From the loaded table to the training inputs: contract, label, features, and their checks."""
 
 import difflib
 import logging
@@ -11,6 +11,7 @@ import pandas as pd
 from ..errors import ConfigurationError, named
 from ..settings import Settings
 from . import _checks
+from ._columns import kind_of
 from ._contract import Contract, ReadReport, identity_of, learn_columns
 from ._feature_code import FeatureCode, FeaturesError
 from ._identity import Identities
@@ -23,16 +24,16 @@ _CHECKED_ROWS = 10_000  # shuffled, to see whether features() looks at one row a
 
 @dataclass(frozen=True)
 class Table:
-    """Rows to learn from.
+    """The labelled rows.
 
     Attributes:
         rows: The labelled rows, n of them: the columns of the table as the contract reads them, and the target.
         identities: Of the rows, shape (n,).
-        contract: What the columns are.
+        contract: The learned columns.
         code: The features.py that labelled them.
-        report: What was noticed while reading.
-        notes: What the report says of the table, in sentences.
-        alarms: What a person should look at, in sentences.
+        report: The report of reading.
+        notes: Sentences about the table, for the report.
+        alarms: What a person should check, in sentences.
     """
 
     rows: pd.DataFrame
@@ -50,7 +51,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
     Args:
         frame: The table as loaded.
         settings: For the target, the problem type, the keys and the tolerance.
-        code: Whose `label()` is called.
+        code: With the `label()` to call.
         prior: The contract of the model in production, see `learn_columns`.
 
     Raises:
@@ -70,7 +71,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
     rows = label(read, settings=settings, code=code, words=words)
     content = tuple(str(name) for name in rows.columns if name in columns and name != target)
     inputs = tuple(name for name in content if name not in settings.data.drop)
-    _tell_changes(inputs, columns, settings=settings, prior=prior)
+    _log_changed_columns(inputs, columns, settings=settings, prior=prior)
     split = settings.split
     identity, identity_from = identity_of(
         rows,
@@ -93,19 +94,21 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
         decimal=settings.data.read.decimal,
         imports=code.imports,
     )
-    notes = _how_it_was_read(frame.attrs.get(DIALECT_ATTRIBUTE), contract)
-    return Table(rows, identities_of(rows, contract), contract, code, report, notes)
+    notes = describe_reading(frame, contract)
+    logger.info("%s", " ".join(notes) or "The table has types of its own.")
+    return Table(rows, identities_of(rows, contract), contract, code, report, notes, tuple(report.guesses))
 
 
-def _how_it_was_read(dialect: str | None, contract: Contract) -> tuple[str, ...]:
-    """Say how the file is written, as far as that was a guess."""
-    formats = [column.date_format for column in contract.columns.values() if column.kind == "date"]
+def describe_reading(frame: pd.DataFrame, contract: Contract) -> tuple[str, ...]:
+    """Say how a table, as loaded, is written, as far as that was a guess."""
+    texts = [column for name, column in contract.columns.items() if name in frame and kind_of(frame[name]) == "text"]
+    formats = [column.date_format[:2] for column in texts if column.kind == "date"]
     days = {"%d": "day first", "%m": "month first"}
-    found = [dialect, *dict.fromkeys(days[form[:2]] for form in formats if form[:2] in days)]
+    found = [frame.attrs.get(DIALECT_ATTRIBUTE), *dict.fromkeys(days[form] for form in formats if form in days)]
     return (f"The table was read with {', '.join(filter(None, found))}.",) if any(found) else ()
 
 
-def _tell_changes(
+def _log_changed_columns(
     inputs: tuple[str, ...], columns: Iterable[str], *, settings: Settings, prior: Contract | None
 ) -> None:
     """Say which columns go into the model now and did not into the one in production, and the other way round."""
@@ -120,7 +123,7 @@ def _tell_changes(
         ("gets in addition", [name for name in inputs if name not in prior.inputs]),
     ):
         if names:
-            logger.warning("Unlike for the champion, features() %s: %s.", which, named(names))
+            logger.warning("Changed since the champion: features() %s: %s.", which, named(names))
 
 
 def _refuse_misspelled(setting: str, unknown: list[str], columns: Iterable[str]) -> None:
@@ -145,14 +148,14 @@ def prepare_like(frame: pd.DataFrame, table: Table, *, settings: Settings) -> Ta
 
 
 def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: Collection[str] = ()) -> pd.DataFrame:
-    """Return the rows to learn from, with a usable target column.
+    """Return the labelled rows, with a usable target column.
 
     Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
 
     Args:
         frame: The table as a contract read it.
         settings: For the target and the problem type.
-        code: Whose `label()` is called.
+        code: With the `label()` to call.
         words: Words of missingness that are classes, see `Column.words`.
 
     Raises:
@@ -173,7 +176,7 @@ def require_target(head: pd.DataFrame, *, settings: Settings, code: FeatureCode)
 
     Raises:
         FeaturesError: `label()` failed.
-        TargetError: the target is not there.
+        TargetError: the target is missing.
     """
     if settings.data.target not in head.columns:
         _, read, _ = learn_columns(head, tolerance=settings.data.tolerance)
@@ -191,13 +194,13 @@ def identities_of(rows: pd.DataFrame, contract: Contract) -> Identities:
 
 
 def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> None:
-    """Make sure that `features()` gives a row what it gives it in any other table, from what a version holds.
+    """Check that the features of a row depend only on that row and on files of the version.
 
     Args:
         rows: Rows that the contract read, n of them.
-        X: What `features()` returned of them, shape (n, features).
+        X: Their features, shape (n, features).
         contract: Names the inputs.
-        code: Whose `features()` is called.
+        code: With the `features()` to call.
 
     Raises:
         FeaturesError: rows alone, or half of them shuffled, have other features, or it opens a file.
@@ -207,9 +210,9 @@ def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, c
     with code.opened_files():
         for chosen in (order[: min(len(rows) // 2, _CHECKED_ROWS)], *order[:3, None]):
             again = code.features(given.iloc[chosen].reset_index(drop=True))
-            if unlike := _unlike(X.iloc[chosen].reset_index(drop=True), again):
+            if unlike := _differing_columns(X.iloc[chosen].reset_index(drop=True), again):
                 raise FeaturesError(
-                    f"features() in {code.origin} makes something else of a row when other rows are around it, in "
+                    f"features() in {code.origin} gives a row other values when other rows are around it, in "
                     f"{named(unlike)}. It must look at one row at a time and keep their order: a mean, a rank "
                     "or codes that are learned from a table belong into a step of the pipeline (models.py)."
                 )
@@ -221,7 +224,7 @@ def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, c
         )
 
 
-def _unlike(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
+def _differing_columns(ours: pd.DataFrame, theirs: pd.DataFrame) -> list[str]:
     """Return the columns that differ by more than rounding."""
     if list(ours.columns) != list(theirs.columns):
         return sorted(map(str, {*ours.columns} ^ {*theirs.columns})) or ["the order of the columns"]
@@ -242,12 +245,12 @@ def _is_number(values: pd.Series) -> bool:
 
 
 def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.DataFrame:
-    """Return what the pipeline gets: `features()` of the inputs, a row for each row.
+    """Return the inputs of the pipeline: `features()` of the rows, one row for each.
 
     Args:
         rows: Rows that the contract read, with or without other columns.
         contract: Names the inputs.
-        code: Whose `features()` is called.
+        code: With the `features()` to call.
 
     Raises:
         FeaturesError: `features()` failed, changed the number of rows, made the target, or returned no columns.

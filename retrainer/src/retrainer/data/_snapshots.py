@@ -44,10 +44,10 @@ class Snapshot:
 
     Attributes:
         source: Where it came from, without passwords and keys.
-        paths: The files that hold it now, in the order they are read.
+        paths: Its local files, in the order of reading.
         digest: SHA-256 of the file's bytes; of several files, of their digests in order.
         rows: Of all files together.
-        fingerprint: What the source looked like from outside; None where that cannot be determined.
+        fingerprint: Changes with the content of the source; None where it has none.
     """
 
     source: str
@@ -66,14 +66,18 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
 
     Args:
         source: As in the settings.
-        as_of: The moment, in the time zone whose calendar counts; now in UTC, if left out.
+        as_of: The moment, in the time zone of the dates; by default now, in UTC.
 
     Raises:
         ConfigurationError: a placeholder is none of these.
+
+    Examples:
+        >>> resolve("trips/{as_of-1month:%Y-%m}.parquet", as_of=datetime.datetime(2026, 3, 31))
+        Location('trips/2026-02.parquet')
     """
     source, moment = Location(source), as_of or datetime.datetime.now(datetime.UTC)
     try:
-        return source.edited(lambda text: _with_dates(text, moment))
+        return source.edited(lambda text: _fill_in_dates(text, moment))
     except (ValueError, OverflowError) as error:  # pandas' OutOfBoundsDatetime is a ValueError
         raise ConfigurationError(
             f"The dates of the source {source} cannot be filled in: {error}. "
@@ -82,7 +86,7 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
 
 
 def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str | None:
-    """Fill in the dates of a query, as `resolve` does; one without `{as_of` stays as it is, whatever braces it has.
+    """Fill in the dates of a query, as `resolve` does; a query without `{as_of` is not changed.
 
     Raises:
         ConfigurationError: a placeholder is none of these.
@@ -90,7 +94,7 @@ def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str 
     if query is None or "{as_of" not in query:
         return query
     try:
-        return _with_dates(query, as_of or datetime.datetime.now(datetime.UTC))
+        return _fill_in_dates(query, as_of or datetime.datetime.now(datetime.UTC))
     except (ValueError, OverflowError) as error:
         raise ConfigurationError(
             f"The dates of the query {shortened(query)!r} cannot be filled in: {error}. "
@@ -98,16 +102,16 @@ def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str 
         ) from None
 
 
-def _with_dates(text: str, moment: datetime.datetime) -> str:
+def _fill_in_dates(text: str, moment: datetime.datetime) -> str:
     filled = []
     for literal, name, date_format, conversion in string.Formatter().parse(text):
         filled.append(literal)
         if name is not None:
-            filled.append(_date(name + (conversion or ""), date_format or "", moment))
+            filled.append(_format_date(name + (conversion or ""), date_format or "", moment))
     return "".join(filled)
 
 
-def _date(name: str, date_format: str, moment: datetime.datetime) -> str:
+def _format_date(name: str, date_format: str, moment: datetime.datetime) -> str:
     import pandas as pd
 
     match = _PLACEHOLDER.fullmatch(name.strip())
@@ -122,7 +126,7 @@ def _date(name: str, date_format: str, moment: datetime.datetime) -> str:
 
 
 def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
-    """Return what an unchanged source keeps the same, without reading it.
+    """Return a fingerprint that stays the same while the source does, without reading it.
 
     Of local files path, size and time of change; of a store or a web server what it says about its files (ETag, time
     of change, size); of a database the answer to `data.watermark`.
@@ -131,9 +135,9 @@ def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
         None where a change could not be seen, or a copy is to be made first: the source has to be fetched then.
 
     Raises:
-        SourceError: nothing is there, or it may not be read.
+        SourceError: the source does not exist, or cannot be read.
         SourceUnavailable: it does not answer.
-        ConfigurationError: a package is missing, or the URL is none.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     if not source.is_url:
@@ -143,13 +147,13 @@ def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
 
 
 def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
-    """Make the source available as files and describe it.
+    """Fetch the source as local files, and return a snapshot that describes them.
 
     Raises:
-        SourceError: nothing is there, or it may not be read.
-        SourceUnavailable: it does not answer, or changed on the way.
-        TableError: it is not a whole table.
-        ConfigurationError: a package is missing, or the URL is none.
+        SourceError: the source does not exist, or cannot be read.
+        SourceUnavailable: the source does not answer, or changed during the fetch.
+        TableError: the table is incomplete or damaged.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     state: str | None
@@ -161,7 +165,7 @@ def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
     return Snapshot(
         source=str(source),
         paths=tuple(map(str, paths)),
-        digest=_digest(paths),
+        digest=_hash_files(paths),
         rows=sum(map(_tables.count_rows, paths)),
         fingerprint=state,
     )
@@ -172,7 +176,7 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
 
     Args:
         snapshot: As `fetch` returned it.
-        texts: Columns that must come as they are written, see `Contract.texts`.
+        texts: Columns to read as text, see `Contract.texts`.
 
     Raises:
         SourceChangedError: a file is no longer the one that was fetched.
@@ -181,7 +185,7 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
     paths = [Path(path) for path in snapshot.paths]
     state = snapshot.fingerprint or ""
     if state.startswith(_FILES) and _local_fingerprint(paths) != state:
-        raise SourceChangedError(f"The source {snapshot.source} changed while it was being read. Run again.")
+        raise SourceChangedError(f"The source {snapshot.source} changed while it was read. Run this again.")
     return _tables.read(paths, texts=texts)
 
 
@@ -189,8 +193,8 @@ def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFr
     """Return the first rows of a source that is here; None if it would have to be fetched first.
 
     Raises:
-        DataError: nothing is there, or it is no table.
-        ConfigurationError: a package is missing, or the URL is none.
+        DataError: the source does not exist, or is not a table.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     source = Location(source)
     if source.is_url and fingerprint(source, settings=settings) is None:
@@ -200,7 +204,7 @@ def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFr
 
 
 def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
-    """Return the files a local source stands for, sorted: one file, or those of a folder or a glob.
+    """Return the files of a local source, sorted: one file, or those of a folder or a glob.
 
     Of a folder those with the name of a table (`.csv`, `.parquet`, `.jsonl.gz`, …), also from folders below it, but
     none that is hidden or begins with an underscore.
@@ -210,29 +214,29 @@ def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
     """
     name = Location(source).reveal()
     if name == SAMPLE:
-        return [_sample(settings)]
+        return [_write_sample(settings)]
     path = settings.resolve(name.removeprefix("file://"))
     try:
-        return _found(path)
+        return _require_existing(path)
     except OSError as error:
         raise SourceError(f"The source cannot be read. {explain(error, path)}") from None
 
 
-def _found(path: Path) -> list[Path]:
-    if stat.S_ISDIR(_mode(path)):
+def _require_existing(path: Path) -> list[Path]:
+    if stat.S_ISDIR(_file_mode(path)):
         found = sorted(file for file in _files_below(path) if _is_table(file.relative_to(path)))
         if not found:
             raise SourceError(f"The folder {path} holds no table: none of {', '.join(SUFFIXES)}.")
         return found
-    if _mode(path):
+    if _file_mode(path):
         return [path]
     matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
     if files := [file for file in matches if file.is_file()]:
         return files
-    raise SourceError(f"The source {shortened(str(path))} does not exist.{_nearest(path)}")
+    raise SourceError(f"The source {shortened(str(path))} does not exist.{_suggest_names(path)}")
 
 
-def _mode(path: Path) -> int:
+def _file_mode(path: Path) -> int:
     """Return the mode of a file or folder, 0 where there is none; OSError where that cannot be seen."""
     try:
         return path.stat().st_mode
@@ -257,7 +261,7 @@ def _is_table(path: Path) -> bool:
     return name.endswith(SUFFIXES) and not any(part.startswith((".", "_")) for part in path.parts)
 
 
-def _nearest(path: Path) -> str:
+def _suggest_names(path: Path) -> str:
     folder = path.parent
     if glob.has_magic(str(folder)):
         return ""
@@ -273,12 +277,12 @@ def _local_fingerprint(paths: Iterable[Path]) -> str:
         try:
             facts = path.stat()
         except OSError:
-            raise SourceError(f"The source {path} is gone.") from None
+            raise SourceError(f"The source {path} no longer exists.") from None
         seen.update(f"{path}:{facts.st_size}:{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return _FILES + seen.hexdigest()
 
 
-def _digest(paths: list[Path]) -> str:
+def _hash_files(paths: list[Path]) -> str:
     digests = []
     for path in paths:
         try:
@@ -289,7 +293,7 @@ def _digest(paths: list[Path]) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _sample(settings: Settings) -> Path:
+def _write_sample(settings: Settings) -> Path:
     """Return the sample's file, written once: the breast cancer or diabetes data that come with scikit-learn."""
     path = settings.resolve("data") / f"sample-{settings.problem_type}.csv"
     if path.exists():

@@ -51,7 +51,7 @@ _TABLE_NAME = re.compile(r"(?:([\w$]+)\.)?([\w$]+)")
 
 
 class SourceError(DataError):
-    """Nothing is where the source points, or it may not be read, or the query is not understood."""
+    """The source does not exist or cannot be read, or the query is invalid."""
 
 
 class SourceUnavailable(SourceError):
@@ -59,30 +59,30 @@ class SourceUnavailable(SourceError):
 
 
 def state(source: Location, *, settings: Settings) -> str | None:
-    """Return what the other side says about the state of the source; None if it says nothing reliable.
+    """Return the state of a remote source, as its server reports it; None if that is not reliable.
 
     Raises:
-        DataError: nothing is there, or it cannot be asked.
-        ConfigurationError: a package is missing, or the URL is none.
+        DataError: there is no source, or it cannot be reached.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     return _sql_state(source, settings) if _is_sql(source) else _files_state(source)
 
 
 def is_stored(source: Location, its_state: str, *, settings: Settings) -> bool:
     """Return whether this state of the source is in `data/snapshots`."""
-    return _folder(source, its_state, settings).is_dir()
+    return _snapshot_folder(source, its_state, settings).is_dir()
 
 
 def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | None]:
-    """Return the source as local files, in order, and its state; what is stored already is not fetched again.
+    """Return the source as local files, in order, and its state; a stored state is not fetched again.
 
     Raises:
-        DataError: nothing is there, it is empty, or it cannot be read.
-        SourceUnavailable: it failed on the way, or changed meanwhile.
-        ConfigurationError: a package is missing, or the URL is none.
+        DataError: the source does not exist, is empty, or cannot be read.
+        SourceUnavailable: the connection failed, or the source changed during the fetch.
+        ConfigurationError: a package is missing, or the URL is invalid.
     """
     before = state(source, settings=settings)
-    folder = _folder(source, before or _unique(), settings)
+    folder = _snapshot_folder(source, before or _unique_state(), settings)
     if not folder.is_dir():
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
         shutil.rmtree(temporary, ignore_errors=True)
@@ -93,13 +93,13 @@ def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | Non
             else:
                 _copy_files(source, temporary)
             if before and state(source, settings=settings) != before:
-                raise SourceUnavailable(f"{source} changed while it was being fetched.")
+                raise SourceUnavailable(f"{source} changed while it was fetched.")
             with contextlib.suppress(OSError):  # another run stored the same state meanwhile
                 temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     os.utime(folder)
-    _prune(folder.parent)
+    _prune_snapshots(folder.parent)
     return sorted(path for path in folder.rglob("*") if path.is_file()), before
 
 
@@ -110,7 +110,7 @@ def _is_sql(source: Location) -> bool:
     return scheme not in available_protocols()
 
 
-def _folder(source: Location, its_state: str, settings: Settings) -> Path:
+def _snapshot_folder(source: Location, its_state: str, settings: Settings) -> Path:
     names = (
         hashlib.sha256(text.encode()).hexdigest()[:16]
         for text in (f"{source.reveal()} {settings.data.query}", its_state)
@@ -118,11 +118,11 @@ def _folder(source: Location, its_state: str, settings: Settings) -> Path:
     return settings.resolve("data").joinpath("snapshots", *names)
 
 
-def _unique() -> str:
+def _unique_state() -> str:
     return f"{datetime.datetime.now(datetime.UTC).isoformat()} {os.getpid()}"
 
 
-def _prune(folder: Path) -> None:
+def _prune_snapshots(folder: Path) -> None:
     """Delete all but the states used last."""
     states = sorted(
         (state for state in folder.iterdir() if not state.name.startswith(".")),
@@ -133,7 +133,7 @@ def _prune(folder: Path) -> None:
 
 
 def _files_state(source: Location) -> str | None:
-    with _asking(source):
+    with _translate_store_errors(source):
         infos = [info for _, info in _remote_files(source)[1]]
     seen = hashlib.sha256()
     for info in infos:
@@ -166,7 +166,7 @@ def _remote_files(source: Location) -> tuple[Any, list[tuple[str, dict[str, Any]
 
 
 def _copy_files(source: Location, folder: Path) -> None:
-    with _asking(source):
+    with _translate_store_errors(source):
         files, found = _remote_files(source)
         for number, (path, info) in enumerate(found):
             name = re.sub(r"[^\w.-]", "_", path.partition("?")[0].rstrip("/").rpartition("/")[2])
@@ -178,17 +178,17 @@ def _copy_files(source: Location, folder: Path) -> None:
             files.get_file(path, str(local))
             size = local.stat().st_size
             if info.get("size") is not None and not info.get("partial") and size != info["size"]:
-                raise SourceUnavailable(f"{source}: {size} of {info['size']} bytes of {name} came.")
-            _sync(local)
+                raise SourceUnavailable(f"{source}: {size} of {info['size']} bytes of {name} arrived.")
+            _fsync_file(local)
 
 
-def _sync(path: Path) -> None:
+def _fsync_file(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
-def _asking(source: Location) -> Iterator[None]:
+def _translate_store_errors(source: Location) -> Iterator[None]:
     """Turn what a store raises into errors that name the source and hide its secrets."""
     try:
         yield
@@ -206,9 +206,7 @@ def _asking(source: Location) -> Iterator[None]:
             raise SourceError(f"The source {source} does not exist.") from None
         refused = status is not None and 400 <= status < 500 and status not in (408, 429)
         if refused or isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
-            raise SourceError(
-                f"{source} may not be read ({said}). Credentials are taken from the environment."
-            ) from None
+            raise SourceError(f"{source} cannot be read ({said}). Credentials are read from the environment.") from None
         raise SourceUnavailable(f"The source {source} cannot be read now ({said}).") from None
 
 
@@ -232,8 +230,8 @@ def _sql_state(source: Location, settings: Settings) -> str | None:
         return None
     from sqlalchemy import text
 
-    with _connected(source, settings) as connection:
-        row = connection.execute(text(_escaped(settings.data.watermark))).first()
+    with _connect(source, settings) as connection:
+        row = connection.execute(text(_escape_colons(settings.data.watermark))).first()
     answer = repr(tuple(row) if row else None)
     return f"watermark:{hashlib.sha256(f'{source.reveal()} {settings.data.query} {answer}'.encode()).hexdigest()}"
 
@@ -245,9 +243,9 @@ def _copy_query(source: Location, folder: Path, settings: Settings) -> None:
 
     rows = 0
     writer: pq.ParquetWriter | None = None
-    with _connected(source, settings) as connection, contextlib.ExitStack() as stack:
+    with _connect(source, settings) as connection, contextlib.ExitStack() as stack:
         streamed = connection.execution_options(stream_results=True, max_row_buffer=_CHUNK_ROWS)
-        result = streamed.execute(_statement(settings.data.query, connection, source))
+        result = streamed.execute(_select_statement(settings.data.query, connection, source))
         names = list(result.keys())
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -256,7 +254,7 @@ def _copy_query(source: Location, folder: Path, settings: Settings) -> None:
                 "name the columns it selects, with `as`."
             )
         for chunk in result.partitions(_CHUNK_ROWS):
-            table = pa.table([_column(values) for values in zip(*chunk, strict=True)], names=names)
+            table = pa.table([_chunk_column(values) for values in zip(*chunk, strict=True)], names=names)
             rows += len(chunk)
             if writer is not None:
                 with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
@@ -268,10 +266,10 @@ def _copy_query(source: Location, folder: Path, settings: Settings) -> None:
     if not rows:
         raise EmptyTableError(f"{source} has no rows for the query of the settings (data.query, or that of this flow).")
     for path in folder.iterdir():
-        _sync(path)
+        _fsync_file(path)
 
 
-def _column(values: tuple[Any, ...]) -> "pa.Array":
+def _chunk_column(values: tuple[Any, ...]) -> "pa.Array":
     """Return one column of a chunk; decimals as floats, what has no type of its own as text."""
     import pyarrow as pa
 
@@ -282,7 +280,7 @@ def _column(values: tuple[Any, ...]) -> "pa.Array":
     return nearest_floats(column) if pa.types.is_decimal(column.type) else column
 
 
-def _statement(wanted: str | None, connection: "Connection", source: Location) -> "Executable":
+def _select_statement(wanted: str | None, connection: "Connection", source: Location) -> "Executable":
     """Return the query, or one for the whole table of this name, or for the only one there is."""
     from sqlalchemy import inspect, literal_column, select, table, text
 
@@ -296,15 +294,15 @@ def _statement(wanted: str | None, connection: "Connection", source: Location) -
         wanted = names[0]
     if match := _TABLE_NAME.fullmatch(wanted.strip()):
         return select(literal_column("*")).select_from(table(match[2], schema=match[1]))
-    return text(_escaped(wanted))
+    return text(_escape_colons(wanted))
 
 
-def _escaped(query: str) -> str:
+def _escape_colons(query: str) -> str:
     return query.replace(":", r"\:")  # a colon is the query's own, not a parameter's
 
 
 @contextlib.contextmanager
-def _connected(source: Location, settings: Settings) -> Iterator["Connection"]:
+def _connect(source: Location, settings: Settings) -> Iterator["Connection"]:
     """Connect to the database, and turn what it raises into errors that name the source and hide its secrets."""
     from sqlalchemy.exc import (
         DBAPIError,
@@ -315,7 +313,7 @@ def _connected(source: Location, settings: Settings) -> Iterator["Connection"]:
 
     engine = _engine(source, settings)
     try:
-        with _opened(engine, source) as connection:
+        with _open_connection(engine, source) as connection:
             yield connection
     except SQLAlchemyError as error:
         raised = error.orig if isinstance(error, DBAPIError) and error.orig else error
@@ -327,7 +325,7 @@ def _connected(source: Location, settings: Settings) -> Iterator["Connection"]:
         engine.dispose()
 
 
-def _opened(engine: "Engine", source: Location) -> "Connection":
+def _open_connection(engine: "Engine", source: Location) -> "Connection":
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -358,5 +356,5 @@ def _engine(source: Location, settings: Settings) -> "Engine":
         raise ConfigurationError(_missing_package(source, error)) from None
     except (ArgumentError, NoSuchModuleError, ValueError):  # a port that is no number is a ValueError
         raise ConfigurationError(
-            f"The source {source} is neither a file store that fsspec knows nor a database that SQLAlchemy knows."
+            f"The source {source} is neither a file store of fsspec nor a database of SQLAlchemy."
         ) from None

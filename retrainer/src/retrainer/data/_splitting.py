@@ -8,7 +8,7 @@ import datetime
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,11 +41,11 @@ class MissingClassError(SplitError):
 
 @dataclass(frozen=True)
 class Split:
-    """A table in two parts, and what decided which row went where.
+    """A table in two parts, and how it was split.
 
     Attributes:
-        train: The rows to learn from, in the order of the table.
-        holdout: The rows to be judged on.
+        train: The training rows, in the order of the table.
+        holdout: The holdout rows.
         train_identities: Of the training rows, shape (n,).
         holdout_identities: Of the rows held out, shape (m,).
         gap: The rows between the two, which are in neither; without any, None.
@@ -77,7 +77,7 @@ def split(
       depends on them. With a gap, the newest rows before the cutoff are in neither part.
     - `source`: `holdout` is the holdout. Training rows that are in it too are removed from training.
 
-    Classes without five rows in training and one in the holdout are left out, and said so.
+    Classes without five rows in training and one in the holdout are left out with a warning.
 
     Args:
         table: The labelled rows.
@@ -91,60 +91,77 @@ def split(
         TooFewSplitRowsError: a side has fewer than 10 rows.
         MissingClassError: fewer than two classes are on both sides.
     """
-    contract = table.contract
+    contract, target = table.contract, table.contract.target
     definition: dict[str, Any] = {
         "method": settings.method,
         "identity": list(contract.identity),
         "identity_from": contract.identity_from,
     }
-    if settings.method == "source":
-        if holdout is None:
-            raise SplitError(f"split.method is source, but the holdout of {settings.source!r} was not read.")
-        definition["source"] = settings.source
-        between = np.zeros(len(table.rows), dtype=bool)
-        shared = np.isin(table.identities, holdout.identities)
-        definition["rows_removed"] = int(shared.sum())
-        if shared.any():
-            logger.warning("%d rows of the table are in the holdout too: removed from training", shared.sum())
-        sides = (table.rows[~shared], holdout.rows)
-        identities = (table.identities[~shared], holdout.identities)
-    else:
-        definition["share"] = settings.holdout
-        if settings.method == "time":
-            held_out, between = _newest(table.rows, settings, definition)
-        else:
-            definition["seed"] = settings.seed
-            held_out = _below(shuffled(table.identities, seed=settings.seed), settings.holdout)
-            between = np.zeros(len(table.rows), dtype=bool)
-        learned = ~(held_out | between)
-        sides = (table.rows[learned], table.rows[held_out])
-        identities = (table.identities[learned], table.identities[held_out])
-    without = _without_keys(table)
+    divide = _split_by_source if settings.method == "source" else _split_by_rows
+    train, held, gap = divide(table, holdout, settings, definition)
+    without = _count_without_keys(table)
     if without:
         definition["rows_without_keys"] = without
-        logger.warning("%d rows have no value in %s: identified by their content", without, list(contract.identity))
-    (train, held), (train_identities, held_identities) = sides, identities
-    gap, gap_identities = table.rows[between], table.identities[between]
+        logger.warning(
+            "%d rows have no value in %s, so their content identifies them", without, list(contract.identity)
+        )
     if problem_type == "classification":
-        rare = _rare_classes(train[contract.target], held[contract.target])
+        rare = _rare_classes(train.rows[target], held.rows[target])
         if rare:
             definition["classes_left_out"] = {str(name): count for name, count in rare.items()}
-            _warn_of_rare_classes(rare, contract.target)
-            kept, kept_held = (~side[contract.target].isin(rare).to_numpy() for side in sides)
-            train, train_identities = train[kept], train_identities[kept]
-            held, held_identities = held[kept_held], held_identities[kept_held]
-        known = gap[contract.target].isin(train[contract.target].unique()).to_numpy()
-        gap, gap_identities = gap[known], gap_identities[known]
-    definition["rows"] = {"training": len(train), "holdout": len(held)}
+            _warn_of_rare_classes(rare, target)
+            train, held = (side.where(~side.rows[target].isin(rare).to_numpy()) for side in (train, held))
+        gap = gap.where(gap.rows[target].isin(train.rows[target].unique()).to_numpy())
+    definition["rows"] = {"training": len(train.rows), "holdout": len(held.rows)}
     if settings.method == "time":  # which may divide rows that share an identity
-        definition["rows_in_both"] = int(are_known(held_identities, known_identities(train_identities)).sum())
-    _check(train, held, settings=settings, problem_type=problem_type, target=contract.target)
-    if gap.empty:
-        return Split(train, held, train_identities, held_identities, definition)
-    return Split(train, held, train_identities, held_identities, definition, gap, gap_identities)
+        definition["rows_in_both"] = int(are_known(held.identities, known_identities(train.identities)).sum())
+    _check_sides(train.rows, held.rows, settings=settings, problem_type=problem_type, target=target)
+    apart = (None, None) if gap.rows.empty else gap
+    return Split(train.rows, held.rows, train.identities, held.identities, definition, *apart)
 
 
-def _without_keys(table: Table) -> int:
+class _Side(NamedTuple):
+    """Rows on one side of a split, and their identities."""
+
+    rows: pd.DataFrame
+    identities: Identities
+
+    def where(self, mask: np.ndarray) -> "_Side":
+        return _Side(self.rows[mask], self.identities[mask])
+
+
+def _split_by_source(
+    table: Table, holdout: Table | None, settings: SplitSettings, definition: dict[str, Any]
+) -> tuple[_Side, _Side, _Side]:
+    """Return the training side, the holdout and an empty gap, for a holdout with a source of its own."""
+    if holdout is None:
+        raise SplitError(f"split.method is source, but the holdout of {settings.source!r} was not read.")
+    definition["source"] = settings.source
+    shared = np.isin(table.identities, holdout.identities)
+    definition["rows_removed"] = int(shared.sum())
+    if shared.any():
+        logger.warning("%d rows of the table are also in the holdout, so training leaves them out", shared.sum())
+    whole = _Side(table.rows, table.identities)
+    nothing = np.zeros(len(shared), dtype=bool)
+    return whole.where(~shared), _Side(holdout.rows, holdout.identities), whole.where(nothing)
+
+
+def _split_by_rows(
+    table: Table, _: Table | None, settings: SplitSettings, definition: dict[str, Any]
+) -> tuple[_Side, _Side, _Side]:
+    """Return the training side, the holdout and the gap, divided by time or by the rows' identities."""
+    definition["share"] = settings.holdout
+    if settings.method == "time":
+        held_out, between = _hold_out_newest(table.rows, settings, definition)
+    else:
+        definition["seed"] = settings.seed
+        held_out = _hashes_below(shuffled(table.identities, seed=settings.seed), settings.holdout)
+        between = np.zeros(len(table.rows), dtype=bool)
+    whole = _Side(table.rows, table.identities)
+    return whole.where(~(held_out | between)), whole.where(held_out), whole.where(between)
+
+
+def _count_without_keys(table: Table) -> int:
     identity = list(table.contract.identifiers)
     return int(table.rows[identity].isna().all(axis=1).sum()) if identity else 0
 
@@ -160,18 +177,23 @@ def _rare_classes(train: pd.Series, holdout: pd.Series) -> dict[Any, int]:
 def _warn_of_rare_classes(rare: dict[Any, int], target: str) -> None:
     named = ", ".join(f"{name!r} ({count} rows)" for name, count in sorted(rare.items(), key=str))
     logger.warning(
-        "Classes of %r with too few rows to learn and judge are left out: %s. Merge them in label() of features.py, "
-        "or wait for more rows.",
+        "Classes of %r with too few rows to train and score are left out: %s. Merge them in label() of features.py, "
+        "or add rows.",
         target,
         named,
     )
 
 
 def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | None:
-    """Give rows of the same keys the same number, for whatever keeps a group together.
+    """Return the same number for rows with the same keys, to keep groups together.
 
     Returns:
         Shape (n,), a row without any key being a group of its own content; None when `keys` is empty.
+
+    Examples:
+        >>> first, second, other = group_codes(pd.DataFrame({"customer": ["a", "a", "b"]}), keys=["customer"])
+        >>> bool(first == second), bool(first == other)
+        (True, False)
     """
     if not keys:
         return None
@@ -180,18 +202,18 @@ def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | Non
 
 
 def times(frame: pd.DataFrame, *, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return microseconds since 1970 in UTC, shape (n,); rows without a time come before all others.
+    """Return microseconds since 1970 in UTC, shape (n,); rows without a time get the smallest number.
 
     Raises:
-        SplitColumnError: there is no such column.
-        TimeColumnError: the column holds no points in time.
+        SplitColumnError: the column does not exist.
+        TimeColumnError: the column does not hold times.
     """
     require_columns(frame, [column], setting="split.time_column", table="the table")
     values, known = _microseconds(frame[column])
     return np.where(known, values, np.iinfo(np.int64).min)
 
 
-def _below(hashes: Identities, share: float) -> Mask:
+def _hashes_below(hashes: Identities, share: float) -> Mask:
     return hashes < np.uint64(round(share * 2**53) * 2**11)
 
 
@@ -205,7 +227,7 @@ def _microseconds(values: pd.Series) -> tuple[np.ndarray[tuple[int], np.dtype[np
     return moments.dt.tz_convert(None).to_numpy().astype("datetime64[us]").view(np.int64), known
 
 
-def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]) -> tuple[Mask, Mask]:
+def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[str, Any]) -> tuple[Mask, Mask]:
     """Return which rows are held out, and which are in the gap before them."""
     column = str(settings.time_column)
     require_columns(labelled, [column], setting="split.time_column", table="the table")
@@ -223,11 +245,11 @@ def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[st
     held_out = known & (moments > cutoff)
     definition |= {
         "time_column": column,
-        "cutoff": _iso(cutoff),
+        "cutoff": _iso_time(cutoff),
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
-        logger.warning("%d rows have no value in %r: they go to training", (~known).sum(), column)
+        logger.warning("%d rows have no value in %r, so they are training rows", (~known).sum(), column)
     between = np.zeros(len(labelled), dtype=bool)
     if settings.gap is not None:
         before = np.sort(moments[known & ~held_out])
@@ -238,7 +260,7 @@ def _newest(labelled: pd.DataFrame, settings: SplitSettings, definition: dict[st
     return np.asarray(held_out), np.asarray(between)
 
 
-def _iso(moment: np.int64) -> str:
+def _iso_time(moment: np.int64) -> str:
     return pd.Timestamp(int(moment), unit="us", tz="UTC").isoformat()
 
 
@@ -259,7 +281,7 @@ def require_times(values: pd.Series, column: str, *, setting: str) -> None:
         ) from None
 
 
-def _check(
+def _check_sides(
     train: pd.DataFrame,
     holdout: pd.DataFrame,
     *,
@@ -269,9 +291,9 @@ def _check(
 ) -> None:
     gap = f" or split.gap (now {settings.gap})" if settings.gap else ""
     advice: dict[Literal["hash", "time", "source"], str] = {
-        "hash": f"change split.holdout (now {settings.holdout}) or split.seed, or bring more rows",
-        "time": f"change split.holdout (now {settings.holdout}){gap}, or bring more rows",
-        "source": f"bring more rows to the table, or to split.source ({settings.source})",
+        "hash": f"change split.holdout (now {settings.holdout}) or split.seed, or add rows",
+        "time": f"change split.holdout (now {settings.holdout}){gap}, or add rows",
+        "source": f"add rows to the table, or to split.source ({settings.source})",
     }
     hint = advice[settings.method]
     for name, part in (("training", train), ("holdout", holdout)):

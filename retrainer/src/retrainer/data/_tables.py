@@ -27,8 +27,8 @@ from ._numbers import (
     SIGNS_ATTRIBUTE,
     Signs,
     decimal_signs,
-    elected,
     most_common,
+    proven_sign,
     sign_of,
     with_points,
 )
@@ -53,6 +53,13 @@ _LINES = 10_000  # counted at a time
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _GIVEN_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)  # Excel's first line
 _TITLE_LINES = 20
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_EXCEL = "{} is an Excel workbook. Save its sheet as CSV (UTF-8), or write it as Parquet."
+# Signs of other code pages than that of Western Windows, which has no letter for the first, and ³ and ¿ for ł and ż.
+_JAPANESE = re.compile(rb"[\x81-\x83\x8d\x8f\x90][\x40-\xfc]")
+_POLISH = re.compile(r"[a-z][³¿][a-z]|\bz³(?!\w)")
+_CODECS = {"Shift-JIS": "cp932", "Windows-1250": "cp1250"}
 _IN_QUOTES = re.compile(rb'(?:[^"]|"")*"(?!")')
 
 # As it is written, numbers exact to the last bit.
@@ -88,10 +95,10 @@ class Dialect:
     Attributes:
         separator: Between the fields.
         signs: The decimal signs that its first records prove, see `decimal_signs`.
-        encoding: Of its first text, for people.
+        encoding: Of its text, for messages.
         header: The names of the columns as they are written.
         words: Columns of text, in which a word such as `None` may be a value.
-        marks: Words that stand for missing numbers.
+        marks: Words that mean missing numbers.
         skipped: Lines before the header.
         line_end: `\\r` in files of old Macs.
     """
@@ -109,7 +116,7 @@ class Dialect:
         """Say it in the words of a log line."""
         decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
-        return f"fields between {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
+        return f"separator {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -122,9 +129,9 @@ def count_rows(path: Path) -> int:
 
     Raises:
         TableError: the file cannot be read, or is truncated.
-        EmptyTableError: there is nothing in it.
+        EmptyTableError: the table is empty.
     """
-    with _reading(path):
+    with _translate_read_errors(path):
         kind = detect_format(path)
         if kind == "parquet":
             import pyarrow.parquet as pq
@@ -139,13 +146,13 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
     """Read the files, which must have the same columns, one below the other.
 
     Columns of a text file are numbers where all their cells are plain numbers, otherwise the text that is written: a
-    contract makes sense of it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
+    contract reads it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
     `MISSING_VALUES` are missing, in columns of text for the contract to say. Spaces around column names are removed.
     `attrs` of the frame has the decimal signs of the file, see `decimal_signs`. A folder `name=value` is a column.
 
     Args:
         paths: The files.
-        texts: Columns that must come as they are written; numbers with leading zeros, and those with more digits
+        texts: Columns to read as text; numbers with leading zeros, and those with more digits
             than float64 holds, do anyway.
 
     Raises:
@@ -158,7 +165,7 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
 
     kinds = []
     for path in paths:
-        with _reading(path):
+        with _translate_read_errors(path):
             kinds.append(detect_format(path))
     if set(kinds) == {"parquet"}:
         frame = _read_parquet(paths)
@@ -169,17 +176,17 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
             frames.append(_read_one(path, kind, texts))
             said[frames[-1].attrs.get(DIALECT_ATTRIBUTE, "")] = None
             require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
-        frame = frames[0] if len(frames) == 1 else pd.concat(_alike(frames), ignore_index=True)
+        frame = frames[0] if len(frames) == 1 else pd.concat(_unify_decimal_signs(frames), ignore_index=True)
         frame.attrs[DIALECT_ATTRIBUTE] = "; ".join(filter(None, said))
     if not len(frame):
-        raise EmptyTableError(f"{_names(paths)} has no rows.")
+        raise EmptyTableError(f"{_describe_paths(paths)} has no rows.")
     if SIGNS_ATTRIBUTE not in frame.attrs:
         frame.attrs[SIGNS_ATTRIBUTE] = decimal_signs(frame)
     return frame
 
 
-def _alike(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
-    """Return frames whose numbers can stand in one column: files of one source may differ in their decimal sign."""
+def _unify_decimal_signs(frames: "list[pd.DataFrame]") -> "list[pd.DataFrame]":
+    """Return frames with the same decimal sign: files of one source may differ in it."""
     signs = [frame.attrs.setdefault(SIGNS_ATTRIBUTE, decimal_signs(frame)) for frame in frames]
     if all(sign == signs[0] for sign in signs):
         return frames
@@ -213,7 +220,7 @@ def partitions(paths: Sequence[Path], *, rows: int) -> list[Partition]:
 
     found = []
     for path in paths:
-        with _reading(path):
+        with _translate_read_errors(path):
             if detect_format(path) == "parquet":
                 total = int(pq.read_metadata(path).num_rows)
                 starts = range(0, total, rows)
@@ -232,7 +239,7 @@ def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection
     Args:
         paths: The files.
         rows: Of a part, at most.
-        texts: Columns that must come as they are written.
+        texts: Columns to read as text.
 
     Raises:
         TableError: a file cannot be read, is truncated, or has other columns than the first.
@@ -241,20 +248,20 @@ def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection
     wanted = [path if isinstance(path, Partition) else Partition(path) for path in paths]
     for partition in wanted:
         path = partition.path
-        with _reading(path):
+        with _translate_read_errors(path):
             signs = None
-            for part in _parts(partition, rows, texts):
+            for part in _read_partition(partition, rows, texts):
                 part.columns = _column_names(part.columns, path)
-                _add_folders(part, path)
+                _add_folder_columns(part, path)
                 if signs is None:  # found at the beginning of the file, and kept
-                    signs = decimal_signs(_beginning(part, partition), part.attrs.get(SIGNS_ATTRIBUTE))
+                    signs = decimal_signs(_head_of_file(part, partition), part.attrs.get(SIGNS_ATTRIBUTE))
                 part.attrs[SIGNS_ATTRIBUTE] = signs
                 first = first or list(part.columns)
                 require_same_columns(first, list(part.columns), wanted[0].path, path)
                 yield part
 
 
-def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator[pd.DataFrame]":
+def _read_partition(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator[pd.DataFrame]":
     import pyarrow.parquet as pq
 
     path = partition.path
@@ -265,7 +272,7 @@ def _parts(partition: Partition, rows: int, texts: Collection[str]) -> "Iterator
             groups, skipped = _row_groups(file.metadata, partition)
             left = (partition.stop or file.metadata.num_rows) - partition.start
             read = file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False)
-            for table in _cut(read, rows, skip=partition.start - skipped, take=left):
+            for table in _cut_batches(read, rows, skip=partition.start - skipped, take=left):
                 yield _to_pandas(table)
     elif kind == "json":
         yield from _json_parts(path, rows)
@@ -280,17 +287,17 @@ def _csv_parts(path: Path, rows: int, texts: Collection[str]) -> "Iterator[pd.Da
     for errors in _ENCODING_ERRORS:
         options = _csv_options(dialect, texts) | {"encoding_errors": errors, "chunksize": rows}
         try:
-            with _opened(path, dialect) as stream, pd.read_csv(stream, **options) as parts:
+            with _open_csv(path, dialect) as stream, pd.read_csv(stream, **options) as parts:
                 for part in itertools.islice(parts, done, None):
-                    part.attrs[SIGNS_ATTRIBUTE] = Signs(dialect.signs)
+                    part.attrs = {SIGNS_ATTRIBUTE: Signs(dialect.signs), DIALECT_ATTRIBUTE: str(dialect)}
                     yield part
                     done += 1
             return
         except UnicodeDecodeError as error:
-            _tell_encoding(path, error)
+            _warn_of_encoding(path, error)
 
 
-def _beginning(part: "pd.DataFrame", partition: Partition) -> "pd.DataFrame":
+def _head_of_file(part: "pd.DataFrame", partition: Partition) -> "pd.DataFrame":
     """Return the first rows of the file, wherever in it the partition lies: they say how the whole is written."""
     import pyarrow.parquet as pq
 
@@ -300,17 +307,17 @@ def _beginning(part: "pd.DataFrame", partition: Partition) -> "pd.DataFrame":
         return _to_pandas(next(file.iter_batches(batch_size=_SAMPLE_RECORDS, use_threads=False), None))
 
 
-def _add_folders(frame: "pd.DataFrame", path: Path) -> None:
+def _add_folder_columns(frame: "pd.DataFrame", path: Path) -> None:
     """Add a column for each folder `name=value`, as pyarrow and Spark write them; the file's own columns win."""
     for folder in path.parts[:-1]:
         name, equals, value = folder.partition("=")
         name = clean_text(unquote(name))
         if equals and name and name not in frame.columns:
             text = None if value == "__HIVE_DEFAULT_PARTITION__" else unquote(value)
-            frame[name] = _repeated(text, len(frame))
+            frame[name] = _repeat_text(text, len(frame))
 
 
-def _repeated(text: str | None, rows: int) -> Any:
+def _repeat_text(text: str | None, rows: int) -> Any:
     import pandas as pd
 
     return pd.array([text], dtype="str").take([0] * rows)
@@ -329,7 +336,7 @@ def _row_groups(metadata: Any, partition: Partition) -> tuple[list[int], int]:
     return groups, skipped
 
 
-def _cut(batches: "Iterable[pa.RecordBatch]", rows: int, *, skip: int, take: int) -> "Iterator[pa.Table]":
+def _cut_batches(batches: "Iterable[pa.RecordBatch]", rows: int, *, skip: int, take: int) -> "Iterator[pa.Table]":
     """Cut `take` rows after the first `skip` into tables of `rows` rows, however the batches come.
 
     Predictions may differ in their last bit with the rows predicted together: a part of a table has to be cut where
@@ -362,20 +369,18 @@ def detect_format(path: Path) -> Format:
 
     Raises:
         EmptyTableError: the file is empty.
-        TableError: it is a web page, UTF-16 text or an archive of several files.
+        TableError: it is a web page, a workbook or an archive of several files.
     """
     with path.open("rb") as raw:
         if raw.read(4) == b"PAR1":
             return "parquet"
     with open_decompressed(path) as stream:
         head = stream.read(4096)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise TableError(f"{path} is UTF-16 text. Save it as UTF-8.")
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if not text:
         raise EmptyTableError(f"{path} is empty.")
     if text[:15].lower().startswith((b"<!doctype html", b"<html")):
-        raise TableError(f"{path} is a web page, not a table: is it the right address, without a login?")
+        raise TableError(f"{path} is a web page, not a table. Check the address and the login.")
     if b"\0" in text:
         raise TableError(f"{path} is neither CSV, Parquet nor JSON lines: it holds binary data.")
     return "json" if text[:1] in b"{[" else "csv"
@@ -384,7 +389,11 @@ def detect_format(path: Path) -> Format:
 def open_decompressed(path: Path) -> IO[bytes]:
     """Open a file for reading, uncompressed if its first bytes say gzip, bzip2, xz, Zstandard or zip."""
     with path.open("rb") as raw:
-        head = raw.read(6)
+        head = raw.read(8)
+    if head.startswith(_UTF_16):  # Excel's "Unicode text"
+        return io.BytesIO(path.read_text("utf-16").encode())
+    if head == _OLD_EXCEL:
+        raise TableError(_EXCEL.format(path))
     if head.startswith(b"\x1f\x8b"):
         return cast("IO[bytes]", gzip.open(path))
     if head.startswith(b"BZh"):
@@ -398,6 +407,8 @@ def open_decompressed(path: Path) -> IO[bytes]:
         return io.BufferedReader(cast("Any", pa.CompressedInputStream(str(path), "zstd")))
     if head.startswith(b"PK\x03\x04"):
         archive = zipfile.ZipFile(path)
+        if "[Content_Types].xml" in archive.namelist():
+            raise TableError(_EXCEL.format(path))
         members = [
             item
             for item in archive.infolist()
@@ -411,13 +422,13 @@ def open_decompressed(path: Path) -> IO[bytes]:
 
 
 def detect_dialect(path: Path) -> Dialect:
-    """Find out how a CSV file is written, once for each state of it; see `_detected`."""
+    """Find out how a CSV file is written, once for each state of it; see `_detect_dialect`."""
     facts = path.stat()
-    return _detected(path, facts.st_size, facts.st_mtime_ns)
+    return _detect_dialect(path, facts.st_size, facts.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=32)
-def _detected(path: Path, size: int, changed: int) -> Dialect:
+def _detect_dialect(path: Path, size: int, changed: int) -> Dialect:
     """Find out how a CSV file is written, from its first records.
 
     The separator is the one that gives most records as many fields as the header, two at least, unless a first line
@@ -437,11 +448,11 @@ def _detected(path: Path, size: int, changed: int) -> Dialect:
     given = _GIVEN_SEPARATOR.fullmatch(lines[0])
     skipped = int(given is not None)
     try:
-        separator = given[1] if given else max(SEPARATORS, key=lambda sign: _agreement(lines, sign))
+        separator = given[1] if given else max(SEPARATORS, key=lambda sign: _field_agreement(lines, sign))
         skipped += _title_lines(lines[skipped:])
         if skipped and not given:
-            separator = max(SEPARATORS, key=lambda sign: _agreement(lines[skipped:], sign))
-        header, *rest = _records(lines[skipped:], separator)
+            separator = max(SEPARATORS, key=lambda sign: _field_agreement(lines[skipped:], sign))
+        header, *rest = _parse_records(lines[skipped:], separator)
     except csv.Error as error:
         raise TableError(f"{path} cannot be read as CSV: {error}.") from None
     except ValueError:
@@ -452,19 +463,19 @@ def _detected(path: Path, size: int, changed: int) -> Dialect:
             f"{path} has {width} column names and {len(rest[0])} fields in each row: name every column in the header."
         )
     _column_names([name for name in header if name.strip()], path)  # pandas renames duplicates: look before
-    signs, words, marks = _habits(header, rest, separator)
+    signs, words, marks = _detect_column_formats(header, rest, separator)
     line_end = "\r" if "\r" in text and "\n" not in text else "\n"
     return Dialect(separator, signs, encoding, tuple(header), words, marks, skipped, line_end)
 
 
-def _records(lines: list[str], separator: str) -> list[list[str]]:
+def _parse_records(lines: list[str], separator: str) -> list[list[str]]:
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     return [record for record in itertools.islice(reader, _SAMPLE_RECORDS) if record]
 
 
-def _agreement(lines: list[str], separator: str) -> tuple[float, int]:
+def _field_agreement(lines: list[str], separator: str) -> tuple[float, int]:
     """Return the share of records with as many fields as the header, and how many these are."""
-    header, *rest = _records(lines, separator) or [[]]
+    header, *rest = _parse_records(lines, separator) or [[]]
     if len(header) < 2:
         return 0.0, 0
     return sum(len(record) == len(header) for record in rest) / max(1, len(rest)), len(header)
@@ -472,9 +483,9 @@ def _agreement(lines: list[str], separator: str) -> tuple[float, int]:
 
 def _title_lines(lines: list[str]) -> int:
     """Return how many lines come before the header: of one text each, above a table of several columns."""
-    whole = max(SEPARATORS, key=lambda sign: _agreement(lines, sign))
-    first = (_records(lines, whole) or [[]])[0]
-    if _agreement(lines, whole)[0] >= 0.5 and sum(1 for cell in first if cell.strip()) > 1:
+    whole = max(SEPARATORS, key=lambda sign: _field_agreement(lines, sign))
+    first = (_parse_records(lines, whole) or [[]])[0]
+    if _field_agreement(lines, whole)[0] >= 0.5 and sum(1 for cell in first if cell.strip()) > 1:
         return 0
     found: list[tuple[float, int, int]] = []
     for separator in SEPARATORS:
@@ -485,14 +496,14 @@ def _title_lines(lines: list[str]) -> int:
         start = next((number for number, cells in enumerate(filled) if cells > 1), 0)
         if not start or len(filled) < start + 2:
             continue
-        header = _records(lines[start:], separator)[0]
+        header = _parse_records(lines[start:], separator)[0]
         named = all(cell.strip() and sign_of(cell.strip()) is None for cell in header)
-        if named and (agreement := _agreement(lines[start:], separator))[0] >= 0.9:
+        if named and (agreement := _field_agreement(lines[start:], separator))[0] >= 0.9:
             found.append((*agreement, start))
     return max(found)[2] if found else 0
 
 
-def _habits(
+def _detect_column_formats(
     header: list[str], rest: list[list[str]], separator: str
 ) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
     """Return the decimal signs that the records prove, the columns of text, and the words for missing numbers."""
@@ -503,12 +514,12 @@ def _habits(
         name = clean_text(raw) or f"Unnamed: {position}"
         cells = [record[position].strip() for record in rest if position < len(record)]
         known = [cell for cell in cells if cell not in MISSING_VALUES]
-        votes = Counter(map(sign_of, known))
+        sign, votes = proven_sign(Counter(known))
         if votes[None] > len(known) / 2:
             words.add(name)
             continue
         marks |= {cell for cell in cells if cell and cell in MISSING_VALUES} if known else set()
-        if sign := elected(votes):
+        if sign:
             signs[name] = sign
         elif separator == ";" and any("," in cell for cell in known):
             likely[name] = ","  # where commas are the separator of no one, they are decimal signs
@@ -529,8 +540,10 @@ def _as_windows(error: UnicodeError) -> tuple[str, int]:
         return found.decode("latin-1"), error.end
 
 
-def _tell_encoding(path: Path, error: UnicodeDecodeError) -> None:
-    logger.warning("%s is not UTF-8: other bytes are read as Windows-1252", path)
+def _warn_of_encoding(path: Path, error: UnicodeDecodeError) -> None:
+    logger.warning(
+        "%s is not UTF-8, so other bytes are read as Windows-1252. Save it as UTF-8 if letters are wrong", path
+    )
 
 
 codecs.register_error(OTHERWISE_WINDOWS, _as_windows)
@@ -538,19 +551,22 @@ codecs.register_error(OTHERWISE_WINDOWS, _as_windows)
 
 def _decode(sample: bytes) -> tuple[str, str]:
     """Return encoding and text of the beginning of a file, which may end within a character."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return "UTF-8", codecs.getincrementaldecoder(UTF_8)().decode(sample)
+    if _JAPANESE.search(sample):
+        with contextlib.suppress(UnicodeDecodeError):
+            return "Shift-JIS", codecs.getincrementaldecoder("cp932")().decode(sample)
     text = codecs.getincrementaldecoder(UTF_8)(OTHERWISE_WINDOWS).decode(sample)
-    try:
-        codecs.getincrementaldecoder(UTF_8)().decode(sample)
-    except UnicodeDecodeError:
-        return "Windows-1252", text
-    return "UTF-8", text
+    if _POLISH.search(text):
+        return "Windows-1250", sample.decode("cp1250", errors="replace")
+    return "Windows-1252", text
 
 
 def _count_csv(path: Path, dialect: Dialect) -> int:
     """Count the records after the header: line ends within quotes belong to their field."""
     rows, quoted, last = -1, False, b""
     opening = re.compile(rb'(?:\A|%s) *"' % re.escape(dialect.separator.encode()))
-    with _opened(path, dialect) as stream:
+    with _open_csv(path, dialect) as stream:
         found = itertools.islice(stream, dialect.skipped, None)
         while lines := list(itertools.islice(found, _LINES)):
             if not quoted and b'"' not in b"".join(lines):  # most files, and without a look at each line
@@ -580,7 +596,7 @@ def _count_csv(path: Path, dialect: Dialect) -> int:
     return rows
 
 
-def _opened(path: Path, dialect: Dialect) -> IO[bytes]:
+def _open_csv(path: Path, dialect: Dialect) -> IO[bytes]:
     """Open a CSV file; its lines end as everybody's do."""
     stream = open_decompressed(path)
     if dialect.line_end != "\r":
@@ -626,10 +642,10 @@ def _has_lines(path: Path) -> bool:
 def _read_one(path: Path, kind: Format, texts: Collection[str]) -> "pd.DataFrame":
     if kind == "parquet":
         return _read_parquet([path])
-    with _reading(path):
+    with _translate_read_errors(path):
         frame: pd.DataFrame = _read_csv(path, texts) if kind == "csv" else next(_json_parts(path, None))
     frame.columns = _column_names(frame.columns, path)
-    _add_folders(frame, path)
+    _add_folder_columns(frame, path)
     return frame
 
 
@@ -641,12 +657,12 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
     def read(dialect: Dialect, **options: Any) -> pd.DataFrame:
         for errors in _ENCODING_ERRORS:
             try:
-                with _opened(path, dialect) as stream:
+                with _open_csv(path, dialect) as stream:
                     given = _csv_options(dialect, texts) | {"encoding_errors": errors} | options
                     table: pd.DataFrame = pd.read_csv(stream, **given)
                     break
             except UnicodeDecodeError as error:
-                _tell_encoding(path, error)
+                _warn_of_encoding(path, error)
         return table
 
     frame = read(dialect)
@@ -655,7 +671,6 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
         frame = read(replace(dialect, signs=signs))
     said = str(replace(dialect, signs=signs))
     frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks, DIALECT_ATTRIBUTE: said}
-    logger.info("%s: %s", path, said)
     if doubtful := _doubtful_numbers(frame, path, dialect):
         written = read(dialect, dtype="str", usecols=doubtful)
         digits = written.apply(lambda cells: cells.str.fullmatch(r"\s*(0\d[\d.]*|[-+]?\d{16,})\s*").any())
@@ -665,11 +680,11 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
 
 
 def _doubtful_numbers(frame: "pd.DataFrame", path: Path, dialect: Dialect) -> list[str]:
-    """Return the columns whose numbers may not be all that is written: leading zeros, too many digits."""
+    """Return the columns whose numbers may lose a part: leading zeros, too many digits."""
     numbers = frame.select_dtypes("number")
     if _has_leading_zeros(path, dialect):
         return list(numbers.columns)
-    return _too_large(frame)
+    return _beyond_float_precision(frame)
 
 
 def _has_leading_zeros(path: Path, dialect: Dialect) -> bool:
@@ -691,15 +706,21 @@ def _csv_options(dialect: Dialect, texts: Collection[str]) -> dict[str, Any]:
     for position, name in enumerate(map(str.lstrip, dialect.header)):
         is_text = clean_text(name) in texts or clean_text(name) in dialect.words
         missing[name or f"Unnamed: {position}"] = MISSING_VALUES - VALUE_WORDS if is_text else MISSING_VALUES
+    file_sign = dialect.signs.get("", ".")
     return {
+        "encoding": _CODECS.get(dialect.encoding, "utf-8"),
         "sep": dialect.separator,
-        "decimal": "," if dialect.signs.get("") == "," else ".",
-        "dtype": {name: "str" for name in map(str.lstrip, dialect.header) if clean_text(name) in texts},
+        "decimal": file_sign,
+        "dtype": {
+            name: "str"
+            for name in map(str.lstrip, dialect.header)
+            if clean_text(name) in texts or dialect.signs.get(clean_text(name), file_sign) != file_sign
+        },
         "na_values": missing,
         "keep_default_na": False,
         "skipinitialspace": True,
         "skiprows": dialect.skipped,
-        "index_col": False,  # else a separator at the end of each row makes the first column the index
+        "index_col": False,  # else a separator at the end of each row turns the first column into the index
         "low_memory": False,  # else a column's type may differ between chunks
     }
 
@@ -712,7 +733,7 @@ def _json_parts(path: Path, rows: int | None) -> "Iterator[pd.DataFrame]":
     with open_decompressed(path) as stream:
         while text := b"".join(itertools.islice(stream, rows if lines else None)):
             frame = pd.read_json(io.BytesIO(text), lines=lines, **_JSON_OPTIONS)
-            if doubtful := _too_large(frame):
+            if doubtful := _beyond_float_precision(frame):
                 records = (
                     [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)
                 )
@@ -723,7 +744,7 @@ def _json_parts(path: Path, rows: int | None) -> "Iterator[pd.DataFrame]":
             yield frame
 
 
-def _too_large(frame: "pd.DataFrame") -> list[str]:
+def _beyond_float_precision(frame: "pd.DataFrame") -> list[str]:
     """Return the columns with numbers of which float64 does not hold every digit."""
     numbers = frame.select_dtypes("number")
     return [str(name) for name in numbers if numbers[name].abs().max() > LARGEST_EXACT]
@@ -737,9 +758,9 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
     tables: list[pa.Table] = []
     for path in paths:
         # No read-ahead: it would hold the file's bytes beside the table.
-        with _reading(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        with _translate_read_errors(path), pq.ParquetFile(path, pre_buffer=False) as file:
             table = file.read()
-        table = _with_folders(table.rename_columns(_column_names(table.column_names, path)), path)
+        table = _append_folder_columns(table.rename_columns(_column_names(table.column_names, path)), path)
         if tables:
             require_same_columns(tables[0].column_names, table.column_names, paths[0], path)
             table = table.select(tables[0].column_names)
@@ -749,12 +770,12 @@ def _read_parquet(paths: Sequence[Path]) -> "pd.DataFrame":
     return _to_pandas(table)
 
 
-def _with_folders(table: "pa.Table", path: Path) -> "pa.Table":
+def _append_folder_columns(table: "pa.Table", path: Path) -> "pa.Table":
     import pandas as pd
     import pyarrow as pa
 
     folders = pd.DataFrame(index=range(1))
-    _add_folders(folders, path)
+    _add_folder_columns(folders, path)
     for name in folders.columns:
         if name not in table.column_names:
             column = pa.array(folders[name].take([0] * len(table)), pa.string(), from_pandas=True)
@@ -774,7 +795,7 @@ def _to_pandas(table: "pa.Table") -> "pd.DataFrame":
             column = table.column(position)
             ends = pc.min_max(column).as_py() if column.null_count else {"min": None}
             if ends["min"] is not None and max(-ends["min"], ends["max"]) > LARGEST_EXACT:
-                # A gap makes floats of whole numbers, which do not hold all digits of these.
+                # A gap turns whole numbers into floats, which do not hold all their digits.
                 table = table.set_column(position, field.name, column.cast(pa.string()))
     # An index that pandas saved is a column like any other if it has a name, otherwise it says nothing.
     unnamed = [name for name in table.column_names if _UNNAMED_INDEX.fullmatch(name)]
@@ -811,7 +832,7 @@ def _column_names(names: Any, path: Path) -> list[str]:
 
 
 def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: Path) -> None:
-    """Raise an error that names what one file has and the other has not."""
+    """Raise an error that names the columns that differ between two files."""
     if set(ours) == set(theirs):
         return
     missing = {path: sorted(set(ours) - set(theirs)), first: sorted(set(theirs) - set(ours))}
@@ -820,7 +841,7 @@ def require_same_columns(ours: list[str], theirs: list[str], first: Path, path: 
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _translate_read_errors(path: Path) -> Iterator[None]:
     """Turn what the libraries raise about a broken file into an error that names the file."""
     import pandas as pd
     import pyarrow as pa
@@ -837,7 +858,7 @@ def _reading(path: Path) -> Iterator[None]:
             raise TruncatedTableError(f"{path} is truncated: {first_line(error)}") from None
         raise TableError(f"{path} cannot be read: {first_line(error)}") from None
     except PermissionError:
-        raise TableError(f"{path} may not be read by this user.") from None
+        raise TableError(f"{path} cannot be read by this user.") from None
     except pd.errors.EmptyDataError:
         raise EmptyTableError(f"{path} is empty.") from None
     except (
@@ -851,5 +872,5 @@ def _reading(path: Path) -> Iterator[None]:
         raise TableError(f"{path} cannot be read: {first_line(error)}") from None
 
 
-def _names(paths: Sequence[Path]) -> str:
+def _describe_paths(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"

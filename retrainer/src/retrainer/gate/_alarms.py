@@ -1,4 +1,4 @@
-"""What a decision does not depend on, and a person should look at: said beside it, never a reason for it."""
+"""Alarms: what a person should check. They stand beside a decision and are never a reason for it."""
 
 import math
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Change:
 
     Attributes:
         worse: In the units of `Metric.improvement`; negative when better.
-        p_value: How often rows drawn anew would make it at least as much worse by chance.
+        p_value: The probability of at least such a loss by chance.
     """
 
     worse: float
@@ -41,8 +41,8 @@ class Change:
 def change(metric: Metric, *, now: float, recorded: float, error: float, rows: int, recorded_rows: int) -> Change:
     """Compare a score with a recorded one, of which the rows are no longer there.
 
-    Both are scores of the same model, so that the recorded one is taken to be as uncertain as today's, more or less by
-    the number of its rows.
+    Both are scores of the same model, so the recorded score is taken to be as uncertain as today's, adjusted by its
+    number of rows.
 
     Args:
         metric: The score.
@@ -67,7 +67,7 @@ def change(metric: Metric, *, now: float, recorded: float, error: float, rows: i
 def alarms(
     decision: Decision, question: Question, challenger: Predictions, champion: Champion | None
 ) -> tuple[str, ...]:
-    """Return what a person should look at, a sentence each: classes that the metric hardly sees, a changed champion.
+    """Return the alarms, a sentence each: classes that hardly count in the metric, a changed champion score.
 
     Args:
         decision: Of `decide`.
@@ -86,16 +86,17 @@ def _hardly_seen(y: Any, challenger: Predictions, metric: Metric) -> Iterator[st
     if metric.problem_type != "classification":
         return
     counts = pd.Series(y).value_counts()
-    for name, share in (counts / len(y)).items():
+    for name, count in counts.items():
+        share = count / len(y)
         recall = float(np.mean(challenger.labels[y == name] == name))
         effect = _effect_of(name, y, challenger, metric, common=counts.index[0]) if share < _RARE else 1.0
         if recall < 0.5 and effect < _HARDLY:
             yield (
-                f"Class {name!r} is {share:.1%} of the rows, and the challenger finds {recall:.0%} of them. "
-                f"{metric.label[:1].upper()}{metric.label[1:]} hardly sees that: found or missed, all of them change "
-                f"it by {effect:.3f}. balanced_accuracy or f1_macro would see it (gate.metric or gate.guard_metrics)."
+                f"Class {name!r} is {share:.1%} of the holdout rows, and the challenger predicts {recall:.0%} of these "
+                f"correctly. {metric.label[:1].upper()}{metric.label[1:]} changes by {effect:.3f} at most "
+                "with all of them. balanced_accuracy or f1_macro notices them (gate.metric or gate.guard_metrics)."
             )
-        elif counts[name] >= _FEWEST and not np.any(challenger.labels == name):
+        elif count >= _FEWEST and not np.any(challenger.labels == name):
             todo = (
                 'a `train.threshold` finds it ("tuned" looks for the best)'
                 if len(counts) == 2
@@ -131,10 +132,9 @@ def few_rows(y: Any, predictions: Predictions, metric: Metric, *, where: str) ->
         return
     values = ", ".join(f"{value:.4g}" for value in y[worst[:4]])
     yield (
-        f"{len(worst):,} of the {len(y):,} {where} rows make {share:.0%} of the squared error; their values are "
-        f"{values}{', …' if len(worst) > 4 else ''}. {metric.label} says little about the other rows. If the values are"
-        " impossible, leave such rows out in label() of features.py or bound them; if not, mae sees every row"
-        " (gate.metric)."
+        f"{len(worst):,} of the {len(y):,} {where} rows cause {share:.0%} of the squared error; their values are "
+        f"{values}{', …' if len(worst) > 4 else ''}. {metric.label} depends little on the other rows. If the values are"
+        ' impossible, drop or clip such rows in label() of features.py; otherwise gate.metric = "mae" weighs all rows.'
     )
 
 
@@ -184,7 +184,7 @@ def _far_from_recorded(decision: Decision, question: Question, champion: Champio
     chance = 1.0 if math.isnan(error) else min(found.p_value, 1 - found.p_value)
     if chance < _SIGNIFICANCE and abs(found.worse) > (_FAR_SHARE if metric.relative else _FAR):
         yield (
-            f"The champion's {metric.label} is {metric.format(now)} on these {count:,} rows and was "
-            f"{metric.format(recorded)} on the {recorded_rows:,} of its own day, which is no chance: the data or what "
-            "they mean have changed. Look at what is new in the table."
+            f"The champion's {metric.label} changed from {metric.format(recorded)} ({recorded_rows:,} holdout rows "
+            f"when it was recorded) to {metric.format(now)} ({count:,} holdout rows now), more than chance explains. "
+            "The data, their meaning, or the split of the settings have changed."
         )

@@ -18,7 +18,7 @@ from ._samples import make_samples
 
 FEWEST = 16  # blocks between which a likeness can be seen
 SURE = 1.0  # standard errors beyond which neighbours go alike: a block too long costs little, one too short misleads
-LEAST = 8  # blocks, for chance to be told from skill
+LEAST = 8  # blocks; with fewer, chance and skill look the same
 LONGER = 6  # so many times as long as neighbours go alike, so that little is left of it at the edges
 
 
@@ -31,7 +31,7 @@ def blocks_of_time(
     problem_type: ProblemType,
     block: str | None,
 ) -> tuple[Array | None, str]:
-    """Return the block of each row, shape (n,), and what the blocks are; None where each row is one by itself.
+    """Return the block of each row, shape (n,), and a description; None where each row is a block.
 
     Args:
         y: Shape (n,), the truth.
@@ -41,12 +41,12 @@ def blocks_of_time(
         problem_type: What is predicted.
         block: `7 days` or `50 rows`; None: as long as the differences of the losses go alike.
     """
-    asked = length_of(block) if block is not None else None
-    if isinstance(asked, datetime.timedelta):
-        return np.asarray((times - times.min()) // round(asked.total_seconds() * 1e6)), f"blocks of {block}"
+    wanted = length_of(block) if block is not None else None
+    if isinstance(wanted, datetime.timedelta):
+        return np.asarray((times - times.min()) // round(wanted.total_seconds() * 1e6)), f"blocks of {block}"
     order = np.argsort(times, kind="stable")
-    length = asked or max(
-        _length(differences[order]) for differences in _differences(y, champion, challenger, problem_type)
+    length = wanted or max(
+        _block_length(differences[order]) for differences in _loss_differences(y, champion, challenger, problem_type)
     )
     codes = np.empty(len(times), dtype=np.intp)
     codes[order] = np.arange(len(times)) // length
@@ -59,7 +59,7 @@ def blocks_of_time(
     return codes, f"blocks of {length:,} rows in time" if length > 1 else "points in time"
 
 
-def _differences(
+def _loss_differences(
     y: Array, champion: Predictions, challenger: Predictions, problem_type: ProblemType
 ) -> Iterator[Array]:
     old, new = make_samples(y, champion, challenger, problem_type=problem_type)
@@ -73,7 +73,7 @@ def _differences(
         yield log_losses(old) - log_losses(new)
 
 
-def _length(differences: Array) -> int:
+def _block_length(differences: Array) -> int:
     """Return the length of blocks whose sums are nearly independent, for differences in the order of time."""
     centred = differences - differences.mean()
     alike, length, apart = 0, 1, 0

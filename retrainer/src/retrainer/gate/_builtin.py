@@ -1,6 +1,6 @@
 """The metrics that teams use most: what is summed over rows, and the formula on those sums.
 
-Each agrees with the scikit-learn scorer of its name, which a test compares; sums are what makes resampling cheap.
+Each agrees with the scikit-learn scorer of its name, which a test compares; sums keep resampling cheap.
 """
 
 from collections.abc import Callable
@@ -122,17 +122,17 @@ def _brier_losses(sample: Sample) -> Array:
     return np.asarray(squares / 2 if len(sample.classes) == 2 else squares)
 
 
-def _absolute(sample: Sample) -> Array:
+def _absolute_errors(sample: Sample) -> Array:
     return np.abs(sample.y - sample.labels)
 
 
-def _squared(sample: Sample) -> Array:
+def _squared_errors(sample: Sample) -> Array:
     return np.asarray((sample.y - sample.labels) ** 2)
 
 
-def _explained_rows(sample: Sample, positive: Any) -> Array:
+def _r2_rows(sample: Sample, positive: Any) -> Array:
     centred = sample.y - sample.y.mean()
-    return np.column_stack([np.ones(len(centred)), _squared(sample), centred, centred**2])
+    return np.column_stack([np.ones(len(centred)), _squared_errors(sample), centred, centred**2])
 
 
 def _r2(sums: Array) -> Array:
@@ -170,12 +170,12 @@ PROBABILITY_LOSSES: dict[str, tuple[str, Measure]] = {
     "neg_brier_score": ("Brier score", mean_of(_brier_losses)),
 }
 VALUES: dict[str, tuple[str, Measure]] = {
-    "r2": ("R²", Losses(_explained_rows, _r2)),
+    "r2": ("R²", Losses(_r2_rows, _r2)),
 }
 VALUE_LOSSES: dict[str, tuple[str, Measure]] = {
-    "rmse": ("RMSE", mean_of(_squared, root=True)),
-    "mae": ("MAE", mean_of(_absolute)),
-    "neg_mean_squared_error": ("mean squared error", mean_of(_squared)),
+    "rmse": ("RMSE", mean_of(_squared_errors, root=True)),
+    "mae": ("MAE", mean_of(_absolute_errors)),
+    "neg_mean_squared_error": ("mean squared error", mean_of(_squared_errors)),
 }
 ALIASES = {
     "f1_weighted": "f1_score",

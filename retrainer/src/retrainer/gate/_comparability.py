@@ -24,7 +24,7 @@ class Champion:
         why_few_rows: Added to the reason where too few rows are comparable.
         stored_score: Its score when it was recorded: to be shown, never compared.
         stored_rows: How many rows that was measured on; None if that is not known.
-        served: What serves, where it was fitted once more on all rows; None where it is the same model.
+        served: The refit that serves; None where the evaluated model serves.
     """
 
     predictions: Predictions | None
@@ -41,7 +41,7 @@ class Champion:
 
 
 def find_obstacle(champion: Champion, challenger: Predictions, y: Array) -> str | None:
-    """Say what makes a comparison impossible or meaningless, None if nothing does.
+    """Return why a comparison is impossible or meaningless, None if it is not.
 
     Args:
         champion: The model in production.
@@ -73,8 +73,8 @@ def too_few_of_a_class(y: Array, metric: Metric, confidence: float) -> str | Non
     if count >= needed:
         return None
     return (
-        f"class {rarest} has {count} of the {len(y):,} rows new to both models, too few for {metric.label}: "
-        f"{confidence:.0%} confidence takes at least {needed}"
+        f"class {rarest} has {count} of the {len(y):,} rows new to both models, and {metric.label} needs at least "
+        f"{needed} for {confidence:.0%} confidence"
     )
 
 

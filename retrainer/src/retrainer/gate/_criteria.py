@@ -62,7 +62,7 @@ def check_improvement(criteria: Criteria, found: Comparison) -> bool:
         found.improvement - margin > TINY,
         found.improvement,
         margin,
-        f"{signed(metric, found.improvement)}, and over {metric.format_difference(margin)} is asked",
+        f"{signed(metric, found.improvement)}, more than {metric.format_difference(margin)} is required",
     )
 
 
@@ -71,16 +71,15 @@ def check_confidence(criteria: Criteria, found: Comparison) -> bool:
     metric, confidence = criteria.metric, criteria.gate.confidence
     allowed = 1 - confidence
     if abs(found.improvement) < TINY and found.standard_error < TINY:
-        return criteria.require("confidence", False, found.p_value, allowed, "no resample differs either")
+        return criteria.require("confidence", False, found.p_value, allowed, "no difference in any resample")
     return criteria.require(
         "confidence",
         found.p_value <= allowed + TINY and found.lower > TINY,
         found.p_value,
         allowed,
-        f"equally good models would show this in {found.p_value:.2%} of cases by chance, at most {allowed:.2%} "
-        f"is allowed; with {confidence:.0%} confidence the true improvement is above "
-        f"{metric.format_difference(found.lower)} and below {metric.format_difference(found.upper)} "
-        f"({found.method})",
+        f"p-value {found.p_value:.4f}, at most {allowed:.4f} is allowed; the improvement is above "
+        f"{metric.format_difference(found.lower)} and below {metric.format_difference(found.upper)}, each with "
+        f"{confidence:.0%} confidence ({found.method})",
     )
 
 
@@ -91,14 +90,14 @@ def check_guard_metrics(
     challenger: Mapping[str, float],
     champion: Mapping[str, float],
 ) -> list[str]:
-    """Require that no guard metric is worse by more than its bound; return what each failed guard found."""
+    """Require that no guard metric is worse by more than its bound; return a sentence for each failed guard."""
     failed = []
     for name, bound in criteria.gate.guard_metrics.items():
         metric = metrics[name]
         change = metric.improvement(challenger[name], champion[name])
         detail = (
-            f"{metric.label} {metric.format(challenger[name])} against {metric.format(champion[name])} is "
-            f"{signed(metric, change)}; worse by at most {metric.format_difference(bound)} is allowed"
+            f"{metric.label} {metric.format(challenger[name])} is {signed(metric, change)} than the champion's "
+            f"{metric.format(champion[name])}; worse by at most {metric.format_difference(bound)} is allowed"
         )
         if not criteria.require(f"guard {name}", -change - bound <= TINY, -change, bound, detail):
             failed.append(f"{metric.label} is {signed(metric, change)}")
@@ -115,7 +114,7 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
         seed: Of the resampling.
 
     Returns:
-        What each failed guard found.
+        A sentence for each failed guard.
     """
     gate, metric = criteria.gate, criteria.metric
     members = {column: _rows_by_value(columns[column], gate.slice_rows) for column in gate.guard_slices}
@@ -140,7 +139,7 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
             worsening = -worst.improvement
             which = "; ".join(bad) if bad else f"the worst of {len(members[column])} values, {said}"
             allowed = metric.format_difference(bound)
-            detail = f"{which}; worse by more than {allowed} beyond chance is not allowed"
+            detail = f"{which}; worse by at most {allowed} is allowed, or by what chance explains"
         criteria.require(f"slice {column}", not bad, worsening, bound, detail)
         failed += bad
     return failed
@@ -158,7 +157,7 @@ def _compare_slice(criteria: Criteria, part: Pair, seed: int) -> Comparison | No
 
 
 def _rows_by_value(column: pd.Series, least: int) -> list[tuple[str, Array]]:
-    """Return each value that has so many rows, a missing one included, with the positions of its rows."""
+    """Return each value with at least this many rows, a missing one included, and the positions of its rows."""
     codes, values = pd.factorize(column, use_na_sentinel=True)
     ordered = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes + 1, minlength=len(values) + 1))
@@ -170,7 +169,7 @@ def guarded_columns(gate: GateSettings, rows: pd.DataFrame | None) -> dict[str, 
     """Return the columns of `guard_slices`, by name.
 
     Raises:
-        SliceColumnError: one of them is not there.
+        SliceColumnError: one of them is missing.
     """
     columns = [] if rows is None else list(rows.columns)
     for column in gate.guard_slices:

@@ -51,13 +51,13 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate decided, with everything it decided by.
+    """A decision of the gate, with all its numbers.
 
     Attributes:
         verdict: `promoted`: the challenger goes to production. `kept`: the champion stays. `staging`: not
-            good enough for production, good enough to look at. `rejected`: not even that.
+            good enough for production, good enough for a review. `rejected`: not good enough for either.
         kind: Why, as one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
-            said yes); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
+            accepted it); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
             chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (no
             better than no model), `held` (no better than a version on hold), `approval` (a person promotes),
             `alarm` (a person looks at it first).
@@ -68,7 +68,7 @@ class Decision:
         champion: The same of the champion on the same rows; None without a comparison.
         baseline: The compared metric of what can be predicted without a model, on the same rows; None in records
             of earlier releases.
-        baseline_name: What the baseline does, such as `always answering 'no'`.
+        baseline_name: What the baseline does, such as `always predicting 'no'`.
         stored_champion: The champion's score when it was recorded: to be shown, never compared.
         improvement: In points of a score, or as a share of the champion's error.
         interval: Bounds of the true improvement, each with the confidence of the settings.
@@ -80,7 +80,7 @@ class Decision:
         seed: Of the resampling.
         p_value: How often equally good models would show such an improvement, or a larger one, by chance.
         positive: The positive class of the settings.
-        alarms: What a person should look at, a sentence each; no reason for the verdict.
+        alarms: What a person should check, a sentence each; never a reason for the verdict.
     """
 
     verdict: Verdict
@@ -111,18 +111,18 @@ class Decision:
         return self.verdict == "promoted"
 
     def explain(self, own_metrics: Mapping[str, OwnMetric] | None = None) -> str:
-        """Return the reason and every criterion, one a line; a metric of the team's own is shown as it says."""
+        """Return the reason and every criterion, one a line; a metric of the team is shown by its own label."""
         lines = [self.reason]
         for criterion in self.criteria:
             lines.append(f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}")
         metric = known_metric(self.metric, positive=self.positive, own_metrics=own_metrics)
         if self.baseline is not None:
             score = metric.format(self.baseline[self.metric])
-            lines.append(f"  Without a model, {self.baseline_name}: {metric.label} {score}")
+            lines.append(f"  Baseline, {self.baseline_name}: {metric.label} {score}")
         if self.stored_champion is not None:
-            stored = f"{metric.label} {self.stored_champion:.4g}"
-            lines.append(f"  The champion's score when it was recorded, which is not compared: {stored}")
-        lines += [f"  To look at: {alarm}" for alarm in self.alarms]
+            stored = f"{metric.label} {metric.format(self.stored_champion)}"
+            lines.append(f"  The champion's score on its own holdout, not compared: {stored}")
+        lines += [f"  Alarm: {alarm}" for alarm in self.alarms]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""How metrics are computed, in the form that makes each of them resampled by its own numbers and no other's.
+"""How metrics are computed, in a form in which each can be resampled.
 
 A `Measure` gives the score of a sample, and what the score is after some groups of rows (or single rows) of two
 models were exchanged or drawn again. Most metrics are functions of sums over rows (`Sums`): hits and predictions
-of each class, losses, or how many rows of a class lie at each rank. Whatever is not is computed anew (`NonAdditive`).
+of each class, losses, or how many rows of a class lie at each rank. Other metrics (`NonAdditive`) are
+computed for each resample.
 There is no default: a metric without a measure cannot be made.
 """
 
@@ -30,7 +31,7 @@ class Resampler(ABC):
 
     @abstractmethod
     def redrawn(self, counts: Array) -> Scores:
-        """Return the scores where each group occurs so many times; `counts` is (r, n_groups)."""
+        """Return the scores where each group occurs `counts` times, shape (r, n_groups)."""
 
 
 class Measure(ABC):
@@ -95,7 +96,9 @@ class _SumsResampler(Resampler):
             return self.measure.score(champion), self.measure.score(challenger)
 
 
-def _tally(group_of_row: Array, n_groups: int, position: Array, size: int, weights: Array | None = None) -> Array:
+def _count_in_groups(
+    group_of_row: Array, n_groups: int, position: Array, size: int, weights: Array | None = None
+) -> Array:
     """Return how often (or with how much weight) each position occurs in each group, shape (n_groups, size)."""
     flat = np.bincount(group_of_row * size + position, weights=weights, minlength=n_groups * size)
     return np.asarray(flat.reshape(n_groups, size), dtype=np.float64)
@@ -119,9 +122,9 @@ class ClassCounts(Sums):
     def _table(self, sample: Sample, positive: Any, group_of_row: Array, n_groups: int) -> Array:
         assert sample.classes is not None
         size = len(sample.classes)
-        hits = _tally(group_of_row, n_groups, sample.y, size, weights=sample.y == sample.labels)
-        predicted = _tally(group_of_row, n_groups, sample.labels, size + 1)[:, :size]
-        table = np.stack([hits, predicted, _tally(group_of_row, n_groups, sample.y, size)], axis=1)
+        hits = _count_in_groups(group_of_row, n_groups, sample.y, size, weights=sample.y == sample.labels)
+        predicted = _count_in_groups(group_of_row, n_groups, sample.labels, size + 1)[:, :size]
+        table = np.stack([hits, predicted, _count_in_groups(group_of_row, n_groups, sample.y, size)], axis=1)
         return table[:, :, [find_positive(positive, sample.classes)]] if self.one_class else table
 
     def score(self, sums: Array) -> Array:
@@ -181,12 +184,15 @@ class Ranking(Sums):
         if len(classes) == 2:
             positions = [1 if positive is None else find_positive(positive, classes)]
         most = None if len(samples) == 1 else max(32, _LEVELS // len(positions))
-        found = [_levels([_column(one, position) for one in samples], y == position, most) for position in positions]
+        found = [
+            _levels([_class_probabilities(one, position) for one in samples], y == position, most)
+            for position in positions
+        ]
         size = max(int(level.max(initial=0)) + 1 for levels in found for level in levels)
         tables = []
         for number in range(len(samples)):
             of_class = [
-                _tally(group_of_row, n_groups, 2 * levels[number] + (y == position), 2 * size)
+                _count_in_groups(group_of_row, n_groups, 2 * levels[number] + (y == position), 2 * size)
                 for levels, position in zip(found, positions, strict=True)
             ]
             counts = np.stack(of_class, axis=1).reshape(n_groups, len(positions), size, 2)
@@ -204,7 +210,7 @@ class Ranking(Sums):
         return np.asarray(total)
 
 
-def _column(sample: Sample, position: int) -> Array:
+def _class_probabilities(sample: Sample, position: int) -> Array:
     assert sample.probabilities is not None
     return sample.probabilities[:, position]
 
@@ -229,7 +235,7 @@ def _middle_ranks(values: Array) -> Array:
 
 @dataclass(frozen=True)
 class NonAdditive(Measure):
-    """A function of all rows at once, which has to be computed anew for each resample."""
+    """A function of all rows at once, which is computed for each resample."""
 
     function: Callable[[Sample, Any], float]
     by_class: bool = False

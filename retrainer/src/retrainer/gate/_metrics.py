@@ -101,15 +101,15 @@ class Metric:
         return of_classes or isinstance(self.measure, Own)
 
     def format(self, value: float) -> str:
-        """Return the value for people: four decimals for a score, four digits for an error."""
+        """Return the value as text: four decimals for a score, four digits for an error."""
         return f"{value:.4f}" if not self.relative or self.name == "log_loss" else f"{value:.4g}"
 
     def format_difference(self, value: float) -> str:
-        """Return an improvement for people: points, or per cent of the champion's error."""
+        """Return an improvement as text: points, or percent of the champion's error."""
         return f"{value * 100:.2f} %" if self.relative else f"{value:.4f}"
 
 
-def _built_in() -> dict[str, Metric]:
+def _built_in_metrics() -> dict[str, Metric]:
     groups: list[tuple[Mapping[str, tuple[str, Measure]], bool, ProblemType, bool]] = [
         (_builtin.CLASSES, True, "classification", False),
         (_builtin.PROBABILITIES, True, "classification", True),
@@ -125,17 +125,18 @@ def _built_in() -> dict[str, Metric]:
     return metrics | {name: replace(metrics[same], name=name) for name, same in _builtin.ALIASES.items()}
 
 
-METRICS = _built_in()
+SHOWN = 12  # names in an error
+METRICS = _built_in_metrics()
 
 
 @dataclass(frozen=True)
 class SklearnScorer(NonAdditive):
-    """A scorer of scikit-learn, which is asked anew for each resample."""
+    """A scorer of scikit-learn, which is computed for each resample."""
 
     one_class: bool = False
 
 
-def _scored(name: str) -> Metric:
+def _scorer_metric(name: str) -> Metric:
     """Return the metric that scikit-learn's scorer of this name computes, whether or not there is one."""
     of_values, one_class = bool(_OF_VALUES.fullmatch(name)), bool(_OF_ONE_CLASS.fullmatch(name))
     return Metric(
@@ -145,11 +146,11 @@ def _scored(name: str) -> Metric:
         name.startswith("neg_"),
         "regression" if of_values else "classification",
         bool(_OF_PROBABILITIES.fullmatch(name)),
-        SklearnScorer(partial(_score, name, one_class), by_class=not of_values, one_class=one_class),
+        SklearnScorer(partial(_score_with_scorer, name, one_class), by_class=not of_values, one_class=one_class),
     )
 
 
-def _score(name: str, one_class: bool, sample: Sample, positive: Any) -> float:
+def _score_with_scorer(name: str, one_class: bool, sample: Sample, positive: Any) -> float:
     from . import _scorers
 
     try:
@@ -184,19 +185,24 @@ def get_metric(
 
     Raises:
         UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
+
+    Examples:
+        >>> get_metric("f1", problem_type="classification", positive="yes").label
+        'F1 of yes'
     """
-    own = _own(name, problem_type, own_metrics)
+    own = _own_metric(name, problem_type, own_metrics)
     if own and (name in METRICS or _is_scorer(name)):
         raise UnknownMetricError(
             f"Metric {name!r} of metrics.py has the name of a built-in one, which records and reports would show: "
             "give it another."
         )
-    metric = own or METRICS.get(name) or _scored(name)
+    metric = own or METRICS.get(name) or _scorer_metric(name)
     known = not isinstance(metric.measure, SklearnScorer) or _is_scorer(name)
     if known and metric.problem_type == problem_type:
-        return _about(metric, positive)
-    possible = _names(problem_type, own_metrics)
-    which = f"Possible for a {problem_type}: {', '.join(possible)}; or one of your own in metrics.py."
+        return _for_positive_class(metric, positive)
+    possible = _metric_names(problem_type, own_metrics)
+    shown = ", ".join([*possible[:SHOWN], "…"] if len(possible) > SHOWN else possible)
+    which = f"Metrics for {problem_type}: {shown}; or one of your own in metrics.py. docs/promotion.md lists them."
     if known:
         raise UnknownMetricError(
             f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type} (gate.metric, "
@@ -209,25 +215,27 @@ def get_metric(
 
 def known_metric(name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None) -> Metric:
     """Return the metric of a recorded name, for showing; one that is no longer there has its name in words."""
-    return _about(_own(name, "classification", own_metrics) or METRICS.get(name) or _scored(name), positive)
+    return _for_positive_class(
+        _own_metric(name, "classification", own_metrics) or METRICS.get(name) or _scorer_metric(name), positive
+    )
 
 
-def _about(metric: Metric, positive: Any) -> Metric:
+def _for_positive_class(metric: Metric, positive: Any) -> Metric:
     label = metric.label if positive is None or not metric.one_class else f"{metric.label} of {positive}"
     return replace(metric, positive=positive, label=label)
 
 
-def _names(problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> list[str]:
+def _metric_names(problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> list[str]:
     from sklearn.metrics import get_scorer_names
 
     scorers = set(get_scorer_names()) - METRICS.keys() - _OF_CLUSTERS
-    known = METRICS | {name: _scored(name) for name in sorted(scorers)}
+    known = METRICS | {name: _scorer_metric(name) for name in sorted(scorers)}
     fitting = [name for name, metric in known.items() if metric.problem_type == problem_type]
     pinball = ["neg_mean_pinball_loss_0.9"] if problem_type == "regression" else []
     return [*(own_metrics or {}), *fitting, *pinball]
 
 
-def _own(name: str, problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> Metric | None:
+def _own_metric(name: str, problem_type: ProblemType, own_metrics: Mapping[str, OwnMetric] | None) -> Metric | None:
     own = (own_metrics or {}).get(name)
     if own is None:
         return None
@@ -270,20 +278,20 @@ def recorded_metrics(project: Project) -> dict[str, Metric]:
     """Return the metrics that are recorded with a version: those of the gate, and the usual ones."""
     settings = project.settings
     names = (name for name in RECORDED if METRICS[name].problem_type == settings.problem_type)
-    return {name: _about(METRICS[name], settings.data.positive) for name in names} | gate_metrics(project)
+    return {name: _for_positive_class(METRICS[name], settings.data.positive) for name in names} | gate_metrics(project)
 
 
 def check_table(table: pd.DataFrame, *, target: str, metrics: Mapping[str, Metric]) -> None:
-    """Check, before anything is trained, that the table has what each metric needs.
+    """Check before training that the table has the columns and classes of each metric.
 
     Args:
         table: The rows with the target.
-        target: Its column.
-        metrics: Those to be computed.
+        target: The target column.
+        metrics: The metrics to compute.
 
     Raises:
         PositiveClassError: the positive class is not in the data, or has to be set.
-        OwnMetricError: a metric of metrics.py reads a column that is not there, fails, or has no value.
+        OwnMetricError: a metric of metrics.py reads a missing column, fails, or has no value.
         UnknownMetricError: scikit-learn's scorer is for another kind of target.
     """
     for name, metric in metrics.items():
@@ -328,6 +336,12 @@ def evaluate(
 
     Raises:
         OwnMetricError: a metric of metrics.py cannot be computed.
+
+    Examples:
+        >>> accuracy = get_metric("accuracy", problem_type="classification")
+        >>> predictions = Predictions(np.array(["yes", "no", "no"]), None, np.array(["no", "yes"]))
+        >>> evaluate(predictions, ["yes", "no", "yes"], metrics={"accuracy": accuracy})
+        {'accuracy': 0.6666666666666666}
     """
     problem_type = next(iter(metrics.values())).problem_type
     (sample,) = make_samples(y, predictions, problem_type=problem_type, rows=rows)
@@ -347,7 +361,7 @@ def evaluate_thresholds(
     thresholds: Sequence[float],
     rows: pd.DataFrame | None = None,
 ) -> Array:
-    """Return a metric, shape (t,), where the positive one of two classes is predicted from each of t probabilities on.
+    """Return a metric, shape (t,), where the positive class is predicted at or above each of t probabilities.
 
     Args:
         predictions: Of n rows, with probabilities.

@@ -31,7 +31,7 @@ def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricEr
 
 @dataclass(frozen=True)
 class Own(Measure):
-    """A function of the team; one number for each row is summed, one for all rows is computed anew each time."""
+    """A function of the team; one number for each row is summed, one for all rows is computed for each resample."""
 
     name: str
     own: OwnMetric
@@ -69,13 +69,13 @@ class Own(Measure):
             if value.ndim and len(strange):
                 raise OwnMetricError(
                     f"Metric {self.name!r} (metrics.py) is {value[strange[0]]} for {len(strange):,} of {len(rows):,}"
-                    f" rows {what}{self._example(rows, strange[0])}. Fill such gaps in label() of features.py, or in"
-                    " the metric."
+                    f" rows {what}{self._describe_row(rows, strange[0])}. Fill such gaps in label() of features.py, or"
+                    " in the metric."
                 )
             if len(strange) and predictions.labels is truth:
                 raise OwnMetricError(f"Metric {self.name!r} (metrics.py) is {value} {what}: it must be a number.")
 
-    def _example(self, rows: pd.DataFrame, position: int) -> str:
+    def _describe_row(self, rows: pd.DataFrame, position: int) -> str:
         cells = [f"{column} is {rows[column].iloc[position]}" for column in self.own.columns]
         return f", the first where {' and '.join(cells)}" if cells else ""
 
@@ -88,7 +88,7 @@ class Own(Measure):
         if missing := [column for column in self.own.columns if column not in have]:
             raise missing_column(self.name, missing[0], have)
         given = None if rows is None else rows[list(self.own.columns)].reset_index(drop=True)  # as the arrays are
-        truth, predictions = _raw(sample)
+        truth, predictions = _decode_labels(sample)
         try:
             value = np.asarray(self.own.function(truth, predictions, given), dtype=np.float64)
         except Exception as error:
@@ -122,7 +122,7 @@ def simple_answers(truth: Array, problem_type: ProblemType) -> Iterator[tuple[st
         yield f"when every row is predicted {classes[code]!s}", Predictions(same, shares, classes)
 
 
-def _raw(sample: Sample) -> tuple[Array, Predictions]:
+def _decode_labels(sample: Sample) -> tuple[Array, Predictions]:
     if sample.classes is None:
         return sample.y, Predictions(sample.labels)
     known = np.array([*sample.classes.tolist(), None], dtype=object)  # None: predicted, and not a class at all

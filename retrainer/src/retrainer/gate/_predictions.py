@@ -13,7 +13,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a pipeline says about n rows.
+    """The predictions of a pipeline for n rows.
 
     Attributes:
         labels: Shape (n,): the predicted classes, or the predicted values of a regression.
@@ -52,7 +52,7 @@ class EncodedLabels:
 def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Predictions:
     """Run the fitted pipeline over the rows, its preprocessing once.
 
-    Labels are those of the pipeline's `predict`, whatever decides them (a threshold, say). A row's label does
+    Labels are those of the pipeline's `predict`, with its threshold if it has one. A row's label does
     not depend on the rows beside it.
 
     Args:
@@ -65,12 +65,12 @@ def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Pre
     classes = np.asarray(pipeline.classes_)
     if not hasattr(pipeline, "predict_proba"):
         return Predictions(np.asarray(pipeline.predict(X)), None, classes)
-    model, inputs = _last_step(pipeline, X)
+    model, inputs = _split_last_step(pipeline, X)
     probabilities = np.asarray(model.predict_proba(inputs), dtype=np.float64)
     return Predictions(_labels(model, inputs, probabilities), probabilities, classes)
 
 
-def _last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
+def _split_last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
     """Return the model itself and what it gets, so that its two questions cost one preprocessing."""
     from sklearn.pipeline import Pipeline
 
@@ -82,10 +82,10 @@ def _last_step(pipeline: Any, X: pd.DataFrame) -> tuple[Any, Any]:
 
 
 def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
-    """Return what `predict` does; from the probabilities, where the model's very type says that they decide.
+    """Return the labels of `predict`; from the probabilities, where the type of the model shows that they decide.
 
     Of two probabilities that are equal to the last bit, all but a forest may still know the larger score: they are
-    asked about those rows, and about rows without a largest probability.
+    used for those rows, and for rows without a largest probability.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -117,24 +117,24 @@ def encode_labels(y: Any, *predictions: Predictions) -> tuple[EncodedLabels, ...
     for model in predictions:
         names = model.classes if model.classes is not None else model.labels
         known = known.union(pd.Index(names).unique(), sort=False)
-    classes = _sorted(known)
+    classes = _sort_classes(known)
     y_codes = classes.get_indexer(truth)
     encoded = []
     for model in predictions:
         labels = classes.get_indexer(pd.Index(np.asarray(model.labels)))
         labels[labels < 0] = len(classes)
-        encoded.append(EncodedLabels(classes.to_numpy(), y_codes, labels, _aligned(model, classes)))
+        encoded.append(EncodedLabels(classes.to_numpy(), y_codes, labels, _align_probabilities(model, classes)))
     return tuple(encoded)
 
 
-def _sorted(classes: Any) -> Any:
+def _sort_classes(classes: Any) -> Any:
     try:
         return classes.sort_values()
     except TypeError:  # classes of several types
         return pd.Index(sorted(classes, key=lambda value: (type(value).__name__, str(value))))
 
 
-def _aligned(predictions: Predictions, classes: pd.Index) -> Array | None:
+def _align_probabilities(predictions: Predictions, classes: pd.Index) -> Array | None:
     if predictions.probabilities is None or predictions.classes is None:
         return None
     positions = classes.get_indexer(pd.Index(predictions.classes))

@@ -1,4 +1,4 @@
-"""What a promotion needs beside a champion that is beaten: to be better than no model, and than what is on hold."""
+"""What a promotion needs besides a better score than the champion: to beat the baseline and each version on hold."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from ._criteria import Criteria, check_confidence, check_improvement, signed
 from ._decision import Criterion, Decision, Kind
 from ._metrics import METRICS, Metric
 from ._predictions import Predictions
-from ._question import Question, meet, weigh
+from ._question import Question, compare_by_evidence, score_on_common_rows
 from ._resampling import TINY
 
 # By these a model that knows nothing more is no better than always the best answer, whatever the metric rewards.
@@ -19,13 +19,13 @@ _AS_GOOD = {"neg_brier_score", "neg_mean_squared_error", "r2"}
 
 @dataclass(frozen=True)
 class Rival:
-    """What a challenger must be better than, beside the champion.
+    """A model that a challenger must beat, besides the champion.
 
     Attributes:
-        name: For people: `always answering 'no'`, or the version that is on hold, and why.
+        name: For people: `always predicting 'no'`, or the version that is on hold, and why.
         model: Its predictions, as far as they can be compared.
-        advice: What a person can do where the challenger is not better, as a clause.
-        proper: Of no model, the best answer by the proper score; None if it is the same.
+        advice: What a person can do where the challenger is not better, as a sentence without its full stop.
+        proper: For the baseline, the best prediction by the proper score; None if it is the same.
     """
 
     name: str
@@ -51,49 +51,52 @@ def apply_baseline_and_holds(
         decision: Of `decide`.
         question: That was decided on.
         challenger: Predictions of the holdout's rows.
-        baseline: What can be predicted without a model.
+        baseline: The best prediction without a model.
         held: The versions on hold.
     """
     metric = question.metric
-    found = meet(question, challenger, baseline.model, {metric.name: metric}, name="baseline")
+    found = score_on_common_rows(question, challenger, baseline.model, {metric.name: metric}, name="baseline")
     scores = found.rival or {metric.name: math.nan}
     decision = replace(decision, baseline=scores, baseline_name=baseline.name)
     # Where the metric has no value for one and the same answer, there is nothing to compare with.
     if decision.promoted and math.isfinite(scores[metric.name]):
         shown = replace(baseline, name=f"{baseline.name} ({metric.format(scores[metric.name])})")
         gain = metric.improvement(found.challenger[metric.name], scores[metric.name])
-        criterion = _skill(question, challenger, shown, gain)
-        decision = _require(decision, "baseline", shown, criterion)
+        criterion = _check_skill(question, challenger, shown, gain)
+        decision = _apply_criterion(decision, "baseline", shown, criterion)
     for rival in held:
         if decision.promoted:
-            decision = _require(decision, "held", rival, _better(question, challenger, rival))
+            decision = _apply_criterion(decision, "held", rival, _check_held_version(question, challenger, rival))
     if decision.promoted and question.gate.approval:
         reason = "gate.approval leaves the promotion to a person: `registry promote staging --reason …`"
-        return to_staging(decision, "approval", reason, joined=", and ")
+        return to_staging(decision, "approval", reason)
     return decision
 
 
-def to_staging(decision: Decision, kind: Kind, reason: str, *, joined: str = ", but ") -> Decision:
-    """Return the decision to promote as one to stage, for a further reason."""
-    return replace(decision, verdict="staging", kind=kind, reason=f"Staging: {_bare(decision)}{joined}{reason}.")
+def to_staging(decision: Decision, kind: Kind, reason: str) -> Decision:
+    """Return the decision to promote as one to stage; the reason for it comes first."""
+    clause = _reason_clause(decision)
+    return replace(
+        decision, verdict="staging", kind=kind, reason=f"Staging: {reason}. {clause[:1].upper()}{clause[1:]}."
+    )
 
 
-def _better(question: Question, challenger: Predictions, rival: Rival) -> Criterion:
+def _check_held_version(question: Question, challenger: Predictions, rival: Rival) -> Criterion:
     """Compare with a version on hold, as with a champion."""
     metric = question.metric
-    found = meet(question, challenger, rival.model, {metric.name: metric}, name="rival")
+    found = score_on_common_rows(question, challenger, rival.model, {metric.name: metric}, name="rival")
     if found.obstacle is not None or found.pair is None:
         accepted = question.accept_not_comparable
         said = f"not comparable: {found.obstacle}" + ("; accepted by request" if accepted else "")
         return Criterion("on hold", accepted, None, None, said)
     criteria = Criteria(question.gate, metric)
-    compared, _ = weigh(question, found.pair)
+    compared, _ = compare_by_evidence(question, found.pair)
     passed = check_improvement(criteria, compared) & check_confidence(criteria, compared)
     detail = next((one for one in criteria.checked if not one.passed), criteria.checked[-1]).detail
     return Criterion("on hold", passed, compared.improvement, None, detail)
 
 
-def _skill(question: Question, challenger: Predictions, baseline: Rival, gain: float) -> Criterion:
+def _check_skill(question: Question, challenger: Predictions, baseline: Rival, gain: float) -> Criterion:
     """Require a better score than without a model, and evidence that the model knows something.
 
     The evidence may be of the metric or of a proper score, which sees more: the doubt allowed is shared by the two
@@ -110,38 +113,40 @@ def _skill(question: Question, challenger: Predictions, baseline: Rival, gain: f
     gate = question.gate.model_copy(update={"confidence": confidence})
     said = []
     for look, model in looks:
-        asked = replace(question, metric=look, gate=gate)
-        found = meet(asked, challenger, model, {look.name: look}, name="baseline")
+        by_look = replace(question, metric=look, gate=gate)
+        found = score_on_common_rows(by_look, challenger, model, {look.name: look}, name="baseline")
         if found.obstacle is not None or found.pair is None:
             said.append(str(found.obstacle))
             continue
-        compared, _ = weigh(asked, found.pair)
+        compared, _ = compare_by_evidence(by_look, found.pair)
         criteria = Criteria(gate, look)
         known = check_confidence(criteria, compared) and compared.improvement > TINY
-        difference = f"by {look.label} {signed(look, compared.improvement)}"
-        said.append(f"{difference}: {criteria.checked[-1].detail}")
+        difference = "" if look is metric else f"by {look.label} {signed(look, compared.improvement)}, "
+        said.append(difference + criteria.checked[-1].detail)
         if known:
             return Criterion("baseline", True, gain, 0.0, f"{signed(metric, gain)}; {said[-1]}")
     return Criterion("baseline", False, gain, 0.0, f"{signed(metric, gain)}; {'; '.join(said)}")
 
 
 def _proper_score(metric: Metric, challenger: Predictions) -> Metric | None:
-    """Return the proper score to look at beside the metric; None where the metric is as good, or none fits."""
+    """Return the proper score to test besides the metric; None where the metric is as good, or none fits."""
     proper = METRICS[_PROPER[metric.problem_type]]
     if metric.name in _AS_GOOD or metric.measure == proper.measure:
         return None
     return None if proper.needs_probabilities and challenger.probabilities is None else proper
 
 
-def _require(decision: Decision, kind: Kind, rival: Rival, found: Criterion) -> Decision:
+def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criterion) -> Decision:
     shown = replace(found, detail=f"compared with {rival.name}: {found.detail}")
     decision = replace(decision, criteria=(*decision.criteria, shown))
     if found.passed:
-        return replace(decision, reason=f"Promoted: {_bare(decision)}; better than {rival.name}.")
-    surely = "" if kind == "baseline" and (found.value or 0.0) <= TINY else "surely "
-    reason = f"not {surely}better than {rival.name}: {found.detail}"
-    return to_staging(decision, kind, f"{reason}; {rival.advice}" if rival.advice else reason)
+        return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}.")
+    doubt = ", which may be chance" if kind == "baseline" and (found.value or 0.0) > TINY else ""
+    trouble = "not better than" if found.value is not None else "not compared with"
+    why = found.detail.partition(";")[0].removeprefix("not comparable: ")
+    reason = f"{trouble} {rival.name} ({why}{doubt})"
+    return to_staging(decision, kind, f"{reason}. {rival.advice}" if rival.advice else reason)
 
 
-def _bare(decision: Decision) -> str:
+def _reason_clause(decision: Decision) -> str:
     return decision.reason.removeprefix("Promoted: ").removesuffix(".")

@@ -1,4 +1,4 @@
-"""What is asked of two models, and how they meet: on the same rows, which neither was trained on."""
+"""The comparison of two models: its inputs, and their scores on the same rows, which neither was trained on."""
 
 import math
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from ._resampling import Comparison, Pair, compare
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a challenger and each of its rivals.
+    """What a challenger and its rivals are compared by: the truth, the metric and the settings.
 
     Attributes:
         y: Shape (n,), the truth on the holdout.
@@ -29,7 +29,7 @@ class Question:
         entities: Shape (n,), what each row is about: rows about the same count as one piece of evidence.
         times: Shape (n,), when each row was: rows of one time, or of times that go alike, count as one.
         seed: Of the resampling; the same seed gives the same decision.
-        accept_not_comparable: Pass what cannot be compared.
+        accept_not_comparable: Accept models that cannot be compared.
         own_metrics: The team's own by name.
     """
 
@@ -52,7 +52,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class PairedScores:
     """Two models on the rows that both can be judged by.
 
     Attributes:
@@ -68,22 +68,22 @@ class Meeting:
     obstacle: str | None
 
 
-def meet(
+def score_on_common_rows(
     question: Question, challenger: Predictions, rival: Champion, metrics: Mapping[str, Metric], *, name: str
-) -> Meeting:
-    """Let two models meet on the rows that neither was trained on.
+) -> PairedScores:
+    """Score two models on the rows that neither was trained on.
 
     Args:
-        question: What is asked.
+        question: What to compare, on which rows.
         challenger: Predictions of the holdout's rows.
         rival: What it is compared with.
         metrics: To score, the one that is compared among them.
-        name: Of the rival, for people.
+        name: Of the rival, for messages.
     """
     truth = np.asarray(question.y)
     obstacle = find_obstacle(rival, challenger, truth)
     if obstacle is not None or rival.predictions is None:
-        return Meeting(None, {}, {}, obstacle)
+        return PairedScores(None, {}, {}, obstacle)
     read = question.columns(metrics)
     pair = Pair(truth, rival.predictions, challenger, read, question.entities, question.times)
     mask = rival.comparable_rows(len(truth))
@@ -97,14 +97,14 @@ def meet(
             if obstacle is None and not math.isfinite(scores.get(metric, math.nan)):
                 obstacle = f"the {whose} has no finite {metric} on the rows new to both"
     obstacle = obstacle or too_few_of_a_class(pair.y, question.metric, question.gate.confidence)
-    return Meeting(pair, ours, theirs, obstacle)
+    return PairedScores(pair, ours, theirs, obstacle)
 
 
-def weigh(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
-    """Compare two models, and return the pair with what counts as one piece of evidence.
+def compare_by_evidence(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
+    """Compare two models, and return the pair with its units of evidence.
 
-    Rows about the same are one piece, and rows of one block of time. Where both are known, what makes the difference
-    less certain counts.
+    Rows about the same are one piece, and rows of one block of time. Where both are known, the less certain
+    result counts.
     """
     evidence: list[tuple[Array | None, str]] = []
     if pair.entities is not None:

@@ -1,13 +1,13 @@
 """How sure a difference between two models is, from their predictions of the same rows.
 
-One test for every metric: if the two models were equally good, it would make no difference which of them made
-which of a row's two predictions. So the predictions of a random half of the rows change sides, again and again,
-and the improvement is computed anew each time. How often it is at least as large as the real one is the p-value
-(a paired randomization test: Fisher 1935, "The Design of Experiments", chapter 3; Good 2005, "Permutation,
-Parametric and Bootstrap Tests of Hypotheses"). It asks for no normal errors and for no number of rows: with one
-row of a class, half of the exchanges are as good as the truth, and nothing is promoted.
+One test serves every metric: if two models are equally good, it does not matter which of them made which of a row's
+two predictions. So the predictions of a random half of the rows are exchanged, many times, and the improvement is
+computed each time. The p-value is the share of exchanges in which it is at least as large as the real one
+(a paired permutation test: Fisher 1935, "The Design of Experiments", chapter 3; Good 2005, "Permutation,
+Parametric and Bootstrap Tests of Hypotheses"). The test needs no normal errors and no least number of rows: with one
+row of a class, half of the exchanges are as good as the real pair, and nothing is promoted.
 
-The interval, for people, is from resampling rows (a paired bootstrap, Efron and Tibshirani 1993, "An Introduction
+The confidence interval is from resampling rows (a paired bootstrap, Efron and Tibshirani 1993, "An Introduction
 to the Bootstrap", chapter 8). Many rows are first dealt at random into 500 groups, which change sides and are
 drawn as a whole: the test stays exact, and the interval's width is known to 3 % (Wolter 2007, "Introduction to
 Variance Estimation", chapter 2). Rows of one entity, which are alike, change sides and are drawn together (a cluster
@@ -102,7 +102,7 @@ def compare(
         pair: The predictions beside the truth.
         confidence: Of each of the two bounds.
         seed: The same seed gives the same figures.
-        named: What the entities are, for people.
+        named: What the entities are, for messages.
         resamples: How many times the rows change sides, and are drawn again.
         groups: The most groups of rows that change sides or are drawn.
     """
@@ -111,7 +111,7 @@ def compare(
     rng = np.random.default_rng(seed)
     group_of_row, n_groups, n_entities = _groups_of_rows(pair.entities, count, groups, rng)
     resampler = metric.measure.resampler(old, new, metric.positive, group_of_row, n_groups)
-    times = _times(metric.measure, count, resamples)
+    times = _resample_count(metric.measure, count, resamples)
 
     def resampled(scores: Callable[[Array], tuple[Array, Array]], draw: Callable[[int], Array]) -> Array:
         sizes = [min(_BATCH, times - start) for start in range(0, times, _BATCH)]
@@ -132,7 +132,7 @@ def compare(
         probability=float(np.mean(drawn > TINY)) if len(drawn) else 0.5,
         standard_error=float(np.std(drawn)) if len(drawn) else np.inf,
         p_value=float((as_good + 1) / (times + 1)),
-        method=f"{times:,} exchanges and bootstraps of {_named(count, n_entities, n_groups, named)}",
+        method=f"permutation test, {times:,} resamples of {_describe_resampling(count, n_entities, n_groups, named)}",
     )
 
 
@@ -165,7 +165,7 @@ def standard_error(
     rng = np.random.default_rng(seed)
     group_of_row, n_groups, _ = _groups_of_rows(entities, count, GROUPS, rng)
     resampler = metric.measure.resampler(sample, sample, metric.positive, group_of_row, n_groups)
-    scores, _ = resampler.redrawn(_uniform_counts(rng, n_groups, _times(metric.measure, count, _MOST)))
+    scores, _ = resampler.redrawn(_uniform_counts(rng, n_groups, _resample_count(metric.measure, count, _MOST)))
     scores = scores[np.isfinite(scores)]
     return float(np.std(scores)) if len(scores) else math.nan
 
@@ -181,14 +181,14 @@ def _groups_of_rows(
     return group_of_row, n_groups, n_entities
 
 
-def _named(rows: int, n_entities: int, n_groups: int, named: str) -> str:
-    """Return what was exchanged and drawn."""
+def _describe_resampling(rows: int, n_entities: int, n_groups: int, named: str) -> str:
+    """Return what was resampled: rows, groups of rows, or entities."""
     if n_entities < rows:
         return f"{n_entities:,} {named}" + (f" in {n_groups} groups" if n_groups < n_entities else "")
     return "rows" if n_groups == rows else "row groups"
 
 
-def _times(measure: Measure, rows: int, resamples: int) -> int:
+def _resample_count(measure: Measure, rows: int, resamples: int) -> int:
     if not isinstance(measure, NonAdditive):
         return resamples
     return min(resamples, _MOST, max(_FEWEST, _ROWS_IN_ALL // rows))

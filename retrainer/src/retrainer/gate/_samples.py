@@ -76,13 +76,13 @@ def find_positive(positive: Any, classes: Any) -> int:
     """Return the position of the positive class among the classes, compared as text: 1, 1.0 and "1" are one.
 
     Raises:
-        PositiveClassError: it is not among them, or is None and they do not name one themselves.
+        PositiveClassError: it is not among the classes, or it is None and the classes do not imply one.
     """
-    names = [_text(name) for name in classes]
+    names = [_class_text(name) for name in classes]
     shown = ", ".join(names)
     if positive is not None:
-        if _text(positive) in names:
-            return names.index(_text(positive))
+        if _class_text(positive) in names:
+            return names.index(_class_text(positive))
         raise PositiveClassError(
             f"data.positive is {positive!r}, and the target has no such class. Its classes are: {shown}."
         )
@@ -94,7 +94,7 @@ def find_positive(positive: Any, classes: Any) -> int:
     )
 
 
-def _text(value: Any) -> str:
+def _class_text(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)

@@ -1,7 +1,7 @@
 """scikit-learn's scorers by name: every metric without a formula of its own on sums.
 
-A resample costs 1 to 5 ms, for scikit-learn checks its input anew, and a comparison takes seconds instead of tenths:
-so the metrics that teams use keep their sums. Imported when such a metric is asked for, since it imports scikit-learn.
+A resample costs 1 to 5 ms, because scikit-learn checks its input, and a comparison takes seconds instead of tenths:
+so the metrics that teams use keep their sums. Imported only for such a metric, since it imports scikit-learn.
 """
 
 import functools
@@ -56,7 +56,7 @@ def find_scorer(name: str) -> Any:
 
 
 def score(name: str, sample: Sample, positive: Any, *, one_class: bool) -> float:
-    """Return what the scorer says of a sample, an error without scikit-learn's minus.
+    """Return the score of a sample; an error without scikit-learn's minus.
 
     Two classes, or one and all others, are given as 0 and 1, the positive one being 1.
 

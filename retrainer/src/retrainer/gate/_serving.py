@@ -1,4 +1,4 @@
-"""Whether what serves is as good as the model that was compared, on rows that neither has seen."""
+"""Whether the refit model that serves is as good as the evaluated one, on rows that neither has seen."""
 
 from dataclasses import replace
 
@@ -6,19 +6,20 @@ import numpy as np
 
 from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion
 from ._predictions import Predictions
-from ._question import Question, meet, weigh
+from ._question import Question, compare_by_evidence, score_on_common_rows
 from ._resampling import TINY
 
 
 def what_serves(question: Question, champion: Champion) -> tuple[Champion, tuple[str, ...]]:
-    """Return what the challenger is to be compared with: the champion's twin, or what serves where that is worse.
+    """Return the model to compare the challenger with: the evaluated one, or the one that serves where that is worse.
 
-    What serves was fitted once more on all rows, the holdout too, so that nobody could judge it then. On rows newer
-    than all of them it is compared with the twin; worse beyond chance, it takes the twin's place, and an alarm says so.
+    The model that serves was refit on all rows, the holdout included, so no rows were left to score it on. On newer
+    rows it is compared with the evaluated model. Where it is worse beyond chance, the challenger is compared with it,
+    and an alarm says so.
 
     Args:
-        question: That is asked of the challenger.
-        champion: The model in production; with `served` if it was fitted once more.
+        question: What the challenger is compared by.
+        champion: The model in production; with `served` if it was refit.
     """
     served, metric = champion.served, question.metric
     if served is None or served.predictions is None or champion.predictions is None:
@@ -31,28 +32,28 @@ def what_serves(question: Question, champion: Champion) -> tuple[Champion, tuple
     if lost is None:
         return champion, ()
     alarm = (
-        "What serves is worse than the model that was compared before it was fitted once more on all rows: "
-        f"{metric.label} {lost} on the {int(new.sum()):,} rows that neither has seen. The challenger is compared with"
-        " what serves. Look at the newest rows it learned from, or set train.refit = false."
+        f"The model that serves, refit on all rows, is worse than the evaluated model: {metric.label} {lost} on the "
+        f"{int(new.sum()):,} rows that neither has seen. The challenger is compared with the model that serves. Check"
+        " the newest training rows, or set train.refit = false."
     )
     return replace(served, stored_score=champion.stored_score, stored_rows=champion.stored_rows), (alarm,)
 
 
 def lost_by_refit(question: Question, served: Predictions, twin: Champion) -> str | None:
-    """Return by how much what was fitted once more is worse than its twin, beyond chance; None where it is not.
+    """Return by how much a refit model is worse than the evaluated one, beyond chance; None where it is not.
 
     Args:
         question: Of which rows.
         served: Its predictions of them.
-        twin: The model that was compared, with the rows that count.
+        twin: The evaluated model, with the rows that count.
     """
     metric = question.metric
-    found = meet(question, served, twin, {metric.name: metric}, name="twin")
+    found = score_on_common_rows(question, served, twin, {metric.name: metric}, name="twin")
     if found.obstacle is not None or found.pair is None:
         return None
     pair = replace(found.pair, champion=found.pair.challenger, challenger=found.pair.champion)
-    lost, _ = weigh(question, pair)
+    lost, _ = compare_by_evidence(question, pair)
     if lost.improvement <= TINY or lost.p_value > 1 - question.gate.confidence or lost.lower <= TINY:
         return None
     scores = [metric.format(each[metric.name]) for each in (found.challenger, found.rival)]
-    return f"{scores[0]} against {scores[1]}, which chance makes in {lost.p_value:.2%} of cases,"
+    return f"{scores[0]} against {scores[1]} (p-value {lost.p_value:.4f})"

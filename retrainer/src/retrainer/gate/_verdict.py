@@ -15,7 +15,7 @@ from ._criteria import Criteria, signed
 from ._decision import Decision, Kind, Verdict
 from ._metrics import Metric, evaluate, get_metric
 from ._predictions import Array, Predictions
-from ._question import Question, meet, weigh
+from ._question import Question, compare_by_evidence, score_on_common_rows
 from ._resampling import TINY, Comparison, Pair
 
 
@@ -38,7 +38,7 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
     with the confidence required, shared among all slices (Bonferroni).
 
     Args:
-        question: What is asked, on which rows.
+        question: What to compare, on which rows.
         challenger: Predictions of the holdout's rows.
         champion: The model in production; None where there is none.
 
@@ -46,9 +46,18 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
         UnknownMetricError: a guard metric does not exist or fit.
         ConfigurationError: a metric needs probabilities, and the challenger has none.
         SliceColumnError: a column of `guard_slices` is not in `rows`.
+
+    Examples:
+        >>> truth, classes = np.array(["no", "yes"] * 100), np.array(["no", "yes"])
+        >>> worse = Predictions(np.where(np.arange(200) < 40, "no", truth), None, classes)
+        >>> from retrainer.settings import GateSettings
+        >>> question = Question(truth, get_metric("accuracy", problem_type="classification"), GateSettings())
+        >>> decision = decide(question, Predictions(truth, None, classes), Champion(worse))
+        >>> decision.verdict, decision.kind, round(decision.improvement, 2)
+        ('promoted', 'improvement', 0.1)
     """
     truth, metric, gate = np.asarray(question.y), question.metric, question.gate
-    metrics = _metrics(question)
+    metrics = _metrics_to_evaluate(question)
     columns = criteria_of.guarded_columns(gate, question.rows)
     scores = _evaluate(challenger, truth, metrics, question.columns(metrics))
     criteria = Criteria(gate, metric)
@@ -65,25 +74,27 @@ def decide(question: Question, challenger: Predictions, champion: Champion | Non
         seed=question.seed,
         positive=metric.positive,
     )
-    if stopped := _check_alone(draft, criteria, first=champion is None):
+    if stopped := _decide_alone(draft, criteria, first=champion is None):
         return stopped
     assert champion is not None
 
-    found = meet(question, challenger, champion, metrics, name="champion")
+    found = score_on_common_rows(question, challenger, champion, metrics, name="champion")
     if found.pair is not None:
         draft = replace(draft, compared_rows=len(found.pair.y), challenger=found.challenger, champion=found.rival)
     if found.obstacle is not None or found.pair is None:
-        return _not_comparable(draft, criteria, champion, str(found.obstacle), accepted=question.accept_not_comparable)
-    new = f"{draft.compared_rows:,} of {_rows(draft)} are new to both models"
+        return _decide_not_comparable(
+            draft, criteria, champion, str(found.obstacle), accepted=question.accept_not_comparable
+        )
+    new = f"{draft.compared_rows:,} of {_holdout_text(draft)} are new to both models"
     criteria.require("comparable", True, draft.compared_rows, MINIMUM_COMPARABLE_ROWS, new)
-    compared, pair = weigh(question, found.pair)
+    compared, pair = compare_by_evidence(question, found.pair)
     mask = champion.comparable_rows(len(truth))
-    return _check_together(
+    return _decide_compared(
         draft, criteria, compared, pair, metrics, {name: column[mask] for name, column in columns.items()}
     )
 
 
-def _metrics(question: Question) -> dict[str, Metric]:
+def _metrics_to_evaluate(question: Question) -> dict[str, Metric]:
     metric = question.metric
     return {metric.name: metric} | {
         name: get_metric(
@@ -109,49 +120,49 @@ def _evaluate(
     return scores
 
 
-def _check_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decision | None:
+def _decide_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decision | None:
     """Decide about the challenger by itself; None where it has to be compared."""
     gate, metric = criteria.gate, criteria.metric
-    score, rows = draft.challenger[metric.name], _rows(draft)
+    score, rows = draft.challenger[metric.name], _holdout_text(draft)
     if not criteria_of.check_finite(criteria, score, rows):
         reason = f"{metric.label} of the challenger is {score} on {rows}"
-        return _close(draft, criteria, "rejected", "not_finite", reason)
+        return _finish_decision(draft, criteria, "rejected", "not_finite", reason)
     reaches_floor = criteria_of.check_floor(criteria, "floor", gate.floor, score, rows)
     reaches_staging = criteria_of.check_floor(criteria, "staging floor", gate.staging_floor, score, rows)
     shown = f"{metric.label} {metric.format(score)} on {rows}"
     if reaches_floor and reaches_staging:
-        reason = f"{shown}, and there is no champion yet"
-        return _close(draft, criteria, "promoted", "first", reason) if first else None
+        reason = f"the first model. {shown[:1].upper()}{shown[1:]}"
+        return _finish_decision(draft, criteria, "promoted", "first", reason) if first else None
     if reaches_staging and gate.staging_floor is not None and gate.floor is not None:
         reason = (
             f"{shown} is {metric.below} the floor of {metric.format(gate.floor)} for production, and reaches "
             f"the staging floor of {metric.format(gate.staging_floor)}"
         )
-        return _close(draft, criteria, "staging", "below_floor", reason)
+        return _finish_decision(draft, criteria, "staging", "below_floor", reason)
     name, missed = ("floor", gate.floor) if reaches_staging else ("staging floor", gate.staging_floor)
     assert missed is not None
     reason = f"{shown} is {metric.below} the {name} of {metric.format(missed)}"
-    return _close(draft, criteria, "rejected", "below_floor", reason)
+    return _finish_decision(draft, criteria, "rejected", "below_floor", reason)
 
 
-def _not_comparable(
+def _decide_not_comparable(
     draft: Decision, criteria: Criteria, champion: Champion, obstacle: str, *, accepted: bool
 ) -> Decision:
-    """The one way out for whatever makes a comparison impossible."""
+    """Decide where a comparison is impossible, for whatever reason."""
     metric = criteria.metric
     count = int(champion.comparable_rows(draft.holdout_rows).sum())
     said = f"not comparable: {obstacle}"
     if accepted:
         criteria.require("comparable", True, count, MINIMUM_COMPARABLE_ROWS, f"{said}; accepted by request")
-        score = f"{metric.label} {metric.format(draft.challenger[metric.name])} on {_rows(draft)}"
-        reason = f"{score}; the champion is {said}, and accept_not_comparable was given"
-        return _close(draft, criteria, "promoted", "accepted", reason)
+        score = f"{metric.label} {metric.format(draft.challenger[metric.name])} on {_holdout_text(draft)}"
+        reason = f"{score}; the champion is {said}, which --accept-not-comparable accepted"
+        return _finish_decision(draft, criteria, "promoted", "accepted", reason)
     criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
-    advice = "`retrain --accept-not-comparable` lets the challenger take over"
-    return _close(draft, criteria, "kept", "not_comparable", f"the champion is {said}; {advice}")
+    advice = "To promote without a comparison: `retrain --accept-not-comparable`"
+    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}. {advice}")
 
 
-def _check_together(
+def _decide_compared(
     draft: Decision,
     criteria: Criteria,
     found: Comparison,
@@ -175,10 +186,10 @@ def _check_together(
     if criteria.gate.guard_slices:
         failed += criteria_of.check_guard_slices(criteria, pair, columns, seed=draft.seed)
 
-    return _weigh(draft, criteria, found, enough=enough, sure=sure, failed_guards=failed)
+    return _decide_by_criteria(draft, criteria, found, enough=enough, sure=sure, failed_guards=failed)
 
 
-def _weigh(
+def _decide_by_criteria(
     draft: Decision,
     criteria: Criteria,
     found: Comparison,
@@ -191,46 +202,49 @@ def _weigh(
     metric = criteria.metric
     assert draft.champion is not None
     challenger, champion = draft.challenger[metric.name], draft.champion[metric.name]
+    label = metric.label[:1].upper() + metric.label[1:]
     values = f"{metric.format(challenger)} against the champion's {metric.format(champion)}"
-    compared = f"{metric.label} {values} on the same {draft.compared_rows:,} rows"
+    compared = f"{label} is {values} on the same {draft.compared_rows:,} rows"
     difference = f"{compared}, {signed(metric, found.improvement)}"
-    margin = f"and over {metric.format_difference(criteria.gate.min_improvement)} is asked"
-    confidence = f"with {criteria.gate.confidence:.0%} confidence"
-    lower = metric.format_difference(found.lower)
+    margin = metric.format_difference(criteria.gate.min_improvement)
     guard = f"a guard failed: {'; '.join(failed_guards)}"
 
     def keep(kind: Kind, reason: str) -> Decision:
-        return _close(draft, criteria, "kept", kind, reason)
+        return _finish_decision(draft, criteria, "kept", kind, reason)
 
     if abs(found.improvement) < TINY:
-        return keep("tie", f"no difference, {compared}")
+        return keep("tie", f"no difference. {compared}")
     if found.improvement < 0:
         if found.upper >= -TINY:
-            return keep("regression", f"not better, {difference}, which may be chance")
-        return keep("regression", f"a regression, {difference}")
+            return keep("regression", f"not better. {difference}, which may be chance")
+        return keep("regression", f"worse. {difference}, more than chance explains")
     if not enough:
-        return keep("marginal", f"a marginal improvement, {difference}, {margin}")
+        return keep("marginal", f"too small an improvement. {difference}, but more than {margin} is required")
     if not sure:
-        if found.p_value > 1 - criteria.gate.confidence + TINY:
-            doubt = f"equally good models show this in {found.p_value:.0%} of cases by chance"
-            known = found.standard_error > TINY  # not where all rows are one piece of evidence
-            doubt += f" (certainty takes about {_rows_needed(draft, found)} rows)" if known else ""
-        else:
-            doubt = f"{confidence} it is only known to be above {lower}"
-        doubt += f"; and {guard}" if failed_guards else ""
-        return keep("uncertain", f"an uncertain improvement, {difference}, but {doubt}")
+        doubt = _why_uncertain(draft, criteria, found) + (f"; {guard}" if failed_guards else "")
+        return keep("uncertain", f"uncertain. {difference}, but {doubt}")
     if failed_guards:
-        return keep("guarded", f"{difference}, but {guard}")
-    reason = f"a real improvement, {difference} ({confidence} above {lower}), {margin}"
-    return _close(draft, criteria, "promoted", "improvement", reason)
+        return keep("guarded", f"{guard}. {difference}")
+    reason = f"better than the champion. {difference}, more than the required {margin} and more than chance explains"
+    return _finish_decision(draft, criteria, "promoted", "improvement", reason)
 
 
-def _close(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:
+def _why_uncertain(draft: Decision, criteria: Criteria, found: Comparison) -> str:
+    """Return why an improvement is not certain."""
+    if found.p_value <= 1 - criteria.gate.confidence + TINY:
+        lower = criteria.metric.format_difference(found.lower)
+        return f"with {criteria.gate.confidence:.0%} confidence only above {lower}"
+    doubt = f"chance may explain it (p-value {found.p_value:.2f})"
+    known = found.standard_error > TINY  # not where all rows are one piece of evidence
+    return doubt + (f"; about {_rows_needed(draft, found)} holdout rows are needed to be sure" if known else "")
+
+
+def _finish_decision(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:
     sentence = f"{verdict.capitalize()}: {reason}."
     return replace(draft, verdict=verdict, kind=kind, reason=sentence, criteria=tuple(criteria.checked))
 
 
-def _rows(draft: Decision) -> str:
+def _holdout_text(draft: Decision) -> str:
     return f"{draft.holdout_rows:,} holdout rows"
 
 

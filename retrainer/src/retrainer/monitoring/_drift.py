@@ -99,24 +99,24 @@ def learn_profile(X: pd.DataFrame, *, left_out: Mapping[str, str] | None = None)
         left_out: Columns the model does not use, with the reason: neither profiled nor compared.
     """
     ignored = {str(name): reason for name, reason in (left_out or {}).items()}
-    columns = {str(name): _learn(values) for name, values in X.items() if str(name) not in ignored}
+    columns = {str(name): _learn_column(values) for name, values in X.items() if str(name) not in ignored}
     return {"rows": len(X), "columns": columns, "left_out": ignored}
 
 
-def _learn(values: pd.Series) -> dict[str, Any]:
-    kind = _kind(values)
+def _learn_column(values: pd.Series) -> dict[str, Any]:
+    kind = _profile_kind(values)
     nulls = int(values.isna().sum())
     facts: dict[str, Any] = {"kind": kind, "nulls": nulls}
     if nulls == len(values):
         return facts
     if kind == "number":
-        return facts | _learn_number(_numbers(values))
+        return facts | _learn_number(_present_numbers(values))
     if kind == "datetime":
-        return facts | {"range": _range(values)}
+        return facts | {"range": _time_range(values)}
     found = values.value_counts()
     found = found[found > 0]  # categories of the dtype that no row has
     named = (found if len(found) <= KNOWN_VALUES else found[found > 1]).head(KNOWN_VALUES)
-    counts = _by_text(named)
+    counts = _counts_by_text(named)
     return facts | {
         "distinct": len(found),
         "counts": counts,
@@ -124,7 +124,7 @@ def _learn(values: pd.Series) -> dict[str, Any]:
     }
 
 
-def _kind(values: pd.Series) -> Kind:
+def _profile_kind(values: pd.Series) -> Kind:
     names: dict[str, Kind] = {"number": "number", "boolean": "boolean", "date": "datetime"}
     return names.get(kind_of(values), "category")
 
@@ -148,7 +148,7 @@ def _learn_number(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, A
     }
 
 
-def _numbers(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _present_numbers(values: pd.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the values that are there as floats."""
     numbers = as_numbers(values).to_numpy()
     missing = np.isnan(numbers)
@@ -162,11 +162,11 @@ def _count_numbers(numbers: np.ndarray[Any, np.dtype[np.float64]], edges: Any) -
     return np.diff([0, *up_to, len(numbers)])
 
 
-def _range(values: pd.Series) -> tuple[str, str]:
+def _time_range(values: pd.Series) -> tuple[str, str]:
     return values.min().isoformat(), values.max().isoformat()
 
 
-def _by_text(found: pd.Series) -> dict[str, int]:
+def _counts_by_text(found: pd.Series) -> dict[str, int]:
     counts: dict[str, int] = {}
     for value, count in found.items():
         counts[str(value)] = counts.get(str(value), 0) + int(count)
@@ -193,7 +193,7 @@ class _Units:
     rows_each: float
 
 
-def _grouped(units: Any) -> _Units | None:
+def _group_units(units: Any) -> _Units | None:
     """Return what the rows are about; None where each stands for itself."""
     if units is None:
         return None
@@ -209,13 +209,13 @@ def compare_with_profile(
 ) -> Drift:
     """Compare new data with the profile of the training data.
 
-    A column has drifted when its population stability index, less what chance alone makes of so few rows,
-    is above `psi` *and* a chi-squared test says that it is no chance, or when the share of its missing values
+    A column has drifted when its population stability index, less the part that chance explains, is above `psi`
+    *and* a chi-squared test is significant, or when the share of its missing values
     changed, or that of values unseen in training is, by more than `rate_change`. The window has drifted when
     `drifted_columns` have. Datetimes are shown and not judged: time moves on in every window.
 
-    Rows of one customer, or of one day, are alike and tell less than as many that are not. Of a column that seems
-    to have drifted it is measured how much less, and as many rows are taken off: by the design effect (Kish 1965), in
+    Rows of one customer, or of one day, are alike and count less than independent rows. For a column that seems to
+    have drifted, the number of rows is reduced accordingly: by the design effect (Kish 1965), in
     the first-order correction of Rao and Scott (1984).
 
     Args:
@@ -223,6 +223,12 @@ def compare_with_profile(
         X: The new inputs, shape (m, features).
         settings: The thresholds.
         units: Shape (m,), what each row is about, where several are about the same; None if none are.
+
+    Examples:
+        >>> from retrainer.settings import MonitorSettings
+        >>> profile = learn_profile(pd.DataFrame({"plan": ["basic", "plus"] * 200}))
+        >>> compare_with_profile(profile, pd.DataFrame({"plan": ["basic"] * 200}), settings=MonitorSettings()).drifted
+        True
     """
     columns, by_name = profile["columns"], {str(name): name for name in X.columns}
     gone = sorted(columns.keys() - by_name.keys())
@@ -232,46 +238,47 @@ def compare_with_profile(
         few, where = (rows[1], "the window") if rows[1] <= rows[0] else (rows[0], "the training data")
         reason = f"Too few rows to judge: {few:,} in {where}, and {settings.minimum_rows:,} are needed."
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
-    grouped = _grouped(units)
+    grouped = _group_units(units)
     if grouped is not None and grouped.count < LEAST_UNITS:
-        reason = f"Too few keys to judge: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
+        reason = f"Too few keys: {len(X):,} rows are about {grouped.count}, and {LEAST_UNITS} are needed."
         return Drift(None, reason, rows, gone=tuple(gone), added=tuple(added))
     learned = {name: facts for name, facts in columns.items() if name in by_name}
     # Of many columns one looks different by chance: the doubt allowed is shared out (Bonferroni).
     significance = settings.significance / max(1, len(learned))
     judged = [
-        _judge(name, facts, X[by_name[name]], rows, settings, significance, grouped) for name, facts in learned.items()
+        _judge_column(name, facts, X[by_name[name]], rows, settings, significance, grouped)
+        for name, facts in learned.items()
     ]
     judged.sort(key=lambda column: (not column.drifted, -column.strength, -(column.psi or 0)))
     bad = [f"{name} (gone)" for name in gone]
     bad += [f"{column.name} ({', '.join(column.reasons)})" for column in judged if column.drifted]
     named = "; ".join(bad[:NAMED]) + ("; …" if len(bad) > NAMED else "")
     reason = (
-        f"{len(bad)} of {len(columns)} columns drifted over {len(X):,} rows: {named}."
+        f"{len(bad)} of {len(columns)} columns drifted in {len(X):,} rows: {named}."
         if bad
-        else f"No column drifted over {len(X):,} rows."
+        else f"No column drifted in {len(X):,} rows."
     )
     return Drift(len(bad) >= settings.drifted_columns, reason, rows, tuple(judged), tuple(gone), tuple(added))
 
 
-def _count(values: pd.Series, learned: Mapping[str, Any]) -> _Tally:
+def _count_bins(values: pd.Series, learned: Mapping[str, Any]) -> _Tally:
     nulls = int(values.isna().sum())
     if nulls == len(values):
         return _Tally(nulls)
-    kind, expected = _kind(values), learned["kind"]
+    kind, expected = _profile_kind(values), learned["kind"]
     if kind != expected and {kind, expected} != {"number", "boolean"}:
         return _Tally(nulls, other_kind=kind)
     if expected == "datetime":
-        return _Tally(nulls, range=_range(values))
+        return _Tally(nulls, range=_time_range(values))
     if expected == "number":
-        return _Tally(nulls, _count_numbers(_numbers(values), np.asarray(learned.get("edges", []))))
+        return _Tally(nulls, _count_numbers(_present_numbers(values), np.asarray(learned.get("edges", []))))
     found = values.value_counts()
     if expected == "boolean":
         found.index = found.index.astype(bool)
-    return _Tally(nulls, values=_by_text(found[found > 0]))
+    return _Tally(nulls, values=_counts_by_text(found[found > 0]))
 
 
-def _judge(
+def _judge_column(
     name: str,
     learned: Mapping[str, Any],
     values: pd.Series,
@@ -280,7 +287,7 @@ def _judge(
     significance: float,
     units: _Units | None,
 ) -> ColumnDrift:
-    tally = _count(values, learned)
+    tally = _count_bins(values, learned)
     shares = (learned["nulls"] / rows[0], tally.nulls / rows[1])
     if tally.other_kind:
         reason = f"holds {tally.other_kind} values, {learned['kind']} in training"
@@ -299,7 +306,7 @@ def _judge(
     if rate_changed(learned["nulls"], tally.nulls, lambda: values.isna().to_numpy(dtype=np.int64)):
         reasons.append(f"missing in {shares[1]:.1%}, was {shares[0]:.1%}")
         strength = abs(shares[1] - shares[0]) / settings.rate_change
-    table, unseen, examples = _table(learned, tally)
+    table, unseen, examples = _bin_counts(learned, tally)
     if table is None:
         return ColumnDrift(
             name,
@@ -314,13 +321,13 @@ def _judge(
     alone = max(1.0, units.rows_each) if units else 1.0
     single = sum(count for count in learned["counts"].values() if count <= alone) if examples else 0
     if unseen_share > single / rows[0] and rate_changed(
-        single, unseen, lambda: (_codes(values, learned) == len(learned["counts"])).astype(np.int64)
+        single, unseen, lambda: (_bin_codes(values, learned) == len(learned["counts"])).astype(np.int64)
     ):
         reasons.append(f"unseen values in {unseen_share:.1%}, such as {examples[0]!r}")
         strength = max(strength, unseen_share / settings.rate_change)
-    index, chance, p_value = _index(table)
+    index, chance, p_value = _stability_index(table)
     if index - chance > settings.psi and p_value < significance and units is not None:
-        index, chance, p_value = _index(table, _codes(values, learned), units)
+        index, chance, p_value = _stability_index(table, _bin_codes(values, learned), units)
     if index - chance > settings.psi and p_value < significance:
         reasons.append(f"PSI {index:.2f}")
         strength = max(strength, (index - chance) / settings.psi)
@@ -339,18 +346,20 @@ def _judge(
     )
 
 
-def _index(table: Counts, cells: Counts | None = None, units: _Units | None = None) -> tuple[float, float, float]:
-    """Return the stability index, what chance makes of it, and the p-value, for rows that are about units."""
+def _stability_index(
+    table: Counts, cells: Counts | None = None, units: _Units | None = None
+) -> tuple[float, float, float]:
+    """Return the stability index, the part that chance explains, and the p-value, for rows that are about units."""
     if cells is None or units is None:
-        pooled = _sums(table, _bins(table))
-        return _psi(pooled), _chance(pooled), _p_value(pooled)
-    bins = _bins(table, _design_effect(cells, units))
+        pooled = _merged_counts(table, _merge_rare_bins(table))
+        return _psi(pooled), _index_by_chance(pooled), _p_value(pooled)
+    bins = _merge_rare_bins(table, _design_effect(cells, units))
     effect = _design_effect(np.where(cells < 0, -1, bins[cells]), units)  # rows of a unit share wide bins more often
-    pooled = _sums(table, bins)
-    return _psi(pooled), _chance(pooled) * effect, _p_value(pooled / effect, units)
+    pooled = _merged_counts(table, bins)
+    return _psi(pooled), _index_by_chance(pooled) * effect, _p_value(pooled / effect, units)
 
 
-def _codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
+def _bin_codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
     """Return the number of each row's bin in the profile; of a missing value, -1."""
     if learned["kind"] == "number":
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -401,7 +410,7 @@ def _histogram(learned: Mapping[str, Any], table: Counts) -> tuple[tuple[str, fl
     return (*shown, ("other values", *others.tolist())) if (others > 1e-9).any() else tuple(shown)
 
 
-def _table(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | None, int, tuple[str, ...]]:
+def _bin_counts(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | None, int, tuple[str, ...]]:
     """Return the counts of both, shape (2, bins), rows with an unseen value, and some such values."""
     if "counts" not in learned or (tally.bins is None and not tally.values):
         return None, 0, ()
@@ -419,7 +428,7 @@ def _table(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | None, in
     return np.array(table), sum(rest.values()), tuple(commonest)
 
 
-def _bins(table: Counts, effect: float = 1.0) -> Counts:
+def _merge_rare_bins(table: Counts, effect: float = 1.0) -> Counts:
     """Return which of fewer bins each bin belongs to.
 
     Those in which fewer than five rows are expected, of the window by the training data or of the smaller side by both,
@@ -434,7 +443,7 @@ def _bins(table: Counts, effect: float = 1.0) -> Counts:
     return np.where(rare, bins.max() + 1, bins)
 
 
-def _sums(table: Counts, bins: Counts) -> Counts:
+def _merged_counts(table: Counts, bins: Counts) -> Counts:
     """Return the counts of fewer bins, without empty ones."""
     pooled = np.array([np.bincount(bins, weights=counts) for counts in table])
     return pooled[:, pooled.sum(axis=0) > 0]
@@ -451,7 +460,7 @@ def _psi(table: Counts) -> float:
     return float(np.sum((window - training) * np.log(window / training)))
 
 
-def _chance(table: Counts) -> float:
+def _index_by_chance(table: Counts) -> float:
     """Return the index that is expected without drift: (bins - 1)(1/n + 1/m) (Yurdakul and Naranjo 2020)."""
     return float((table.shape[1] - 1) * np.sum(1 / np.maximum(1, table.sum(axis=1))))
 
@@ -485,5 +494,5 @@ def should_fire(windows: Sequence[bool | None], *, settings: MonitorSettings) ->
         windows: Whether each window violated, the latest last.
         settings: `windows` and `needed`.
     """
-    told = [bool(window) for window in windows if window is not None][-settings.windows :]
-    return bool(told) and windows[-1] is True and sum(told) >= settings.needed
+    decided = [bool(window) for window in windows if window is not None][-settings.windows :]
+    return bool(decided) and windows[-1] is True and sum(decided) >= settings.needed

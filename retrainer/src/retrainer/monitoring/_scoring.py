@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import data, gate
-from ..errors import files_explained
+from ..errors import translate_file_errors
 from ..files import replacing
 from ..training import Model
 
@@ -28,7 +28,7 @@ class Counts:
         rows: How many.
         predictions: How often each class was predicted; empty for a regression.
         total: Sum of the predicted values, for their mean; 0 for classes.
-        report: What was noticed while reading.
+        report: The report of reading.
     """
 
     rows: int = 0
@@ -51,7 +51,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class ScoredPart:
-    """One batch, scored and in a file of its own."""
+    """One scored batch in its own file."""
 
     path: Path
     counts: Counts
@@ -59,7 +59,7 @@ class ScoredPart:
 
 @dataclass
 class Scored(Counts):
-    """What a scoring run wrote.
+    """The result of a scoring run.
 
     Attributes:
         path: The Parquet or CSV file: row identifiers, or `row`, the number in the table; then `prediction`,
@@ -70,7 +70,7 @@ class Scored(Counts):
 
 
 def output_name(*, source: str, digest: str, version: str, day: datetime.date, format: str = "parquet") -> str:
-    """Name the output after what it was made from: scoring the same again on the same day writes the same file."""
+    """Return the name of the output; scoring the same table again on the same day writes the same file."""
     stem = re.sub(r"\W+", "-", Path(source.partition("?")[0]).stem).strip("-") or "table"
     return f"{stem}-{digest[:8]}-{day}-by-{version}.{format}"
 
@@ -93,14 +93,14 @@ def score_batch(
 
     counts = Counts()
     predictions = model.predict(batch, report=counts.report)
-    _count(counts, predictions)
-    return pa.Table.from_pydict(_columns(batch, predictions, identifiers, version)), counts
+    _count_predictions(counts, predictions)
+    return pa.Table.from_pydict(_output_columns(batch, predictions, identifiers, version)), counts
 
 
 def checked(
     batches: "Iterable[tuple[pa.Table, Counts]]", contract: data.Contract, *, rows: int | None
 ) -> "Iterator[tuple[pa.Table, Counts]]":
-    """Hand on what `score_batch` made of each batch, and judge the table as a whole, as early as can be.
+    """Yield the scored batches, and check the whole table as early as possible.
 
     Args:
         batches: In the order of the table.
@@ -124,7 +124,7 @@ def write(
     *,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Scored:
-    """Write what `score_batch` made of each batch, in this order; the file appears when it is complete.
+    """Write the scored batches in this order; the file appears when it is complete.
 
     Rows without an identifier are numbered, from 1 in the order of the table. A path that ends in .csv gets CSV.
 
@@ -137,7 +137,7 @@ def write(
     import pyarrow.parquet as pq
 
     scored = Scored(path=path)
-    with files_explained(path), replacing(path) as partial:
+    with translate_file_errors(path), replacing(path) as partial:
         writer = schema = None
         for table, counts in batches:
             if table.column_names[0] == "prediction":
@@ -147,14 +147,14 @@ def write(
                 table = table.cast(_without_dictionaries(table.schema))
             schema = schema or table.schema
             kind = pa.csv.CSVWriter if path.suffix == ".csv" else pq.ParquetWriter
-            with files_explained(path):
+            with translate_file_errors(path):
                 writer = writer or kind(partial, schema)
                 writer.write_table(table.cast(schema))
             scored.add(counts)
             progress(scored.rows)
         if writer is None:
             raise data.SchemaError("There are no rows to score.")
-        with files_explained(path):
+        with translate_file_errors(path):
             writer.close()
     return scored
 
@@ -189,7 +189,7 @@ def read_parts(parts: Iterable[ScoredPart]) -> "Iterator[tuple[pa.Table, Counts]
         part.path.unlink()
 
 
-def _columns(
+def _output_columns(
     batch: pd.DataFrame, predictions: gate.Predictions, identifiers: Iterable[str], version: str
 ) -> dict[str, Any]:
     import pyarrow as pa
@@ -200,12 +200,12 @@ def _columns(
             columns[f"probability_{name}"] = predictions.probabilities[:, position]
     indices = pa.array(np.zeros(len(batch), dtype=np.int32))
     columns["model_version"] = pa.DictionaryArray.from_arrays(indices, [version])
-    carried = {name: _as_it_came(batch[name]) for name in identifiers if name in batch}
+    carried = {name: _restore_whole_numbers(batch[name]) for name in identifiers if name in batch}
     # A column of the table that is called like one of these gets a name of its own.
     return {(f"table_{name}" if name in columns else name): cells for name, cells in carried.items()} | columns
 
 
-def _as_it_came(values: pd.Series) -> "pa.Array":
+def _restore_whole_numbers(values: pd.Series) -> "pa.Array":
     """Return an identifier as it is in the file: whole numbers with gaps are not fractions."""
     import pyarrow as pa
 
@@ -214,7 +214,7 @@ def _as_it_came(values: pd.Series) -> "pa.Array":
     return pa.array(values, from_pandas=True)
 
 
-def _count(scored: Counts, predictions: gate.Predictions) -> None:
+def _count_predictions(scored: Counts, predictions: gate.Predictions) -> None:
     scored.rows += len(predictions.labels)
     if predictions.classes is None and predictions.labels.dtype.kind == "f":
         scored.total += float(predictions.labels.sum())

@@ -18,26 +18,26 @@ KEPT = 1000
 
 @dataclass(frozen=True)
 class Window:
-    """One look at new data.
+    """One window of new data, and the result of its check.
 
     Attributes:
-        time: When, UTC, ISO 8601.
+        time: When it was checked, in UTC, ISO 8601.
         source: Where the data came from.
         digest: SHA-256 of the data: comparing the same data again does not add a window.
         version: The champion whose training data it was compared with.
-        drifted: Whether the inputs drifted; None where too few rows tell.
-        reason: The same in a sentence.
+        drifted: Whether the inputs drifted; None with too few rows.
+        reason: The result in a sentence.
         metric: The champion's score on these rows, where they have labels.
-        score_at_training: Its score on the holdout of its training.
-        worse: Whether it is worse than promised by more than the settings allow, and beyond chance.
+        score_at_training: Its score on its own holdout.
+        worse: Whether it is worse than at training by more than the settings allow, and beyond chance.
         live_reason: Why there is no score on these rows.
-        live_rows: The rows with a label that it was not trained on.
-        live_p_value: How often rows drawn anew would make the score at least as bad by chance.
-        twin: The score there of the model that was compared, where what serves was fitted once more on all rows.
-        rows: Of the window.
-        labelled: The rows that have a label, whether or not the champion was trained on them.
-        labelled_from: The time of the first of them by `split.time_column`, ISO 8601.
-        labelled_to: That of the last.
+        live_rows: The number of labelled rows that the champion was not trained on.
+        live_p_value: The probability of such a score by chance.
+        twin: The score of the evaluated model on these rows, where a refit serves.
+        rows: The number of rows.
+        labelled: The number of rows with a label, whether or not the champion was trained on them.
+        labelled_from: The time of the first labelled row by `split.time_column`, ISO 8601.
+        labelled_to: The time of the last one.
     """
 
     time: str
@@ -67,21 +67,23 @@ class Window:
 def is_worse(live: Change | None, *, settings: Settings) -> bool:
     """Return whether a live score is worse by more than is allowed, and by more than chance would have it.
 
-    What is allowed is `monitor.worsening`, or where that is empty the gate's own margin.
+    The limit is `monitor.worsening`, or by default the margin of the gate.
 
     Args:
         live: The score, compared with the one at training; None where there is none.
         settings: `monitor` and `gate.min_improvement`.
     """
-    return live is not None and live.worse > _allowed(settings) and live.p_value < settings.monitor.significance
+    return (
+        live is not None and live.worse > _allowed_score_loss(settings) and live.p_value < settings.monitor.significance
+    )
 
 
 def is_far(live: Change, *, settings: Settings) -> bool:
-    """Return whether a live score is worse by more than three times what is allowed, by chance or not."""
-    return live.worse > 3 * _allowed(settings)
+    """Return whether a live score is worse by more than three times the limit, by chance or not."""
+    return live.worse > 3 * _allowed_score_loss(settings)
 
 
-def _allowed(settings: Settings) -> float:
+def _allowed_score_loss(settings: Settings) -> float:
     allowed = settings.monitor.worsening
     if allowed == "never":
         return math.inf
@@ -110,7 +112,7 @@ class History:
             return []
         except (ValueError, TypeError) as error:
             where = self._store.where(WINDOWS)
-            raise DataError(f"{where} is damaged ({error}): remove it to start again.") from None
+            raise DataError(f"{where} is damaged ({error}): remove it to start a new history.") from None
 
     def add(self, window: Window) -> list[Window]:
         """Record a window and return those of the same champion, the latest last; the same data count once."""
@@ -129,8 +131,8 @@ def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
 
 def summary(drift: Drift) -> list[Mapping[str, Any]]:
     """Return one row a column, for tables in the terminal and in Prefect."""
-    gone = {"index": None, "missing": "", "unseen": "", "drifted": "gone"}
-    return [{"column": name} | gone for name in drift.gone] + [
+    gone: dict[str, Any] = {"index": None, "missing": "", "unseen": "", "drifted": "gone"}
+    return [gone | {"column": name} for name in drift.gone] + [
         {
             "column": column.name,
             "index": None if column.psi is None else round(column.psi, 4),

@@ -47,7 +47,7 @@ def _check_threshold(settings: Settings, metric: "Metric") -> None:
     if threshold is None:
         return
     if settings.problem_type == "regression":
-        raise ConfigurationError("train.threshold is for two classes, and problem_type is regression: remove it.")
+        raise ConfigurationError("train.threshold is for two classes, and problem_type is regression. Remove it.")
     if threshold == "tuned" and not metric.looks_at_classes:
         raise ConfigurationError(
             f"train.threshold is tuned, and {metric.label} (gate.metric) looks at probabilities only: it is the same at"
@@ -64,7 +64,7 @@ def _check_threshold(settings: Settings, metric: "Metric") -> None:
 def _check_probabilities(
     settings: Settings, estimators: "Mapping[str, Pipeline]", metrics: "Mapping[str, Metric]"
 ) -> None:
-    """Refuse a classifier whose very class has no probabilities; of others it is known when they are fitted."""
+    """Refuse a classifier whose class has no probabilities; for others this is only known after fitting."""
     from ..training import needs_probabilities
 
     wanted = [f"Metric {name!r}" for name, metric in metrics.items() if metric.needs_probabilities]

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The challenger and both sides of the split, its scores on the holdout, and those of no model there."""
+    """The challenger, both sides of the split, and its scores and the baseline's on the holdout."""
 
     challenger: Model
     training: SplitSide
@@ -34,7 +34,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate decided about an evaluated challenger, and what it was compared with."""
+    """The decision about a challenger, and the models it was compared with."""
 
     evaluation: Evaluation
     decision: gate.Decision
@@ -44,7 +44,7 @@ class GateResult:
 
 
 def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Evaluation:
-    """Score the challenger on the holdout, and the baseline, which looks at nothing but the target."""
+    """Score the challenger and the baseline on the holdout."""
     settings = project.settings
     predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
     simple = baseline(
@@ -58,13 +58,15 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
         gate.evaluate(each, holdout.y, metrics=gate.recorded_metrics(project), rows=holdout.rows)
         for each in (predictions, simple.predictions)
     )
-    alarms = _alarms(training, holdout, challenger.left_out, project)
+    alarms = _training_alarms(training, holdout, challenger.left_out, project)
     alarms += tuple(_few_rows(challenger, training, holdout, predictions, gate.deciding_metric(project)))
     return Evaluation(challenger, training, holdout, predictions, metrics, simple, of_baseline, alarms)
 
 
-def _alarms(training: SplitSide, holdout: SplitSide, unused: dict[str, str], project: Project) -> tuple[str, ...]:
-    """Return what makes the score look better than it will be."""
+def _training_alarms(
+    training: SplitSide, holdout: SplitSide, unused: dict[str, str], project: Project
+) -> tuple[str, ...]:
+    """Return an alarm for each sign that the score is too good: leakage, an entity on both sides of the split."""
     settings = project.settings
     target, problem_type = training.contract.target, settings.problem_type
     found = [*training.alarms]
@@ -96,11 +98,11 @@ def _few_rows(
 
 
 def compare_with_production(evaluation: Evaluation, *, project: Project, accept_not_comparable: bool) -> GateResult:
-    """Let the champion, the baseline and what is on hold predict the same holdout, and ask the gate."""
+    """Predict the holdout with the champion, the baseline and the versions on hold, and let the gate decide."""
     settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
     champion, held = registry.to_beat(), registry.held()
-    question = _question(evaluation.holdout, project, accept_not_comparable)
+    question = _gate_question(evaluation.holdout, project, accept_not_comparable)
 
     def opponent(version: Version) -> tuple[gate.Champion, tuple[str, ...]]:
         together = question.entities if settings.split.method == "hash" else None  # all rows of one are held out
@@ -114,7 +116,7 @@ def compare_with_production(evaluation: Evaluation, *, project: Project, accept_
         gate.Rival(
             f"{name}, which is on hold",
             opponent(registry.version(name))[0],
-            advice=f"`registry release {name} --reason …` lifts the hold",
+            advice=f"To lift the hold: `registry release {name} --reason …`",
         )
         for name in (held if decision.promoted else ())
     ]
@@ -132,8 +134,8 @@ def compare_with_production(evaluation: Evaluation, *, project: Project, accept_
     return GateResult(evaluation, decision, champion, in_production, held)
 
 
-def _question(holdout: SplitSide, project: Project, accept_not_comparable: bool) -> gate.Question:
-    """Return what is asked of the challenger and each of its rivals."""
+def _gate_question(holdout: SplitSide, project: Project, accept_not_comparable: bool) -> gate.Question:
+    """Return what the gate compares, on which rows and by which settings."""
     split = project.settings.split
     return gate.Question(
         holdout.y,

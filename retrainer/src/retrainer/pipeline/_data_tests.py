@@ -1,4 +1,4 @@
-"""The table against the tests of the team, and against what the champion was trained on, before anything is learned."""
+"""Test the table before training: by the tests of the team, and by the champion's training data."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ CERTAIN = 0.001  # how often a share that has not changed may be called changed
 
 
 def tested(table: data.Table, *, fetched: int, project: Project) -> data.Table:
-    """Return the table with what a person should look at in it, and how many of its rows have a label.
+    """Return the table with its alarms, and with how many of its rows have a label.
 
     Args:
         table: The labelled rows.
@@ -43,40 +43,42 @@ def tested(table: data.Table, *, fetched: int, project: Project) -> data.Table:
         except RegistryError:
             profile = {}
         learned_from = sum(champion.lineage.get("rows", {}).values())
-        warned += _unlike(table, profile, learned_from, settings)
-    notes = (*table.notes, _labelled(table.rows, fetched, settings))
+        warned += _profile_differences(table, profile, learned_from, settings)
+    notes = (*table.notes, _describe_labels(table.rows, fetched, settings))
     return dataclasses.replace(table, alarms=(*table.alarms, *warned), notes=notes)
 
 
-def _unlike(table: data.Table, profile: Mapping[str, Any], learned_from: int, settings: Settings) -> Iterator[str]:
-    """Yield what is far from what the champion was trained on: the rows, missing cells, and the share of each class."""
+def _profile_differences(
+    table: data.Table, profile: Mapping[str, Any], learned_from: int, settings: Settings
+) -> Iterator[str]:
+    """Yield how the table differs from the champion's training data: rows, missing cells, the share of each class."""
     rows, before = len(table.rows), profile.get("rows", 0)
     if rows < FEWER * learned_from:
-        yield f"The table has {rows:,} rows with a label; the champion's had {learned_from:,}."
+        yield f"The table has {rows:,} rows with a label; the champion was trained on {learned_from:,}."
     if min(rows, before) < settings.monitor.minimum_rows:
         return
     for name, facts in profile.get("columns", {}).items():
         if name in table.rows.columns:
             missing = int(table.rows[name].isna().sum())
-            if _changed((facts["nulls"], missing), (before, rows), settings):
+            if _share_changed((facts["nulls"], missing), (before, rows), settings):
                 yield (
-                    f"{name!r} is missing in {missing / rows:.1%} of the rows, and was in {facts['nulls'] / before:.1%}"
-                    " of those that the champion was trained on."
+                    f"Column {name!r} is missing in {missing / rows:.1%} of the rows, against "
+                    f"{facts['nulls'] / before:.1%} of the champion's training rows."
                 )
     if settings.problem_type != "classification":  # the champion's may have been one
         return
     counts = table.rows[table.contract.target].map(str).value_counts()
     for name, count in profile.get("classes", {}).items():
         now = int(counts.get(name, 0))
-        if _changed((count, now), (before, rows), settings):
+        if _share_changed((count, now), (before, rows), settings):
             yield (
-                f"Class {name!r} is {now / rows:.1%} of the rows, and was {count / before:.1%} of those that the"
-                " champion was trained on."
+                f"Class {name!r} is {now / rows:.1%} of the rows, against {count / before:.1%} of the champion's"
+                " training rows."
             )
 
 
-def _changed(counts: tuple[int, int], rows: tuple[int, int], settings: Settings) -> bool:
-    """Return whether a share changed by more than `monitor.rate_change`, and by more than chance would have it."""
+def _share_changed(counts: tuple[int, int], rows: tuple[int, int], settings: Settings) -> bool:
+    """Return whether a share changed by more than `monitor.rate_change`, and by more than chance explains."""
     from scipy.stats import norm
 
     shares, all_rows = np.array(counts) / np.array(rows), np.array(rows)
@@ -86,7 +88,7 @@ def _changed(counts: tuple[int, int], rows: tuple[int, int], settings: Settings)
     return bool(change > settings.monitor.rate_change and 2 * norm.sf(change / max(spread, 1e-12)) < CERTAIN)
 
 
-def _labelled(rows: pd.DataFrame, fetched: int, settings: Settings) -> str:
+def _describe_labels(rows: pd.DataFrame, fetched: int, settings: Settings) -> str:
     """Say how many of the rows fetched have a label, and from when they are."""
     said = f"{len(rows):,} of {fetched:,} rows have a label ({min(1, len(rows) / max(1, fetched)):.0%})"
     column = settings.split.time_column

@@ -1,4 +1,4 @@
-"""Comparing new data with what the champion was trained on, and its predictions with labels that have come."""
+"""Compare new data with the champion's training data, and its predictions with new labels."""
 
 import datetime
 import logging
@@ -14,7 +14,7 @@ from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
 from ..settings import Settings
-from ..training import Model, another_question, load_model, load_trained_rows, load_twin
+from ..training import Model, load_evaluated_model, load_model, load_trained_rows, task_mismatch
 from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
-    """Compare new data with the champion's training data, and its predictions with labels that have come."""
+    """Compare new data with the champion's training data, and its predictions with new labels."""
     settings = project.settings
     registry = open_registry(settings)
     champion = registry.version("champion")
     if PROFILE not in champion.files:
-        raise DataError(f"{champion.id} has no profile of its training data: retrain once.")
+        raise DataError(f"{champion.id} has no profile of its training data. Retrain once.")
     model = load_model(registry, champion, project=project)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     score_at_training = champion.metrics.get(settings.metric)
@@ -41,23 +41,25 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
     )
     report = data.ReadReport()
     try:
-        rows = model.contract.read(data.load(snapshot, texts=model.contract.texts), report=report, keep_extra=True)
+        frame = data.load(snapshot, texts=model.contract.texts)
+        logger.info("%s", " ".join(data.describe_reading(frame, model.contract)) or "The table has types of its own.")
+        rows = model.contract.read(frame, report=report, keep_extra=True)
     except data.SchemaError as error:
         found = monitoring.Drift(True, f"{error}\n{NO_CURE}", (0, snapshot.rows), gone=error.gone)
         window, failed = replace(window, live_reason="the columns do not fit"), []
     else:
-        rows = _newest(rows, settings)
+        rows = _newest_rows(rows, settings)
         found = _drift(model, rows, champion, settings)
         try:
             model.contract.check(report)
-            window = _labelled(window, model, rows, champion, project=project)
+            window = _evaluate_labels(window, model, rows, champion, project=project)
         except data.SchemaError as error:
             found = replace(found, drifted=True, reason=f"{error}\n{NO_CURE} {found.reason}")
             window = replace(window, live_reason="the columns do not fit")
         failed = data.failed_tests(rows, settings.data.tests, but=settings.data.target)
     reason = " ".join([found.reason, window.reason, *failed]).strip()
     window = replace(window, drifted=found.drifted, reason=reason, rows=found.rows[1])
-    return _recorded(window, found, settings) | {"failed_tests": failed}
+    return _record_window(window, found, settings) | {"failed_tests": failed}
 
 
 def _drift(model: Model, rows: pd.DataFrame, champion: Version, settings: Settings) -> monitoring.Drift:
@@ -65,11 +67,11 @@ def _drift(model: Model, rows: pd.DataFrame, champion: Version, settings: Settin
         profile_of(champion, settings),
         data.inputs(rows, contract=model.contract, code=model.code),
         settings=settings.monitor,
-        units=_units(rows, settings),
+        units=_unit_of_row(rows, settings),
     )
 
 
-def _recorded(window: monitoring.Window, found: monitoring.Drift, settings: Settings) -> dict[str, Any]:
+def _record_window(window: monitoring.Window, found: monitoring.Drift, settings: Settings) -> dict[str, Any]:
     """Add the window to those looked at, and draw the page; return what a run returns."""
     store = open_store(settings.monitor.folder, settings=settings)
     windows = monitoring.History(store).add(window)
@@ -90,7 +92,7 @@ def _recorded(window: monitoring.Window, found: monitoring.Drift, settings: Sett
     }
 
 
-def _newest(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def _newest_rows(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Return the rows of the window that `monitor.last` asks for."""
     monitor = settings.monitor
     if monitor.last is None or rows.empty:
@@ -105,13 +107,15 @@ def _newest(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return rows[times >= since].reset_index(drop=True)
 
 
-def _units(rows: pd.DataFrame, settings: Settings) -> Any:
-    """Return what each row is about, shape (n,): its keys, or for a split by time its block of time; None if itself."""
+def _unit_of_row(rows: pd.DataFrame, settings: Settings) -> Any:
+    """Return the unit of each row, shape (n,): its keys, or its block of time; None where each row is one."""
     split = settings.split
     if split.key_columns:
         if set(split.key_columns) <= set(rows.columns):
             return data.group_codes(rows, keys=split.key_columns)
-        logger.warning("split.key_columns %s are not in the new data: each row counts.", list(split.key_columns))
+        logger.warning(
+            "split.key_columns %s are not in the new data, so each row counts by itself.", list(split.key_columns)
+        )
     elif split.method == "time" and split.time_column in rows.columns:
         order = np.argsort(data.times(rows, column=str(split.time_column)), kind="stable")
         blocks = np.empty(len(rows), dtype=np.int64)
@@ -120,7 +124,7 @@ def _units(rows: pd.DataFrame, settings: Settings) -> Any:
     return None
 
 
-def _span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | None]:
+def _time_span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | None]:
     """Return the first and the last time of some rows; nothing where they have none."""
     column = settings.split.time_column
     if column not in rows.columns:
@@ -136,75 +140,75 @@ def _span(rows: pd.DataFrame, settings: Settings) -> tuple[str | None, str | Non
     return first, last
 
 
-def _labelled(
+def _evaluate_labels(
     window: monitoring.Window, model: Model, rows: pd.DataFrame, champion: Version, *, project: Project
 ) -> monitoring.Window:
     """Count the rows with labels, and score the champion on those that it was not trained on, where that can be."""
     settings = project.settings
-    if other := another_question(model.contract, project):
+    if other := task_mismatch(model.contract, project):
         return replace(window, live_reason=f"No score: {other}.")
     try:
         code, words = data.current_code(project), model.contract.target_words
         labelled = data.label(rows, settings=settings, code=code, words=words)
     except ProjectError as error:
         return replace(window, live_reason=str(error))
-    first, last = _span(labelled, settings)
+    first, last = _time_span(labelled, settings)
     window = replace(window, labelled=len(labelled), labelled_from=first, labelled_to=last)
     trained = load_trained_rows(open_registry(settings), champion)
     try:
         unseen = ~data.are_known(model.contract.identities(labelled), trained)
     except data.SchemaError as error:  # of data.drop, which the model does not get
         return replace(window, live_reason=str(error))
-    return _scored(window, model, labelled[unseen], champion, project)
+    return _score_window(window, model, labelled[unseen], champion, project)
 
 
-def _scored(
+def _score_window(
     window: monitoring.Window, model: Model, rows: pd.DataFrame, champion: Version, project: Project
 ) -> monitoring.Window:
-    """Score the champion on rows with labels that it was not trained on, and compare that with what it promised."""
+    """Score the champion on rows with labels that are new to it, and compare that with its score at training."""
     settings, count = project.settings, len(rows)
     window = replace(window, live_rows=count)
     if count < LEAST_LABELS:
-        few = f"{count} rows with a label that the model was not trained on are too few: {LEAST_LABELS} at least."
+        few = f"only {count} rows have a label and are new to the model, {LEAST_LABELS} are needed."
         return replace(window, live_reason=few)
     y = rows[model.contract.target]
     if settings.problem_type == "classification" and y.nunique() < 2:
-        return replace(window, live_reason=f"All {count} rows with a label are of one class.")
+        return replace(window, live_reason=f"all {count} rows with a label are of one class.")
     X = data.inputs(rows, contract=model.contract, code=model.code)
     predictions = gate.predict(model.pipeline, X, problem_type=settings.problem_type)
     try:
         scores = gate.evaluate(predictions, y, metrics=gate.gate_metrics(project), rows=rows)
     except ProjectError as error:  # a cost needs a column that is not here, say: drift is reported all the same
         return replace(window, live_reason=str(error))
-    twin, lost = _beside_twin(predictions, rows, y, champion, project)
+    twin, lost = _score_evaluated_model(predictions, rows, y, champion, project)
     window = replace(window, metric=scores.get(settings.metric), twin=twin)
     if window.metric is not None and window.score_at_training is not None and math.isfinite(window.metric):
-        window = _judged(window, predictions, rows, y, champion, project)
+        window = _compare_with_training(window, predictions, rows, y, champion, project)
     return replace(window, reason=f"{window.reason} {lost}".strip())
 
 
-def _beside_twin(
+def _score_evaluated_model(
     served: gate.Predictions, rows: pd.DataFrame, y: pd.Series, champion: Version, project: Project
 ) -> tuple[float | None, str]:
-    """Score the model that was compared on the rows that what serves has not seen: it learned from fewer."""
+    """Score the evaluated model on the rows that the serving model has not seen."""
     settings, metric = project.settings, gate.deciding_metric(project)
     if "rows" not in (champion.lineage.get("refit") or {}):  # what serves is what was compared
         return None, ""
     try:
-        twin = load_twin(open_registry(settings), champion, project=project)
+        twin = load_evaluated_model(open_registry(settings), champion, project=project)
     except ProjectError as error:
-        logger.warning("The model that was compared is not scored: %s", error)
+        logger.warning("The evaluated model is not scored: %s", error)
         return None, ""
     X = data.inputs(rows, contract=twin.contract, code=twin.code)
     predictions = gate.predict(twin.pipeline, X, problem_type=settings.problem_type)
     score = gate.evaluate(predictions, y, metrics={metric.name: metric}, rows=rows)[metric.name]
-    question = gate.Question(y, metric, settings.gate, rows, entities=_units(rows, settings), seed=settings.seed)
+    question = gate.Question(y, metric, settings.gate, rows, entities=_unit_of_row(rows, settings), seed=settings.seed)
     lost = gate.lost_by_refit(question, served, gate.Champion(predictions))
-    said = "What serves is worse than the model that was compared before it was fitted once more on all rows:"
-    return score, f"{said} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
+    worse = "The model that serves, refit on all rows, is worse than the evaluated model:"
+    return score, f"{worse} {metric.label} {lost} on {len(rows):,} rows that neither has seen." if lost else ""
 
 
-def _judged(
+def _compare_with_training(
     window: monitoring.Window,
     predictions: gate.Predictions,
     rows: pd.DataFrame,
@@ -215,7 +219,7 @@ def _judged(
     """Compare the score with the one at training."""
     settings, count, metric = project.settings, len(rows), gate.deciding_metric(project)
     score, score_at_training = window.metric or 0.0, window.score_at_training or 0.0
-    units = _units(rows, settings)
+    units = _unit_of_row(rows, settings)
     pieces = count if units is None else len(np.unique(units))
     change = gate.change(
         metric,
@@ -229,13 +233,13 @@ def _judged(
     window = replace(window, live_p_value=change.p_value, worse=monitoring.is_worse(change, settings=settings))
     said = (
         f"{metric.label[:1].upper()}{metric.label[1:]} is {metric.format(score)} on {count:,} rows with labels, and"
-        f" was {metric.format(score_at_training)} at training: worse by {metric.format_difference(change.worse)}."
-        f" Chance alone explains {change.p_value:.2%} of such windows"
+        f" was {metric.format(score_at_training)} at training: worse by {metric.format_difference(change.worse)}"
+        f" (p-value {change.p_value:.4f})"
     )
     if window.worse:
         return replace(window, reason=f"{said}.")
     worst, share = gate.worst_rows(y, predictions, metric)
     if not monitoring.is_far(change, settings=settings) or (change.p_value > UNUSUAL and not len(worst)):
         return window
-    few = f": {len(worst):,} rows make {share:.0%} of the squared error; look at these" if len(worst) else ""
-    return replace(window, reason=f"{said}, which is not beyond chance{few}.")
+    few = f"; {len(worst):,} rows cause {share:.0%} of the squared error, check these" if len(worst) else ""
+    return replace(window, reason=f"{said}, which may be chance{few}.")

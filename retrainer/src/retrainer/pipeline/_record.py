@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """What a record says of the run that made it.
+    """The run that a record names.
 
     Attributes:
         id: Of the flow run; None outside one.
@@ -40,7 +40,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Saved:
-    """A version that waits for its decision, and the profile of what it learned from."""
+    """A version that waits for its decision, and the profile of its training data."""
 
     version: Version
     profile: dict[str, Any]
@@ -55,9 +55,9 @@ def save(
     project: Project,
     run: Run,
 ) -> Saved:
-    """Save the version with all that belongs to it; not in use until it is recorded.
+    """Save the version and its files; it is not in use until its decision is recorded.
 
-    What was fitted once more on all rows is the version's model, and the challenger its twin.
+    A model that was refit on all rows is the version's model, and the challenger its evaluated model.
     """
     settings, evaluation = project.settings, comparison.evaluation
     training, holdout = evaluation.training, evaluation.holdout
@@ -160,14 +160,14 @@ def record(
 ) -> dict[str, Any] | None:
     """Commit the decision: it takes effect here or not at all.
 
-    None if another retrain changed the champion meanwhile: the version is gone then, and has to be compared again.
+    None if another retrain changed the champion: the version is removed, and has to be compared again.
 
     Args:
         saved: The version.
-        comparison: What the gate decided about it.
-        project: Whose it is.
+        comparison: The decision about it.
+        project: The project.
         run: That decided it.
-        permit: Called right before; what it raises keeps the decision from being recorded.
+        permit: Called right before; if it raises, nothing is recorded.
     """
     settings = project.settings
     registry, version = open_registry(settings), saved.version
@@ -189,13 +189,13 @@ def record(
     except RegistryError as error:
         logger.warning("Old versions were not removed: %s", error)
     report = registry.store.locate(f"versions/{version.id}/{REPORT}")
-    return _facts(saved, comparison, registry, report=report)
+    return _outcome_facts(saved, comparison, registry, report=report)
 
 
 def add_report(
     recorded: dict[str, Any], saved: Saved, comparison: GateResult, *, project: Project, run: Run
 ) -> tuple[dict[str, Any], str]:
-    """Draw the report of a recorded decision beside its version; return what is known now, and the model card.
+    """Draw the report of a recorded decision and save it with the version; return the facts and the model card.
 
     Nobody waits for it: the decision is recorded, and the team notified.
     """
@@ -207,11 +207,11 @@ def add_report(
 
 
 def export_dry_run(saved: Saved, comparison: GateResult, *, project: Project, run: Run) -> dict[str, Any]:
-    """Write the report of a dry run into a folder, and remove its version: nothing was decided."""
+    """Write the report of a dry run into a folder, and remove its version."""
     settings = project.settings
     registry, folder = open_registry(settings), settings.resolve("dry-run")
     registry.discard(saved.version)
-    facts = _facts(saved, comparison, registry, report=str(folder / REPORT)) | {"dry_run": True}
+    facts = _outcome_facts(saved, comparison, registry, report=str(folder / REPORT)) | {"dry_run": True}
 
     def keep(name: str, content: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -235,12 +235,12 @@ def _with_report(
             keep(name, content)
     except Exception as error:
         missing = f"{type(error).__name__}: {error}"
-        logger.warning("The report is missing, it could not be drawn (%s).", missing, exc_info=True)
+        logger.warning("The report is missing, because drawing it failed (%s).", missing, exc_info=True)
         return facts | {"report": None, "report_error": missing}, f"The report is missing: {missing}"
     return facts, files[CARD].decode()
 
 
-def _facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
+def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
     version, decision, champion = saved.version, comparison.decision, registry.to_beat()
     return {
         "version": version.id,
@@ -251,6 +251,7 @@ def _facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: 
         "metrics": version.metrics,
         "threshold": version.lineage["threshold"],
         "refit": version.lineage["refit"],
+        "holdout_rows": len(comparison.evaluation.holdout.rows),
         "baseline": {"name": decision.baseline_name, "metrics": comparison.evaluation.baseline_metrics},
         "held": registry.held(),
         "champion": champion and champion.id,

@@ -48,7 +48,7 @@ def score_table(
     )
     with store.file(name) as output:
         paths = [Path(path) for path in snapshot.paths]
-        score = scorer or _scorer_here(project)
+        score = scorer or _partition_scorer(project)
         scored = score(paths, output, champion, snapshot.rows, progress)
     return {
         "version": champion.id,
@@ -62,7 +62,7 @@ def score_table(
     }
 
 
-def _scorer_here(project: Project) -> Scorer:
+def _partition_scorer(project: Project) -> Scorer:
     def score(
         paths: Sequence[Path],
         output: Path,
@@ -82,15 +82,19 @@ def scored_batches(
 ) -> Iterator[Any]:
     """Let a model predict the table at `paths`, batch by batch."""
     settings = project.settings
-    identifiers = settings.score.identifiers or _identifiers(model)
+    identifiers = settings.score.identifiers or _identifier_columns(model)
     texts = model.contract.texts | set(identifiers)
+    said: tuple[str, ...] = ()
     for batch in data.batches(paths, rows=settings.score.batch_rows, texts=texts):
+        if (notes := data.describe_reading(batch, model.contract)) != said:
+            said = notes
+            logger.info("%s", " ".join(said))
         data.require_columns(batch, settings.score.identifiers, setting="score.identifiers", table="the table")
         yield monitoring.score_batch(model, batch, version=version.id, identifiers=identifiers)
 
 
-def _identifiers(model: Model) -> list[str]:
-    """Return the columns that name a row: those the contract goes by, and those that training left out as such."""
+def _identifier_columns(model: Model) -> list[str]:
+    """Return the columns that name a row: those of the contract, and those that training left out as identifiers."""
     found = [name for name, reason in model.left_out.items() if reason.startswith("identifier")]
     return list(dict.fromkeys([*model.contract.identifiers, *found]))
 
@@ -100,7 +104,7 @@ def loaded_model(version: Version, project: Project) -> Model:
     model = load_model(open_registry(project.settings), version, project=project)
     if changed := data.changed_imports(model.contract.imports, project):
         logger.warning(
-            "%s was trained with %s, which changed since: its predictions may not be what they were",
+            "%s was trained with %s, which has changed since, so its predictions may differ",
             version.id,
             ", ".join(changed),
         )

@@ -1,4 +1,4 @@
-"""From a snapshot to the parts of the table: to learn from, held out, and what lies between them.
+"""From a snapshot to the sides of the split: training, gap and holdout.
 
 Tables stay in memory and are never results: hashing and pickling them would cost more than the training.
 """
@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SplitSide:
-    """One side of the split, or what lies between the two.
+    """One side of the split, or the gap.
 
     Attributes:
         rows: The rows as labelled, n of them.
-        X: What the pipeline gets of them, shape (n, features).
+        X: Their inputs to the pipeline, shape (n, features).
         y: The target, shape (n,).
         identities: Of the rows, shape (n,).
-        contract: What the rows are.
+        contract: How the rows were read.
         code: The features.py that made X.
         definition: The split, as the lineage records it.
-        unread: What of the table could not be read or has no label, in sentences.
-        alarms: What a person should look at in the table.
+        unread: Sentences about unreadable cells and missing labels.
+        alarms: What a person should check in the table.
     """
 
     rows: pd.DataFrame
@@ -62,7 +62,7 @@ def _contract_in_production(project: Project) -> data.Contract | None:
     try:
         return load_contract(registry, champion) if champion else None
     except ProjectError as error:  # the comparison will say so, and record it
-        logger.info("The table is read anew: %s", error)
+        logger.info("The table is not read like the champion's: %s", error)
         return None
 
 
@@ -80,7 +80,8 @@ def split(
     """Hold rows out that the challenger is not trained on; return the training part, the gap, and the holdout."""
     settings = project.settings
     sides = data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=holdout)
-    logger.info("%s rows to learn from, %s held out", f"{len(sides.train):,}", f"{len(sides.holdout):,}")
+    gap = "" if sides.gap is None else f", {len(sides.gap):,} rows in the gap between them"
+    logger.info("%s training rows, %s holdout rows%s", f"{len(sides.train):,}", f"{len(sides.holdout):,}", gap)
     if missing := [column for column in settings.gate.guard_slices if column not in sides.holdout]:
         raise ConfigurationError(
             f"Column {named(missing)} (gate.guard_slices) is not in the table, which has: {named(sides.holdout)}."
@@ -103,12 +104,12 @@ def split(
         y = rows[contract.target]
         return SplitSide(rows, X, y, identities, contract, table.code, sides.definition, unread, table.alarms)
 
-    training, gap = part(sides.train, sides.train_identities), None
+    training, between = part(sides.train, sides.train_identities), None
     data.check_features(training.rows, training.X, contract=contract, code=table.code)
     if sides.gap is not None and sides.gap_identities is not None:
-        gap = part(sides.gap, sides.gap_identities)
+        between = part(sides.gap, sides.gap_identities)
     return (
         training,
-        gap,
+        between,
         part(sides.holdout, sides.holdout_identities),
     )

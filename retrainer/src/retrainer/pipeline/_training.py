@@ -35,12 +35,12 @@ logger = logging.getLogger(__name__)
 
 
 class RefitError(ProjectError):
-    """A model that was fitted once more on all rows cannot be used."""
+    """A model that was refit on all rows cannot be used."""
 
 
 @dataclass(frozen=True)
 class Refit:
-    """The recipe, fitted once more on all labelled rows: what predicts in production.
+    """The recipe, refit on all labelled rows: the model that serves.
 
     Attributes:
         part: The rows.
@@ -54,12 +54,12 @@ class Refit:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the lineage and whoever reads the result of a run is told."""
+        """What the lineage and the result of a run show."""
         return {"failed": self.error} if self.part is None else {"rows": len(self.part.rows)}
 
 
 def cross_validate(training: SplitSide, *, estimator: str, project: Project, threads: int | None) -> gate.Array:
-    """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
+    """Score one candidate at each threshold by cross-validation on the training rows; the holdout is not used."""
     return cross_validate_scores(
         make_pipeline(estimator, project=project),
         fold_inputs(training, project=project),
@@ -73,7 +73,7 @@ def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
     """Return what cross-validation needs of the training part: of several candidates, a sample of `compared_rows`."""
     settings, split = project.settings, project.settings.split
     if len(settings.estimators) > 1 and len(training.rows) > settings.compared_rows:
-        training = _sampled(training, settings)
+        training = _sample_rows(training, settings)
     times = data.times(training.rows, column=str(split.time_column)) if split.method == "time" else None
     columns = list(selection_metric(project).columns)
     return FoldInputs(
@@ -88,9 +88,9 @@ def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
 
 
 def selection_metric(project: Project) -> gate.Metric:
-    """Return what candidates are compared by: the gate's metric if it or a threshold is set, else log loss or RMSE.
+    """Return the metric that selects a candidate: the gate's if it or a threshold is set, else log loss or RMSE.
 
-    On few rows log loss tells candidates apart that F1 does not: it sees how sure they are, not only hits.
+    On few rows log loss separates candidates that F1 does not: it uses probabilities, not only classes.
     """
     settings = project.settings
     chosen = settings.gate.metric is not None or settings.train.threshold is not None
@@ -117,7 +117,7 @@ def candidates(training: SplitSide, *, project: Project) -> tuple[str, ...]:
     return settings.estimators
 
 
-def _sampled(training: SplitSide, settings: Settings) -> SplitSide:
+def _sample_rows(training: SplitSide, settings: Settings) -> SplitSide:
     """Return `compared_rows` of the rows, drawn by the seed; a rare class keeps the rows that its folds need."""
     random = np.random.default_rng(settings.seed)
     order = random.permutation(len(training.rows))
@@ -132,7 +132,7 @@ def _sampled(training: SplitSide, settings: Settings) -> SplitSide:
 
 
 def only_recipe(names: Sequence[str], *, project: Project) -> Recipe | None:
-    """Return the recipe where one estimator and one threshold leave nothing to choose; None where there is a choice."""
+    """Return the recipe if there is only one estimator and threshold, else None."""
     thresholds = possible_thresholds(project.settings.train.threshold)
     return Recipe(names[0], thresholds[0]) if len(names) == len(thresholds) == 1 else None
 
@@ -143,12 +143,12 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
     Args:
         names: Of the candidates, n of them.
         scores: Of each, shape (t,) for the t possible thresholds; see `cross_validate`.
-        project: Whose they are.
+        project: With the estimators and their spaces.
     """
     metric, thresholds = selection_metric(project), possible_thresholds(project.settings.train.threshold)
     recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)
     if len(thresholds) > 1:
-        logger.info("%s is tuned to the threshold %g", recipe.estimator, recipe.threshold)
+        logger.info("The threshold of %s is tuned to %g", recipe.estimator, recipe.threshold)
     else:
         shown = ", ".join(f"{name} {score[0]:.4f}" for name, score in zip(names, scores, strict=True))
         logger.info("%s is the best by %s in cross-validation: %s", recipe.estimator, metric.label, shown)
@@ -157,13 +157,13 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
 
 def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
     """Fit the recipe's estimator with its preprocessing on the training rows."""
-    model = _fit(training, recipe, project)
+    model = _fit_recipe(training, recipe, project)
     for column, reason in model.left_out.items():
         logger.info("Column %r is left out: %s", column, reason)
     return model
 
 
-def _fit(part: SplitSide, recipe: Recipe, project: Project) -> Model:
+def _fit_recipe(part: SplitSide, recipe: Recipe, project: Project) -> Model:
     pipeline = make_pipeline(recipe.estimator, project=project)
     pipeline.fit(part.X, part.y)
     # A forest adds up its trees in the order in which threads end: the last bit would differ.
@@ -177,30 +177,30 @@ def _fit(part: SplitSide, recipe: Recipe, project: Project) -> Model:
 def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, project: Project) -> Refit | None:
     """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
 
-    Before the version is saved, so that what is recorded is complete, and a run that dies here leaves nothing behind.
-    A failure costs the newest rows and nothing else: the model that was compared serves then.
+    This is before the version is saved, so that the version is complete and a run killed here leaves nothing behind.
+    If the refit fails, the evaluated model serves, without the newest rows.
     """
     settings, evaluation = project.settings, comparison.evaluation
     if not settings.refits or comparison.decision.verdict not in ("promoted", "staging"):
         return None
     try:
-        part = _joined([side for side in (evaluation.training, gap, evaluation.holdout) if side])
-        model = _fit(part, recipe, project)
+        part = _join_sides([side for side in (evaluation.training, gap, evaluation.holdout) if side])
+        model = _fit_recipe(part, recipe, project)
         _judge_refit(model, evaluation, project)
     except Exception as error:  # an estimator may fail in any way
         reason = f"{type(error).__name__}: {error}"
         logger.warning(
-            "The refit on all rows failed (%s). The model that was compared serves without it.",
+            "The refit on all rows failed (%s), so the evaluated model serves.",
             reason,
             exc_info=True,
         )
         return Refit(error=reason)
-    logger.info("Fitted once more, on all %s labelled rows", f"{len(part.rows):,}")
+    logger.info("Refit on all %s labelled rows", f"{len(part.rows):,}")
     return Refit(part, model)
 
 
 def _judge_refit(model: Model, evaluation: Evaluation, project: Project) -> None:
-    """Refuse a refit that on the holdout, which it learned from, is worse beyond chance than its twin, which did not.
+    """Refuse a refit that is worse on the holdout than the evaluated model, beyond chance.
 
     Raises:
         RefitError: it is, or has no finite score.
@@ -220,7 +220,7 @@ def _judge_refit(model: Model, evaluation: Evaluation, project: Project) -> None
         )
 
 
-def _joined(sides: Sequence[SplitSide]) -> SplitSide:
+def _join_sides(sides: Sequence[SplitSide]) -> SplitSide:
     """Return one part with the rows of all."""
     first, rows = sides[0], pd.concat([side.rows for side in sides], ignore_index=True)
     return dataclasses.replace(

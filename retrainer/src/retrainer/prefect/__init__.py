@@ -1,6 +1,6 @@
 """What the flows of a project need of Prefect, beyond what its documentation shows.
 
-In:    a project, and the run at work.
+In:    a project, and the present run.
 Out:   its settings and source, keys and conditions for tasks, work side by side, messages, deployments, and what the
        server watches.
 Never: holds logic that a room without Prefect could hold; uses what Prefect does not document; hides one failure

@@ -1,13 +1,13 @@
-"""What only the server can do: end a run whose process is gone, and report what no run can report itself.
+"""Automations of the server: end a run whose process is gone, and report what a run cannot report itself.
 
 A run that fails, crashes or is stopped says so itself, or its runner does, and confirms it with an event. The rest is
 the server's:
 
 - Where process and runner were both killed (a power cut, the kernel short of memory, `kill -9`) the run would stay
-  `Running` for ever and, since retrains never overlap, keep every later one from starting: its heartbeats stop.
+  `Running` and, since retrains never overlap, keep every later one from starting: its heartbeats stop.
 - Where the project's own code cannot even be imported, its disk is full, or its machine cannot reach the webhook,
   the confirmation does not come: the server sends the message.
-- A run that was cancelled because another is at work, or that nobody starts, never had a process.
+- A run that was cancelled because another is in progress, or that nobody starts, never had a process.
 - A run that hangs may hang where nothing in its own process can end it: the server cancels it, and its runner kills it.
 """
 
@@ -43,12 +43,12 @@ COLLISION = "Deployment concurrency limit reached."  # as the server (3.8) says 
 
 
 def automations(settings: Settings, *, silence: timedelta | None, block_id: Any | None) -> Iterator[AutomationCore]:
-    """Describe what the server watches for this project's deployments.
+    """Yield the automations of this project's deployments.
 
     Args:
         settings: Those of the project.
         silence: A run without heartbeats for so long is dead; None where there are no heartbeats.
-        block_id: The notification block's; None where there is none, and nobody can be notified.
+        block_id: Of the notification block; None where there is none.
     """
     project = settings.project
 
@@ -129,23 +129,23 @@ def register_automations(project: Project) -> None:
     """Let the server watch the runs of this project's deployments, as deploy.py and prefect.yaml both do.
 
     One that is registered as it should be is left alone: the server forgets what an automation that is updated was
-    waiting for, and would never notice that a run at work is killed or takes too long.
+    waiting for, and would never notice that the present run is killed or takes too long.
     """
     settings, frequency = project.settings, PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value()
     silence = None if frequency is None else HEARTBEATS_MISSED * timedelta(seconds=frequency)
     if silence is None:
-        print("PREFECT_FLOWS_HEARTBEAT_FREQUENCY is off: a run that is killed stays Running for ever.")
+        print("PREFECT_FLOWS_HEARTBEAT_FREQUENCY is off, so a run that is killed stays Running.")
     with get_client(sync_client=True) as client:
         block_id = _block_id(client, settings.notifications.block)
         for automation in automations(settings, silence=silence, block_id=block_id):
             known = client.read_automations_by_name(automation.name)
             if not known:
                 client.create_automation(automation)
-            elif _described(known[0]) != _described(automation):
+            elif _without_server_fields(known[0]) != _without_server_fields(automation):
                 client.update_automation(known[0].id, automation)
 
 
-def _described(automation: AutomationCore) -> dict[str, Any]:
+def _without_server_fields(automation: AutomationCore) -> dict[str, Any]:
     """Return what an automation says, without the ids and times that the server adds."""
     return automation.model_dump(include=set(AutomationCore.model_fields))
 
@@ -162,7 +162,7 @@ def _block_id(client: SyncPrefectClient, block: str | None) -> Any | None:
 
 
 def confirm_notified(flow_run: FlowRun, *, project: str) -> None:
-    """Let the server know that the team was notified how a run ended, so that it does not send it again."""
+    """Tell the server that the team was notified of the end of a run, so that it sends no second message."""
     if flow_run.deployment_id is None:  # started by hand: the server watches deployments only
         return
     emit_event(

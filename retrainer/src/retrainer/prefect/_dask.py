@@ -35,7 +35,7 @@ def dask_task_runner(settings: Settings) -> DaskTaskRunner:
     if settings.scale_out.address:
         return DaskTaskRunner(address=settings.scale_out.address)
     options = {
-        "n_workers": _workers(settings),
+        "n_workers": _worker_count(settings),
         "threads_per_worker": 1,
         "processes": True,
         "host": "127.0.0.1",
@@ -45,7 +45,7 @@ def dask_task_runner(settings: Settings) -> DaskTaskRunner:
     return DaskTaskRunner(cluster_kwargs=options)
 
 
-def _workers(settings: Settings) -> int:
+def _worker_count(settings: Settings) -> int:
     return settings.scale_out.workers or os.cpu_count() or 1
 
 
@@ -53,14 +53,14 @@ def threads_per_task(settings: Settings) -> int:
     """Return the threads that a task on a worker may compute with, so that all of them together fill the cores."""
     if settings.scale_out.threads:
         return int(settings.scale_out.threads)
-    return 1 if settings.scale_out.address else max(1, (os.cpu_count() or 1) // _workers(settings))
+    return 1 if settings.scale_out.address else max(1, (os.cpu_count() or 1) // _worker_count(settings))
 
 
 def scores_on_workers(training_part: SplitSide, names: Sequence[str], *, project: Project) -> list[gate.Array]:
     """Return the cross-validation scores of each candidate; a task is one fold of one of them.
 
     Raises:
-        NoWorkersError: nobody would compute them.
+        NoWorkersError: there are no workers.
     """
     require_workers(project.settings)
     inputs = fold_inputs(training_part, project=project)
@@ -100,7 +100,7 @@ def cross_validate_fold(path: Path, *, estimator: str, fold: int, project: Proje
 
 @contextmanager
 def shared(inputs: training.FoldInputs, settings: Settings) -> Iterator[Path]:
-    """Write the inputs where workers can read them, and remove them in the end.
+    """Write the inputs where workers can read them, and remove them at the end.
 
     Pickled: unlike a table format it keeps every type, category, index and order, so that scores are those of a run
     without workers to the last bit. Only this run's own workers read it, and they unpickle its tasks anyway.
@@ -139,7 +139,7 @@ def scorer_on_workers(project: Project) -> Scorer:
         rows = settings.score.batch_rows
         batches = math.ceil((total or 0) / rows)
         # Four parts a worker: the last ones end together, and little is done again for one that died.
-        size = rows * max(1, math.ceil(batches / (4 * _workers(settings))))
+        size = rows * max(1, math.ceil(batches / (4 * _worker_count(settings))))
         partitions = data.partitions(paths, rows=size)
         with _parts_folder(settings) as folder:
             parts = score_part.map(
@@ -176,7 +176,7 @@ def score_part(
 
 @contextmanager
 def _parts_folder(settings: Settings) -> Iterator[Path]:
-    """Make a folder of this run's own, for its parts, and remove it in the end."""
+    """Create a folder for the parts of this run, and remove it at the end."""
     folder = settings.resolve("data") / "scale_out" / f"parts-{uuid.uuid4().hex}"
     folder.mkdir(parents=True)
     try:

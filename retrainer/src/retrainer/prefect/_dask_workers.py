@@ -17,7 +17,7 @@ class NoWorkersError(ProjectError):
 
 
 def require_workers(settings: Settings) -> str:
-    """Make sure that tasks would be computed, and return where; without workers Dask waits for ever, without a word.
+    """Make sure that tasks would be computed, and return where; without workers Dask waits without end or message.
 
     Raises:
         NoWorkersError: they would not; the message has the command that helps.

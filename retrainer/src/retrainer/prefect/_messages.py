@@ -38,7 +38,7 @@ class Message:
         return f"{self.subject}\n{self.body}"
 
 
-UNSENT = "The message was: "  # begins the line of the log with a message that nobody took
+UNSENT = "The message was: "  # begins the log line of a message that was not sent
 RUN, WHY, TO_DO = "Run: {run}", "Why: {reason}", "To do: {to_do}"
 PRODUCTION, HOLD, REPORT = "In production: {champion}", "On hold: {held}", "Report: {report}"
 # The server fills in the double braces; there is no link where PREFECT_UI_URL is not set.
@@ -54,7 +54,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         RUN,
         WHY,
         "In production: {champion} ({touched})",
-        "To do: fix the cause, then run it again; `doctor` checks the usual ones.",
+        "To do: fix the cause and run it again; `doctor` checks common causes.",
     ),
     "decided": (
         "{version} {verdict}",
@@ -63,7 +63,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "{alarms}",
         PRODUCTION,
         HOLD,
-        "Refit: fitting it once more on all rows failed ({failed}); the model that was compared serves",
+        "Refit: failed ({failed}); the evaluated model serves",
         REPORT,
         TO_DO,
     ),
@@ -78,88 +78,88 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "{to_do}",
     ),
     "by hand": ("{what}", WHY, "{gate}", PRODUCTION, HOLD, TO_DO),
-    "trial": ("a test message", "Retraining messages will arrive here."),
+    "trial": ("a test message", "Messages about retraining will arrive here."),
     "unreported": (
         "{{ flow.name }} {{ flow_run.state.name | lower }}",
         SERVER_RUN,
         SERVER_WHY,
-        "In production: what `registry list` says; the registry survives a kill at any instruction",
-        "To do: see that the machine is up and deploy.py or the worker runs; `doctor` checks the rest.",
+        "In production: see `registry list`; a killed run does not damage the registry",
+        "To do: check that the machine is up and that deploy.py or the worker runs; `doctor` checks the rest.",
     ),
     "collision": (
-        "{{ flow.name }} cancelled, another run is at work",
+        "{{ flow.name }} cancelled, another run is in progress",
         SERVER_RUN,
         SERVER_WHY,
-        "To do: nothing if it happens once; else schedule the flow less often, or look for a run that hangs.",
+        "To do: nothing if it happens once; otherwise schedule the flow less often, or find a run that hangs.",
     ),
     "late": (
         "{{ flow.name }} is late",
         SERVER_RUN,
-        "Why: it was due, and nobody has started it: no process serves it, or every slot is taken",
-        "To do: see that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
+        "Why: no process has started it: none serves it, or every slot is taken",
+        "To do: check that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
     ),
 }
 DECIDED_TO_DO = {
-    "staging": "look at `registry explain`; `registry promote staging --reason …` puts it into production.",
-    "rejected": "look at the data: `registry explain` has the numbers.",
+    "staging": "read `registry explain`; `registry promote staging --reason …` puts it into production.",
+    "rejected": "check the data; `registry explain` has the numbers.",
 }
 BY_HAND = {
-    "rolled_back": ("rolled back to {version}", "find out what was wrong with the model before."),
+    "rolled_back": ("rolled back to {version}", "find out what was wrong with the previous model."),
     "promoted": ("{version} promoted by hand", "nothing{rollback}."),
     "held": ("{version} is on hold", "nothing; {until}"),
-    "released": ("{version} is no longer on hold", "nothing; the next retrain decides without it."),
+    "released": ("{version} is no longer on hold", "nothing; the next retrain does not compare with it."),
 }
-ROLLBACK = "; `registry rollback --reason …` puts the former model back"
-UNTIL = "a challenger must be better than it too, until `registry release {} --reason …`."
-OVERRULED = {"kept": "kept it", "staging": "put it into staging", "rejected": "rejected it"}
+ROLLBACK = "; `registry rollback --reason …` puts the previous model back"
+UNTIL = "a challenger must also be better than this version, until `registry release {} --reason …`."
+OVERRULED = {"kept": "kept the champion", "staging": "put it into staging", "rejected": "rejected it"}
 
 
 def message(kind: str, *, project: str, **values: str) -> Message:
     """Return a message of `TEXTS`; one without values is for the server to fill in, or has none."""
     subject, *lines = TEXTS[kind]
     if values:
-        kept = (line for line in lines if all(values[name] for name in _fields(line)))
+        kept = (line for line in lines if all(values[name] for name in _placeholders(line)))
         subject, lines = subject.format(**values), [line.format(**values) for line in kept]
     return Message(f"{project}: {subject}", "\n".join(lines))
 
 
-def _fields(line: str) -> list[str]:
+def _placeholders(line: str) -> list[str]:
     return [name for _, name, _, _ in Formatter().parse(line) if name]
 
 
 def decision_message(*, project: str, run: Run, decision: dict[str, Any]) -> Message:
-    """Report what the gate decided; `decision` is what the record task returned."""
+    """Return the message about a decision; `decision` is the result of the record task."""
     alarms, verdict = decision["alarms"], decision["verdict"]
-    look = "look at what is named above" if alarms else "nothing"
+    look = "check the alarms" if alarms else "nothing"
     back = ROLLBACK if verdict == "promoted" and decision["champion_before"] else ""
     return message(
         "decided",
         project=project,
-        run=_linked(run),
-        alarms="\n".join(f"To look at: {alarm}" for alarm in alarms),
+        run=_name_and_url(run),
+        alarms="\n".join(f"Alarm: {alarm}" for alarm in alarms),
         failed=(decision["refit"] or {}).get("failed", ""),
-        report=_report(decision),
+        report=_report_text(decision),
         to_do=DECIDED_TO_DO.get(verdict) or f"{look}{back}.",
-        **_in_production(decision["champion"], decision["held"]),
+        **_production_fields(decision["champion"], decision["held"]),
         **{name: decision[name] for name in ("version", "verdict", "reason")},
     )
 
 
-def _in_production(champion: str | None, held: Iterable[str]) -> dict[str, str]:
+def _production_fields(champion: str | None, held: Iterable[str]) -> dict[str, str]:
     return {"champion": champion or "no model yet", "held": ", ".join(held)}
 
 
-def _report(result: dict[str, Any]) -> str:
-    return result["report"] or f"missing, it could not be drawn ({result['report_error']})"
+def _report_text(result: dict[str, Any]) -> str:
+    return result["report"] or f"missing, drawing it failed ({result['report_error']})"
 
 
 def by_hand_message(*, project: str, record: Record, gate: Record | None = None) -> Message:
-    """Report what a person decided: a rollback, a promotion by hand, a hold, or its end.
+    """Return the message about a person's decision: a rollback, a promotion by hand, a hold, or its end.
 
     Args:
         project: The project's name.
         record: The decision.
-        gate: What the gate decided about the same version, which a promotion may overrule.
+        gate: The gate's decision about the same version, which a promotion may overrule.
     """
     before = record.champion_before
     facts = {"rollback": ROLLBACK if before else "", "until": UNTIL.format(record.version)}
@@ -170,13 +170,13 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
         overruled = f"The gate had {OVERRULED[gate.verdict]}: {reason}"
     if record.verdict == "rolled_back" and before in record.held:
         to_do += f" {before} is on hold: {UNTIL.format(before)}"
-    in_production = _in_production(record.champion, record.held)
+    in_production = _production_fields(record.champion, record.held)
     facts = {"what": what, "reason": record.reason, "gate": overruled, "to_do": to_do}
     return message("by hand", project=project, **facts, **in_production)
 
 
 def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
-    """Report that new data no longer look like the training data, or that the model is worse on them.
+    """Report drift, or a worse score on new data.
 
     `window` is what `check_drift` returned, with `triggered` and `to_do`.
     """
@@ -185,20 +185,20 @@ def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
         project=project,
         what="the data drifted" if window["drifted"] else "the model is worse on new data",
         article="a" if window["triggered"] else "no",
-        run=_linked(run),
+        run=_name_and_url(run),
         columns=", ".join(window["drifted_columns"]),
-        report=_report(window),
+        report=_report_text(window),
         champion=window["version"],
         **{name: window[name] for name in ("reason", "source", "to_do")},
     )
 
 
-def _linked(run: Run) -> str:
+def _name_and_url(run: Run) -> str:
     return f"{run.name} {run.url}".rstrip()
 
 
 class NotSent(Exception):
-    """Nobody took the message; the text says why, without the words of the block, which may hold its URL."""
+    """The message was not sent; the text says why, without the text of the block, which may hold its URL."""
 
 
 def recipient(project: Project) -> tuple[str, str | None]:
@@ -213,9 +213,9 @@ def recipient(project: Project) -> tuple[str, str | None]:
 
 
 def send(message: Message, *, block: str | None, logger: Any) -> bool:
-    """Send `message` through the notification block `<type>/<name>`; return whether it was taken.
+    """Send `message` through the notification block `<type>/<name>`; return whether it was sent.
 
-    Whatever goes wrong is a warning, and one more holds the message.
+    An error becomes a warning in the log, and a second one contains the message.
     """
     if not block:
         logger.info("No notification block is set.")
@@ -236,14 +236,18 @@ def deliver(message: Message, *, block: str) -> None:
     Raises:
         NotSent: the block cannot be loaded, or its service did not take the message in time.
     """
+    from prefect.blocks import notifications  # with all it imports: the time limits are for others
     from prefect.blocks.core import Block
-    from prefect.blocks.notifications import (
-        NotificationBlock,  # with all it imports: the time limits are for others
-    )
     from prefect.exceptions import ObjectNotFound
 
+    kind, _, name = block.partition("/")
+    classes: list[Any] = [
+        each for each in vars(notifications).values() if isinstance(each, type) and issubclass(each, Block)
+    ]
+    known = {each.get_block_type_slug(): each for each in classes}
     try:
-        loaded = within(LOAD_SECONDS, lambda: Block.load(block))
+        # `Block.load` imports all that is installed and may have blocks, such as the Kubernetes worker: 5 s of a core.
+        loaded = within(LOAD_SECONDS, lambda: known[kind].load(name) if kind in known else Block.load(block))
     except TimeoutError:
         raise NotSent(f"The notification block {block} was not loaded within {LOAD_SECONDS:g} seconds.") from None
     except Exception as error:
@@ -253,7 +257,7 @@ def deliver(message: Message, *, block: str) -> None:
         raise NotSent(
             f"The notification block {block} {trouble}: {slack}set notifications.block to one you have."
         ) from None
-    if not isinstance(loaded, NotificationBlock):
+    if not isinstance(loaded, notifications.NotificationBlock):
         raise NotSent(f"{block} is not a notification block: set notifications.block to one.")
     notify(loaded, message, name=block)
 
@@ -275,7 +279,7 @@ def notify(block: Any, message: Message, *, name: str) -> None:
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:
-    """Return what `call` returns, and give up on one that takes longer: not all that is called has a time limit.
+    """Return the result of `call`, or stop waiting after `seconds`.
 
     Raises:
         TimeoutError: it took longer.

@@ -46,7 +46,7 @@ def choose_recipe(training: SplitSide, *, project: Project) -> Recipe:
     """Compare the candidates by cross-validation on the training side, and return the best.
 
     With more training rows than `compared_rows` they are compared on a sample. Where there is one candidate and one
-    threshold, none is scored. Candidates are scored side by side, each with its share of the cores.
+    threshold, none is scored. Candidates are scored in parallel, each with its share of the cores.
     """
     names = pipeline.candidates(training, project=project)
     if recipe := pipeline.only_recipe(names, project=project):
@@ -56,7 +56,7 @@ def choose_recipe(training: SplitSide, *, project: Project) -> Recipe:
 
 
 def candidate_scores(training: SplitSide, names: Sequence[str], *, project: Project) -> list[Array]:
-    """Return the cross-validation scores of each candidate, computed side by side."""
+    """Return the cross-validation scores of each candidate, computed in parallel."""
     if project.settings.scale_out.runner == "dask":
         from ._dask import scores_on_workers
 

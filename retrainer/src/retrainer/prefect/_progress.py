@@ -20,26 +20,27 @@ _shown = threading.Lock()
 
 @contextmanager
 def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
-    """Show what a step does, and on how many rows, until the block ends.
+    """Show which step runs, and on how many rows, until the block ends.
 
     Args:
-        what: The step.
+        what: The step, as a verb: `cross validate`.
         inputs: What it was given; the largest of those that have `rows` says how many.
     """
-    rows = max(map(_rows, inputs), default=0)
-    text = f"{what}, {rows:,} rows" if rows else what
+    rows = max(map(_count_rows, inputs), default=0)
+    doing, on_rows = _gerund(what), f"{rows:,} rows" if rows else ""
     if sys.stderr.isatty():
         if not _shown.acquire(blocking=False):  # a terminal has one line, which a step beside this one has
             yield
             return
         try:
-            with Console(stderr=True).status(text):
+            with Console(stderr=True).status(", ".join(filter(None, (doing.capitalize(), on_rows)))):
                 yield
         finally:
             _shown.release()
         return
     logger = _logger()
-    timer = threading.Timer(SECONDS, logger.info, ("Still working: %s", text))
+    took = ", ".join(filter(None, (f"{SECONDS:g} s", on_rows)))
+    timer = threading.Timer(SECONDS, logger.info, ("Still %s (%s)", doing, took))
     timer.daemon = True
     timer.start()
     try:
@@ -50,7 +51,7 @@ def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
 
 @contextmanager
 def best_so_far() -> Iterator[Callable[[str], None]]:
-    """Yield what shows a line that changes: in place on a terminal, in the log every ten seconds elsewhere."""
+    """Yield a function that shows a line: updated in place on a terminal, logged every ten seconds elsewhere."""
     if sys.stderr.isatty():
         with Console(stderr=True).status("") as status:
             yield status.update
@@ -66,6 +67,12 @@ def best_so_far() -> Iterator[Callable[[str], None]]:
     yield show
 
 
+def _gerund(what: str) -> str:
+    verb, *rest = what.replace("cross ", "cross-").split()
+    stem = verb.removesuffix("e")
+    return " ".join([f"{stem}{'t' * stem.endswith('it')}ing", *rest])
+
+
 def _logger() -> Any:
     try:
         return get_run_logger()
@@ -73,6 +80,6 @@ def _logger() -> Any:
         return logging.getLogger(__name__)
 
 
-def _rows(value: Any) -> int:
+def _count_rows(value: Any) -> int:
     rows = getattr(value, "rows", 0)
     return rows if isinstance(rows, int) else len(rows) if hasattr(rows, "__len__") else 0

@@ -22,7 +22,7 @@ from prefect.utilities.urls import url_for
 
 from .. import data
 from ..data import SourceUnavailable
-from ..errors import ConfigurationError, ProjectError, files_explained
+from ..errors import ConfigurationError, ProjectError, translate_file_errors
 from ..locations import PREFECT_SECRET, Location
 from ..pipeline import Run, check
 from ..project import Project
@@ -58,18 +58,18 @@ _library.propagate = False  # the handler passes on what no run logs
 
 
 def this_run() -> Run:
-    """Return what records say of the flow run at work."""
+    """Return the present flow run, as records name it."""
     return Run(flow_run.id, str(flow_run.name or ""), url_for("flow-run", flow_run.id) or "")
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
-    """Retry what may pass by itself (a network, a disk), not what a person has to fix."""
+    """Return whether to retry: temporary errors (network, disk), not those that a person has to fix."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
 
 
 def reports_progress(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a step that takes long give a sign of life, and errors of the operating system name their file.
+    """Show the progress of a long step, and let errors of the operating system name their file.
 
     Put it below `@task`.
     """
@@ -77,7 +77,7 @@ def reports_progress(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def step(*args: Any, **kwargs: Any) -> Any:
-        with files_explained(), sign_of_life(name, inputs=[*args, *kwargs.values()]):
+        with translate_file_errors(), sign_of_life(name, inputs=[*args, *kwargs.values()]):
             return function(*args, **kwargs)
 
     return step
@@ -108,7 +108,7 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
     Args:
         project: The project.
         source: The run's parameter, which stands in for `data.source`.
-        as_of: The moment that dates stand for, as `resolve_source` takes it.
+        as_of: The date to fill in, as in `resolve_source`.
 
     Raises:
         ConfigurationError: they cannot work, as far as that can be known.
@@ -179,13 +179,13 @@ def resolve_source(
     """Return the source of this run with its dates and secrets filled in.
 
     Args:
-        source: The run's parameter; empty: the first of the defaults that is set, else `data.source`.
+        source: The parameter of the run; empty: the first default that is set, else `data.source`.
         defaults: Locations of the settings.
-        as_of: The moment that dates stand for; empty: when the run was due, in the time zone of its schedule.
+        as_of: The date to fill in; empty: the scheduled time of the run, in the time zone of its schedule.
         project: For the settings.
 
     Raises:
-        ConfigurationError: a date cannot be computed, a Prefect Secret block is not there, or the parameter carries a
+        ConfigurationError: a date is invalid, a Prefect Secret block does not exist, or the parameter contains a
             secret.
     """
     settings = project.settings

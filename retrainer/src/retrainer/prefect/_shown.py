@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 
 def rename_run(recorded: dict[str, Any]) -> None:
-    """Give the run at work a name that says what it decided."""
+    """Name the present run after its decision."""
     version, verdict = recorded["version"], recorded["verdict"]
     name = f"retrain {version[:4]}-{version[4:6]}-{version[6:8]} {verdict} {version[-6:]}"
     with get_client(sync_client=True) as client:

@@ -1,6 +1,6 @@
 """Send a test message to Slack, and save the notification block of the settings.
 
-The webhook's URL is read from the variable SLACK_WEBHOOK_URL or asked for without showing it; it is never printed.
+The URL of the webhook is read from SLACK_WEBHOOK_URL or typed in without being shown; it is never printed.
 """
 
 import getpass
@@ -34,7 +34,7 @@ def set_up_slack(project: Project) -> None:
     """Send the test message, and save the block under the name of the settings, over an older one.
 
     Raises:
-        ConfigurationError: the URL is missing, nobody takes messages there, or the settings name no Slack webhook.
+        ConfigurationError: the URL is missing or refuses messages, or the settings name no Slack webhook.
     """
     from prefect.blocks.notifications import SlackWebhook
 
@@ -42,15 +42,15 @@ def set_up_slack(project: Project) -> None:
     kind, _, name = (settings.notifications.block or "").partition("/")
     if kind != "slack-webhook" or not name:
         raise ConfigurationError(
-            f"notifications.block is {kind + '/' + name!r}: this command sets up `slack-webhook/<name>` only;"
-            " create any other block in the Prefect UI under Blocks."
+            f"notifications.block is {kind + '/' + name!r}: this command only sets up `slack-webhook/<name>`;"
+            " create other blocks in the Prefect UI under Blocks."
         )
     block = SlackWebhook(url=webhook_url())
     try:
         notify(block, message("trial", project=settings.project), name=f"slack-webhook/{name}")
     except NotSent as error:
         raise ConfigurationError(
-            f"Nothing was saved, as the test message was not taken: {error} Copy all of the URL that Slack shows under"
+            f"The test message was not sent, so nothing was saved: {error} Copy the whole URL that Slack shows under"
             " Incoming Webhooks of your app, https://hooks.slack.com/services/T…/B…/…"
         ) from None
     block.save(name, overwrite=True)

@@ -10,11 +10,13 @@ from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
 from prefect.logging import get_run_logger
+from prefect.states import Failed
 
 from .. import pipeline, tuning
-from ..errors import files_explained
+from ..errors import first_line, translate_file_errors
 from ..project import Project
 from ..training import FoldInputs, thread_budget
 from ._progress import best_so_far
@@ -23,24 +25,24 @@ from ._progress import best_so_far
 def search(training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, project: Project) -> tuning.Found:
     """Search better parameters of an estimator by cross-validation on the training side; the holdout plays no part.
 
-    This process asks the study, and tells it what the trials found. A study that was cut off goes on.
+    This process gets the parameters of each trial from the study, and records its result. A study can be continued.
 
     Raises:
         TimeLimitError: the limit is over before the first trial is.
-        StudyInUseError: another process is at work on the same.
+        StudyInUseError: another process uses the same study.
     """
     inputs = pipeline.fold_inputs(training, project=project)
     deadline = math.inf if plan.seconds is None else time.time() + plan.seconds
     workers = plan.workers or project.settings.scale_out.workers or os.cpu_count() or 1
     with (
         tuning.open_study(inputs, estimator=estimator, project=project) as study,
-        _handed_on(inputs, workers, project) as (where, threads),
+        _share_inputs(inputs, workers, project) as (where, threads),
         best_so_far() as show,
     ):
         if before := study.count:
             get_run_logger().info("The search %s goes on after %d trials", study.id, before)
         options = {"estimator": estimator, "deadline": deadline, "threads": threads, "project": project}
-        stopped = _run(study, where, options, trials=plan.trials, workers=workers, show=show)
+        stopped = _run_trials(study, where, options, trials=plan.trials, workers=workers, show=show)
         if stopped and (study.today is None or study.count == before):
             raise tuning.TimeLimitError(
                 f"--time-limit is shorter than one trial of {estimator}: {len(stopped.means)} of {stopped.folds} folds"
@@ -49,7 +51,7 @@ def search(training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, p
         return study.found()
 
 
-def _run(
+def _run_trials(
     study: tuning.Study, inputs: Any, options: Mapping[str, Any], *, trials: int, workers: int, show: Any
 ) -> tuning.Outcome | None:
     """Let trials run until there are enough, or the time is over; return one that was stopped, None if none was."""
@@ -66,7 +68,7 @@ def _run(
         if not running:
             return stopped
         future = next(as_completed(list(running)))
-        outcome = _outcome(future)
+        outcome = _trial_outcome(future)
         if isinstance(outcome, tuning.Outcome) and outcome.state == "stopped":
             stopped = outcome
         study.tell(running.pop(future), outcome)
@@ -76,7 +78,7 @@ def _run(
             show(f"{study.estimator}: {study.count} of {trials} trials, best {study.metric.format(score)}: {shown}")
 
 
-def _outcome(future: PrefectFuture[tuning.Outcome]) -> tuning.Outcome | Exception:
+def _trial_outcome(future: PrefectFuture[tuning.Outcome]) -> tuning.Outcome | Exception:
     try:
         return future.result()
     except Exception as error:  # an estimator may fail in any way with parameters that nobody tried
@@ -94,26 +96,29 @@ def trial(
     deadline: float,
     threads: int,
     project: Project,
-) -> tuning.Outcome:
+) -> tuning.Outcome | State[tuning.Outcome]:
     """Score parameters fold by fold; on a worker, which reads the training part itself."""
-    if isinstance(inputs, Path):
-        from ._dask import read
+    try:
+        if isinstance(inputs, Path):
+            from ._dask import read
 
-        inputs = read(inputs)
-    with files_explained():
-        return tuning.score_trial(
-            inputs,
-            estimator=estimator,
-            parameters=parameters,
-            medians=medians,
-            deadline=deadline,
-            threads=threads,
-            project=project,
-        )
+            inputs = read(inputs)
+        with translate_file_errors():
+            return tuning.score_trial(
+                inputs,
+                estimator=estimator,
+                parameters=parameters,
+                medians=medians,
+                deadline=deadline,
+                threads=threads,
+                project=project,
+            )
+    except Exception as error:  # said in a line: of parameters that do not work, a traceback each hides the rest
+        return Failed(message=f"{type(error).__name__}: {first_line(error)}", data=error)
 
 
 @contextmanager
-def _handed_on(inputs: FoldInputs, workers: int, project: Project) -> Iterator[tuple[FoldInputs | Path, int]]:
+def _share_inputs(inputs: FoldInputs, workers: int, project: Project) -> Iterator[tuple[FoldInputs | Path, int]]:
     """Yield the inputs as the trials get them, and how many threads each may use."""
     if project.settings.scale_out.runner == "dask":
         from ._dask import shared, threads_per_task

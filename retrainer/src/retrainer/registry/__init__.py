@@ -7,7 +7,7 @@ Never: decides; a version that a decision names never changes.
 
 from ._lineage import changed_packages, described, git_commit, lineage, package_versions
 from ._object_store import ObjectStore
-from ._open import open_files, open_registry, open_store
+from ._open import open_files, open_registry, open_store, show_study
 from ._pickles import unpickled
 from ._records import Damaged, Problem, Record, Version
 from ._registry import Registry, StaleDecision
@@ -32,5 +32,6 @@ __all__ = [
     "open_registry",
     "open_store",
     "package_versions",
+    "show_study",
     "unpickled",
 ]

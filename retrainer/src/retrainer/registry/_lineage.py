@@ -46,19 +46,19 @@ def package_versions(modules: Iterable[str] = ()) -> dict[str, str]:
     if others := roots - PACKAGES.keys() - sys.stdlib_module_names - {own, ""}:
         distributions = packages_distributions()  # reads the description of everything that is installed
         names.update(name for root in others for name in distributions.get(root, ()))
-    found = {name: _installed(name) for name in sorted(names)}
+    found = {name: _installed_version(name) for name in sorted(names)}
     return {name: number for name, number in found.items() if number}
 
 
 def changed_packages(lineage: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return what a model was saved with that is not what is installed here: name to the two versions.
+    """Return the packages whose saved and installed versions differ, by name.
 
     Python counts where its minor version is another.
     """
     changed = {
         name: (saved, here or "not installed")
         for name, saved in lineage.get("packages", {}).items()
-        if (here := _installed(name)) != saved
+        if (here := _installed_version(name)) != saved
     }
     python, here = str(lineage.get("python", "")), platform.python_version()
     if python and python.split(".")[:2] != here.split(".")[:2]:
@@ -72,7 +72,7 @@ def described(changed: Mapping[str, tuple[str, str]]) -> str:
 
 
 @functools.cache  # a package's description takes 6 ms to read; what is imported stays what it is
-def _installed(name: str) -> str | None:
+def _installed_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:

@@ -50,25 +50,25 @@ class MlflowRegistry(Registry):
         """Write the version's scores, parameters and lineage on its run."""
         from mlflow.entities import Metric, Param, RunTag
 
-        facts = dict(_flat(version.lineage))
+        facts = dict(_flatten(version.lineage))
         params = [Param(name, str(facts.pop(name))[:LONGEST_TAG]) for name in PARAMETERS if name in facts]
         tags = [RunTag(f"lineage.{name}", str(value)[:LONGEST_TAG]) for name, value in facts.items()]
         now = int(time.time() * 1000)
         metrics = [Metric(name, value, now, 0) for name, value in version.metrics.items() if value is not None]
         run = self.store.new_run(version.id)
-        with self.store.explained(f"describe {version.id}"):
+        with self.store.translate_errors(f"describe {version.id}"):
             self.store.client.log_batch(run, metrics, params, tags[:90])
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
         """Describe the saved pipeline as an MLflow model, with the signature that the rows of `example` have."""
         self.show_version(version)
-        self._show_model(version, pipeline, example, file=MODEL_FILE)
+        self._publish_model(version, pipeline, example, file=MODEL_FILE)
 
     def show_copied_model(self, version: Version, pipeline: Any) -> None:
         """Describe a pipeline that joblib saved, beside a pickle of it that MLflow's own loader reads."""
-        self._show_model(version, pipeline, None, file=PICKLE)
+        self._publish_model(version, pipeline, None, file=PICKLE)
 
-    def _show_model(self, version: Version, pipeline: Any, example: Any, *, file: str) -> None:
+    def _publish_model(self, version: Version, pipeline: Any, example: Any, *, file: str) -> None:
         import mlflow.pyfunc
         import sklearn
         from mlflow.models import Model, infer_signature
@@ -102,19 +102,19 @@ class MlflowRegistry(Registry):
                 code=None,
             )
             model.save(str(folder / "MLmodel"))
-            with self.store.explained(f"describe the model of {version.id}"):
+            with self.store.translate_errors(f"describe the model of {version.id}"):
                 self.store.client.log_artifacts(run, str(folder), MODEL_FOLDER)
 
     def catch_up(self) -> None:
-        """Write what a process that died did not: the champion's description, model versions, aliases, tags."""
+        """Write what a killed process did not: the champion's description, model versions, aliases, tags."""
         super().catch_up()
         with suppress(RegistryError):
-            self._show()
+            self._publish_decisions()
 
     def _describe_champion(self) -> None:
         super()._describe_champion()
         try:
-            self._show()
+            self._publish_decisions()
         except RegistryError as error:  # the decision stands, and whoever opens the registry next tries again
             logger.warning("The decision is recorded, but MLflow does not show it yet: %s", error)
 
@@ -122,17 +122,17 @@ class MlflowRegistry(Registry):
         path = f"runs:/{self.store.run_of(str(last.champion))}/{MODEL_FOLDER}"
         return super()._description(last) | {"model_path": path}
 
-    def _show(self) -> None:
+    def _publish_decisions(self) -> None:
         """Let runs, model versions and aliases say what the decisions say."""
-        while number := self._number():
-            last = self._record(number)
+        while number := self._last_number():
+            last = self._read_record(number)
             judged = last
             while judged.sequence > 1 and judged.verdict not in VERDICTS:
-                judged = self._record(judged.sequence - 1)
+                judged = self._read_record(judged.sequence - 1)
             self.show_decision(judged)
             newest = judged.version if judged.version not in (last.champion, last.staging) else None
             wanted = {"champion": last.champion, "staging": last.staging, "challenger": newest}
-            with self.store.explained("move the aliases"):
+            with self.store.translate_errors("move the aliases"):
                 client, name = self.store.client, self.store.project
                 now = client.get_registered_model(name).aliases
                 for alias, version in wanted.items():
@@ -141,7 +141,7 @@ class MlflowRegistry(Registry):
                         client.set_registered_model_alias(name, alias, meant)
                     elif alias in now and not meant:
                         client.delete_registered_model_alias(name, alias)
-            if self._number() == number:  # otherwise another process decided, and may have been overtaken here
+            if self._last_number() == number:  # otherwise another process decided, and may have been overtaken here
                 return
 
     def show_decision(self, record: Record) -> None:
@@ -151,7 +151,7 @@ class MlflowRegistry(Registry):
         if record.verdict not in VERDICTS or not (run := self.store.run_of(str(record.version))):
             return
         client = self.store.client
-        with self.store.explained(f"show decision {record.sequence}"):
+        with self.store.translate_errors(f"show decision {record.sequence}"):
             if client.get_run(run).info.status == "FINISHED":
                 return
             tags = {"verdict": record.verdict, "reason": record.reason, "decision": record.sequence}
@@ -188,7 +188,7 @@ class MlflowRegistry(Registry):
     def copy_from(self, source: Registry) -> tuple[int, int]:
         """Copy a registry with all its decisions; return how many versions and decisions were copied now.
 
-        What is there already is left out, so that a copy that was cut off can be finished.
+        Existing files are skipped, so that an interrupted copy can be finished.
 
         Raises:
             RegistryError: the source is damaged, or this one holds something else.
@@ -231,11 +231,11 @@ class MlflowRegistry(Registry):
         return len(copied), len(decisions)
 
 
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def _flatten(facts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            found += _flat(value, f"{prefix}{name}.")
+            found += _flatten(value, f"{prefix}{name}.")
         elif value is not None:
             found.append((prefix + name, json.dumps(value) if isinstance(value, list | tuple) else value))
     return found

@@ -43,7 +43,7 @@ CLIENT = {
 
 
 class TrackingError(StorageError):
-    """The tracking server did not do what was asked of it; what was there before is untouched."""
+    """The tracking server failed a request; nothing was changed."""
 
 
 class MlflowStore(Store):
@@ -63,7 +63,7 @@ class MlflowStore(Store):
             )
         self.uri = Location(given)
         self.project = project
-        with self.explained("connect"):
+        with self.translate_errors("connect"):
             self.client: MlflowClient = mlflow.MlflowClient(tracking_uri=self.uri.reveal())
         self._runs: dict[str, str] = {}  # the run of a version never changes
         self._experiments: dict[str, str] = {}
@@ -85,7 +85,7 @@ class MlflowStore(Store):
         page = f"{page}/runs/{run}"
         if folder == LOG:
             return f"{page} {key}"
-        return f"{page}/artifacts/{_path(name)}" if name else page
+        return f"{page}/artifacts/{_artifact_path(name)}" if name else page
 
     def read(self, key: str) -> bytes:
         """Return the content of `key`; FileNotFoundError when there is none."""
@@ -94,7 +94,7 @@ class MlflowStore(Store):
 
     def open(self, key: str) -> BinaryIO:
         """Download `key`, and open the copy; FileNotFoundError when there is none."""
-        run, path, digest = self._located(key)
+        run, path, digest = self._locate_artifact(key)
         file = self._download(key, run, path)
         if digest:
             found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -117,10 +117,10 @@ class MlflowStore(Store):
             return
         from mlflow import MlflowException
 
-        number, digest = _number(key), hashlib.sha256(data).hexdigest()
+        number, digest = _decision_number(key), hashlib.sha256(data).hexdigest()
         log = self.new_log()
         self._upload(log, f"{LOG}/{digest}.json", data)
-        with self.explained(f"record decision {number}"):
+        with self.translate_errors(f"record decision {number}"):
             try:
                 self.client.log_param(log, number, digest)
             except MlflowException:
@@ -134,13 +134,13 @@ class MlflowStore(Store):
     def writer(self, key: str) -> Iterator[BinaryIO]:
         """Open a local file, uploaded to `key` when the block ends without an error."""
         name = key.split("/", 2)[-1]
-        path = Path(_path(name))
+        path = Path(_artifact_path(name))
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / path.name
             with local.open("x+b") as file:
                 yield cast(BinaryIO, file)
             run = self.new_run(key.split("/")[1]) if key.startswith("versions/") else self.new_log()
-            with self.explained(f"write {key}"):
+            with self.translate_errors(f"write {key}"):
                 parent = str(path.parent) if path.parent.name else None
                 self._artifacts(run).log_artifact(str(local), parent)
                 self.client.set_tag(run, FILE + name, str(path))
@@ -150,12 +150,12 @@ class MlflowStore(Store):
         keys: list[str] = []
         if prefix in ("", "versions"):
             for run in self.runs():
-                keys += [f"versions/{run.data.tags[VERSION]}/{name}" for name in _files(run)]
+                keys += [f"versions/{run.data.tags[VERSION]}/{name}" for name in _file_tags(run)]
         if prefix in ("", LOG) and (log := self.log()):
-            with self.explained("read the decisions"):
+            with self.translate_errors("read the decisions"):
                 run = self.client.get_run(log)
             keys += [f"{LOG}/{number}.json" for number in run.data.params if number.isdecimal()]
-            keys += _files(run) if not prefix else ()
+            keys += _file_tags(run) if not prefix else ()
         return sorted(keys)
 
     def delete(self, prefix: str) -> None:
@@ -164,8 +164,8 @@ class MlflowStore(Store):
         run = self.run_of(version)
         if run is None:
             return
-        with self.explained(f"remove {prefix}"):
-            found = _files(self.client.get_run(run))
+        with self.translate_errors(f"remove {prefix}"):
+            found = _file_tags(self.client.get_run(run))
             for name in found if not rest else set(rest) & found.keys():
                 self.client.delete_tag(run, FILE + name)
                 self._artifacts(run).delete_artifacts(found[name])
@@ -180,9 +180,9 @@ class MlflowStore(Store):
         """Return the run of every version that was not discarded."""
         token: str | None = ""
         while token is not None:
-            with self.explained("list the versions"):
+            with self.translate_errors("list the versions"):
                 page = self.client.search_runs(
-                    [self._experiment(self.project)],
+                    [self.experiment(self.project)],
                     f"tags.{VERSION} LIKE '2%'",
                     max_results=PAGE,
                     page_token=token or None,
@@ -195,17 +195,17 @@ class MlflowStore(Store):
     def run_of(self, version: str) -> str | None:
         """Return the id of the version's run, None if there is none."""
         if version not in self._runs:
-            with self.explained(f"find {version}"):
-                experiment = self._experiment(self.project)
+            with self.translate_errors(f"find {version}"):
+                experiment = self.experiment(self.project)
                 for run in self.client.search_runs([experiment], f"tags.{VERSION} = '{version}'"):
                     self._runs[version] = run.info.run_id
         return self._runs.get(version)
 
     def new_run(self, version: str) -> str:
         """Return the id of the version's run, created now if there was none."""
-        with self.explained(f"begin {version}"):
+        with self.translate_errors(f"begin {version}"):
             run = self.run_of(version) or self.client.create_run(
-                self._experiment(self.project), run_name=version, tags={VERSION: version}
+                self.experiment(self.project), run_name=version, tags={VERSION: version}
             )
         self._runs[version] = run if isinstance(run, str) else run.info.run_id
         return self._runs[version]
@@ -215,8 +215,8 @@ class MlflowStore(Store):
         from mlflow import MlflowException
 
         if LOG not in self._runs:
-            with self.explained("find the decisions"):
-                self._experiment(f"{self.project}-{LOG}")
+            with self.translate_errors("find the decisions"):
+                self.experiment(f"{self.project}-{LOG}")
                 try:
                     tags = self.client.get_registered_model(self.project).tags
                 except MlflowException as error:
@@ -237,8 +237,8 @@ class MlflowStore(Store):
 
         if found := self.log():
             return found
-        with self.explained("begin the decisions"):
-            run = self.client.create_run(self._experiment(f"{self.project}-{LOG}"), run_name=LOG).info.run_id
+        with self.translate_errors("begin the decisions"):
+            run = self.client.create_run(self.experiment(f"{self.project}-{LOG}"), run_name=LOG).info.run_id
             try:  # of two processes that are first, one creates the name
                 self.client.create_registered_model(self.project, tags={LOG: run})
             except MlflowException as error:
@@ -248,8 +248,8 @@ class MlflowStore(Store):
         return self.log() or run
 
     @contextmanager
-    def explained(self, what: str) -> Iterator[None]:
-        """Turn what MLflow raises into an error that names the server and hides its password."""
+    def translate_errors(self, what: str) -> Iterator[None]:
+        """Turn an error of MLflow into one that names the server and hides its password."""
         from mlflow import MlflowException
         from requests import RequestException
 
@@ -260,22 +260,22 @@ class MlflowStore(Store):
                 raise
             code = getattr(error, "error_code", "")
             said = self.uri.hide(first_line(error))[:300]
-            raise TrackingError(f"MLflow at {self.uri} could not {what}: {said}. {_advice(code)}") from None
+            raise TrackingError(f"MLflow at {self.uri} could not {what}: {said}. {_error_advice(code)}") from None
 
-    def _located(self, key: str) -> tuple[str, str, str]:
-        """Return the run, the artifact and, of a decision, the SHA-256 that its number stands for."""
+    def _locate_artifact(self, key: str) -> tuple[str, str, str]:
+        """Return the run, the artifact and, for a decision, its SHA-256."""
         folder, _, rest = key.partition("/")
         version, _, name = rest.partition("/")
         run = self.run_of(version) if folder == "versions" else self.log()
         if run is None:
             raise FileNotFoundError(key)
-        with self.explained(f"read {key}"):
+        with self.translate_errors(f"read {key}"):
             found = self.client.get_run(run)
         if folder == LOG:
-            digest = found.data.params.get(_number(key))
+            digest = found.data.params.get(_decision_number(key))
             path = f"{LOG}/{digest}.json" if digest else None
         else:
-            digest, path = "", _files(found).get(name or key)
+            digest, path = "", _file_tags(found).get(name or key)
         if path is None:
             raise FileNotFoundError(key)
         return run, path, digest or ""
@@ -283,15 +283,16 @@ class MlflowStore(Store):
     def _download(self, key: str, run: str, path: str) -> BinaryIO:
         with tempfile.TemporaryDirectory() as folder:  # the open file outlives it
             try:
-                with self.explained(f"read {key}"):
+                with self.translate_errors(f"read {key}"):
                     copy = self._artifacts(run).download_artifacts(path, folder)
                     return cast(BinaryIO, Path(copy).open("rb"))
             except (TrackingError, FileNotFoundError):
-                if self._is_there(run, path):
+                if self._artifact_exists(run, path):
                     raise
                 raise FileNotFoundError(key) from None
 
-    def _experiment(self, name: str) -> str:
+    def experiment(self, name: str) -> str:
+        """Return the id of an experiment, created now if there was none."""
         from mlflow import MlflowException
 
         if name not in self._experiments:
@@ -306,14 +307,14 @@ class MlflowStore(Store):
         return self._experiments[name]
 
     def _upload(self, run: str, path: str, data: bytes) -> None:
-        with self.explained(f"write {path}"), tempfile.TemporaryDirectory() as folder:
+        with self.translate_errors(f"write {path}"), tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / Path(path).name
             local.write_bytes(data)
             self._artifacts(run).log_artifact(str(local), str(Path(path).parent))
 
-    def _is_there(self, run: str, path: str) -> bool:
+    def _artifact_exists(self, run: str, path: str) -> bool:
         parent = str(Path(path).parent) if "/" in path else None
-        with self.explained(f"look for {path}"):
+        with self.translate_errors(f"look for {path}"):
             return any(file.path == path for file in self._artifacts(run).list_artifacts(parent))
 
     def _artifacts(self, run: str) -> Any:
@@ -326,23 +327,23 @@ class MlflowStore(Store):
         return self._stores[run]
 
 
-def _files(run: "Run") -> dict[str, str]:
+def _file_tags(run: "Run") -> dict[str, str]:
     tags = run.data.tags.items()
     return {name.removeprefix(FILE): path for name, path in tags if name.startswith(FILE)}
 
 
-def _path(name: str) -> str:
+def _artifact_path(name: str) -> str:
     return f"{MODEL_FOLDER}/{name}" if name == MODEL_FILE else name
 
 
-def _number(key: str) -> str:
+def _decision_number(key: str) -> str:
     return Path(key).stem
 
 
-def _advice(code: str) -> str:
+def _error_advice(code: str) -> str:
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD of a user who may."
+        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD of a user with access."
     return (
-        "See that the server runs and that registry.tracking_uri or MLFLOW_TRACKING_URI names it, then run this"
-        " again; what was there is untouched."
+        "Check that the server runs and that registry.tracking_uri or MLFLOW_TRACKING_URI names it, then run this"
+        " again; nothing was changed."
     )

@@ -61,7 +61,7 @@ class ObjectStore(FileStore):
         """Fetch `key` for reading and seeking; FileNotFoundError when there is none."""
         import obstore
 
-        file = _scratch()
+        file = _spooled_file()
         with self._translate_os_errors(key, FileNotFoundError):
             for chunk in obstore.get(self._store, key).stream():
                 file.write(chunk)
@@ -81,7 +81,7 @@ class ObjectStore(FileStore):
 
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:
-        """Yield a path in a temporary folder; the file is put at `key` in the end, in place of what was there."""
+        """Yield a path in a temporary folder; at the end the file replaces what is at `key`."""
         import obstore
 
         with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +93,7 @@ class ObjectStore(FileStore):
     @contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:
         """Open a scratch file, put at the new `key` when the block ends without an error."""
-        with _scratch() as file:
+        with _spooled_file() as file:
             yield file
             file.seek(0)
             self._create(key, file)
@@ -132,10 +132,10 @@ class ObjectStore(FileStore):
             raise
         except (self._error, OSError) as error:
             raise StorageError(
-                f"{self.where(key)}: {first_line(error)}. Is the address right, is the store there, and may these"
-                " credentials read and write? Then run this again; what was there is untouched."
+                f"{self.where(key)}: {first_line(error)}. Check the address, the store, and that the"
+                " credentials can read and write, then run this again; nothing was changed."
             ) from None
 
 
-def _scratch() -> BinaryIO:
+def _spooled_file() -> BinaryIO:
     return cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))

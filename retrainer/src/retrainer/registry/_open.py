@@ -1,6 +1,7 @@
 """Which registry and store the settings ask for."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..locations import Location
 from ._registry import Registry
@@ -11,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def open_registry(settings: "Settings") -> Registry:
-    """Return the registry of the settings, caught up with a process that died.
+    """Return the registry of the settings, after finishing what a killed process left.
 
     Raises:
-        RegistryError: it cannot be reached, or read.
+        RegistryError: it cannot be reached or read.
     """
     if settings.registry.kind == "mlflow":
         from ._mlflow_registry import open_registry as open_mlflow
@@ -38,3 +39,19 @@ def open_store(place: Location, *, settings: "Settings") -> FileStore:
 
         return ObjectStore(place)
     return LocalStore(settings.resolve(place), base=settings.root)
+
+
+def show_study(study: Mapping[str, Any], *, settings: "Settings") -> None:
+    """Show a search and its trials where the registry is in MLflow; files show nothing.
+
+    Args:
+        study: With `study`, `estimator`, `metric` and `trials`.
+        settings: Of the project.
+
+    Raises:
+        RegistryError: MLflow cannot be reached.
+    """
+    if settings.registry.kind == "mlflow":
+        from ._mlflow_study import show
+
+        show(study, settings=settings)

@@ -10,10 +10,10 @@ MOVED = {"training": "..training", "retrainer": ".."}
 
 
 def unpickled(file: BinaryIO) -> Any:
-    """Return what joblib saved in a file, open at its start.
+    """Return the object that joblib saved in a file, open at its start.
 
     Raises:
-        Exception: whatever a pickle may raise.
+        Exception: any error of a pickle.
     """
     import joblib
 
@@ -27,7 +27,7 @@ def unpickled(file: BinaryIO) -> Any:
                 raise
             moved = [name, f"{name}.training"] if room == "retrainer" else [name]
         except AttributeError:
-            moved = _emptied()
+            moved = _leftover_modules()
             if not moved:
                 raise
         for name in moved:
@@ -35,7 +35,7 @@ def unpickled(file: BinaryIO) -> Any:
         file.seek(0)
 
 
-def _emptied() -> list[str]:
+def _leftover_modules() -> list[str]:
     """Return the modules of old rooms whose folders git left behind, with compiled files only: Python imports these."""
     return [
         name

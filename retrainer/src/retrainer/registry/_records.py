@@ -12,7 +12,7 @@ from ..files import plain
 
 @dataclass(frozen=True)
 class Version:
-    """A saved pipeline and what is known of it; `files` maps a file's name to its `sha256` and `bytes`."""
+    """A saved pipeline and its lineage; `files` maps a file's name to its `sha256` and `bytes`."""
 
     id: str
     created_at: str
@@ -70,12 +70,12 @@ class Problem:
     fix: str
 
     def __str__(self) -> str:
-        """Return the sentence for people."""
+        """Return the problem as a sentence."""
         return f"{self.path} {self.what}. {self.fix}"
 
 
 class Damaged(RegistryError):
-    """A file of the registry is missing, or is not what was recorded."""
+    """A file of the registry is missing or damaged."""
 
     def __init__(self, path: str, what: str, fix: str) -> None:
         """Say what is wrong with `path`, and what to do."""
@@ -99,15 +99,15 @@ def sealed(content: Mapping[str, Any]) -> bytes:
 
 
 def unsealed(kind: type[Entry], data: bytes) -> Entry:
-    """Return the version or decision in a file; ValueError, saying how, when it is not as it was written.
+    """Return the version or decision in a file; ValueError, with the difference, if the file was changed.
 
-    Fields that this release does not know are left out, those with a default may be missing: the seal is of the file.
+    Unknown fields are left out and fields with a default may be missing, because the digest is of the file.
     """
     try:
         content = json.loads(data)
         entry = kind(**{name: content[name] for name in content if name in kind.__dataclass_fields__})
     except (ValueError, TypeError) as error:
-        raise ValueError(f"is truncated, or of another release: {error}") from None
+        raise ValueError(f"is truncated, or from another release: {error}") from None
     if entry.sha256 != seal(content):
-        raise ValueError("was changed by hand: its seal does not fit")
+        raise ValueError("was changed by hand: its digest does not match")
     return entry

@@ -4,7 +4,7 @@
                              every file); twin.joblib, where the gate compares another fit of the same recipe than
                              the one that predicts; unchangeable once a decision names it
     decisions/000001.json    one file a decision, each naming the champion after it: the last one is the truth
-    production_metrics.json  the champion described for people and scripts, derived from the two
+    production_metrics.json  a description of the champion for people and scripts, derived from the two
 
 A decision is created exclusively under the next number. That is the compare-and-swap: of two processes that
 decide at once one gets the number, and the other checks whether its decision is still valid. What comes
@@ -37,14 +37,14 @@ ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
 RESTORE_VERSION = (
     f"{RESTORE}. If it is the champion, `registry rollback --reason …` puts the one before back; where there is none,"
-    " `retrain --accept-not-comparable` trains one that takes its place."
+    " `retrain --accept-not-comparable` trains a replacement."
 )
 
 logger = logging.getLogger(__name__)
 
 
 class StaleDecision(RegistryError):
-    """Another process decided since this decision was made; nothing was recorded."""
+    """Another process recorded a decision first; nothing was recorded."""
 
 
 class Registry:
@@ -57,16 +57,20 @@ class Registry:
 
     def champion(self) -> Version | None:
         """Return the version in production, None before the first promotion."""
-        last = self._last()
-        return self._version(last.champion, last.pins) if last and last.champion else None
+        last = self._last_record()
+        return self._read_version(last.champion, last.pins) if last and last.champion else None
+
+    def described(self) -> str | None:
+        """Return the version that `production_metrics.json` describes, also where the last decision is damaged."""
+        return self._read_pointer().get("version")
 
     def to_beat(self) -> Version | None:
         """Return the champion to compare with; where its description is lost, its id alone, so it has no files."""
-        last = self._last()
+        last = self._last_record()
         if not last or not last.champion:
             return None
         try:
-            return self._version(last.champion, last.pins)
+            return self._read_version(last.champion, last.pins)
         except Damaged:
             return Version(last.champion, "", "", {}, {}, {}, last.pins[last.champion])
 
@@ -82,26 +86,26 @@ class Registry:
 
     def staging(self) -> Version | None:
         """Return the version in staging, if there is one."""
-        last = self._last()
-        return self._version(last.staging, last.pins) if last and last.staging else None
+        last = self._last_record()
+        return self._read_version(last.staging, last.pins) if last and last.staging else None
 
     def versions(self) -> list[Version]:
         """Return every complete version, oldest first; of pruned ones only the description is left."""
-        found = [self._version(name) for name, files in self._files().items() if MANIFEST in files]
+        found = [self._read_version(name) for name, files in self._files().items() if MANIFEST in files]
         return sorted(found, key=lambda version: version.created_at)
 
     def held(self) -> dict[str, str]:
-        """Return the versions on hold, each with the reason: only what is better than them too is promoted."""
-        last = self._last()
+        """Return the versions on hold with the reason; a challenger must also beat each of them."""
+        last = self._last_record()
         return last.held if last else {}
 
     def version(self, name: str) -> Version:
-        """Return the version that is `champion` or `staging`, or the one whose id begins or ends with `name`."""
+        """Return the version named `champion` or `staging`, or the one whose id begins or ends with `name`."""
         if name in ("champion", "staging"):
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
                 what = "no model in production" if name == "champion" else "nothing in staging"
-                raise RegistryError(f"There is {what} in {self.store.where('')} yet: run retrain first.")
+                raise RegistryError(f"There is {what} in {self.store.where('')} yet. Run `retrain` first.")
             return found
         known = [version for version, files in self._files().items() if MANIFEST in files]
         matching = [version for version in known if name and (version.startswith(name) or version.endswith(name))]
@@ -109,14 +113,14 @@ class Registry:
             what = "more than one version" if matching else "no version"
             listed = ", ".join((matching or known)[-5:]) or "there is none"
             raise RegistryError(f"{name!r} names {what} in {self.store.where('versions')}: {listed}.")
-        return self._version(matching[0])
+        return self._read_version(matching[0])
 
     def decisions(self) -> list[Record]:
         """Return every decision that can be read, oldest first; `verify` names the others."""
         found = []
-        for number in self._numbers():
+        for number in self._decision_numbers():
             with suppress(Damaged):
-                found.append(self._record(number))
+                found.append(self._read_record(number))
         return found
 
     def stage(
@@ -131,25 +135,16 @@ class Registry:
         """Save a fitted pipeline as a new version: complete, but not in use until `record` names it.
 
         Args:
-            pipeline: What predicts in production.
-            metrics: Its scores; those of the twin, if there is one.
+            pipeline: The pipeline that serves.
+            metrics: Its scores; those of the evaluated model, if it is another one.
             lineage: Where it comes from.
-            files: What else belongs to it, by name.
-            twin: The pipeline that the gate compared, where it is another one.
+            files: Its other files, by name.
+            twin: The evaluated pipeline, where it is another one.
         """
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         try:
-            contents = {}
-            for pickled, model in {MODEL: pipeline, EVALUATED_MODEL: twin}.items():
-                if model is None:
-                    continue
-                with self.store.writer(_key(name, pickled)) as file:
-                    self._save(model, file)
-                    contents[pickled] = _fingerprint(file)
-            for extra, data in (files or {}).items():
-                self.store.create(_extra_key(name, extra), data)
-                contents[extra] = _fingerprint(data)
+            contents = self._write_contents(name, {MODEL: pipeline, EVALUATED_MODEL: twin}, files or {})
             manifest = {
                 "id": name,
                 "created_at": now.isoformat(),
@@ -160,7 +155,7 @@ class Registry:
             }
             self.store.create(_key(name, MANIFEST), sealed(manifest))
         except FileExistsError:  # not ours to remove
-            raise RegistryError(f"Another process just staged {name} too: run this again.") from None
+            raise RegistryError(f"Another process just staged {name} too. Run this again.") from None
         except BaseException as error:
             with suppress(StorageError):
                 self.store.delete(f"versions/{name}")
@@ -170,7 +165,23 @@ class Registry:
                     " from a module: no lambdas, and nothing defined inside a function."
                 ) from error
             raise
-        return self._version(name)
+        return self._read_version(name)
+
+    def _write_contents(
+        self, name: str, models: Mapping[str, object | None], files: Mapping[str, bytes]
+    ) -> dict[str, Any]:
+        """Write the models that there are and the other files of a version; return the fingerprint of each."""
+        contents = {}
+        for pickled, model in models.items():
+            if model is None:
+                continue
+            with self.store.writer(_key(name, pickled)) as file:
+                self._save(model, file)
+                contents[pickled] = _fingerprint(file)
+        for extra, data in files.items():
+            self.store.create(_extra_key(name, extra), data)
+            contents[extra] = _fingerprint(data)
+        return contents
 
     def _save(self, pipeline: object, file: BinaryIO) -> None:
         import joblib
@@ -178,7 +189,7 @@ class Registry:
         joblib.dump(pipeline, file)
 
     def attach(self, version: Version, name: str, data: bytes) -> None:
-        """Put a file beside a version, such as its report: made from it, so neither sealed nor needed."""
+        """Add a file to a version, such as its report; it can be derived again, so it is not sealed."""
         if name in version.files:
             raise ValueError(f"{name!r} is a sealed file of {version.id}")
         self.store.write(_extra_key(version.id, name), data)
@@ -189,23 +200,23 @@ class Registry:
     def discard(self, version: Version | str) -> None:
         """Remove a staged version, after a failure before its decision."""
         with self.store.lock():
-            self.store.delete(f"versions/{self._undecided(version).id}")
+            self.store.delete(f"versions/{self._require_undecided(version).id}")
 
     def read_file(self, version: Version, name: str) -> bytes:
-        """Return the content of one of the version's files, which must be what was recorded."""
-        with self._opened(version, name) as file:
+        """Return the content of a file of the version, after verifying it."""
+        with self._open_verified(version, name) as file:
             return file.read()
 
     def load_model(self, version: Version) -> Any:
         """Return the fitted pipeline; it is not unpickled unless the file's SHA-256 is the recorded one."""
         return self._load(version, MODEL)
 
-    def load_twin(self, version: Version) -> Any:
-        """Return the pipeline that the gate compared: the twin if there is one, else the only one there is."""
+    def load_evaluated_model(self, version: Version) -> Any:
+        """Return the evaluated pipeline: that of the version's twin.joblib, or the only one."""
         return self._load(version, EVALUATED_MODEL if EVALUATED_MODEL in version.files else MODEL)
 
     def _load(self, version: Version, name: str) -> Any:
-        with self._opened(version, name) as file:
+        with self._open_verified(version, name) as file:
             try:
                 return unpickled(file)
             except Exception as error:
@@ -227,7 +238,7 @@ class Registry:
     ) -> int:
         """Commit a decision (`verdict`, `reason`, criteria) about a staged version, and return its number.
 
-        A promotion takes effect here or not at all. `promoted` makes the version the champion, empties
+        A promotion takes effect here or not at all. `promoted` turns the version into the champion, empties
         staging and lifts every hold, `staging` puts it there; `kept` and `rejected` change nothing. To record
         the last decision again changes nothing, so this may be retried.
 
@@ -245,15 +256,15 @@ class Registry:
         elif content["verdict"] == "staging":
             after = {"staging": name}
         with self.store.lock():
-            staged = self.verify_files(self._version(name))
+            staged = self.verify_files(self._read_version(name))
             while True:
-                last = self._last()
+                last = self._last_record()
                 if last and last.version == name and last.decision == content:
                     break
                 if (champion := last.champion if last else None) != expected:
                     raise StaleDecision(
                         f"{name} was compared with {expected}, and the champion is {champion} now: another"
-                        " process decided meanwhile. Retrain, so that it is compared with the new one."
+                        " process recorded a decision first. Retrain to compare with the new champion."
                     )
                 if content["verdict"] == "promoted" and last and not last.held.keys() <= set(expected_held):
                     raise StaleDecision(f"A version was put on hold before {name} was compared with it.")
@@ -273,7 +284,7 @@ class Registry:
     ) -> Record:
         """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
 
-        The version that it replaces is on hold from then on, so that no retrain promotes its like again.
+        The replaced version is put on hold, so that a retrain does not promote an equal one.
         The default goes further back each time: a champion that was rolled back returns only when named. A
         named one returns even when decisions are damaged; if the last is, the registry is usable again.
 
@@ -283,23 +294,23 @@ class Registry:
             check: Called with the version before anything changes; raises where it must not go to production.
 
         Raises:
-            RegistryError: there is none to return to, or it is pruned, damaged, or never was in production.
+            RegistryError: there is no such version, or it is pruned, damaged, or was never in production.
         """
         goal = self.version(to).id if isinstance(to, str) else _id(to)
         with self.store.lock():
-            number = self._number()
-            log = self.decisions() if goal else self._whole_log()
-            goal = goal or next(reversed(_earlier(log)), None)
+            number = self._last_number()
+            log = self.decisions() if goal else self._read_all_records()
+            goal = goal or next(reversed(_rollback_targets(log)), None)
             if goal is None:
                 raise RegistryError(
-                    "There is no earlier champion to roll back to: `retrain --accept-not-comparable` trains one"
-                    " that takes the place of a champion that cannot be used."
+                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains"
+                    " a replacement for a champion that cannot be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
-            if goal not in champions | {self._pointer().get("version")}:
-                raise RegistryError(f"{goal} never was in production: roll back to a version that was.")
+            if goal not in champions | {self.described()}:
+                raise RegistryError(f"{goal} was never in production. Roll back to a version that was.")
             if goal in _pruned(log):
-                raise RegistryError(f"{goal} is pruned, only its description is left: choose a younger one.")
+                raise RegistryError(f"{goal} is pruned, so only its description is left. Choose a newer one.")
             last = log[-1] if log else None
             if last and last.sequence == number:
                 if goal == last.champion:
@@ -309,10 +320,10 @@ class Registry:
             else:  # which one is replaced is not known
                 default = f"The last decision is damaged, and {goal} is put back."
                 held = last.held if last else {}
-            found = self.verify_files(self._version(goal, _pins(log)))
+            found = self.verify_files(self._read_version(goal, _recorded_seals(log)))
             check(found)
             content = {"verdict": "rolled_back", "reason": reason or default} | by_a_person()
-            after = _in_production(goal, last.staging if last else None, held)
+            after = _state_with_champion(goal, last.staging if last else None, held)
             record = self._append_once(number + 1, last, content, version=found, after=after)
             self._describe_champion()
         return record
@@ -324,7 +335,7 @@ class Registry:
         reason: str,
         check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
-        """Put a version into production by hand, whatever the gate decided about it; its hold is lifted.
+        """Promote a version by hand, whatever the gate decided; its hold is lifted.
 
         Args:
             version: The version, or its name.
@@ -335,26 +346,26 @@ class Registry:
             RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
         """
         with self.store.lock():
-            last, found = self._for_a_person(version)
+            last, found = self._last_and_usable(version)
             if found.id == last.champion:
                 raise RegistryError(f"{found.id} is the champion already.")
             check(found)
-            after = _in_production(found.id, last.staging, last.held)
+            after = _state_with_champion(found.id, last.staging, last.held)
             content = {"verdict": "promoted", "kind": "by_hand", "reason": reason} | by_a_person()
             record = self._append_once(last.sequence + 1, last, content, version=found, after=after)
             self._describe_champion()
         return record
 
     def hold(self, version: Version | str, *, reason: str) -> Record:
-        """Put a version on hold: only what is better than it too is promoted, until it is released.
+        """Put a version on hold: a challenger must also beat it, until it is released.
 
         Raises:
             RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
         """
         with self.store.lock():
-            last, found = self._for_a_person(version)
+            last, found = self._last_and_usable(version)
             if found.id == last.champion:
-                raise RegistryError(f"{found.id} is in production: a rollback takes it out and puts it on hold.")
+                raise RegistryError(f"{found.id} is in production. A rollback replaces it and puts it on hold.")
             after = {"held": last.held | {found.id: reason}}
             content = {"verdict": "held", "reason": reason} | by_a_person()
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
@@ -367,7 +378,7 @@ class Registry:
         """
         found = self.version(version) if isinstance(version, str) else version
         with self.store.lock():
-            last = self._last()
+            last = self._last_record()
             if last is None or found.id not in last.held:
                 on_hold = ", ".join(last.held) if last and last.held else "no version"
                 raise RegistryError(f"{found.id} is not on hold; on hold is {on_hold}.")
@@ -375,29 +386,29 @@ class Registry:
             content = {"verdict": "released", "reason": reason} | by_a_person()
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
 
-    def _for_a_person(self, version: Version | str) -> tuple[Record, Version]:
+    def _last_and_usable(self, version: Version | str) -> tuple[Record, Version]:
         """Return the last decision, and a version that can be put into production, checked as it stands."""
         name = self.version(version).id if isinstance(version, str) else version.id
-        last, log = self._last(), self.decisions()
-        if name not in _pins(log):
-            raise RegistryError(f"{name} is not decided on yet: a retrain is still running, or died.")
+        last, log = self._last_record(), self.decisions()
+        if name not in _recorded_seals(log):
+            raise RegistryError(f"{name} has no decision yet: a retrain is still running or was killed.")
         if name in _pruned(log):
-            raise RegistryError(f"{name} is pruned, only its description is left: choose a younger one.")
+            raise RegistryError(f"{name} is pruned, so only its description is left. Choose a newer one.")
         assert last is not None
-        return last, self.verify_files(self._version(name, _pins(log)))
+        return last, self.verify_files(self._read_version(name, _recorded_seals(log)))
 
     def prune(self, keep: int) -> list[str]:
         """Remove the files of old versions, and return their ids; descriptions and decisions stay.
 
-        The `keep` decided on last stay whole, and beside them the champion, staging, what is on hold, and the version
-        that a rollback returns to. What was staged more than a day ago and never decided on is removed altogether.
+        The last `keep` versions stay complete, and also the champion, staging, versions on hold, and the version
+        that a rollback returns to. Versions that were staged more than a day ago without a decision are removed.
         """
         with self.store.lock():
-            log, files = self._whole_log(), self._files()
-            decided, pruned, victims = _pins(log), _pruned(log), []
+            log, files = self._read_all_records(), self._files()
+            decided, pruned, victims = _recorded_seals(log), _pruned(log), []
             if log:
                 last = log[-1]
-                needed = {last.champion, last.staging, *last.held, *_earlier(log)[-1:], *pruned}
+                needed = {last.champion, last.staging, *last.held, *_rollback_targets(log)[-1:], *pruned}
                 # By decision, since ids of the same second have no order.
                 spare = [name for name in decided if name in files and name not in needed]
                 victims = spare[: max(len(spare) - keep, 0)]
@@ -415,22 +426,22 @@ class Registry:
         return victims + abandoned
 
     def verify(self) -> list[Problem]:
-        """Read every file, and return what is wrong (`error`) or worth knowing (`info`)."""
+        """Read every file, and return the problems (`error`) and notes (`info`)."""
         problems: list[Problem] = []
         log = self._verify_decisions(problems)
         self._verify_versions(log, problems)
-        with _collected(problems):
+        with _collect_problems(problems):
             self._verify_pointer(problems)
         return problems
 
     def _verify_decisions(self, problems: list[Problem]) -> list[Record]:
         log: list[Record] = []
-        numbers = self._numbers()
+        numbers = self._decision_numbers()
         for earlier, number in zip([0, *numbers], numbers, strict=False):
             if number > earlier + 1:
-                problems.append(self._gap(earlier + 1, number - 1))
-            with _collected(problems):
-                record = self._record(number)
+                problems.append(self._missing_decisions(earlier + 1, number - 1))
+            with _collect_problems(problems):
+                record = self._read_record(number)
                 before = log[-1] if log and log[-1].sequence == number - 1 else None
                 log.append(record)
                 if before and record.previous not in (before.sha256, None):
@@ -439,74 +450,74 @@ class Registry:
         return log
 
     def _verify_versions(self, log: list[Record], problems: list[Problem]) -> None:
-        files, pins, pruned = self._files(), _pins(log), _pruned(log)
-        undecided = "A retrain is still running, or died; pruning removes it after a day."
+        files, pins, pruned = self._files(), _recorded_seals(log), _pruned(log)
+        undecided = "A retrain is still running or was killed; pruning removes it after a day."
         if problems:
             undecided = "A damaged decision may name it; nothing is pruned until that is restored."
         for name in sorted(files.keys() | pins.keys()):
             where = self.store.where(f"versions/{name}")
             if name not in pins:
-                problems.append(Problem("info", where, "is not decided on", undecided))
+                problems.append(Problem("info", where, "has no decision", undecided))
                 continue
-            with _collected(problems):
-                version = self._version(name, pins)
+            with _collect_problems(problems):
+                version = self._read_version(name, pins)
                 if name in pruned and files[name] != [MANIFEST]:
                     problems.append(Problem("info", where, "is pruned and still has files", "Prune again."))
                 for extra in () if name in pruned else version.files:
-                    with _collected(problems), self._opened(version, extra):
+                    with _collect_problems(problems), self._open_verified(version, extra):
                         pass
 
     def _verify_pointer(self, problems: list[Problem]) -> None:
-        pointer, last, where = self._pointer(), self._last(), self.store.where(POINTER)
+        pointer, last, where = self._read_pointer(), self._last_record(), self.store.where(POINTER)
         expected = self._description(last) if last and last.champion else {}
-        if self._behind(last):
+        if self._description_is_stale(last):
             fix = "The next command writes it."
             problems.append(Problem("info", where, "does not describe the champion yet", fix))
         elif pointer == expected | {"model_path": pointer.get("model_path")} != expected:
-            fix = "Nothing here reads it; delete the file, and the next command writes it anew."
-            problems.append(Problem("info", where, "says where the model was before it was moved", fix))
+            fix = "It is not used. Delete the file; the next command writes it again."
+            problems.append(Problem("info", where, "names the old place of a model that was moved", fix))
         elif pointer != expected:
             fix = "Delete it: the next command writes it."
-            raise Damaged(where, "is not what the decisions say", fix)
+            raise Damaged(where, "does not match the decisions", fix)
 
-    def _gap(self, first: int, last: int) -> Problem:
+    def _missing_decisions(self, first: int, last: int) -> Problem:
         """Return the problem of decisions that are missing, one for all of them."""
         where, fix = self.store.where(_decision_key(first)), f"{RESTORE}."
         if first == last:
             return Problem("error", where, "is missing", fix)
         stray = self.store.where(_decision_key(last + 1))
-        fix = f"{RESTORE}; if nobody made decision {last + 1}, delete {stray}."
+        fix = f"{RESTORE}; if there was no decision {last + 1}, delete {stray}."
         return Problem("error", where, f"is missing, and every decision after it up to {last}", fix)
 
     def catch_up(self) -> None:
         """Write the description of the champion that a process died before writing."""
-        # A registry that is damaged or read-only is reported by what is asked of it next, not here.
+        # A registry that is damaged or read-only is reported by the next call, not here.
         with suppress(RegistryError):
-            if self._behind(self._last()):
+            if self._description_is_stale(self._last_record()):
                 with self.store.lock():
                     self._describe_champion()
 
-    def _behind(self, last: Record | None) -> bool:
+    def _description_is_stale(self, last: Record | None) -> bool:
         """Return whether the description is missing, or of a champion before this one."""
         try:
             self.store.read(POINTER)
         except FileNotFoundError:
             return bool(last and last.champion)
-        return 0 < _promoted_by(self._pointer()) < ((last and last.promoted_by) or 0)
+        return 0 < _promotion_number(self._read_pointer()) < ((last and last.promoted_by) or 0)
 
     def _describe_champion(self) -> None:
         described = None
         try:
             # Where there is no lock, a slower process may write last what is no longer so: each looks again.
-            while (last := self._last()) and last.champion and last != described:
-                if self._pointer() != (description := self._description(last)):
+            while (last := self._last_record()) and last.champion and last != described:
+                if self._read_pointer() != (description := self._description(last)):
                     self.store.write(POINTER, json.dumps(description, indent=2).encode())
                 described = last
         except RegistryError as error:  # the decision stands, and whoever opens the registry next tries again
-            logger.warning("The decision is recorded, but %s is not written yet: %s", POINTER, error)
+            logger.warning("The decision is recorded, but writing %s failed: %s", POINTER, error)
 
     def _description(self, last: Record) -> dict[str, Any]:
-        version = self._version(str(last.champion), last.pins)
+        version = self._read_version(str(last.champion), last.pins)
         return {
             version.metric: version.metrics.get(version.metric),
             "metric": version.metric,
@@ -519,52 +530,52 @@ class Registry:
             "lineage": version.lineage,
         }
 
-    def _pointer(self) -> dict[str, Any]:
+    def _read_pointer(self) -> dict[str, Any]:
         try:
             found = json.loads(self.store.read(POINTER))
         except (FileNotFoundError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _numbers(self) -> list[int]:
+    def _decision_numbers(self) -> list[int]:
         names = (key.removeprefix("decisions/") for key in self.store.list("decisions"))
         return sorted(int(name[:-5]) for name in names if re.fullmatch(r"\d{6,}\.json", name))
 
-    def _number(self) -> int:
+    def _last_number(self) -> int:
         """Return the number of the last decision, 0 before the first."""
-        known = _promoted_by(self._pointer())  # read before the decisions: they only become more
-        number = max(self._numbers(), default=0)
+        known = _promotion_number(self._read_pointer())  # read before the decisions: they only become more
+        number = max(self._decision_numbers(), default=0)
         if known > number:
             fix = f"{RESTORE}, or delete {self.store.where(POINTER)} to go on from decision {number}."
             raise Damaged(self.store.where(_decision_key(known)), "is missing", fix)
         return number
 
-    def _last(self) -> Record | None:
-        number = self._number()
-        return self._record(number) if number else None
+    def _last_record(self) -> Record | None:
+        number = self._last_number()
+        return self._read_record(number) if number else None
 
-    def _whole_log(self) -> list[Record]:
+    def _read_all_records(self) -> list[Record]:
         """Return every decision, oldest first; `Damaged` where one cannot be read."""
-        return [self._record(number) for number in range(1, self._number() + 1)]
+        return [self._read_record(number) for number in range(1, self._last_number() + 1)]
 
-    def _record(self, number: int) -> Record:
+    def _read_record(self, number: int) -> Record:
         key = _decision_key(number)
         fix = f"{RESTORE}; `registry rollback --to VERSION --reason …` names the champion without it."
-        record = self._read(Record, key, fix)
+        record = self._read_sealed(Record, key, fix)
         if record.sequence != number:
             raise Damaged(self.store.where(key), f"is a copy of decision {record.sequence}", fix)
         return record
 
-    def _version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
+    def _read_version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
         key, fix = _key(name, MANIFEST), RESTORE_VERSION
-        version = self._read(Version, key, fix)
+        version = self._read_sealed(Version, key, fix)
         recorded = (pins or {}).get(name, version.sha256)
         if version.sha256 != recorded:
             what = f"was changed: its seal is {version.sha256}, recorded was {recorded}"
             raise Damaged(self.store.where(key), what, fix)
         return version
 
-    def _read(self, kind: type[Entry], key: str, fix: str) -> Entry:
+    def _read_sealed(self, kind: type[Entry], key: str, fix: str) -> Entry:
         try:
             return unsealed(kind, self.store.read(key))
         except FileNotFoundError:
@@ -581,7 +592,7 @@ class Registry:
         return files
 
     @contextmanager
-    def _opened(self, version: Version, name: str) -> Iterator[BinaryIO]:
+    def _open_verified(self, version: Version, name: str) -> Iterator[BinaryIO]:
         """Open a file of a version, after its digest was found to be the recorded one."""
         where, recorded = self.store.where(_key(version.id, name)), version.files.get(name, {}).get("sha256")
         fix = RESTORE_VERSION
@@ -598,15 +609,15 @@ class Registry:
 
     def verify_files(self, version: Version) -> Version:
         for name in version.files:
-            with self._opened(version, name):
+            with self._open_verified(version, name):
                 pass
         return version
 
-    def _undecided(self, version: Version | str) -> Version:
+    def _require_undecided(self, version: Version | str) -> Version:
         name = str(_id(version))
-        if name in _pins(self.decisions()):
-            raise RegistryError(f"{name} is decided on, and a version does not change after that.")
-        return self._version(name)
+        if name in _recorded_seals(self.decisions()):
+            raise RegistryError(f"{name} has a decision, so it cannot be changed.")
+        return self._read_version(name)
 
     def _append(
         self,
@@ -642,17 +653,19 @@ class Registry:
             "previous": last.sha256 if last and last.sequence == number - 1 else None,
         }
         self.store.create(_decision_key(number), sealed(content))
-        return self._record(number)
+        return self._read_record(number)
 
     def _append_once(self, number: int, last: Record | None, decision: dict[str, Any], **fields: Any) -> Record:
         try:
             return self._append(number, last, decision, **fields)
         except FileExistsError:
-            raise StaleDecision("Another process decided meanwhile; nothing was changed. Try again.") from None
+            raise StaleDecision(
+                "Another process recorded a decision first, so nothing was changed. Run this again."
+            ) from None
 
 
 @contextmanager
-def _collected(problems: list[Problem]) -> Iterator[None]:
+def _collect_problems(problems: list[Problem]) -> Iterator[None]:
     try:
         yield
     except Damaged as error:
@@ -678,7 +691,7 @@ def _id(version: Version | str | None) -> str | None:
     return version.id if isinstance(version, Version) else version
 
 
-def _pins(log: list[Record]) -> dict[str, str]:
+def _recorded_seals(log: list[Record]) -> dict[str, str]:
     return {name: seal for record in log for name, seal in record.pins.items()}
 
 
@@ -686,13 +699,13 @@ def _pruned(log: list[Record]) -> set[str]:
     return {name for record in log for name in record.pruned}
 
 
-def _in_production(name: str, staging: str | None, held: Mapping[str, str]) -> dict[str, Any]:
+def _state_with_champion(name: str, staging: str | None, held: Mapping[str, str]) -> dict[str, Any]:
     """Return the state after `name` became the champion: it is neither in staging nor on hold."""
     others = {version: why for version, why in held.items() if version != name}
     return {"champion": name, "staging": None if staging == name else staging, "held": others}
 
 
-def _earlier(log: list[Record]) -> list[str]:
+def _rollback_targets(log: list[Record]) -> list[str]:
     """Return the champions a rollback goes back through, the nearest last: not rolled back, not pruned."""
     champions: list[str] = []
     for record in log:
@@ -706,7 +719,7 @@ def _earlier(log: list[Record]) -> list[str]:
     return [name for name in champions[:-1] if name not in _pruned(log)]
 
 
-def _promoted_by(pointer: dict[str, Any]) -> int:
+def _promotion_number(pointer: dict[str, Any]) -> int:
     number = pointer.get("decision")
     return number if isinstance(number, int) else 0
 

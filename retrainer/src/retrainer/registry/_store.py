@@ -18,7 +18,7 @@ from ..errors import RegistryError, advice
 
 
 class StorageError(RegistryError):
-    """A file could not be read or written; what was there before is untouched."""
+    """A file could not be read or written; nothing was changed."""
 
 
 class Store(Protocol):
@@ -72,7 +72,15 @@ class FileStore(Store, Protocol):
 
 
 class LocalStore:
-    """Files in a folder of a POSIX file system with hard links."""
+    """Files in a folder of a POSIX file system with hard links.
+
+    Examples:
+        >>> import tempfile
+        >>> store = LocalStore(Path(tempfile.mkdtemp()))
+        >>> store.write("versions/a/card.md", b"# A model")
+        >>> store.list("versions")
+        ['versions/a/card.md']
+    """
 
     def __init__(self, root: Path, *, base: Path | None = None) -> None:
         """Keep files under `root`; `where` names them relative to `base`, when they lie in it."""
@@ -100,7 +108,7 @@ class LocalStore:
 
     def write(self, key: str, data: bytes) -> None:
         """Write beside, fsync, rename over `key`."""
-        with self._published(key, os.replace) as file:
+        with self._publish_file(key, os.replace) as file:
             file.write(data)
 
     def create(self, key: str, data: bytes) -> None:
@@ -110,7 +118,7 @@ class LocalStore:
 
     def writer(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open a file beside, linked to the new `key` when the block ends without an error."""
-        return self._published(key, os.link)
+        return self._publish_file(key, os.link)
 
     def file(self, key: str) -> AbstractContextManager[Path]:
         """Yield the path of `key` itself."""
@@ -157,7 +165,7 @@ class LocalStore:
             os.close(descriptor)
 
     @contextmanager
-    def _published(self, key: str, publish: Callable[[Path, Path], None]) -> Iterator[BinaryIO]:
+    def _publish_file(self, key: str, publish: Callable[[Path, Path], None]) -> Iterator[BinaryIO]:
         target = self.root / key
         temporary = self.root / ".tmp" / secrets.token_hex(8)
         try:

@@ -37,7 +37,7 @@ class Number(str):
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names the rows; a column named by a `Number` has numbers, aligned to the right."""
+    """A table; its first column names the rows, and a column named by a `Number` is aligned to the right."""
 
     caption: str
     columns: tuple[str, ...]
@@ -92,7 +92,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Mark:
-    """A labelled place on the gauge, `at` in per cent of its width."""
+    """A labelled mark on the gauge, `at` in percent of its width."""
 
     at: float
     label: str
@@ -174,7 +174,12 @@ def markdown_table(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return the text on one line of Markdown, where nothing of it is markup: a column may have any name."""
+    """Return the text on one line of Markdown, with its markup escaped: a column may have any name.
+
+    Examples:
+        >>> print(escaped("a_b | <c>"))
+        a\\_b \\| &lt;c&gt;
+    """
     text = " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
     text = re.sub(r"[\\`*_|\[\]~$]", r"\\\g<0>", text)
     # At the beginning of a line these make a heading, a list or a line across.

@@ -1,4 +1,4 @@
-"""One page about the new data: what differs from the training data, and the windows looked at so far."""
+"""The drift page: how the latest window differs from the training data, and the windows before."""
 
 from collections.abc import Sequence
 from html import escape
@@ -20,8 +20,8 @@ ANSWERS = {True: "yes", False: "no", None: "too few rows"}
 HEADLINES = {
     True: "The new data have drifted",
     "worse": "The model is worse on the new data",
-    False: "The new data look like the training data",
-    None: "Too few rows to tell",
+    False: "No drift",
+    None: "Too few rows to decide",
 }
 
 
@@ -37,29 +37,29 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
     latest = windows[-1]
     tiles = [
         Tile("columns drifted", str(len(drift.gone) + sum(bool(column.reasons) for column in drift.columns))),
-        Tile("windows looked at", str(len(windows))),
-        Tile("retrain wanted", "yes" if retrain else "no"),
+        Tile("windows checked", str(len(windows))),
+        Tile("retrain needed", "yes" if retrain else "no"),
     ]
     if latest.metric is not None:
         tiles.append(Tile("score on these rows", f"{latest.metric:.4g}"))
     if latest.rows:
         tiles.append(Tile("rows with a label", f"{latest.labelled / latest.rows:.0%}"))
-    note = "The population stability index is 0 for equal shares; see `monitor.psi` in the settings."
+    note = "The stability index (PSI) is 0 for equal shares. A column drifts above `monitor.psi` of the settings."
     return render(
         "history.html.j2",
         project=project,
         headline=HEADLINES["worse" if latest.worse and not latest.drifted else latest.violates],
-        reason=f"{latest.reason} Compared with what {latest.version} was trained on. {labels(latest)}".strip(),
+        reason=f"{latest.reason} Compared with the training data of {latest.version}. {labels(latest)}".strip(),
         tiles=tiles,
         sections=[
-            *_drawn(drift),
-            Section("columns", "Columns", tables=[_columns(drift)], notes=[note]),
-            Section("windows", "Windows", tables=[_looked_at(windows)]),
+            *_draw_drifted_columns(drift),
+            Section("columns", "Columns", tables=[_columns_table(drift)], notes=[note]),
+            Section("windows", "Windows", tables=[_windows_table(windows)]),
         ],
     )
 
 
-def _columns(drift: Drift) -> Table:
+def _columns_table(drift: Drift) -> Table:
     rows: list[list[str | Cell]] = [
         [
             str(row["column"]),
@@ -70,11 +70,11 @@ def _columns(drift: Drift) -> Table:
         ]
         for row in summary(drift)
     ]
-    header = ("column", Number("stability index"), "missing, then and now", "unseen", "drifted")
-    return Table("Each column of the new data beside the training data", header, rows)
+    header = ("column", Number("stability index"), "missing, training and now", "unseen", "drifted")
+    return Table("Each column: new data compared with the training data", header, rows)
 
 
-def _looked_at(windows: Sequence[Window]) -> Table:
+def _windows_table(windows: Sequence[Window]) -> Table:
     rows: list[list[str | Cell]] = [
         [
             Cell(moment(window.time), "whole"),
@@ -85,7 +85,7 @@ def _looked_at(windows: Sequence[Window]) -> Table:
         for window in reversed(windows[-SHOWN:])
     ]
     header = ("when", "drifted or worse", Number("score"), Number("score at training"), "why")
-    return Table("What was looked at, the latest first", header, rows)
+    return Table("Windows, the latest first", header, rows)
 
 
 def labels(window: Window) -> str:
@@ -98,20 +98,22 @@ def labels(window: Window) -> str:
     return f"{share}{'; no score: ' + window.live_reason if window.live_reason else '.'}"
 
 
-def _drawn(drift: Drift) -> list[Section]:
+def _draw_drifted_columns(drift: Drift) -> list[Section]:
     """Return the histograms of the columns that drifted, most first."""
     drifted = [column for column in drift.columns if column.drifted and column.histogram]
     if not drifted:
         return []
     pictures = [
-        Picture(f"{column.name}: {', '.join(column.reasons)}", _histogram(column)) for column in drifted[:DRAWN]
+        Picture(f"{column.name}: {', '.join(column.reasons)}", _draw_histogram(column)) for column in drifted[:DRAWN]
     ]
     more = f" The first {DRAWN} of {len(drifted)} are drawn." if len(drifted) > DRAWN else ""
-    key = "Of each value the share of rows: the upper bar in training, the lower bar in the window, most drifted first."
-    return [Section("drifted", "What drifted", texts=[key + more], pictures=pictures)]
+    key = (
+        "The share of rows with each value: upper bar in training, lower bar in the window. Most drifted columns first."
+    )
+    return [Section("drifted", "Drifted columns", texts=[key + more], pictures=pictures)]
 
 
-def _histogram(column: ColumnDrift) -> str:
+def _draw_histogram(column: ColumnDrift) -> str:
     """Return an SVG element with two bars for each bin."""
     widest = max(max(before, now) for _, before, now in column.histogram) or 1.0
     said = "; ".join(f"{name}: {before:.1%}, now {now:.1%}" for name, before, now in column.histogram)

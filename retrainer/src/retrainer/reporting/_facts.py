@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ IMPORTANCE_ROWS, IMPORTANCE_REPEATS = 500, 3
 
 @dataclass(frozen=True)
 class Facts:
-    """What the report is made from.
+    """The facts of a report.
 
     Attributes:
         project: The project's name, which is the console command's too.
@@ -130,6 +130,13 @@ class Facts:
     def score(self, model: str, chosen: Array, metrics: Mapping[str, Metric]) -> dict[str, float]:
         """Return metrics of a model on some of those rows, given by their positions."""
         return self._evaluate(self.models[model].take(chosen), chosen, metrics)
+
+    def score_with_labels(self, labels: Array) -> float:
+        """Return the deciding metric of the challenger on those rows, if it predicted these labels, shape (n,)."""
+        predictions = replace(self.models["challenger"], labels=labels)
+        return self._evaluate(predictions, np.arange(len(self.truth)), {self.metric.name: self.metric})[
+            self.metric.name
+        ]
 
     def _evaluate(self, predictions: Predictions, chosen: Array, metrics: Mapping[str, Metric]) -> dict[str, float]:
         holdout = None

@@ -1,4 +1,4 @@
-"""The model history on one page: its score over time, what was decided, and how much it learned from."""
+"""The model history on one page: scores over time, decisions, and training rows."""
 
 import math
 from collections import Counter
@@ -29,13 +29,13 @@ def history(
         versions: Of the registry, oldest first.
         decisions: Likewise.
         project: The project's name.
-        own_metrics: The team's own by name, which are shown as they say.
+        own_metrics: The team's own by name, for their labels.
     """
     metric_of = partial(known_metric, own_metrics=own_metrics)
     known = {version.id: version for version in versions}
-    told = [record for record in decisions if record.version in known]
+    shown_records = [record for record in decisions if record.version in known]
     champion = known.get(str(decisions[-1].champion)) if decisions else None
-    count = Counter(record.verdict for record in told)
+    count = Counter(record.verdict for record in shown_records)
     tiles = [Tile("versions trained", str(len(versions)))]
     tiles += [
         Tile(verdict.replace("_", " "), str(count[verdict]))
@@ -43,12 +43,12 @@ def history(
         if count[verdict] or verdict == "promoted"
     ]
     if champion is None:
-        reason = "Nothing is in production yet."
+        reason = "No model is in production yet."
     else:
         metric = metric_of(champion.metric)
         value = metric.format(champion.metrics.get(champion.metric, math.nan))
         since = moment(str(decisions[-1].promoted_at))
-        reason = f"In production is {champion.id}, {metric.label} {value}, since {since}."
+        reason = f"{champion.id} is in production since {since}; its {metric.label} is {value} on its own holdout."
     return render(
         "history.html.j2",
         project=project,
@@ -56,28 +56,30 @@ def history(
         reason=reason,
         tiles=tiles,
         sections=[
-            *_over_time(known, told, metric_of, metric=champion.metric if champion else None),
-            _decisions(known, told, metric_of),
+            *_score_section(known, shown_records, metric_of, metric=champion.metric if champion else None),
+            _decisions_section(known, shown_records, metric_of),
         ],
     )
 
 
-def _over_time(
+def _score_section(
     known: Mapping[str, Version],
-    told: Sequence[Record],
+    shown_records: Sequence[Record],
     metric_of: Callable[[str], Metric],
     *,
     metric: str | None,
 ) -> Iterator[Section]:
-    scored = [record for record in told if record.verdict in VERDICTS and known[str(record.version)].metric == metric]
+    scored = [
+        record for record in shown_records if record.verdict in VERDICTS and known[str(record.version)].metric == metric
+    ]
     if not metric or len(scored) < 2:
         return
     label = metric_of(metric).label
-    score = {name: _score(version, metric) for name, version in known.items()}
+    score = {name: _recorded_score(version, metric) for name, version in known.items()}
     when = datetime.fromisoformat
     values = [(when(one.time), score[str(one.version)], one.verdict) for one in scored]
-    champions = [(when(one.time), score[str(one.champion)]) for one in told if one.champion in known]
-    rollbacks = [when(one.time) for one in told if one.verdict == "rolled_back"]
+    champions = [(when(one.time), score[str(one.champion)]) for one in shown_records if one.champion in known]
+    rollbacks = [when(one.time) for one in shown_records if one.verdict == "rolled_back"]
     drawn = [
         _pictures.draw(
             f"{label} of each version, on its own holdout",
@@ -86,17 +88,17 @@ def _over_time(
             size=(8.5, 3.4),
             ylabel=label,
         ),
-        *_sizes([(when(one.time), _rows_of(known[str(one.version)])) for one in scored]),
+        *_draw_training_rows([(when(one.time), _training_rows(known[str(one.version)])) for one in scored]),
     ]
-    about = ["Each version was scored on the holdout of its day: only a decision compares two of them."]
+    about = ["Each version was scored on its own holdout. Only a decision compares two versions on the same rows."]
     yield Section("over-time", f"{label} over time", about, pictures=drawn, wide=True)
 
 
-def _sizes(learned: Sequence[tuple[datetime, int]]) -> Iterator[Picture]:
+def _draw_training_rows(learned: Sequence[tuple[datetime, int]]) -> Iterator[Picture]:
     sizes = [(moment, rows) for moment, rows in learned if rows]
     if len(sizes) > 1:
         yield _pictures.draw(
-            "Rows learned from",
+            "Training rows",
             lambda axes: axes.plot(*zip(*sizes, strict=True), "o-", color=_pictures.COLOURS["challenger"]),
             alt=f"Training rows over time, from {sizes[0][1]:,} to {sizes[-1][1]:,}.",
             size=(8.5, 2.2),
@@ -105,9 +107,11 @@ def _sizes(learned: Sequence[tuple[datetime, int]]) -> Iterator[Picture]:
         )
 
 
-def _decisions(known: Mapping[str, Version], told: Sequence[Record], metric_of: Callable[[str], Metric]) -> Section:
+def _decisions_section(
+    known: Mapping[str, Version], shown_records: Sequence[Record], metric_of: Callable[[str], Metric]
+) -> Section:
     rows: list[list[str | Cell]] = []
-    for record in reversed(told):
+    for record in reversed(shown_records):
         version = known[str(record.version)]
         shown = metric_of(version.metric)
         rows.append(
@@ -116,8 +120,8 @@ def _decisions(known: Mapping[str, Version], told: Sequence[Record], metric_of: 
                 Cell(moment(record.time), "whole"),
                 Cell(record.verdict.replace("_", " "), STYLES.get(record.verdict, "wait")),
                 Cell(version.id, "whole"),
-                Cell(f"{shown.label} {shown.format(_score(version, version.metric))}", "number"),
-                f"{_rows_of(version):,}" if _rows_of(version) else "",
+                Cell(f"{shown.label} {shown.format(_recorded_score(version, version.metric))}", "number"),
+                f"{_training_rows(version):,}" if _training_rows(version) else "",
                 Cell(sentence(record.reason), "long"),
             ]
         )
@@ -125,10 +129,10 @@ def _decisions(known: Mapping[str, Version], told: Sequence[Record], metric_of: 
     return Section("decisions", "Decisions", tables=[Table("Every decision, the latest first", columns, rows)])
 
 
-def _rows_of(version: Version) -> int:
+def _training_rows(version: Version) -> int:
     return int((version.lineage.get("rows") or {}).get("training") or 0)
 
 
-def _score(version: Version, metric: str) -> float:
+def _recorded_score(version: Version, metric: str) -> float:
     value = version.metrics.get(metric)
     return math.nan if value is None else value

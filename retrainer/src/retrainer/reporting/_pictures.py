@@ -74,7 +74,7 @@ def draw(
     Args:
         title: Above it.
         plot: Draws on matplotlib's axes.
-        alt: What is to be seen, in words.
+        alt: A description of the picture.
         size: Width and height in inches, of which a letter is about a tenth.
         axes: Labels and limits of the axes.
     """
@@ -95,10 +95,10 @@ def draw(
             drawn.legend(list(once.values()), list(once), ncols=max(1, int(size[0] // 2) - 1), **above)
         written = io.StringIO()
         figure.savefig(written, format="svg")
-    return Picture(title, _inline(written.getvalue(), alt))
+    return Picture(title, _inline_svg(written.getvalue(), alt))
 
 
-def _inline(svg: str, alt: str) -> str:
+def _inline_svg(svg: str, alt: str) -> str:
     """Return the SVG as an element of a page: without what only a file needs, or what two pictures would share."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
@@ -114,7 +114,7 @@ def _curves(models: Mapping[str, EncodedLabels], positive: int) -> Iterator[tupl
     if len(first.classes) == 2:
         for name, coded in models.items():
             if coded.probabilities is not None:
-                yield coded.y == positive, coded.probabilities[:, positive], _look(name, name)
+                yield coded.y == positive, coded.probabilities[:, positive], _curve_style(name, name)
         return
     assert first.probabilities is not None
     counts = np.bincount(first.y, minlength=len(first.classes))
@@ -122,10 +122,10 @@ def _curves(models: Mapping[str, EncodedLabels], positive: int) -> Iterator[tupl
     for position, colour in zip(commonest, COLOURS, strict=False):
         name = " ".join(f"class {first.classes[position]}".split())
         short = name if len(name) <= LABEL else f"{name[: LABEL - 1]}…"
-        yield first.y == position, first.probabilities[:, position], _look(short, colour)
+        yield first.y == position, first.probabilities[:, position], _curve_style(short, colour)
 
 
-def _look(name: str, colour: str) -> dict[str, Any]:
+def _curve_style(name: str, colour: str) -> dict[str, Any]:
     return {"name": name, "curve_kwargs": {"color": COLOURS[colour]}}
 
 
@@ -133,9 +133,9 @@ def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[st
     """Return ROC, precision over recall, and calibration; of more than two classes each against the rest.
 
     Args:
-        models: What each predicted.
+        models: The predictions of each model.
         positive: The position of the class that two classes' curves are about.
-        alts: What each of the three shows, in words.
+        alts: A description of each of the three.
     """
     from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
@@ -190,7 +190,7 @@ def _calibration(axes: Any, models: Mapping[str, EncodedLabels], positive: int) 
 
 
 def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
-    """Return the challenger's predictions beside the truth, its errors, and how the errors of each are spread."""
+    """Return pictures of the challenger: predictions over truth, errors, and the distribution of errors."""
     found = {name: truth - values for name, values in models.items()}
     limits = tuple(np.quantile(np.concatenate(list(found.values())), [0.005, 0.995]))
 
@@ -200,7 +200,7 @@ def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
             share = np.full(len(one), 100 / len(one))
             axes.hist(one, 40, range=limits, weights=share, color=COLOURS[name], label=name, **look)
 
-    points = partial(_points, truth=truth, predicted=models["challenger"])
+    points = partial(_reset_ticks, truth=truth, predicted=models["challenger"])
     return [
         draw(
             "Predicted against actual",
@@ -227,7 +227,7 @@ def errors(truth: Array, models: Mapping[str, Array]) -> list[Picture]:
     ]
 
 
-def _points(axes: Any, *, truth: Array, predicted: Array, kind: str) -> None:
+def _reset_ticks(axes: Any, *, truth: Array, predicted: Array, kind: str) -> None:
     from matplotlib.ticker import AutoLocator
     from sklearn.metrics import PredictionErrorDisplay
 
@@ -250,7 +250,7 @@ def score_timeline(
 
     Args:
         axes: To draw on.
-        scored: When each version was trained, its score on its own holdout, and what was decided about it.
+        scored: For each version its time, its score on its own holdout, and the verdict.
         champions: When the champion changed, and the score of the one in production from then on.
         rollbacks: When production went back.
     """

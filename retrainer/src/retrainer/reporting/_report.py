@@ -1,4 +1,4 @@
-"""What a run found, for people: one HTML page that needs no network, and the same facts as Markdown.
+"""The report of a run: one HTML page that needs no network, and the same facts as Markdown.
 
 Both are made from the same sections; only pictures are the page's own.
 """
@@ -13,7 +13,7 @@ from ._facts import Facts
 from ._sections import by_class, difference, number, shown
 
 CLASSES_SHOWN = 4
-COMPARED = {"promoted": ("✓", "Better, and surely so"), "kept": ("=", "Not surely better")}
+COMPARED = {"promoted": ("✓", "Better"), "kept": ("=", "Not better")}
 HEADLINES = {
     "promoted": ("✓", "Promoted to production"),
     "kept": ("=", "The champion stays"),
@@ -74,12 +74,12 @@ def _tiles(facts: Facts) -> list[Tile]:
     if decision.probability is not None:
         tiles.append(Tile("probability of being better", f"{math.floor(decision.probability * 1000) / 10:.1f} %"))
     rows = decision.compared_rows if facts.compared else decision.holdout_rows
-    tiles.append(Tile("rows compared on" if facts.compared else "holdout rows", f"{rows:,}"))
+    tiles.append(Tile("rows new to both models" if facts.compared else "holdout rows", f"{rows:,}"))
     return tiles + list(_class_tiles(facts))
 
 
 def _class_tiles(facts: Facts) -> Iterator[Tile]:
-    """Show the F1 of the classes, of many those that are predicted worst, beside the champion's or that of no model."""
+    """Yield the F1 of each class, or of the worst ones, beside that of the champion or the baseline."""
     if facts.problem_type != "classification":
         return
     classes = by_class(facts.coded["challenger"])
@@ -87,7 +87,7 @@ def _class_tiles(facts: Facts) -> Iterator[Tile]:
         classes = sorted(classes, key=lambda scores: scores.f1)[:CLASSES_SHOWN]
     beside, other = "champion", facts.coded.get("champion")
     if other is None and facts.baseline is not None:
-        beside, (other,) = "no model", encode_labels(facts.truth, facts.baseline.take(facts.rows))
+        beside, (other,) = "baseline", encode_labels(facts.truth, facts.baseline.take(facts.rows))
     f1 = {scores.name: scores.f1 for scores in by_class(other)} if other else {}
     for scores in classes:
         compared = f"; {beside} {f1[scores.name]:.4f}" if scores.name in f1 else ""
@@ -114,21 +114,21 @@ def _gauge(facts: Facts) -> Gauge | None:
     if len(values) == 1:
         return None  # nothing to compare it with
     bounded = metric.greater_is_better and max(values) <= 1
-    at = _scale([*values, 0.0, 1.0 if bounded else max(values) * 1.2], pad=0)
+    at = _scale_to_percent([*values, 0.0, 1.0 if bounded else max(values) * 1.2], pad=0)
     lines, zone = [], None
     if floor and threshold is not None:
         place = at(threshold)
         lines.append(Mark(place, f"{floor.name} {metric.format(threshold)}", "ink", dashed=True))
         zone = (place, 100.0) if metric.greater_is_better else (0.0, place)
     if recorded is not None:
-        label = f"recorded champion {metric.format(recorded)}"
+        label = f"champion, recorded {metric.format(recorded)}"
         lines.append(Mark(at(recorded), label, dashed=True, above=False))
     elif math.isfinite(simple):  # two labels below the line would meet on a phone
-        lines.append(Mark(at(simple), f"no model {metric.format(simple)}", "muted", above=False))
+        lines.append(Mark(at(simple), f"baseline {metric.format(simple)}", "muted", above=False))
     direction = "Further right is better" if metric.greater_is_better else "Further left is better"
     caption = f"{metric.label} on a scale from {metric.format(min(0.0, *values))}. {direction}."
     if recorded is not None:
-        caption += " The champion's recorded score is that of its own day: shown, not compared."
+        caption += " The champion's recorded score is from its own holdout, so it is not compared."
     said = f"challenger {metric.format(own)}"
     alt = f"{metric.label}: {'; '.join([said, *(line.label for line in lines)])}"
     return Gauge(alt, caption, Mark(at(own), said), lines, zone=zone)
@@ -137,27 +137,27 @@ def _gauge(facts: Facts) -> Gauge | None:
 def _gauge_of_improvement(facts: Facts, improvement: float, interval: tuple[float, float]) -> Gauge:
     decision, metric = facts.decision, facts.metric
     margin = next((one.threshold or 0.0 for one in decision.criteria if one.name == "improvement"), 0.0)
-    at = _scale([0.0, margin, improvement, *interval], pad=0.12)
+    at = _scale_to_percent([0.0, margin, improvement, *interval], pad=0.12)
     lower, upper = (difference(metric, bound) for bound in interval)
     champion = f"champion {shown(metric, decision.champion or {})}"
     challenger = f"challenger {shown(metric, decision.challenger)}"
-    asked = f"asked: over {difference(metric, margin)}"
+    required = f"required: more than {difference(metric, margin)}"
     caption = (
-        f"How much better the challenger is, by {metric.label}: {difference(metric, improvement)}. The bar reaches"
-        f" from {lower} to {upper}, each end with {decision.confidence:.0%} confidence. To be promoted, the dot must be"
-        " in the shaded part and the whole bar to the right of the champion."
+        f"The improvement by {metric.label} is {difference(metric, improvement)}. The bar is its confidence interval,"
+        f" from {lower} to {upper}, each end with {decision.confidence:.0%} confidence. For a promotion, the dot must"
+        " be in the shaded part and the whole bar to the right of the champion."
     )
     return Gauge(
-        f"{champion}, {challenger}, {asked}, improvement {lower} to {upper}",
+        f"{champion}, {challenger}, {required}, improvement {lower} to {upper}",
         caption,
         Mark(at(improvement), challenger),
-        [Mark(at(0.0), champion), Mark(at(margin), asked, "good", dashed=True, above=False)],
+        [Mark(at(0.0), champion), Mark(at(margin), required, "good", dashed=True, above=False)],
         (at(interval[0]), at(interval[1])),
         (at(margin), 100.0),
     )
 
 
-def _scale(values: Sequence[float], *, pad: float) -> Any:
+def _scale_to_percent(values: Sequence[float], *, pad: float) -> Any:
     low, high = min(values), max(values)
     width = (high - low) or 1.0
     low, width = low - pad * width, width * (1 + 2 * pad)

@@ -39,7 +39,7 @@ def sections(facts: Facts) -> list[Section]:
     problem = _classification if facts.problem_type == "classification" else _regression
     parts = [_criteria(facts), scores(facts), *problem(facts), _importance_section(facts), *_slices(facts)]
     if facts.decision.alarms:
-        parts.insert(0, Section("alarms", "To look at", facts.decision.alarms))
+        parts.insert(0, Section("alarms", "Alarms", facts.decision.alarms))
     if facts.profile is not None:
         parts.append(_data(facts.profile, facts.drift, facts.version.lineage))
     if facts.recorded:
@@ -61,8 +61,11 @@ def _criteria(facts: Facts) -> Section:
         "Criteria",
         tables=[Table("The gate's criteria", ("criterion", "result", "found"), rows)],
         notes=[
-            f"On hold, so that what is promoted must be better than it too: {name} ({why})."
-            for name, why in facts.held.items()
+            "The page docs/promotion.md of the library explains each criterion, the p-value and the interval.",
+            *(
+                f"On hold: {name} ({why}). A challenger must also be better than this version."
+                for name, why in facts.held.items()
+            ),
         ],
     )
 
@@ -83,7 +86,7 @@ def scores(facts: Facts) -> Section:
     if facts.baseline_scores:
         columns[facts.decision.baseline_name] = facts.baseline_scores
     gains = ["better by"] if facts.compared else []
-    stored = ["champion, as recorded"] if recorded else []
+    stored = ["champion, recorded"] if recorded else []
     rows: list[list[str | Cell]] = []
     for name, value in facts.scores["challenger"].items():
         metric = facts.metrics[name]
@@ -92,35 +95,38 @@ def scores(facts: Facts) -> Section:
         if gains:
             row.append(_better_by(metric, value, facts.scores["champion"].get(name, math.nan)))
         if stored:
-            row.append(shown(metric, recorded))
+            row.append(shown(metric, recorded) if name in recorded else "")
         rows.append(row)
     notes = []
     if gains:
-        notes.append("Scores differ in points, errors and losses in per cent of the champion's.")
+        notes.append("Differences of scores are in points; of errors and losses, in percent of the champion's.")
     if stored:
-        notes.append("The champion's recorded scores are from the holdout of its own day: shown, never compared.")
+        notes.append("The champion's recorded scores are from its own holdout, so they are not compared.")
     header = ("metric", *map(Number, [*columns, *gains, *stored]))
-    tables = [Table("On the holdout, which no model was trained on", header, rows)]
-    return Section("metrics", "Metrics", _served(facts), tables, notes=notes)
+    caption = (
+        "Both models are scored on rows neither has seen" if gains else "On the holdout, which the model has not seen"
+    )
+    tables = [Table(caption, header, rows)]
+    return Section("metrics", "Metrics", _serving_model_text(facts), tables, notes=notes)
 
 
-def _served(facts: Facts) -> list[str]:
-    """Return which model serves, where it may be another than the one that was compared."""
+def _serving_model_text(facts: Facts) -> list[str]:
+    """Return which model serves, where it may be a refit."""
     refit = facts.version.lineage.get("refit")
     if not refit:
         return []
     if failed := refit.get("failed"):
-        return [f"Fitting it once more on all rows failed ({failed}): what was compared here is what serves."]
+        return [f"The refit on all rows failed ({failed}), so the evaluated model serves."]
     return [
-        "Scores are of the model that never saw the holdout. What predicts in production is the same recipe, fitted"
-        f" once more on all {refit['rows']:,} labelled rows: none is left to score it on. The next challenger is"
-        " compared with the one scored here."
+        "The scores are of the evaluated model, which never saw the holdout. The model that serves is the same recipe,"
+        f" refit on all {refit['rows']:,} labelled rows, so no rows are left to score it on. The next challenger is"
+        " compared with the evaluated model."
     ]
 
 
 def _classification(facts: Facts) -> Iterator[Section]:
     challenger = facts.coded["challenger"]
-    yield Section("classes", "Errors by class", tables=[_confusion(challenger), *_by_class(challenger)])
+    yield Section("classes", "Errors by class", tables=[_confusion(challenger), *_class_table(challenger)])
     if challenger.probabilities is None:
         return
     binary = len(challenger.classes) == 2
@@ -133,21 +139,21 @@ def _classification(facts: Facts) -> Iterator[Section]:
         alts = (
             f"ROC curve of {what}; area {area:.3f}",
             f"Precision over recall of {what}; average precision {precision:.3f}",
-            f"Share that came true over the probability given, of {both}; on the diagonal they agree",
+            f"Observed share over predicted probability, of {both}; a calibrated model is on the diagonal",
         )
         drawn = _pictures.curves(models, facts.positive, alts)
     positive = str(challenger.classes[facts.positive])
     about = [f"On all {len(facts.truth):,} rows."]
     if not binary:
-        about.append("Curves are the challenger's, each class against the rest; calibration is of the predicted class.")
+        about.append("Curves are the challenger's, each class against the rest. Calibration is of the predicted class.")
     yield Section(
         "probabilities",
         "Probabilities",
-        [f"Curves and thresholds are of the class {positive!r}.", *_decided_at(facts)] if binary else [],
-        [_thresholds(challenger, facts.positive)] if binary else [],
+        [f"Curves and thresholds are for the class {positive!r}.", *_threshold_sentence(facts)] if binary else [],
+        [_thresholds(facts)] if binary else [],
         drawn,
         about,
-        notes=[] if binary else ["There is no threshold to choose between more than two classes."],
+        notes=[] if binary else ["A threshold is only for two classes."],
     )
 
 
@@ -193,7 +199,7 @@ def by_class(coded: EncodedLabels) -> list[ClassScores]:
     ]
 
 
-def _by_class(coded: EncodedLabels) -> list[Table]:
+def _class_table(coded: EncodedLabels) -> list[Table]:
     classes = by_class(coded)
     if len(classes) > 2 * CLASSES_SHOWN:
         return []
@@ -202,31 +208,37 @@ def _by_class(coded: EncodedLabels) -> list[Table]:
     return [Table("By class", columns, rows)]
 
 
-def _decided_at(facts: Facts) -> list[str]:
+def _threshold_sentence(facts: Facts) -> list[str]:
     """Return the threshold of the challenger's own, as a sentence; none where the estimator decides itself."""
     threshold = facts.version.lineage.get("threshold")
     if not threshold:
         return []
     how = "set in the settings"
     if tuned := threshold.get("tuned_for"):
-        how = f"tuned for {facts.metrics[tuned].label} in cross-validation on the training part"
+        how = f"tuned for {facts.metrics[tuned].label} by cross-validation on the training rows"
     return [
-        f"The challenger predicts {threshold['positive']!s} from a probability of {threshold['value']:g} on, {how}."
+        f"The challenger predicts {threshold['positive']!s} at or above a probability of {threshold['value']:g}, {how}."
     ]
 
 
-def _thresholds(coded: EncodedLabels, positive: int) -> Table:
+def _thresholds(facts: Facts) -> Table:
+    """Return the scores at each tenth and at the threshold of the challenger, the metric that decides among them."""
     from sklearn.metrics import precision_recall_fscore_support
 
+    coded, positive, metric = facts.coded["challenger"], facts.positive, facts.metric
     assert coded.probabilities is not None
     truth, sure = coded.y == positive, coded.probabilities[:, positive]
+    own = (facts.version.lineage.get("threshold") or {}).get("value")
     rows = []
-    for threshold in np.arange(1, 10) / 10:
+    for threshold in sorted({*(tenth / 10 for tenth in range(1, 10)), *([own] if own else [])}):
         chosen = sure >= threshold
         figures = precision_recall_fscore_support(truth, chosen, average="binary", zero_division=0)[:3]
-        rows.append([f"{threshold:.1f}", *(f"{figure:.4f}" for figure in figures), f"{chosen.mean():.1%}"])
-    columns = ("from probability", *map(Number, ("precision", "recall", "F1", "rows chosen")))
-    return Table(f"If {coded.classes[positive]} were predicted from another probability on", columns, rows)
+        decides = metric.format(facts.score_with_labels(coded.classes[np.where(chosen, positive, 1 - positive)]))
+        mark = " (this model)" if threshold == own else ""
+        scores = [decides, *(f"{figure:.4f}" for figure in figures), f"{chosen.mean():.1%}"]
+        rows.append([f"{threshold:g}{mark}", *scores])
+    columns = ("threshold", *map(Number, (f"{metric.label} (decides)", "precision", "recall", "F1", "rows chosen")))
+    return Table(f"If {coded.classes[positive]} were predicted at or above another probability", columns, rows)
 
 
 def _regression(facts: Facts) -> Iterator[Section]:
@@ -236,7 +248,9 @@ def _regression(facts: Facts) -> Iterator[Section]:
         return
     about = []
     if len(truth) > _pictures.POINTS:
-        about = [f"Points are a random sample of {_pictures.POINTS} of {len(truth):,} rows; everything else is of all."]
+        about = [
+            f"Points are a random sample of {_pictures.POINTS} of {len(truth):,} rows; all other figures use all rows."
+        ]
     yield Section("errors", "Errors", (), [_by_quantile(truth, values)], _pictures.errors(truth, values), about)
 
 
@@ -257,18 +271,18 @@ def _by_quantile(truth: Array, values: Mapping[str, Array]) -> Table:
                 *(f"{np.abs(error).mean():.4g}" for error in errors),
             ]
         )
-    figures = ("rows", "actual mean", "too high by", *(f"mean error, {name}" for name in values))
-    caption = "Errors by tenth of what the challenger predicts"
+    figures = ("rows", "actual mean", "mean bias", *(f"mean absolute error, {name}" for name in values))
+    caption = "Errors by decile of the challenger's prediction"
     return Table(caption, ("predicted", *map(Number, figures)), rows)
 
 
 def _importance_section(facts: Facts) -> Section:
     name, title = "importance", "Feature importance"
     if facts.X.shape[1] > IMPORTANCE_COLUMNS:
-        said = f"Left out: {facts.X.shape[1]:,} columns, and more than {IMPORTANCE_COLUMNS} take too long."
+        said = f"Left out: there are {facts.X.shape[1]:,} columns, and more than {IMPORTANCE_COLUMNS} take too long."
         return Section(name, title, [said])
     if not math.isfinite(number(facts.decision.challenger.get(facts.metric.name))):
-        return Section(name, title, ["Left out: the score is not a finite number."])
+        return Section(name, title, ["Left out, because the score is not a finite number."])
     metric, found = facts.metric, facts.importance
     largest = max((cost for _, cost, _ in found), default=0.0)
     rows: list[list[str | Cell]] = [
@@ -280,23 +294,23 @@ def _importance_section(facts: Facts) -> Section:
         ]
         for column, cost, spread in found[:IMPORTANCE_SHOWN]
     ]
-    what = f"{metric.label} when the column is shuffled"
+    what = f"{metric.label}: how much worse with the column shuffled"
     sampled = min(IMPORTANCE_ROWS, len(facts.X))
     notes = [
         f"Permutation importance on {sampled:,} holdout rows{' drawn at random' if sampled < len(facts.X) else ''},"
         f" {IMPORTANCE_REPEATS} times each. Columns with the same information share their importance."
     ]
     if len(found) > IMPORTANCE_SHOWN:
-        notes.append(f"{len(found) - IMPORTANCE_SHOWN} columns that matter less are left out.")
+        notes.append(f"{len(found) - IMPORTANCE_SHOWN} less important columns are left out.")
     columns = ("column", Number("worse by"), Number("spread"), "of the largest")
     return Section(name, title, tables=[Table(what[:1].upper() + what[1:], columns, rows)], notes=notes)
 
 
 def _slices(facts: Facts) -> list[Section]:
-    names = facts.slices if facts.slices is not None else _few_valued(facts.X)
+    names = facts.slices if facts.slices is not None else _low_cardinality_columns(facts.X)
     tables = [_slice(facts, name) for name in names if name in facts.X]
     tables = [table for table in tables if table.rows]
-    note = f"Values with at least {SLICE_ROWS} rows, at most {SLICE_VALUES} of a column. Small slices differ by chance."
+    note = f"Values with at least {SLICE_ROWS} holdout rows, at most {SLICE_VALUES} of a column. Small slices vary."
     return [Section("slices", "Slices", tables=tables, notes=[note])] if tables else []
 
 
@@ -318,7 +332,7 @@ def _slice(facts: Facts, column: str) -> Table:
     return Table(f"{metric.label} by {column}", header, rows)
 
 
-def _few_valued(X: pd.DataFrame) -> list[Any]:
+def _low_cardinality_columns(X: pd.DataFrame) -> list[Any]:
     """Return the columns of text, categories or truth values that have few values."""
     head = X.head(10_000)
     texts = [name for name in X.columns if kind_of(head[name]) in ("text", "boolean")]
@@ -335,7 +349,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
             name,
             learned["kind"],
             f"{learned['nulls'] / max(1, profile['rows']):.1%}",
-            Cell(_typical(learned, profile["rows"]), "long"),
+            Cell(_typical_values(learned, profile["rows"]), "long"),
         ]
         if drift:
             change = changes.get(name)
@@ -348,26 +362,26 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
     columns = ("column", "kind", Number("missing"), "values", *((Number("PSI"), "changed") if drift else ()))
     texts, notes = [], []
     if drift:
-        texts = [f"Against the {drift.rows[0]:,} rows that the champion learned from: {drift.reason}"]
+        texts = [f"Compared with the champion's {drift.rows[0]:,} training rows: {drift.reason}"]
         notes = [
-            "PSI is the population stability index: below 0.1 little changed, above 0.25 much did. What chance makes of"
-            " few rows is taken off before it is judged."
+            "PSI is the population stability index: below 0.1 a small change, above 0.25 a large one. The part that"
+            " chance explains is subtracted."
         ]
         if drift.gone:
-            notes.append(f"Removed since: {', '.join(drift.gone)}.")
+            notes.append(f"Removed columns: {', '.join(drift.gone)}.")
     notes += map(str, lineage.get("unread", ()))
     for name, count in lineage.get("split", {}).get("classes_left_out", {}).items():
-        notes.append(f"Class {name!r} has too few rows to be learned and judged: its {count} rows are left out.")
+        notes.append(f"Class {name!r} has too few rows to train and to score; its {count} rows are left out.")
     if len(profile["columns"]) > COLUMNS_SHOWN:
         notes.append(f"{len(profile['columns']) - COLUMNS_SHOWN} more columns are left out here.")
-    tables = [Table(f"The {profile['rows']:,} rows learned from", columns, rows)]
+    tables = [Table(f"The {profile['rows']:,} training rows", columns, rows)]
     if profile["left_out"]:
         left_out = [[name, Cell(reason, "long")] for name, reason in profile["left_out"].items()]
         tables.append(Table("Columns the model does not use", ("column", "why"), left_out))
     return Section("data", "Data", texts, tables, notes=notes)
 
 
-def _typical(learned: Mapping[str, Any], rows: int) -> str:
+def _typical_values(learned: Mapping[str, Any], rows: int) -> str:
     if "minimum" in learned:
         return (
             f"{learned['minimum']:.4g} to {learned['maximum']:.4g}, median {learned['median']:.4g},"
@@ -394,17 +408,17 @@ def _lineage(facts: Facts) -> Section:
         "run": facts.run,
         "run's page": facts.run_url,
         "champion before": facts.champion.id if facts.champion else "",
-    } | dict(_flat(version.lineage))
+    } | dict(_flatten(version.lineage))
     rows: list[list[str | Cell]] = [[name, Cell(value, "long")] for name, value in known.items() if value]
     table = Table("Where this model comes from", ("what", "value"), rows)
     return Section("lineage", "Lineage", tables=[table])
 
 
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in facts.items():
         label = f"{prefix}{str(name).replace('_', ' ')}"
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{label}, ")
+            yield from _flatten(value, f"{label}, ")
         elif value is not None:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             yield label, text if len(text) <= 200 else f"{text[:200]}…"
@@ -413,13 +427,12 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 def _rollback(facts: Facts) -> Section:
     champion, code = facts.champion, f"{facts.project} registry rollback --reason …"
     if facts.decision.verdict == "promoted" and champion:
-        text = f"This puts {champion.id} back into production, at once:"
+        text = f"This puts {champion.id} back into production immediately:"
         code += f" --to {champion.id}"
     elif facts.decision.verdict == "promoted":
-        text, code = "This is the first model in production: there is none to go back to yet.", ""
+        text, code = "This is the first model in production, so there is no version to roll back to.", ""
     elif champion:
-        text = f"There is nothing to roll back: {champion.id} stays in production."
-        text += " This puts the one before it back, if there is one:"
+        text = f"{champion.id} stays in production. This puts the champion before it back, if there is one:"
     else:
-        text, code = "There is nothing to roll back: nothing is in production.", ""
+        text, code = "No model is in production, so there is nothing to roll back.", ""
     return Section("rollback", "How to roll back", [text], code=code)

@@ -1,7 +1,8 @@
-"""One page about a search for parameters: the best score over time, what matters, and every trial."""
+"""The page of a search: the best score over time, the importance of each parameter, and every trial."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..gate import Metric
@@ -25,11 +26,11 @@ def tuning_page(
 
     Args:
         project: The project's name.
-        headline: Above all.
-        reason: What came of it.
-        metric: That was compared.
-        trials: In their order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: Of each parameter.
+        headline: The title.
+        reason: The result in a sentence.
+        metric: The metric of the scores.
+        trials: In order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
+        importance: The importance of each parameter.
     """
     states = [trial["state"] for trial in trials]
     names = [*importance] or sorted({name for trial in trials for name in trial["parameters"]})
@@ -42,7 +43,7 @@ def tuning_page(
             Cell(trial["state"], STYLES.get(trial["state"], "good")),
             "" if trial["score"] is None else metric.format(trial["score"]),
             "" if trial["seconds"] is None else f"{trial['seconds']:.1f}",
-            *(_shown(trial["parameters"].get(name)) for name in names),
+            *(_format_value(trial["parameters"].get(name)) for name in names),
             Cell(trial["error"], "long"),
         ]
         for trial in trials
@@ -61,11 +62,11 @@ def tuning_page(
     )
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _scored(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _scored_trials(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [trial for trial in trials if trial["score"] is not None]
 
 
@@ -82,7 +83,7 @@ def _best_by_time(metric: Metric, trials: Sequence[Mapping[str, Any]]) -> Iterat
         axes.step(times, best, where="post", color=_pictures.COLOURS["challenger"], label="the best so far")
 
     yield _pictures.draw(
-        "The best by time",
+        "Best score over time",
         plot,
         alt=f"{metric.label}, from {metric.format(best[0])} with today's parameters to {metric.format(best[-1])}.",
         xlabel="seconds of all trials",
@@ -96,10 +97,10 @@ def _importance(importance: Mapping[str, float]) -> Iterator[Picture]:
     names = list(importance)[::-1]
     shares = [importance[name] for name in names]
     yield _pictures.draw(
-        "What matters",
+        "Importance of the parameters",
         lambda axes: axes.barh(names, shares, color=_pictures.COLOURS["challenger"]),
         alt="; ".join(f"{name}: {share:.0%}" for name, share in importance.items()),
-        xlabel="share in what makes scores differ",
+        xlabel="share of the variance of the scores",
     )
 
 
@@ -107,22 +108,27 @@ def _slices(metric: Metric, trials: Sequence[Mapping[str, Any]], names: Sequence
     """Yield a picture of each parameter: its values, and the scores of the trials that had them."""
     for name in names[:DRAWN]:
         points = [
-            (trial["parameters"][name], trial["score"]) for trial in _scored(trials) if name in trial["parameters"]
+            (trial["parameters"][name], trial["score"])
+            for trial in _scored_trials(trials)
+            if name in trial["parameters"]
         ]
         if len(points) < 2:
             continue
         values, scores = zip(*points, strict=True)
         numbers = all(type(value) in (int, float) for value in values)
         wide = numbers and min(values) > 0 and max(values) > 20 * min(values)
-        scale: dict[str, Any] = {"xscale": "log"} if wide else {}
         shown = values if numbers else tuple(map(str, values))
         yield _pictures.draw(
             name,
-            lambda axes, shown=shown, scores=scores: axes.plot(  # type: ignore[misc]
-                shown, scores, "o", color=_pictures.COLOURS["challenger"], markersize=4
-            ),
+            partial(_slice, values=shown, scores=scores, log=wide),
             alt=f"{metric.label} of each complete trial by its {name}; the table has every value.",
             xlabel=name,
             ylabel=metric.label,
-            **scale,
         )
+
+
+def _slice(axes: Any, values: Sequence[Any], scores: Sequence[float], log: bool) -> None:
+    axes.plot(values, scores, "o", color=_pictures.COLOURS["challenger"], markersize=4)
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")  # that of matplotlib writes powers as formulas

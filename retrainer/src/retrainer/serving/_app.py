@@ -32,7 +32,7 @@ REFRESH_SECONDS = 1.0
 # Longer than load balancers and proxies keep an idle connection: they close it, not the server.
 KEEP_ALIVE_SECONDS = 75
 BODY_SECONDS = 15.0  # in which the body of a request must have come, and the head of a connection's first
-STOP_SECONDS = 4  # in which requests that are at work when the process is to end are finished
+STOP_SECONDS = 4  # in which requests in progress are finished when the process ends
 CONNECTIONS = 1000  # at a time; one more is answered with 503
 BODIES = 4  # as many bodies of the largest size may wait at a time for the rest of them
 OPEN = {"/health", "/ready"}  # for whoever watches the process, without the token
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class Server:
-    """What the routes share: the model, its metrics and the log of requests."""
+    """The state of the routes: the model, its metrics and the log of requests."""
 
     def __init__(self, project: Project) -> None:
         """Serve the model in production of a project; nothing is loaded yet."""
@@ -78,7 +78,7 @@ class Server:
         return self.production.loaded if self.production else None
 
     def refresh(self) -> None:
-        """Follow the registry; what keeps a champion from being served is logged once, and the old one stays."""
+        """Load a new champion; if this fails, the error is logged once and the old one stays."""
         try:
             if self.production is None:
                 self.registry = open_registry(self.settings)
@@ -91,11 +91,11 @@ class Server:
         except ProjectError as error:
             trouble = str(error)
             if trouble != self.trouble:
-                logger.warning("Nothing is served: %s", trouble)
+                logger.warning("No model is served: %s", trouble)
         except Exception as error:  # whatever a store or a pickled model may raise: the old one is served on
             trouble = f"{type(error).__name__}: {error}"
             if trouble != self.trouble:
-                logger.exception("The registry cannot be followed")
+                logger.exception("The registry cannot be read")
         self.trouble = trouble
         self.stale.set(1 if trouble else 0)
 
@@ -103,7 +103,7 @@ class Server:
         """Answer a request from one whole version.
 
         Raises:
-            RefusedError: the rows are not what the model takes.
+            RefusedError: the rows do not match the contract.
         """
         started = time.perf_counter()
         contract = model.model.contract
@@ -131,7 +131,7 @@ class Server:
         try:
             content = json.dumps(answer, allow_nan=False, default=str).encode()
         except ValueError:
-            reason = "a prediction is not a finite number: a value is far from those of the training"
+            reason = "a prediction is not a finite number, because a value is far outside the training data"
             raise RefusedError(422, [{"reason": reason}]) from None
         self.rows.labels(model.version).inc(len(rows))
         if self.log:
@@ -156,14 +156,14 @@ def create_app(project: Project) -> FastAPI:
     """Return the application, which loads the model when it starts and follows promotions and rollbacks.
 
     Args:
-        project: Whose model is served.
+        project: With the model to serve.
     """
     server = Server(project)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(server.refresh)
-        following = asyncio.create_task(_follow(server))
+        following = asyncio.create_task(_follow_registry(server))
         yield
         following.cancel()
         if server.log:
@@ -177,8 +177,8 @@ def create_app(project: Project) -> FastAPI:
     async def predict(request: Request) -> Response:
         model = server.model
         if model is None:
-            return _problem(503, server.trouble)
-        body = await _body(request, server)
+            return _problem_response(503, server.trouble)
+        body = await _read_body(request, server)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(server.threads, server.predict, model, body, content_type)
@@ -191,14 +191,14 @@ def create_app(project: Project) -> FastAPI:
     @app.get("/ready")
     async def ready() -> Response:
         if server.model is None:
-            return _problem(503, server.trouble)
-        return _json(200, {"version": server.model.version, "trouble": server.trouble})
+            return _problem_response(503, server.trouble)
+        return _json_response(200, {"version": server.model.version, "trouble": server.trouble})
 
     @app.get("/model")
     async def model() -> Response:
         if server.model is None:
-            return _problem(503, server.trouble)
-        return _json(200, await asyncio.to_thread(server.facts, server.model))
+            return _problem_response(503, server.trouble)
+        return _json_response(200, await asyncio.to_thread(server.facts, server.model))
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -208,11 +208,11 @@ def create_app(project: Project) -> FastAPI:
     async def refused(request: Request, error: RefusedError) -> Response:
         # What is left of the body is not read: the connection ends with the answer.
         headers = {"connection": "close"} if error.status in (408, 413, 503) else {}
-        return _json(error.status, {"detail": error.problems}, headers)
+        return _json_response(error.status, {"detail": error.problems}, headers)
 
     @app.exception_handler(ClientDisconnect)
     async def left(request: Request, error: ClientDisconnect) -> Response:
-        logger.info("A client left before its request to %s was complete", request.url.path)
+        logger.info("A client disconnected before its request to %s was complete", request.url.path)
         return Response(status_code=400)  # nobody reads it
 
     app.openapi = lambda: _openapi(app, server)  # type: ignore[method-assign]
@@ -243,7 +243,7 @@ class _Guard:
         app = self.app
         token = self.server.limits.token
         if token and path not in OPEN and not _authorized(Request(scope), token.get_secret_value()):
-            app = _json(
+            app = _json_response(
                 401,
                 {"detail": [{"reason": "Authorization: Bearer <token> is missing or wrong"}]},
                 {"www-authenticate": "Bearer"},
@@ -252,7 +252,7 @@ class _Guard:
 
 
 class _Impatient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # one of two classes
-    """Closes a connection that never sends a whole request; uvicorn itself would keep it for ever."""
+    """Closes a connection that never sends a whole request; uvicorn itself would never close it."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -266,13 +266,13 @@ class _Impatient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # one of 
 ROUTES = {"/predict", "/health", "/ready", "/model", "/metrics", "/openapi.json"}
 
 
-async def _follow(server: Server) -> None:
+async def _follow_registry(server: Server) -> None:
     while True:
         await asyncio.sleep(REFRESH_SECONDS)
         await asyncio.to_thread(server.refresh)
 
 
-async def _body(request: Request, server: Server) -> bytes:
+async def _read_body(request: Request, server: Server) -> bytes:
     """Return the body of a request, which has a limited time to come, and shares a limited memory with others.
 
     Raises:
@@ -309,12 +309,12 @@ def _authorized(request: Request, wanted: str) -> bool:
     return kind.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), wanted.encode())
 
 
-def _json(status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
+def _json_response(status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(content, default=str), status_code=status, headers=headers, media_type=JSON)
 
 
-def _problem(status: int, reason: str | None) -> Response:
-    return _json(status, {"detail": [{"reason": reason}]})
+def _problem_response(status: int, reason: str | None) -> Response:
+    return _json_response(status, {"detail": [{"reason": reason}]})
 
 
 _TYPES = {

@@ -71,7 +71,7 @@ def read_rows(
 
 
 def unread_cells(report: data.ReadReport, contract: data.Contract) -> list[dict[str, Any]]:
-    """Return the cells that are not what the contract expects, the first of each column."""
+    """Return the cells that do not match the contract, the first of each column."""
     return [
         {
             "column": name,
@@ -104,7 +104,7 @@ def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame
     rows = [content] if isinstance(content, dict) else content
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise RefusedError(422, [{"reason": 'expected an object, a list of objects, or {"rows": [...]}'}])
-    _limited(len(rows), limit)
+    _require_row_limit(len(rows), limit)
     if rows and not rows[0].keys() <= contract.columns.keys():  # as they are read from a file
         rows = [{data.clean_text(name): value for name, value in row.items()} for row in rows]
     problems: list[dict[str, Any]] = []
@@ -126,19 +126,21 @@ def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame
         values = [row[name] for row in rows]
         for number, value in enumerate(values):
             if value is not None and not check(value):
-                problems.append({"row": number, "column": name, "reason": f"expected {kind}, not {_shown(value)}"})
+                problems.append(
+                    {"row": number, "column": name, "reason": f"expected {kind}, not {_shorten_value(value)}"}
+                )
                 break
         columns[name] = values
     if problems:
         raise RefusedError(422, problems[:_EXAMPLES])
-    parts = {name: _cells(values, contract, name) for name, values in columns.items()}
+    parts = {name: _column_of_values(values, contract, name) for name, values in columns.items()}
     if parts.keys() == set(contract.inputs) and all(isinstance(cells, np.ndarray) for cells in parts.values()):
         block = np.stack([parts[name] for name in contract.inputs], axis=1)  # a frame of columns takes longer
         return pd.DataFrame(block, columns=contract.input_index)
     return pd.DataFrame(parts)
 
 
-def _cells(values: list[Any], contract: data.Contract, name: str) -> Any:
+def _column_of_values(values: list[Any], contract: data.Contract, name: str) -> Any:
     kind = contract.columns[name].kind if name in contract.columns else "other"
     if kind == "number" and all(value is None or type(value) in (int, float) for value in values):
         return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
@@ -159,7 +161,7 @@ def _from_file(body: bytes, suffix: str, contract: data.Contract, limit: int) ->
         try:
             for batch in data.batches([path], rows=limit, texts=contract.texts):
                 rows += len(batch)
-                _limited(rows, limit)
+                _require_row_limit(rows, limit)
                 parts.append(batch)
         except DataError as error:
             said = str(error).replace(str(path), "the body").replace(path.name, "the body")
@@ -186,9 +188,9 @@ def _check_parquet(body: bytes, *, max_rows: int, max_bytes: int) -> None:
 
     try:
         file = pq.ParquetFile(pa.BufferReader(body))
-        _limited(file.metadata.num_rows, max_rows)
+        _require_row_limit(file.metadata.num_rows, max_rows)
         encoded = _encoded_bytes(file.metadata)
-        _limited_bytes(encoded, max_bytes)
+        _require_byte_limit(encoded, max_bytes)
         # No value is larger than all of the file, so a batch has at most eight times the limit in memory.
         rows = min(_BATCH, max(1, 8 * max_bytes // max(encoded, 1)))
         decoded = 0
@@ -196,7 +198,7 @@ def _check_parquet(body: bytes, *, max_rows: int, max_bytes: int) -> None:
             for column in batch.columns:
                 plain = column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
                 decoded += plain.nbytes
-                _limited_bytes(decoded, max_bytes)
+                _require_byte_limit(decoded, max_bytes)
     except (pa.ArrowException, OSError) as error:
         raise RefusedError(422, [{"reason": f"the body is not Parquet: {error}"}]) from None
 
@@ -211,19 +213,19 @@ def _encoded_bytes(metadata: Any) -> int:
     return sum(max(chunk.total_uncompressed_size, chunk.num_values) for chunk in chunks)
 
 
-def _limited_bytes(size: int, limit: int) -> None:
+def _require_byte_limit(size: int, limit: int) -> None:
     if size > limit:
         reason = f"the table is larger than {limit:,} bytes when it is decompressed (serving.max_bytes)"
         raise RefusedError(413, [{"reason": f"{reason}: send fewer rows at a time"}])
 
 
-def _limited(rows: int, limit: int) -> None:
+def _require_row_limit(rows: int, limit: int) -> None:
     if rows > limit:
         raise RefusedError(413, [{"reason": f"more than {limit:,} rows (serving.max_rows): send fewer at a time"}])
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON; a missing value is null")
+    raise ValueError(f"{name} is not JSON; a missing value is null")
 
 
 def _is_number(value: Any) -> bool:
@@ -251,6 +253,6 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def _shown(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

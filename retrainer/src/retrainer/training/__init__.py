@@ -15,13 +15,13 @@ from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, nu
 from ._folds import FoldError, FoldInputs, cross_validate_scores, fold_scores, make_folds, mean_scores
 from ._loading import (
     NoContractError,
-    another_question,
     load_contract,
+    load_evaluated_model,
+    load_evaluated_rows,
     load_model,
     load_trained_rows,
-    load_twin,
-    load_twin_rows,
     predict_with_version,
+    task_mismatch,
 )
 from ._model import Model, code_of_steps, packages_of_steps
 from ._production import Production, ProductionModel, production_model
@@ -51,7 +51,6 @@ __all__ = [
     "TableCleaner",
     "TextEncoder",
     "TreeEncoder",
-    "another_question",
     "baseline",
     "best",
     "categorical",
@@ -64,10 +63,10 @@ __all__ = [
     "leaking_columns",
     "linear_encoder",
     "load_contract",
+    "load_evaluated_model",
+    "load_evaluated_rows",
     "load_model",
     "load_trained_rows",
-    "load_twin",
-    "load_twin_rows",
     "make_folds",
     "make_pipeline",
     "mean_scores",
@@ -79,6 +78,7 @@ __all__ = [
     "predict_with_version",
     "production_model",
     "shared_entities",
+    "task_mismatch",
     "texts",
     "thread_budget",
     "tuned",

@@ -1,4 +1,4 @@
-"""What makes a score look better than it will be: a column that gives the target away, an entity on both sides."""
+"""Signs that a score is too good: leakage of the target in a column, an entity on both sides of the split."""
 
 from collections.abc import Collection, Iterator
 
@@ -22,7 +22,7 @@ _KNOWN, _ALIKE, _SIGNIFICANCE = 0.2, 0.2, 0.001
 def leaking_columns(
     X: pd.DataFrame, y: pd.Series, *, problem_type: ProblemType, seed: int, left_out: Collection[str] = ()
 ) -> list[str]:
-    """Return an alarm for each column that by itself says what the target is.
+    """Return an alarm for each column that by itself predicts the target.
 
     A tree learns from half of a sample of rows and explains at least 90 % of the target's variance in the other half;
     or the mean of the other rows with its value does so of each row, where values are twice there or more.
@@ -33,22 +33,28 @@ def leaking_columns(
         problem_type: Whether the target is a class or a number.
         seed: Draws the sample.
         left_out: Columns that the pipeline does not use.
+
+    Examples:
+        >>> y = pd.Series(["yes", "no"] * 100, name="churned")
+        >>> X = pd.DataFrame({"account": y.map({"yes": "closed", "no": "open"}), "age": range(200)})
+        >>> [alarm[:35] for alarm in leaking_columns(X, y, problem_type="classification", seed=0)]
+        ["Column 'account' by itself explains"]
     """
     chosen = np.random.default_rng(seed).choice(len(X), min(len(X), ROWS), replace=False)
-    targets = _targets(y.iloc[chosen], problem_type)
+    targets = _target_columns(y.iloc[chosen], problem_type)
     half = len(chosen) // 2
     alarms = []
     for name in X.columns.difference(list(left_out), sort=False):
         explained = _single_column_r2(X[name].iloc[chosen], targets, half)
         if explained >= GIVEN_AWAY:
             alarms.append(
-                f"Column {name!r} by itself explains {explained:.0%} of the target's variance: it may be known only "
-                "afterwards, or be the target in other words. If so, leave it out (data.drop)."
+                f"Column {name!r} by itself explains {explained:.0%} of the target's variance. This may be leakage: a "
+                "value known only afterwards, or a copy of the target. If so, leave it out (data.drop)."
             )
     return alarms
 
 
-def _targets(y: pd.Series, problem_type: ProblemType) -> Array:
+def _target_columns(y: pd.Series, problem_type: ProblemType) -> Array:
     """Return one column of numbers, or one for each of the commonest classes, shape (n, k)."""
     if problem_type == "regression":
         return np.asarray(y, dtype=np.float64)[:, None]
@@ -60,7 +66,7 @@ def _single_column_r2(values: pd.Series, targets: Array, half: int) -> float:
     """Return the share of the variance that a column explains in rows that were not looked at."""
     if values.isna().all():
         return 0.0
-    by_value = _by_value(values, targets)  # of numbers too: 80 codes of a category have no order
+    by_value = _value_mean_r2(values, targets)  # of numbers too: 80 codes of a category have no order
     if kind_of(values) == "text":
         return by_value
     from sklearn.tree import DecisionTreeRegressor
@@ -69,10 +75,10 @@ def _single_column_r2(values: pd.Series, targets: Array, half: int) -> float:
     tree = DecisionTreeRegressor(max_leaf_nodes=_LEAVES, random_state=0).fit(column[:half], targets[:half])
     other = targets[half:]
     guessed = tree.predict(column[half:]).reshape(other.shape)
-    return max(by_value, _share(other, guessed, targets[:half].mean(axis=0)))
+    return max(by_value, _explained_share(other, guessed, targets[:half].mean(axis=0)))
 
 
-def _by_value(values: pd.Series, targets: Array) -> float:
+def _value_mean_r2(values: pd.Series, targets: Array) -> float:
     """Return the share that the means of the other rows with the same value explain, in rows that have others."""
     codes, names = pd.factorize(values)
     mean = targets.mean(axis=0)
@@ -82,10 +88,10 @@ def _by_value(values: pd.Series, targets: Array) -> float:
     if len(names) * _ROWS_OF_A_VALUE > len(values) or known.sum() < max(_ENOUGH_ROWS, len(values) / 2):
         return 0.0
     guessed = mean + (rows.transform("sum").to_numpy() - (targets - mean))[known] / others[known, None]
-    return _share(targets[known], guessed, mean)
+    return _explained_share(targets[known], guessed, mean)
 
 
-def _share(truth: Array, guessed: Array, mean: Array) -> float:
+def _explained_share(truth: Array, guessed: Array, mean: Array) -> float:
     total = float(np.sum((truth - mean) ** 2))
     return 1 - float(np.sum((truth - guessed) ** 2)) / total if total else 0.0
 
@@ -93,7 +99,7 @@ def _share(truth: Array, guessed: Array, mean: Array) -> float:
 def shared_entities(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, problem_type: ProblemType
 ) -> list[str]:
-    """Return an alarm for each column that names an entity whose rows are alike and on both sides of the split.
+    """Return an alarm for each column of entities with similar rows on both sides of the split.
 
     An entity is what a text or an identifier's column names, with more than one row and no more than 20 on average.
 
@@ -105,17 +111,17 @@ def shared_entities(
     """
     alarms = []
     for name in map(str, training.columns.drop(target)):
-        found = list(_alike(training, holdout, name, target, problem_type))
+        found = list(_entity_correlations(training, holdout, name, target, problem_type))
         if found and max(found) >= _ALIKE:
             known = holdout[name].isin(training[name].dropna().unique()).mean()
             alarms.append(
-                f"{known:.0%} of the holdout rows have a {name!r} that training rows have too, and their targets are "
-                f'alike: the score is that of known ones, not of new ones. Set split.key_columns = ["{name}"].'
+                f"{known:.0%} of the holdout rows have a {name!r} that training rows have too, and their targets "
+                f'correlate. The score is too good for new values. Set split.key_columns = ["{name}"].'
             )
     return alarms
 
 
-def _alike(
+def _entity_correlations(
     training: pd.DataFrame, holdout: pd.DataFrame, name: str, target: str, problem_type: ProblemType
 ) -> Iterator[float]:
     """Yield how the target of a holdout row correlates with the mean of the training rows of its entity."""
@@ -132,7 +138,7 @@ def _alike(
     if len(both) < max(_FEWEST_ENTITIES, _KNOWN * len(holdout)):
         return
     targets = pd.concat([training[target], both[target]], ignore_index=True)
-    for column in _targets(targets, problem_type).T:
+    for column in _target_columns(targets, problem_type).T:
         means = pd.Series(column[: len(training)]).groupby(values.to_numpy()).mean()
         expected = both[name].map(means).to_numpy(dtype=np.float64)
         own = column[len(training) :]

@@ -1,4 +1,4 @@
-"""What can be predicted without a model: a model that is no better is worth nothing."""
+"""The baseline: the best prediction without a model. A model that is not better is worth nothing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Baseline:
     """An answer for every row that looks at nothing but the target of earlier rows.
 
     Attributes:
-        name: For people: `always answering 'no'`, or `guessing by the shares of the classes`.
+        name: For people: `always predicting 'no'`, or `guessing by class shares`.
         predictions: Of n rows.
         proper: Of numbers, the answer with the least squared error, where it is another.
     """
@@ -30,32 +30,31 @@ class Baseline:
 def baseline(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, metric: gate.Metric, split: SplitSettings
 ) -> Baseline:
-    """Return the best answer that needs no model, by the metric on the holdout.
+    """Return the best prediction without a model, by the metric on the holdout.
 
-    For classes always the same one, or a guess by the share of each with average luck: an average over classes favours
-    whatever names them all. Both give these shares as probabilities. Always answering a rare class can be cheap, or
-    the best F1; for recall alone it would be perfect, so there only the most frequent class counts. For numbers the
-    mean, the median, and, where the split is by time, the last value: of all rows, or of those with the same key where
-    there are keys.
+    For classes: always the same class, or a guess by class shares, which an average over classes favours. Both have the
+    class shares as probabilities. Always predicting a rare class can be the best by cost or F1. By recall it would be
+    perfect, so there only the most frequent class is tried. For numbers: the mean, the median, and with a split by
+    time the last value, of all rows or of those with the same key.
 
     Args:
         training: The training rows as labelled.
         holdout: The n rows of the holdout as labelled.
         target: The column to predict.
-        metric: What the best is chosen by.
-        split: Names the time and the keys.
+        metric: Selects the best.
+        split: The settings with the time and key columns.
     """
     if metric.problem_type == "classification":
-        answers = dict(_answers_of_classes(training[target], holdout[target], only_one=metric.name == "recall"))
+        answers = dict(_class_answers(training[target], holdout[target], only_one=metric.name == "recall"))
     else:
-        answers = dict(_answers_of_numbers(training, holdout, target=target, split=split))
-    best = _best(answers, metric, holdout, target)
+        answers = dict(_number_answers(training, holdout, target=target, split=split))
+    best = _best_answer(answers, metric, holdout, target)
     if metric.problem_type == "classification":  # all give the same probabilities
         return Baseline(best, answers[best])
-    return Baseline(best, answers[best], answers[_best(answers, gate.METRICS["rmse"], holdout, target)])
+    return Baseline(best, answers[best], answers[_best_answer(answers, gate.METRICS["rmse"], holdout, target)])
 
 
-def _best(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str) -> str:
+def _best_answer(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd.DataFrame, target: str) -> str:
     scores = {
         name: gate.evaluate(answer, holdout[target], metrics={metric.name: metric}, rows=holdout)[metric.name]
         for name, answer in answers.items()
@@ -64,7 +63,7 @@ def _best(answers: dict[str, gate.Predictions], metric: gate.Metric, holdout: pd
     return choose(scores, key=lambda name: scores[name])
 
 
-def _answers_of_classes(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterator[tuple[str, gate.Predictions]]:
+def _class_answers(y: pd.Series, truth: pd.Series, *, only_one: bool) -> Iterator[tuple[str, gate.Predictions]]:
     from sklearn.dummy import DummyClassifier
 
     nothing, empty = np.zeros((len(y), 1)), pd.DataFrame({"nothing": np.zeros(len(truth))})
@@ -73,15 +72,15 @@ def _answers_of_classes(y: pd.Series, truth: pd.Series, *, only_one: bool) -> It
     classes = np.asarray(model.classes_)
     frequent = np.argsort(-model.class_prior_, kind="stable")[: 1 if only_one else _CLASSES]
     answers = {
-        f"always answering {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
+        f"always predicting {classes[position : position + 1].tolist()[0]!r}": np.full(len(truth), position)
         for position in frequent
     }
-    answers["guessing by the shares of the classes"] = _average_guess(truth, model.class_prior_)
+    answers["guessing by class shares"] = _stratified_guess(truth, model.class_prior_)
     for name, positions in answers.items():
         yield name, gate.Predictions(classes[positions], always.probabilities, always.classes)
 
 
-def _average_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
+def _stratified_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
     """Return a position of `shares` for each row: within every true class each comes up as often as its share.
 
     A guess that is drawn would set the bar by luck, which among the rows of one holdout is large.
@@ -94,7 +93,7 @@ def _average_guess(truth: pd.Series, shares: np.ndarray) -> np.ndarray:
     return guess
 
 
-def _answers_of_numbers(
+def _number_answers(
     training: pd.DataFrame, holdout: pd.DataFrame, *, target: str, split: SplitSettings
 ) -> Iterator[tuple[str, gate.Predictions]]:
     y = training[target].to_numpy(dtype=np.float64)
@@ -103,7 +102,7 @@ def _answers_of_numbers(
         order = np.argsort(data.times(training, column=str(split.time_column)), kind="stable")
         values["the last value"] = y[order[-1]]
     for what, value in values.items():
-        yield f"always answering {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
+        yield f"always predicting {value:.4g} ({what})", gate.Predictions(np.full(len(holdout), value))
     if split.method == "time" and split.key_columns:
         keys, holdout_keys = (data.group_codes(side, keys=split.key_columns) for side in (training, holdout))
         assert keys is not None

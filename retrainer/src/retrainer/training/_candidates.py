@@ -11,13 +11,15 @@ from ..errors import ConfigurationError
 from ..project import Project
 from ._cleaning import TableCleaner
 
+TUNED = {"study", "metric", "score", "score_before", "parameters"}  # what `tune` writes of an estimator
+
 
 def make_pipeline(name: str, *, project: Project) -> Pipeline:
-    """Return the unfitted pipeline of this name, as the settings and params.toml want it.
+    """Return the unfitted pipeline of this name, with the parameters of params.toml.
 
     Args:
         name: Of an estimator of the project, those of models.py.
-        project: Whose it is.
+        project: The project.
 
     Raises:
         ConfigurationError: there is no such name, or params.toml sets a parameter that it does not have; the message
@@ -39,7 +41,7 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
 
 
 def tuned(project: Project) -> dict[str, dict[str, Any]]:
-    """Return what params.toml says of each estimator; nothing where there is no such file.
+    """Return the parameters of each estimator in params.toml; empty without the file.
 
     Raises:
         ConfigurationError: it cannot be read, or names an estimator that does not exist.
@@ -57,13 +59,14 @@ def tuned(project: Project) -> dict[str, dict[str, Any]]:
                 f"{file} has parameters of an estimator {name!r}, and models.py has none of that name."
                 f"{nearest(name, project.estimators())} Rename or remove its table."
             )
-        if not isinstance(table, dict) or not isinstance(table.get("parameters", {}), dict):
+        parameters = table.get("parameters") if isinstance(table, dict) else None
+        if not isinstance(parameters, dict) or not table.keys() <= TUNED:
             raise ConfigurationError(f"{file}: the parameters of {name!r} belong into [{name}.parameters].")
     return found
 
 
 def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) -> None:
-    """Check that a pipeline has parameters of these names.
+    """Check that a pipeline has these parameters.
 
     Raises:
         ConfigurationError: it does not; the message has the nearest.
@@ -78,6 +81,11 @@ def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) ->
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name most like this one; nothing where none is."""
+    """Return a hint at the known name most like this one; nothing where none is.
+
+    Examples:
+        >>> nearest("lineer", ["linear", "random_forest"])
+        " Did you mean 'linear'?"
+    """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

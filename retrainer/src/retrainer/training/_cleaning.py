@@ -24,10 +24,10 @@ class MissingColumnsError(DataError):
 
 @dataclass(frozen=True)
 class Feature:
-    """What the pipeline makes of a column.
+    """How the pipeline encodes a column.
 
     Attributes:
-        use: What it is taken for.
+        use: How the column is used.
         reason: Why it is left out, otherwise empty.
         categories: Of a category, sorted.
     """
@@ -38,11 +38,11 @@ class Feature:
 
 
 class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Take every column for what its type says, and leave out those that say nothing.
+    """Convert every column by its type, and leave out those without information.
 
     The result is a frame of float columns (numbers; booleans as 0 and 1; dates as year, month, day, weekday, hour and
     seconds since 1970), category columns and text columns. Missing values stay missing; a category unknown from
-    training becomes missing. A table of numbers only is handed on as it is, without a copy.
+    training becomes missing. A table of numbers only is passed on without a copy.
 
     Left out: empty and constant columns; identifiers, that is text of one word that differs in every row, or whole
     numbers that do and whose column is named like an identifier; and what is neither number, text nor date.
@@ -60,25 +60,25 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.keep = keep
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> "TableCleaner":
-        """Learn what each column is.
+        """Learn the type of each column.
 
         Raises:
             DataError: no column is left.
         """
-        self.columns_ = {name: _learn(str(name), X[name], keep=name in self.keep) for name in X.columns}
+        self.columns_ = {name: _learn_feature(str(name), X[name], keep=name in self.keep) for name in X.columns}
         self.left_out_ = {name: feature.reason for name, feature in self.columns_.items() if feature.reason}
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         if len(self.left_out_) == len(self.columns_):
             reasons = named(f"{name} ({reason})" for name, reason in self.left_out_.items())
-            raise DataError(f"No column is left to learn from: {reasons or 'the table has none'}.")
+            raise DataError(f"No column is left for training: {reasons or 'the table has none'}.")
         return self
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the columns in their learned form, shape (n, features).
 
         Raises:
-            MissingColumnsError: a column is gone.
+            MissingColumnsError: a column is missing.
         """
         check_is_fitted(self)
         kept = {name: feature for name, feature in self.columns_.items() if feature.use != "left out"}
@@ -92,11 +92,11 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 return numbers
         parts: dict[Any, Any] = {}
         for name, feature in kept.items():
-            parts |= _read(name, X[name], feature)
+            parts |= _read_feature(name, X[name], feature)
         return pd.DataFrame(parts, index=X.index, copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> Any:
-        """Return the names of the columns that come out, shape (features,)."""
+        """Return the names of the output columns, shape (features,)."""
         names: list[str] = []
         for name, feature in self.columns_.items():
             if feature.use == "date":
@@ -107,11 +107,11 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _is_plain(dtype: Any) -> bool:
-    """Return whether scikit-learn takes a column of this type as numbers without more ado."""
+    """Return whether scikit-learn accepts a column of this type as numbers."""
     return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
-def _learn(name: str, values: pd.Series, *, keep: bool) -> Feature:
+def _learn_feature(name: str, values: pd.Series, *, keep: bool) -> Feature:
     kind = kind_of(values)
     if kind == "other":
         return Feature("left out", "neither number, text nor date")
@@ -123,7 +123,7 @@ def _learn(name: str, values: pd.Series, *, keep: bool) -> Feature:
     if len(known) == len(values) and (known.iloc[0] == known).all():
         return Feature("left out", "constant")
     if kind == "number" and not keep and is_number_identifier(name, values):
-        return Feature("left out", "identifier: another whole number in every row")
+        return Feature("left out", "identifier: a different whole number in every row")
     return Feature("date" if kind == "date" else "number")
 
 
@@ -139,11 +139,11 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
         if len(known) == rows and not keep and looks_like_sums(values):
             return Feature("left out", f"figures such as {known[0]!r}, which cannot be read as numbers")
         if len(known) == rows and not keep:
-            return Feature("left out", "identifier: another text in every row")
+            return Feature("left out", "identifier: a different text in every row")
     return Feature("category", categories=tuple(dict.fromkeys(known)))
 
 
-def _read(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
+def _read_feature(name: Any, values: pd.Series, feature: Feature) -> dict[Any, Any]:
     """Return the columns that a column becomes, by name."""
     if feature.use == "number":
         return {name: values if _is_plain(values.dtype) else as_numbers(values)}

@@ -36,28 +36,28 @@ class TextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         from skrub import StringEncoder
 
         self.encoders_ = {name: StringEncoder(TEXT_FEATURES, random_state=self.random_state) for name in X.columns}
-        return _joined([encoder.fit_transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
+        return _stack_parts([encoder.fit_transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the numbers of each text."""
-        return _joined([encoder.transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
+        return _stack_parts([encoder.transform(X[name].astype("str")) for name, encoder in self.encoders_.items()])
 
 
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
+def _stack_parts(parts: list[pd.DataFrame]) -> pd.DataFrame:
     # float64: matrices of 32 bits give a row another last digit in other company.
     joined: pd.DataFrame = pd.concat(parts, axis=1).astype(np.float64)
     return joined
 
 
 class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Encode a cleaned table for trees; a table of numbers and few categories is handed on as it is.
+    """Encode a cleaned table for trees; a table of numbers and few categories is passed on unchanged.
 
     Of a time, trees get what repeats (month, weekday, hour, ...) and the year, not the seconds since 1970: by those
     they learn "everything after that week is different". Categories become the mean target of their rows
     (scikit-learn's TargetEncoder, cross-fitted on the training rows), text becomes numbers (`TextEncoder`).
 
     Args:
-        native_categories: Columns of at most so many categories stay as they are, for estimators that take them.
+        native_categories: Columns with at most this many categories are not encoded, for estimators that accept them.
         problem_type: What the target is.
         random_state: Draws the folds of the target encoding.
     """
@@ -120,7 +120,7 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def linear_encoder(seed: int) -> ColumnTransformer:
     """Return the encoding for linear models: scaled numbers, and a sparse column for each category.
 
-    Missing numbers become the median, with a column that says so.
+    Missing numbers become the median, with an indicator column.
     """
     scaled = [("impute", SimpleImputer(strategy="median", add_indicator=True)), ("scale", StandardScaler())]
     return ColumnTransformer(

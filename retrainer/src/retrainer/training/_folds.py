@@ -17,7 +17,7 @@ FOLDS = 5
 
 
 class FoldError(DataError):
-    """The training part cannot be divided into folds."""
+    """The training rows cannot be divided into folds."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ def cross_validate_scores(
         pipeline: Unfitted; cloned for each fold.
         inputs: Of the training part.
         metric: What to score.
-        thresholds: From which probability on the positive class is predicted; None: as the pipeline predicts.
-        threads: How many threads each fit may use; set it when several run side by side.
+        thresholds: The positive class is predicted at or above each; None: as the pipeline predicts.
+        threads: The number of threads of each fit; set it when several run in parallel.
 
     Raises:
-        FoldError: there are not two folds, or none on which the metric is defined.
+        FoldError: there are fewer than two folds, or none on which the metric is defined.
         ConfigurationError: the metric or a threshold needs probabilities, and the classifier has none.
     """
     scores = [
@@ -99,18 +99,18 @@ def fold_scores(
 
 
 def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
-    """Return the means over those folds of so many rows on which the metric is defined at all, shape (t,)."""
+    """Return the mean scores over the folds on which the metric is defined, shape (t,)."""
     defined = [of_fold for of_fold in scores if np.isfinite(of_fold).any()]
     if not defined:
         raise FoldError(
             f"Cross-validation found no fold of the {rows} training rows on which {metric} is defined. "
-            "Bring more rows, or set split.key_columns or gate.metric otherwise."
+            "Add rows, or change split.key_columns or gate.metric."
         )
     return np.asarray(np.mean(defined, axis=0))
 
 
 def make_folds(inputs: FoldInputs, folds: int = FOLDS) -> list[tuple[Array, Array]]:
-    """Return positions to fit and to score, at most so many pairs; the same inputs, the same folds.
+    """Return pairs of positions to fit and to score, at most `folds`; the same inputs give the same folds.
 
     Raises:
         FoldError: too few rows, too few of a class, or too few groups for two folds.

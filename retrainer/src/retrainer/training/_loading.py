@@ -14,54 +14,54 @@ from ..errors import ProjectError, RegistryError
 from ..gate import Champion, Predictions, predict
 from ..project import Project
 from ..registry import Registry, StorageError, Version, changed_packages
-from ._model import CONTRACT, FEATURES, TRAINED_ROWS, TWIN_ROWS, Model
+from ._model import CONTRACT, EVALUATED_ROWS, FEATURES, TRAINED_ROWS, Model
 from ._trial import OtherPackagesError, verify_in_subprocess
 
 
 class NoContractError(RegistryError):
-    """A version was saved before versions held contracts."""
+    """A version was saved before versions had contracts."""
 
 
 def load_contract(registry: Registry, version: Version) -> Contract:
-    """Return the contract of a version, its digest verified.
+    """Verify the digest of a version's contract, and return the contract.
 
     Raises:
-        NoContractError: it was saved before versions held contracts.
+        NoContractError: it was saved before versions had contracts.
         RegistryError: it is damaged.
         ContractError: another release wrote it.
     """
     if CONTRACT not in version.files:
         raise NoContractError(
             f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
-            "`retrain --accept-not-comparable` trains one that takes its place."
+            "`retrain --accept-not-comparable` trains a replacement."
         )
     return Contract.from_json(registry.read_file(version, CONTRACT))
 
 
 def load_model(registry: Registry, version: Version, *, project: Project) -> Model:
-    """Return the model of a version, every file's digest verified.
+    """Verify the files of a version, and return its model.
 
-    One that was saved with other packages than are installed here is tried in a process of its own first.
+    A model that was saved with other packages is first tested in a subprocess.
 
     Raises:
-        NoContractError: it was saved before versions held contracts.
-        OtherPackagesError: it was saved with other packages, and does not predict with these what it did with those.
+        NoContractError: it was saved before versions had contracts.
+        OtherPackagesError: it was saved with other packages, and its predictions differ with the installed ones.
         RegistryError: it is damaged, or cannot be unpickled.
         DataError: its contract or its features.py cannot be used by this release.
     """
-    return _loaded(registry, version, registry.load_model, project)
+    return _load_verified(registry, version, registry.load_model, project)
 
 
-def load_twin(registry: Registry, version: Version, *, project: Project) -> Model:
-    """Return the model of a version that the gate compared, and compares: its twin, or the only one there is.
+def load_evaluated_model(registry: Registry, version: Version, *, project: Project) -> Model:
+    """Return the evaluated model of a version, which the gate compares: that of twin.joblib, or the only one.
 
     Raises:
         RegistryError, DataError: see `load_model`; with other packages, its sibling of the same recipe is tried.
     """
-    return _loaded(registry, version, registry.load_twin, project)
+    return _load_verified(registry, version, registry.load_evaluated_model, project)
 
 
-def _loaded(registry: Registry, version: Version, load: Callable[[Version], Any], project: Project) -> Model:
+def _load_verified(registry: Registry, version: Version, load: Callable[[Version], Any], project: Project) -> Model:
     contract = load_contract(registry, version)
     source = registry.read_file(version, FEATURES).decode()
     code = FeatureCode(source, project=project, origin=f"features.py of {version.id}")
@@ -75,15 +75,15 @@ def _loaded(registry: Registry, version: Version, load: Callable[[Version], Any]
 
 def load_trained_rows(registry: Registry, version: Version) -> Identities:
     """Return the identities of the rows that the model of a version was trained on, sorted, shape (n,)."""
-    return _rows_of(registry, version, TRAINED_ROWS)
+    return _load_identities(registry, version, TRAINED_ROWS)
 
 
-def load_twin_rows(registry: Registry, version: Version) -> Identities:
-    """Return the identities of the rows that `load_twin` was trained on, sorted, shape (n,)."""
-    return _rows_of(registry, version, TWIN_ROWS if TWIN_ROWS in version.files else TRAINED_ROWS)
+def load_evaluated_rows(registry: Registry, version: Version) -> Identities:
+    """Return the identities of the rows that `load_evaluated_model` was trained on, sorted, shape (n,)."""
+    return _load_identities(registry, version, EVALUATED_ROWS if EVALUATED_ROWS in version.files else TRAINED_ROWS)
 
 
-def _rows_of(registry: Registry, version: Version, name: str) -> Identities:
+def _load_identities(registry: Registry, version: Version, name: str) -> Identities:
     rows: Identities = np.load(io.BytesIO(registry.read_file(version, name)))
     return rows
 
@@ -96,10 +96,10 @@ def predict_with_version(
     project: Project,
     entities: data.Identities | None = None,
 ) -> Champion:
-    """Let the champion predict rows through its own contract, and look up which of them it was trained on.
+    """Predict rows with the champion through its own contract, and look up which of them it was trained on.
 
-    Where the champion was fitted again on all rows, its twin, which never saw the holdout, predicts for it.
-    Whatever keeps it from that makes the two models not comparable, and is no error: a column that is gone or holds
+    Where the champion was refit on all rows, its evaluated model predicts, which never saw the holdout.
+    An obstacle means that the two models are not comparable; it is not an error: a column that is gone or holds
     something else, a model that cannot be loaded, features.py code that fails.
 
     Args:
@@ -108,7 +108,7 @@ def predict_with_version(
         rows: As the challenger's contract read them, n of them.
         project: For the name of the score that is shown of it, and the code it may import.
         entities: Shape (n,), what each row is about, where all rows about the same are among the n: if the champion was
-            trained on one of them, none is new to it. None if that is not asked.
+            trained on one of them, none is new to it. None for single rows.
 
     Raises:
         StorageError: the registry cannot be read now.
@@ -120,23 +120,23 @@ def predict_with_version(
     if not champion.files:
         return Champion(None, obstacle="its description, version.json, is missing or damaged", **stored)
     try:
-        if other := another_question(load_contract(registry, champion), project):
+        if other := task_mismatch(load_contract(registry, champion), project):
             return Champion(None, obstacle=other, **stored)
-        model = load_twin(registry, champion, project=project)
+        model = load_evaluated_model(registry, champion, project=project)
         if changed := data.changed_imports(model.contract.imports, project):
-            gone = f"it was trained with {', '.join(changed)}, which changed since and is not part of the version"
+            gone = f"it was trained with {', '.join(changed)}, which has changed since and is not part of the version"
             return Champion(None, obstacle=gone, **stored)
-        predictions, identities = _predicted(model, rows)
-        unseen = _unseen(identities, load_twin_rows(registry, champion), entities)
+        predictions, identities = _predict_rows(model, rows)
+        unseen = _unseen_mask(identities, load_evaluated_rows(registry, champion), entities)
         served = None
-        if TWIN_ROWS in champion.files:
+        if EVALUATED_ROWS in champion.files:
             refit = load_model(registry, champion, project=project)
-            new = _unseen(identities, load_trained_rows(registry, champion), entities)
-            served = Champion(_predicted(refit, rows)[0], comparable=new) if new.any() else None
+            new = _unseen_mask(identities, load_trained_rows(registry, champion), entities)
+            served = Champion(_predict_rows(refit, rows)[0], comparable=new) if new.any() else None
     except StorageError:
         raise
     except NoContractError:
-        old = "it was saved before models carried a contract, so how it reads a table is not known"
+        old = "it was saved before models had a contract, so how it reads a table is unknown"
         return Champion(None, obstacle=old, **stored)
     except OtherPackagesError as error:
         return Champion(None, obstacle=error.obstacle, **stored)
@@ -149,8 +149,8 @@ def predict_with_version(
     return Champion(predictions, comparable=unseen, served=served, **stored)
 
 
-def another_question(contract: Contract, project: Project) -> str | None:
-    """Say that a model answers another question than the settings ask; None if it is the same."""
+def task_mismatch(contract: Contract, project: Project) -> str | None:
+    """Return how the task of a model differs from the settings (target, problem type); None if it does not."""
     settings = project.settings
     if contract.problem_type != settings.problem_type:
         return f"it was trained for a {contract.problem_type}, and problem_type is {settings.problem_type}"
@@ -159,7 +159,7 @@ def another_question(contract: Contract, project: Project) -> str | None:
     return None
 
 
-def _predicted(model: Model, rows: pd.DataFrame) -> tuple[Predictions, Identities]:
+def _predict_rows(model: Model, rows: pd.DataFrame) -> tuple[Predictions, Identities]:
     report = ReadReport()
     read = model.contract.read(rows, report=report, keep_extra=True)
     # By a split by time a name of a month may be new to both models.
@@ -169,6 +169,6 @@ def _predicted(model: Model, rows: pd.DataFrame) -> tuple[Predictions, Identitie
     return found, model.contract.identities(read)
 
 
-def _unseen(identities: Identities, known: Identities, entities: Identities | None) -> Any:
+def _unseen_mask(identities: Identities, known: Identities, entities: Identities | None) -> Any:
     unseen = ~data.are_known(identities, known)
     return unseen if entities is None else unseen & ~np.isin(entities, entities[~unseen])

@@ -14,16 +14,16 @@ from ..project import Project
 from ..registry import package_versions
 
 CONTRACT, FEATURES = "contract.json", "features.py"
-TRAINED_ROWS, TWIN_ROWS = "trained_rows.npy", "twin_rows.npy"
+TRAINED_ROWS, EVALUATED_ROWS = "trained_rows.npy", "twin_rows.npy"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model that predicts rows as a file has them.
+    """A model that predicts rows as they are in the table.
 
     Attributes:
         pipeline: Fitted.
-        contract: What the rows it takes are.
+        contract: How it reads rows.
         code: The features.py it was trained with.
     """
 
@@ -37,10 +37,10 @@ class Model:
         return {name: why for stage in self.pipeline for name, why in getattr(stage, "left_out_", {}).items()}
 
     def inputs(self, rows: pd.DataFrame, *, report: ReadReport | None = None) -> pd.DataFrame:
-        """Return what the pipeline gets of rows, shape (n, features).
+        """Return the inputs of the pipeline for these rows, shape (n, features).
 
         Args:
-            rows: As a file has them, or as another contract read them; n of them.
+            rows: n rows as they are in the table, or read by another contract.
             report: Counts what is noticed; without one the rows are checked here.
 
         Raises:
@@ -64,21 +64,21 @@ class Model:
         return predict(self.pipeline, X, problem_type=self.contract.problem_type)
 
     def files(self, trained: Identities, *, twin: Identities | None = None) -> dict[str, bytes]:
-        """Return what a version holds beside the pipeline.
+        """Return the files of a version besides the pipeline.
 
         Args:
             trained: The identities of the rows it was trained on, shape (n,).
-            twin: Of the rows that its twin was trained on, shape (m,); None if it has none.
+            twin: Of the training rows of the evaluated model, shape (m,); None if it is the same model.
         """
         files = {
             CONTRACT: self.contract.to_json().encode(),
             FEATURES: self.code.source.encode(),
-            TRAINED_ROWS: _saved(trained),
+            TRAINED_ROWS: _npy_bytes(trained),
         }
-        return files if twin is None else files | {TWIN_ROWS: _saved(twin)}
+        return files if twin is None else files | {EVALUATED_ROWS: _npy_bytes(twin)}
 
 
-def _saved(identities: Identities) -> bytes:
+def _npy_bytes(identities: Identities) -> bytes:
     rows = io.BytesIO()
     np.save(rows, data.known_identities(identities).astype("<u8"))
     return rows.getvalue()
@@ -86,15 +86,15 @@ def _saved(identities: Identities) -> bytes:
 
 def code_of_steps(pipeline: Any, project: Project) -> dict[str, str]:
     """Return the team's own modules that steps of a pipeline come from, to their SHA-256."""
-    return data.local_modules(_modules(pipeline), project)
+    return data.local_modules(_step_modules(pipeline), project)
 
 
 def packages_of_steps(pipeline: Any) -> dict[str, str]:
     """Return the packages that a pipeline needs to be loaded, to their versions."""
-    return package_versions(_modules(pipeline))
+    return package_versions(_step_modules(pipeline))
 
 
-def _modules(pipeline: Any) -> set[str]:
+def _step_modules(pipeline: Any) -> set[str]:
     from sklearn.frozen import FrozenEstimator
 
     steps = [pipeline, *pipeline.get_params(deep=True).values()]

@@ -56,13 +56,15 @@ class ProductionModel:
         """
         predictions = self.predictions(rows)
         if predictions.probabilities is None:
-            raise DataError(f"{self.version} predicts no probabilities: use predict().")
+            raise DataError(f"{self.version} has no probabilities. Use predict().")
         return pd.DataFrame(predictions.probabilities, index=rows.index, columns=predictions.classes)
 
     def predictions(self, rows: pd.DataFrame) -> Predictions:
         """Return classes and probabilities together, computed once; see `predict`."""
         if not isinstance(rows, pd.DataFrame):
-            raise DataError(f"The rows are to be a pandas DataFrame as the table is, not a {type(rows).__name__}.")
+            raise DataError(
+                f"Pass the rows as a pandas DataFrame with the table's columns, not as a {type(rows).__name__}."
+            )
         if not len(rows):
             raise DataError("There are no rows to predict.")
         return self.model.predict(rows)
@@ -98,10 +100,10 @@ class Production:
             return self._loaded
 
     def refresh(self) -> None:
-        """Ask the registry now. Where a new champion cannot be loaded, the one before stays, and `trouble` says why.
+        """Read the registry now. Where a new champion cannot be loaded, the previous one stays, and `trouble` says why.
 
         Raises:
-            RegistryError: there is none to stay.
+            RegistryError: there is no previous one.
         """
         with self._lock:
             self._refresh()

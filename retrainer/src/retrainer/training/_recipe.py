@@ -23,11 +23,11 @@ THRESHOLD_GRID = np.unique(
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a model is made by, so that the same can be made of other rows.
+    """The estimator and threshold of a model, to train the same kind of model on other rows.
 
     Attributes:
         estimator: A name in models.py.
-        threshold: The probability from which the positive class is predicted; None: as the estimator predicts.
+        threshold: The positive class is predicted at or above it; None: as the estimator predicts.
     """
 
     estimator: str
@@ -35,7 +35,7 @@ class Recipe:
 
 
 def possible_thresholds(threshold: float | Literal["tuned"] | None) -> tuple[float | None, ...]:
-    """Return the thresholds that a setting leaves to choose from."""
+    """Return the possible thresholds of a setting."""
     return tuple(THRESHOLD_GRID.tolist()) if threshold == "tuned" else (threshold,)
 
 
@@ -46,8 +46,13 @@ def best(scores: Mapping[str, Array], *, metric: Metric, thresholds: Sequence[fl
 
     Args:
         scores: Of each estimator, shape (t,), one for each threshold.
-        metric: What was scored.
-        thresholds: The t of them.
+        metric: The metric of the scores.
+        thresholds: The t thresholds.
+
+    Examples:
+        >>> from retrainer.gate import METRICS
+        >>> best({"linear": np.array([0.81]), "boosting": np.array([0.84])}, metric=METRICS["accuracy"])
+        Recipe(estimator='boosting', threshold=None)
     """
     sign = 1 if metric.greater_is_better else -1
 
@@ -77,7 +82,7 @@ def check_classes(classes: Sequence[Any], *, positive: Any) -> None:
 
 
 def with_threshold(pipeline: Any, threshold: float, *, positive: Any) -> Any:
-    """Return a fitted pipeline that predicts the positive class from a probability on.
+    """Return a fitted pipeline that predicts the positive class at or above a probability.
 
     Raises:
         ConfigurationError: its classifier has no probabilities.
@@ -101,7 +106,7 @@ def with_threshold(pipeline: Any, threshold: float, *, positive: Any) -> Any:
 
 
 def needs_probabilities(what: str, estimator: str = "the classifier") -> ConfigurationError:
-    """Return the error of something that needs probabilities where there are none."""
+    """Return the error for an estimator without the probabilities that something needs."""
     return ConfigurationError(
         f"{what} needs probabilities, and {estimator} has no predict_proba. Choose an estimator with probabilities, "
         "or one of f1_score, accuracy and the like as gate.metric, and no train.threshold."

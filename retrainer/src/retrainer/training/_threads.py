@@ -7,7 +7,7 @@ from typing import Any
 
 @contextmanager
 def thread_budget(threads: int | None) -> Iterator[None]:
-    """Keep OpenMP and BLAS within `threads` in this block; None leaves them as they are.
+    """Limit OpenMP and BLAS to `threads` in this block; None does not limit them.
 
     Fits side by side that each take every core slow each other down many times over, as OpenMP's threads spin
     while they wait. OpenMP's limit holds for the calling thread only: enter the block in the thread that
@@ -23,7 +23,7 @@ def thread_budget(threads: int | None) -> Iterator[None]:
 
 
 def with_jobs(pipeline: Any, threads: int | None) -> Any:
-    """Let joblib, too, keep within `threads`: steps that were made to use every core (`n_jobs=-1`) are told so."""
+    """Limit joblib to `threads` too: steps that use every core (`n_jobs=-1`) get this limit."""
     if threads is not None:
         jobs = {name: n for name, n in pipeline.get_params().items() if name.split("__")[-1] == "n_jobs" and n}
         pipeline.set_params(**{name: min(n, threads) if n > 0 else threads for name, n in jobs.items()})

@@ -37,10 +37,10 @@ _tried: set[str] = set()  # seals of the versions that this process found to pre
 
 
 class OtherPackagesError(RegistryError):
-    """A model was saved with other packages, and does not predict with these what it did with those.
+    """A model was saved with other packages, and its predictions differ with the installed ones.
 
     Attributes:
-        obstacle: Why, as a clause about the model.
+        obstacle: The reason, as a clause about the model.
     """
 
     def __init__(self, version: Version, obstacle: str) -> None:
@@ -48,7 +48,7 @@ class OtherPackagesError(RegistryError):
         self.obstacle = obstacle
         super().__init__(
             f"{version.id} cannot be used here: {obstacle}. Install what it was saved with, or "
-            "`retrain --accept-not-comparable` trains one that takes its place."
+            "`retrain --accept-not-comparable` trains a replacement."
         )
 
 
@@ -63,11 +63,11 @@ def example_files(model: Model, rows: pd.DataFrame) -> dict[str, bytes]:
     examples = model.contract.read(taken.reset_index(drop=True))
     table = io.BytesIO()
     examples.to_parquet(table)
-    return {ROWS: table.getvalue(), PREDICTED: _to_json(_predict(model, examples))}
+    return {ROWS: table.getvalue(), PREDICTED: _to_json(_predict_unchecked(model, examples))}
 
 
 def verify_in_subprocess(registry: Registry, version: Version, *, project: Project) -> None:
-    """Let a process of its own load a model and predict its example rows; in this process only the first time.
+    """Load a model in a subprocess and predict its example rows; once in each process.
 
     Raises:
         OtherPackagesError: it cannot be loaded, predicts something else, or has no example rows.
@@ -76,7 +76,7 @@ def verify_in_subprocess(registry: Registry, version: Version, *, project: Proje
     if version.sha256 in _tried:
         return
     saved = f"was saved with {described(changed_packages(version.lineage))}"
-    if trouble := _trouble(registry, version, project):
+    if trouble := _find_difference(registry, version, project):
         raise OtherPackagesError(version, f"it {saved}, and {trouble}")
     _tried.add(version.sha256)
     logger.info("%s %s, and predicts its example rows here as it did there", version.id, saved)
@@ -90,13 +90,13 @@ def predict_examples(folder: str, package: str) -> None:
     code = FeatureCode((here / FEATURES).read_text(encoding="utf-8"), project=project)
     with (here / MODEL).open("rb") as file:
         model = Model(unpickled(file), contract, code)
-    (here / HERE).write_bytes(_to_json(_predict(model, pd.read_parquet(here / ROWS))))
+    (here / HERE).write_bytes(_to_json(_predict_unchecked(model, pd.read_parquet(here / ROWS))))
 
 
-def _trouble(registry: Registry, version: Version, project: Project) -> str | None:
+def _find_difference(registry: Registry, version: Version, project: Project) -> str | None:
     """Return what is wrong with a model in this environment, None if nothing is."""
     if not {ROWS, PREDICTED} <= version.files.keys():
-        return "has no example rows that could show whether it still predicts the same"
+        return "has no example rows to check its predictions with"
     with tempfile.TemporaryDirectory() as folder:
         for name in (MODEL, CONTRACT, FEATURES, ROWS):
             (Path(folder) / name).write_bytes(registry.read_file(version, name))
@@ -121,14 +121,14 @@ def _trouble(registry: Registry, version: Version, project: Project) -> str | No
 
 
 def difference(recorded: Predictions, found: Predictions) -> str | None:
-    """Return how the predictions of the same n rows differ, None if only by rounding.
+    """Return how two predictions of the same n rows differ; None if only by rounding.
 
     A label may be another where two classes are equally probable but for rounding.
     """
     other = np.asarray(recorded.labels) != np.asarray(found.labels)
     if recorded.probabilities is not None and found.probabilities is not None:
         if recorded.probabilities.shape != found.probabilities.shape:
-            return "predicts other classes than it did"
+            return "predicts other classes than before"
         two = np.sort(recorded.probabilities, axis=1)[:, -2:]
         tied = two[:, -1] - two[:, 0] <= TOLERANCE
         same = np.abs(recorded.probabilities - found.probabilities).max(axis=1) <= TOLERANCE
@@ -139,7 +139,7 @@ def difference(recorded: Predictions, found: Predictions) -> str | None:
     return f"predicts {other.sum()} of its {len(other)} example rows differently" if other.any() else None
 
 
-def _predict(model: Model, examples: pd.DataFrame) -> Predictions:
+def _predict_unchecked(model: Model, examples: pd.DataFrame) -> Predictions:
     """Predict without a check of the rows as a table: they are too few for one, and were checked in training."""
     return model.predict(examples, report=ReadReport())
 

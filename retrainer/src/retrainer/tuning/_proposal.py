@@ -8,9 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import RegistryError
 from ..files import replacing
 from ..gate import known_metric
 from ..project import Project
+from ..registry import show_study
 from ..reporting import tuning_page
 from ..training import tuned
 from ._study import Found
@@ -18,7 +20,7 @@ from ._study import Found
 logger = logging.getLogger(__name__)
 
 _HEADER = (
-    "# Parameters that `tune` found. `retrain` uses them in place of those in models.py; the gate decides as ever.\n"
+    "# Parameters that `tune` found. `retrain` uses them in place of those in models.py; the gate still decides.\n"
     "# Review and commit them. Without its table here, an estimator has the parameters of models.py.\n"
 )
 
@@ -28,11 +30,11 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
 
     Args:
         found: By a search.
-        project: Whose it is.
+        project: The project.
         dry_run: Only show what would be written.
 
     Returns:
-        Facts for people and programs: `reason` in a sentence, `diff` of params.toml, `page`, and what was found.
+        The result: `reason` in a sentence, `diff` of params.toml, `page`, and what was found.
     """
     file = project.params_file
     before = file.read_text(encoding="utf-8") if file.exists() else ""
@@ -45,7 +47,7 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
             "score_before": found.today,
             "parameters": found.parameters,
         }
-        after = _toml(tuned(project) | {found.estimator: entry})
+        after = _format_toml(tuned(project) | {found.estimator: entry})
     diff = "".join(
         difflib.unified_diff(
             before.splitlines(keepends=True),
@@ -57,16 +59,20 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
     if diff and not dry_run:
         with replacing(file) as path:
             path.write_text(after, encoding="utf-8")
-    reason = _reason(found, project)
+    reason = _describe_result(found, project)
     facts = dataclasses.asdict(found) | {
         "reason": reason,
         "diff": diff,
-        "page": _page(found, reason, project),
+        "page": _write_page(found, reason, project),
     }
+    try:
+        show_study(facts, settings=project.settings)
+    except RegistryError as error:
+        logger.warning("MLflow does not show the search: %s", error)
     return facts | {"written": str(file) if diff and not dry_run else None}
 
 
-def _page(found: Found, reason: str, project: Project) -> str | None:
+def _write_page(found: Found, reason: str, project: Project) -> str | None:
     """Write the page about a search and return where it is; None where it cannot be drawn."""
     page = project.settings.resolve("data") / "tuning" / f"{found.study}.html"
     try:
@@ -79,39 +85,44 @@ def _page(found: Found, reason: str, project: Project) -> str | None:
             importance=found.importance,
         )
     except Exception as error:
-        logger.warning("The page is missing, it could not be drawn (%s: %s)", type(error).__name__, error)
+        logger.warning("The page is missing, because drawing it failed (%s: %s)", type(error).__name__, error)
         return None
     with replacing(page) as path:
         path.write_text(text, encoding="utf-8")
     return str(page)
 
 
-def _reason(found: Found, project: Project) -> str:
+def _describe_result(found: Found, project: Project) -> str:
     metric = known_metric(found.metric, own_metrics=project.metrics())
     states = [trial["state"] for trial in found.trials]
     counts = [f"{states.count(state)} {state}" for state in ("pruned", "failed") if state in states]
     trials = f"{len(states)} trials" + (f", {', '.join(counts)}" if counts else "")
     today = metric.format(found.today)
     if not found.parameters:
-        return f"{found.estimator}: nothing is better than today's parameters, {metric.label} {today} ({trials})."
+        return (
+            f"{found.estimator}: nothing is better than today's parameters beyond the noise of the folds,"
+            f" {metric.label} {today} ({trials})."
+        )
     return (
         f"{found.estimator}: {metric.label} {metric.format(found.score)} in cross-validation, {today} with today's"
         f" parameters ({trials}). The gate decides whether a model with them is promoted."
     )
 
 
-def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+def _format_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
     """Return params.toml with these tables; JSON writes numbers, texts and booleans as TOML does."""
     lines = [_HEADER]
     for name, table in tables.items():
-        key = _key(name)
+        key = _format_key(name)
         lines.append(f"[{key}]")
-        lines += [f"{_key(field)} = {json.dumps(value)}" for field, value in table.items() if field != "parameters"]
+        lines += [
+            f"{_format_key(field)} = {json.dumps(value)}" for field, value in table.items() if field != "parameters"
+        ]
         lines.append(f"\n[{key}.parameters]")
-        lines += [f"{_key(field)} = {json.dumps(value)}" for field, value in table.get("parameters", {}).items()]
+        lines += [f"{_format_key(field)} = {json.dumps(value)}" for field, value in table.get("parameters", {}).items()]
         lines.append("")
     return "\n".join(lines)
 
 
-def _key(name: str) -> str:
+def _format_key(name: str) -> str:
     return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name)

@@ -18,13 +18,13 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True)
 class Plan:
-    """A search that can be made.
+    """The plan of a search.
 
     Attributes:
-        estimators: To search for, one after another.
-        trials: Of each study, those of earlier runs among them.
-        seconds: For the trials of each; None: without a limit.
-        workers: Trials side by side; None: one for each core.
+        estimators: The ones to tune, one after another.
+        trials: For each study, earlier runs included.
+        seconds: For the trials of each estimator; None: without a limit.
+        workers: Trials in parallel; None: one for each core.
     """
 
     estimators: tuple[str, ...]
@@ -37,11 +37,11 @@ def plan(*, estimator: str | None, trials: int, time_limit: str | None, workers:
     """Return the plan of a search.
 
     Args:
-        estimator: To search for; None: each of the settings that has a space.
-        trials: Of each study.
-        time_limit: For all of them together, such as `2h`; each estimator gets an equal share.
-        workers: Trials side by side.
-        project: Whose they are.
+        estimator: The one to tune; None: each one of the settings with a search space.
+        trials: For each study.
+        time_limit: For all trials together, such as `2h`; each estimator gets an equal share.
+        workers: Trials in parallel.
+        project: With the estimators and their spaces.
 
     Raises:
         ConfigurationError: there is nothing to search, or a space or the limit is impossible.
@@ -72,10 +72,14 @@ def parse_seconds(text: str) -> float:
 
     Raises:
         ConfigurationError: it is none of these.
+
+    Examples:
+        >>> parse_seconds("30m")
+        1800.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", text.strip())
     if not match or not float(match[1]):
-        raise ConfigurationError(f"The time limit {text!r} is no duration: write 90s, 30m or 2h.")
+        raise ConfigurationError(f"The time limit {text!r} is not a duration. Write 90s, 30m or 2h.")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -89,12 +93,12 @@ def space_of(name: str, *, project: Project) -> Space:
     where = f"spaces() of models.py, {name!r}"
     check_parameters(space, make_pipeline(name, project=project), where=where)
     for parameter, domain in space.items():
-        if trouble := _trouble(domain):
+        if trouble := _describe_domain_error(domain):
             raise ConfigurationError(f"{parameter} ({where}) {trouble}")
     return space
 
 
-def _trouble(domain: Any) -> str | None:
+def _describe_domain_error(domain: Any) -> str | None:
     if isinstance(domain, Range):
         ends = (domain.low, domain.high)
         if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
@@ -113,7 +117,7 @@ def _trouble(domain: Any) -> str | None:
 
 
 def distributions(space: Space) -> "dict[str, BaseDistribution]":
-    """Return a space as the search library has it."""
+    """Return a space in the form of the search library."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     def distribution(domain: Any) -> "BaseDistribution":

@@ -1,13 +1,13 @@
 """A study: the trials of one estimator on one table, in a file that outlives the process.
 
-The same search on the same rows is the same study: it goes on where it was cut off, also by `kill -9`. Each trial
+The same search on the same rows is the same study: it continues where it was cut off, also by `kill -9`. Each trial
 has a seed of its own. So a study that was cut off finds what one without a break does, where trials run one by one.
 """
 
 import fcntl
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 TODAY = -1  # the number of the trial of the parameters of today
 COMPARED = 5  # complete trials, before one is given up
-_BASELINE, _ERROR, _SECONDS, _STOPPED, _AGAIN = "baseline", "error", "seconds", "stopped", "again"
+NOISE = 2.0  # standard errors over the folds: what is better by less is not proposed
+_BASELINE, _ERROR, _STOPPED, _AGAIN = "baseline", "error", "stopped", "again"
+_SECONDS, _SCORES = "seconds", "scores"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-_KILLED_TWICE = "The process was killed in it, and once more when it was tried again: it may need too much memory."
+_KILLED_TWICE = "The process was killed in this trial, twice: it may need too much memory."
 
 
 class StudyInUseError(ProjectError):
-    """Another process is at work on the same study."""
+    """Another process uses the same study."""
 
 
 class TimeLimitError(ProjectError):
@@ -50,12 +52,12 @@ class Found:
     Attributes:
         estimator: Its name.
         study: The id of the study.
-        metric: The name of what was compared.
-        today: The score of the parameters that were in use when the study began.
-        score: The best score; that of today where nothing is better.
-        parameters: That have it; empty where nothing is better.
+        metric: The name of the metric.
+        today: The score of the parameters in use when the study began.
+        score: The best score; that of today where no trial is better beyond the noise of the folds.
+        parameters: Those with the best score; empty where these are today's.
         trials: Each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: Of each parameter, its share in what makes scores differ.
+        importance: Of each parameter, its share of the variance of the scores.
     """
 
     estimator: str
@@ -70,27 +72,27 @@ class Found:
 
 @contextmanager
 def open_study(inputs: FoldInputs, *, estimator: str, project: Project) -> Iterator["Study"]:
-    """Open the study of an estimator on these rows, or begin it; no other process can, until the block ends.
+    """Open or create the study of an estimator on these rows; other processes cannot open it until the block ends.
 
     Raises:
-        StudyInUseError: another one has it open.
+        StudyInUseError: another process has it open.
     """
     space = space_of(estimator, project=project)
-    name = _identity(inputs, estimator, space, project)
+    name = _study_digest(inputs, estimator, space, project)
     file = project.settings.resolve("data") / "tuning" / f"{name}.journal"
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StudyInUseError(f"Another process searches the same ({file}): wait for it.") from None
+            raise StudyInUseError(f"Another process runs the same search ({file}). Wait for it.") from None
         # What a kill may leave behind: the beginning of a line, and the search library's own lock.
         held.truncate(file.read_bytes().rfind(b"\n") + 1)
         file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
         yield Study(file, name, estimator=estimator, space=space, project=project)
 
 
-def _identity(inputs: FoldInputs, estimator: str, space: Space, project: Project) -> str:
+def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Project) -> str:
     """Return the digest of the rows, what is compared, the space, and the estimator's other parameters."""
     settings, pipeline = project.settings, make_pipeline(estimator, project=project)
     fixed = {
@@ -116,10 +118,10 @@ def _identity(inputs: FoldInputs, estimator: str, space: Space, project: Project
 
 
 class Study:
-    """Trials that are asked for, and told what they found; the first one has the parameters of today."""
+    """The trials of a search: which parameters to try next, and what each found; the first has today's parameters."""
 
     def __init__(self, file: Path, name: str, *, estimator: str, space: Space, project: Project) -> None:
-        """Read what earlier runs found; what they had at work is tried again."""
+        """Read what earlier runs found; a trial that was cut off is tried again."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -150,10 +152,10 @@ class Study:
     @property
     def count(self) -> int:
         """The trials that ended or run, without those that were cut off."""
-        ended = len(self._ended()) + (self.today is not None)
+        ended = len(self._ended_trials()) + (self.today is not None)
         return ended + len(self._running)
 
-    def _ended(self) -> "list[FrozenTrial]":
+    def _ended_trials(self) -> "list[FrozenTrial]":
         """Return the trials that ended, in their order: without that of today, and without those that were cut off."""
         from optuna.trial import TrialState
 
@@ -179,7 +181,7 @@ class Study:
 
     def medians(self) -> list[float]:
         """Return the medians of the complete trials' means after each fold; empty where these are too few."""
-        means = [list(trial.intermediate_values.values()) for trial in self._ended() if _complete(trial)]
+        means = [list(trial.intermediate_values.values()) for trial in self._ended_trials() if _is_complete(trial)]
         if self.today is not None:
             means.append(self.today["means"])
         return np.median(means, axis=0).tolist() if len(means) >= COMPARED else []
@@ -188,13 +190,13 @@ class Study:
         """Record what a trial found; one that failed counts, one that the time limit stopped does not.
 
         Raises:
-            Exception: that of the parameters of today: where these fail, there is nothing to compare with.
+            Exception: the parameters of today fail, so there is nothing to compare with.
         """
         from optuna.trial import TrialState
 
         trial = self._running.pop(number)
         if trial is None:
-            self._tell_today(outcome)
+            self._record_current_parameters(outcome)
         elif isinstance(outcome, Exception):
             trial.set_user_attr(_ERROR, f"{type(outcome).__name__}: {first_line(outcome)}")
             self._study.tell(trial, state=TrialState.FAIL)
@@ -206,19 +208,20 @@ class Study:
             for step, mean in enumerate(outcome.means):
                 trial.report(mean, step)
             trial.set_user_attr(_SECONDS, outcome.seconds)
+            trial.set_user_attr(_SCORES, outcome.scores)
             if outcome.state == "pruned":
                 self._study.tell(trial, state=TrialState.PRUNED)
             else:
                 self._study.tell(trial, outcome.means[-1])
 
-    def _tell_today(self, outcome: Outcome | Exception) -> None:
+    def _record_current_parameters(self, outcome: Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
             raise outcome
         if outcome.state != "complete":
             return
         from optuna.trial import create_trial
 
-        facts = {"means": list(outcome.means), _SECONDS: outcome.seconds}
+        facts = {"means": outcome.means, _SECONDS: outcome.seconds, _SCORES: outcome.scores}
         self._study.set_user_attr(_BASELINE, facts)
         parameters = make_pipeline(self.estimator, project=self._project).get_params()
         if contains(self._space, parameters):  # the search learns from them
@@ -232,13 +235,23 @@ class Study:
             )
 
     def best(self) -> tuple[float, dict[str, Any]]:
-        """Return the best score and its parameters, empty where they are those of today."""
+        """Return the best score and its parameters; those of today (empty) where none is better beyond the noise."""
         assert self.today is not None
         score, parameters = self.today["means"][-1], {}
-        for trial in self._ended():
-            if _complete(trial) and self.metric.improvement(trial.values[0], score) > 0:
+        for trial in self._ended_trials():
+            if (
+                _is_complete(trial)
+                and self.metric.improvement(trial.values[0], score) > 0
+                and self._beyond_noise(trial.user_attrs[_SCORES], self.today[_SCORES])
+            ):
                 score, parameters = trial.values[0], trial.params
         return score, parameters
+
+    def _beyond_noise(self, scores: Sequence[float], today: Sequence[float]) -> bool:
+        """Return whether scores are better than today's, fold by fold, by more than their noise."""
+        better = np.array([self.metric.improvement(*pair) for pair in zip(scores, today, strict=True)])
+        better = better[np.isfinite(better)]
+        return len(better) > 1 and bool(better.mean() > NOISE * better.std(ddof=1) / np.sqrt(len(better)))
 
     def found(self) -> Found:
         """Return what was found so far."""
@@ -257,12 +270,12 @@ class Study:
             {
                 "trial": trial.number,
                 "state": _STATES[trial.state.name],
-                "score": trial.value if _complete(trial) else None,
+                "score": trial.value if _is_complete(trial) else None,
                 "seconds": trial.user_attrs.get(_SECONDS),
                 "parameters": trial.params,
                 "error": trial.user_attrs.get(_ERROR, _KILLED_TWICE) if trial.state.name == "FAIL" else "",
             }
-            for trial in self._ended()
+            for trial in self._ended_trials()
         ]
         return Found(
             self.estimator,
@@ -278,14 +291,14 @@ class Study:
     def _importance(self) -> dict[str, float]:
         from optuna.importance import get_param_importances
 
-        if len({trial.value for trial in self._ended() if _complete(trial)}) < 2:
+        if len({trial.value for trial in self._ended_trials() if _is_complete(trial)}) < 2:
             return {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says that few trials tell little
             return get_param_importances(self._study)
 
 
-def _complete(trial: "FrozenTrial") -> bool:
+def _is_complete(trial: "FrozenTrial") -> bool:
     from optuna.trial import TrialState
 
     return trial.state == TrialState.COMPLETE

@@ -21,14 +21,16 @@ class Outcome:
     Attributes:
         state: `complete`; `pruned` where it was worse than most; `stopped` by the time limit.
         means: The mean score of the folds so far, after each of them.
-        seconds: That it took.
-        folds: How many there are.
+        seconds: How long it took.
+        folds: The number of folds.
+        scores: Of a complete trial, the score of each fold, at the threshold that is best over all of them.
     """
 
     state: Literal["complete", "pruned", "stopped"]
     means: tuple[float, ...]
     seconds: float
     folds: int
+    scores: tuple[float, ...] = ()
 
 
 class UndefinedScoreError(DataError):
@@ -50,29 +52,31 @@ def score_trial(
     Args:
         inputs: Of the training part.
         estimator: Its name.
-        parameters: That differ from those of today.
+        parameters: Those that differ from today's.
         medians: Of the complete trials' means after each fold; empty where these are too few.
         deadline: In seconds since the epoch; no fold begins after it.
         threads: How many threads each fit may use.
-        project: Whose it is.
+        project: The project.
 
     Raises:
         UndefinedScoreError: the score is not a number.
     """
     started, metric = time.monotonic(), pipeline.selection_metric(project)
     divided = training.make_folds(inputs)
-    scores: list[Array] = []
+    found: list[Array] = []
     means: list[float] = []
+    best: Array = np.empty(0)
 
     def outcome(state: Literal["complete", "pruned", "stopped"]) -> Outcome:
-        return Outcome(state, tuple(means), time.monotonic() - started, len(divided))
+        scores = tuple(map(float, best)) if state == "complete" else ()
+        return Outcome(state, tuple(means), time.monotonic() - started, len(divided), scores)
 
     for number, fold in enumerate(divided):
         if time.time() >= deadline:
             return outcome("stopped")
         if number and medians and metric.improvement(means[-1], medians[number - 1]) < 0:
             return outcome("pruned")
-        scores.append(
+        found.append(
             training.fold_scores(
                 training.make_pipeline(estimator, project=project).set_params(**parameters),
                 inputs,
@@ -82,16 +86,18 @@ def score_trial(
                 threads=threads,
             )
         )
-        means.append(_mean(scores, metric))
+        best = _at_best_threshold(found, metric)
+        means.append(float(np.nanmean(best)) if np.isfinite(best).any() else math.nan)
     if not math.isfinite(means[-1]):
         raise UndefinedScoreError(f"{metric.label} of the predictions is {means[-1]}.")
     return outcome("complete")
 
 
-def _mean(scores: Sequence[Array], metric: Metric) -> float:
-    """Return the mean over folds at the best threshold; nan where the metric is defined on none of them."""
+def _at_best_threshold(scores: Sequence[Array], metric: Metric) -> Array:
+    """Return the score of each fold at the threshold that is best over all; nan where the metric is not defined."""
     try:
         means = training.mean_scores(scores, metric=metric.name, rows=0)
     except training.FoldError:
-        return math.nan
-    return float(np.nanmax(means) if metric.greater_is_better else np.nanmin(means))
+        return np.full(len(scores), math.nan)
+    best = np.nanargmax(means) if metric.greater_is_better else np.nanargmin(means)
+    return np.array([of_fold[best] for of_fold in scores])
