@@ -83,7 +83,7 @@ def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: S
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z': expected number"),
+        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z': expected"),
         (lambda rows: rows.assign(z=None), "column 'z': 100% of 1,200 rows have no value"),
     ],
     ids=["renamed", "emptied"],
@@ -119,7 +119,7 @@ def test_new_rows_are_told_which_tests_of_the_data_they_do_not_pass(
 
     window = watched(new)
 
-    assert window["failed_tests"] == ["Column 'x' holds 20.0, not between -9 and 9, in 1 of 2,000 rows (row 4)."]
+    assert window["failed_tests"] == ["Column 'x' holds 20.0, outside -9 to 9, in 1 of 2,000 rows (row 4)."]
     assert window["failed_tests"][0] in window["reason"]
     assert watched(line(seed=2))["failed_tests"] == []
 
