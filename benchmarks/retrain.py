@@ -59,7 +59,7 @@ from sklearn.model_selection import train_test_split
 
 ESTIMATORS = {
     "hist_gradient_boosting": lambda: HistGradientBoostingClassifier(
-        max_leaf_nodes=48, max_features=0.7, l2_regularization=3, early_stopping=True, random_state=0
+        max_iter=200, max_leaf_nodes=48, max_features=0.7, l2_regularization=3, early_stopping=True, random_state=0
     ),
     "gradient_boosting": lambda: GradientBoostingClassifier(
         n_estimators=200, max_depth=5, learning_rate=0.1, subsample=0.8, random_state=0

@@ -368,7 +368,7 @@ class MonitorSettings(Section):
     """When new data differ so much from the training data that a retrain starts."""
 
     psi: float = Field(
-        default=0.2,
+        default=0.05,
         gt=0,
         description="A column drifts if its population stability index, less the part that chance explains, is above"
         " this and the p-value of a chi-squared test is below `significance`.",

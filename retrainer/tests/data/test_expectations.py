@@ -55,7 +55,7 @@ def said(**test: Any) -> list[str]:
             "Column 'plan' holds text like 'a' in 4 of 4 rows (row 1, 2, 3, 4); `between` needs numbers.",
         ),
         ({"column": "never", "newest": "7 days"}, "Column 'never' has no time in any row."),
-        ({"rows": [10, 20]}, "It has 4 rows with a label; 10 to 20 are expected."),
+        ({"rows": [10, 20]}, "The table has 4 rows with a label; 10 to 20 are expected."),
     ],
 )
 def test_each_test_names_rows_and_column(test: dict[str, Any], message: str) -> None:

@@ -59,6 +59,17 @@ def test_a_rare_class_that_the_metric_hardly_sees(metric: str, rare: int, found:
     assert all("'yes'" in alarm for alarm in said)
 
 
+@pytest.mark.parametrize(("rows", "found", "expected"), [(200, 0, 1), (200, 1, 0), (5, 0, 1), (4, 0, 0)])
+def test_a_class_that_is_never_predicted_is_said_whatever_the_metric(rows: int, found: int, expected: int) -> None:
+    y = CLASSES[(np.arange(1000) < rows).astype(int)]
+    labels = CLASSES[(np.arange(1000) < found).astype(int)]
+
+    said = judged(y, labels, "f1")
+
+    assert len(said) == expected
+    assert all("never predicts it: a `train.threshold` finds it" in alarm for alarm in said)
+
+
 @pytest.mark.parametrize(("stored", "expected"), [(0.90, 1), (0.72, 0), (0.50, 1)])
 def test_a_champion_far_from_its_recorded_score(stored: float, expected: int) -> None:
     y = CLASSES[np.arange(1000) % 2]
@@ -179,7 +190,7 @@ def test_an_error_is_far_from_its_recorded_one_by_a_tenth(off: float, expected: 
     assert len(judged(y, values, "rmse", champion, "regression")) == expected
 
 
-@pytest.mark.parametrize(("rare", "found", "expected"), [(49, 24, 1), (50, 0, 0), (48, 24, 0)])
+@pytest.mark.parametrize(("rare", "found", "expected"), [(49, 24, 1), (50, 1, 0), (48, 24, 0)])
 def test_a_class_is_rare_below_a_twentieth_and_hardly_found_below_a_half(rare: int, found: int, expected: int) -> None:
     y = CLASSES[(np.arange(1000) < rare).astype(int)]
     labels = CLASSES[(np.arange(1000) < found).astype(int)]

@@ -113,6 +113,48 @@ def test_few_rows_that_make_most_of_the_error_are_an_alarm_with_what_to_do(impos
         assert words in found[0]
 
 
+@NUMBERS
+@pytest.mark.parametrize("side", ["training", "holdout"])
+@pytest.mark.parametrize("estimator", ["linear", "hist_gradient_boosting", "random_forest"])
+def test_impossible_targets_are_named_on_whichever_side_they_lie(
+    side: str, estimator: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, ESTIMATORS=f'["{estimator}"]')
+    table = line(3000)
+    table.to_csv(settings.root / "table.csv", index=False)
+    snapshot = data.fetch(settings.data.source, settings=settings)
+    training, _, holdout = pipeline.split(pipeline.preprocess(snapshot, project=now()), project=now())
+    table.loc[table["x"].isin({"training": training, "holdout": holdout}[side].rows["x"].iloc[:3]), "target"] = 120_000
+
+    (alarm,) = (alarm for alarm in retrained(table, now()).alarms if "of the squared error" in alarm)
+
+    assert f" {side} rows make " in alarm
+    assert "1.2e+05, 1.2e+05, 1.2e+05" in alarm
+
+
+@NUMBERS
+def test_large_targets_that_the_model_foretells_are_no_alarm(settings: Settings) -> None:
+    table = line(3000)
+    table.loc[:9, "x"] = 3000.0 + np.arange(10)
+    table["target"] = 4 * table["x"] + np.random.default_rng(0).normal(size=len(table))
+
+    assert not [alarm for alarm in retrained(table, now()).alarms if "of the squared error" in alarm]
+
+
+@CLASSES
+def test_a_class_that_is_never_predicted_is_an_alarm(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, GATE__METRIC="log_loss")
+    table = two_classes(3000)
+    rare = np.random.default_rng(0).choice(3000, 60, replace=False)
+    table.loc[rare, "target"] = "seldom"
+
+    found = [alarm for alarm in retrained(table, now()).alarms if "never predicts it" in alarm]
+
+    assert len(found) == 1
+    assert "Class 'seldom' is " in found[0]
+    assert "merge it with another" in found[0]
+
+
 @CLASSES
 @pytest.mark.parametrize(("alarms", "verdict"), [("stage", "staging"), ("say", "promoted")])
 def test_a_challenger_with_an_alarm_waits_where_the_setting_says_so(

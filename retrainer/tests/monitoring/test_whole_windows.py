@@ -1,10 +1,12 @@
 """What monitoring promises, through whole windows of which the truth is known."""
 
 import datetime
+import json
 import sqlite3
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -75,6 +77,51 @@ def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: S
     assert window["drifted_columns"] == ["z", "x"]
     page = (settings.root / "monitoring" / "drift.html").read_text()
     assert page.count("<svg") == 2
+
+
+@NUMBERS
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z': expected number"),
+        (lambda rows: rows.assign(z=None), "column 'z': 100% of 1,200 rows have no value"),
+    ],
+    ids=["renamed", "emptied"],
+)
+def test_a_column_that_does_not_fit_is_named_with_what_cures_it(
+    spoil: Callable[[pd.DataFrame], pd.DataFrame], said: str, settings: Settings
+) -> None:
+    assert retrained(line(), now()).promoted
+
+    window = watched(spoil(line(seed=1)))
+
+    assert (window["drifted"], window["drifted_columns"]) == (True, ["z"])
+    assert said in window["reason"]
+    assert "Correct the table or its query" in window["reason"]
+    page = (settings.root / "monitoring" / "drift.html").read_text()
+    assert '<th scope="row">z</th>' in page
+
+
+@NUMBERS
+def test_new_rows_are_told_which_tests_of_the_data_they_do_not_pass(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = [
+        {"column": "x", "between": [-9, 9]},
+        {"column": "z", "not_null": True, "rows": [1, 1200]},
+        {"column": "target", "not_null": True},
+        {"column": "made by label()", "unique": True},
+    ]
+    assert retrained(line(), now()).promoted
+    use(monkeypatch, DATA__TESTS=json.dumps(tests))
+    new = line(2000, seed=1)
+    new.loc[3, "x"], new.loc[5:, "target"] = 20.0, None
+
+    window = watched(new)
+
+    assert window["failed_tests"] == ["Column 'x' holds 20.0, not between -9 and 9, in 1 of 2,000 rows (row 4)."]
+    assert window["failed_tests"][0] in window["reason"]
+    assert watched(line(seed=2))["failed_tests"] == []
 
 
 @NUMBERS
@@ -165,6 +212,19 @@ def test_each_flow_has_its_own_query_with_dates_of_its_own_schedule(
 
     expected = {"monitor": ["2026-03-01"], "score": ["2026-02-27"], "retrain": list(rows["day"])}[flow]
     assert [str(day)[:10] for day in data.load(snapshot)["day"]] == expected
+
+
+@NUMBERS
+def test_a_moment_with_a_zone_is_a_day_of_the_schedules_zone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, SCORE__SCHEDULE__TIMEZONE="Asia/Tokyo")
+    run = SimpleNamespace(flow_name="score", scheduled_start_time=None, parameters={}, id=None)
+    monkeypatch.setattr("retrainer.prefect._runs.flow_run", run)
+    midnight = datetime.datetime(2026, 3, 1, tzinfo=ZoneInfo("Asia/Tokyo"))
+
+    for moment in (midnight, midnight.astimezone(datetime.UTC), datetime.datetime(2026, 3, 1)):
+        assert str(resolve_source("w{as_of:%m-%d}.csv", as_of=moment, project=now())) == "w03-01.csv"
 
 
 @pytest.mark.parametrize("flow", ["monitor", "score"])

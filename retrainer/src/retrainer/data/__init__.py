@@ -9,7 +9,7 @@ Never: trains, scores or writes to a source; knows which model is in production.
 from ._checks import InfiniteValuesError, SplitError, TargetError, require_columns
 from ._columns import as_numbers, clean_text, is_identifier_name, is_number_identifier, kind_of
 from ._contract import Contract, ContractError, ReadReport, SchemaError, describe_unread, texts_of
-from ._expectations import DataTestError, run_tests
+from ._expectations import DataTestError, failed_tests, run_tests
 from ._feature_code import FeatureCode, FeaturesError, changed_imports, current_code, local_modules
 from ._identity import Identities, are_known, known_identities
 from ._numbers import looks_like_sums
@@ -50,6 +50,7 @@ __all__ = [
     "current_code",
     "describe_reading",
     "describe_unread",
+    "failed_tests",
     "fetch",
     "fill_in_query",
     "fingerprint",

@@ -55,7 +55,13 @@ _AS_FOUND = ReadSettings()
 
 
 class SchemaError(DataError):
-    """The table does not match the training data of the model."""
+    """The table does not match the training data of the model.
+
+    Attributes:
+        gone: The columns that it lacks.
+    """
+
+    gone: tuple[str, ...] = ()
 
 
 class ContractError(DataError):
@@ -419,7 +425,9 @@ class Contract:
             near = near or difflib.get_close_matches(name, new, n=1)
             hint = f" (was it renamed to {near[0]!r}?)" if near else ""
             lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
-        raise _not_as_trained_error(lines)
+        error = _not_as_trained_error(lines)
+        error.gone = tuple(gone)
+        raise error
 
 
 def _not_as_trained_error(problems: list[str]) -> SchemaError:

@@ -44,9 +44,29 @@ def run_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.
     return failed["warn"]
 
 
+def failed_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, but: str) -> list[str]:
+    """Return a sentence for each test that new rows, which may have no label yet, do not pass.
+
+    Args:
+        rows: As a contract read them.
+        tests: Those of `data.tests`. Tests of absent columns and of the number of labelled rows are left out.
+        but: The target, whose labels come late.
+    """
+    moment = datetime.datetime.now(datetime.UTC)
+    failed: list[str] = []
+    for test in tests:
+        if test.column not in rows.columns or test.column == but:
+            continue
+        try:
+            failed += _find_failures(rows, test.model_copy(update={"rows": None}), moment)
+        except DataError as error:  # `newest` of a column that holds no times here
+            failed.append(str(error))
+    return failed
+
+
 def _find_failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -> Iterator[str]:
     if test.rows is not None and not test.rows[0] <= len(rows) <= test.rows[1]:
-        yield f"It has {len(rows):,} rows with a label; {test.rows[0]:,} to {test.rows[1]:,} are expected."
+        yield f"The table has {len(rows):,} rows with a label; {test.rows[0]:,} to {test.rows[1]:,} are expected."
     if test.column is None:
         return
     require_columns(rows, [test.column], setting="data.tests", table="the table")

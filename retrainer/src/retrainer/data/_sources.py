@@ -264,7 +264,7 @@ def _copy_query(source: Location, folder: Path, settings: Settings) -> None:
                 writer = stack.enter_context(pq.ParquetWriter(path, table.schema))
             writer.write_table(table)
     if not rows:
-        raise EmptyTableError(f"{source} has no rows for the `data.query` of the settings.")
+        raise EmptyTableError(f"{source} has no rows for the query of the settings (data.query, or that of this flow).")
     for path in folder.iterdir():
         _fsync_file(path)
 

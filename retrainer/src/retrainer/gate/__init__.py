@@ -5,7 +5,7 @@ Out:   metrics, and a decision: promoted, kept, staging or rejected, with the re
 Never: reads a table or a model; changes what is in production.
 """
 
-from ._alarms import Change, alarms, change, worst_rows
+from ._alarms import Change, alarms, change, few_rows, worst_rows
 from ._comparability import Champion
 from ._decision import Criterion, Decision
 from ._metrics import (
@@ -57,6 +57,7 @@ __all__ = [
     "encode_labels",
     "evaluate",
     "evaluate_thresholds",
+    "few_rows",
     "find_positive",
     "gate_metrics",
     "get_metric",

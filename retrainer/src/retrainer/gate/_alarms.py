@@ -21,7 +21,8 @@ _RARE = 0.05  # a class with a smaller share of the rows
 _HARDLY = 0.05  # a metric that changes by less, whether all rows of a class are found or none
 _FAR, _FAR_SHARE = 0.02, 0.1  # points of a score, share of an error
 _SIGNIFICANCE = 0.001
-_FEW_SHARE, _MOST_ERROR, _ENOUGH = 0.005, 0.5, 100  # so few of the rows make more than half of the error
+_FEWEST = 5  # rows of a class that is never predicted
+_FEW_SHARE, _MOST_ERROR, _NAMED, _ENOUGH = 0.005, 0.5, 0.95, 100  # so few of the rows make more than half of the error
 
 
 @dataclass(frozen=True)
@@ -75,40 +76,63 @@ def alarms(
         champion: The model in production, None without one.
     """
     truth, metric = np.asarray(question.y), question.metric
-    found = [*_hardly_seen(truth, challenger, metric), *_few_rows_dominate(truth, challenger, metric)]
+    found = [*_hardly_seen(truth, challenger, metric)]
     if champion is not None:
         found += _far_from_recorded(decision, question, champion)
     return tuple(found)
 
 
 def _hardly_seen(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
-    if not isinstance(metric.measure, ClassCounts) or metric.one_class:
+    if metric.problem_type != "classification":
         return
-    shares = pd.Series(y).value_counts(normalize=True)
-    for name, share in shares[shares < _RARE].items():
-        mine = y == name
-        recall = float(np.mean(challenger.labels[mine] == name))
-        other = np.where(challenger.labels == name, shares.index[0], challenger.labels)
-        found, missed = (
-            evaluate(replace(challenger, labels=labels), y, metrics={metric.name: metric})[metric.name]
-            for labels in (np.where(mine, y, other), np.where(mine, shares.index[0], other))
-        )
-        if recall < 0.5 and abs(found - missed) < _HARDLY:
+    counts = pd.Series(y).value_counts()
+    for name, count in counts.items():
+        share = count / len(y)
+        recall = float(np.mean(challenger.labels[y == name] == name))
+        effect = _effect_of(name, y, challenger, metric, common=counts.index[0]) if share < _RARE else 1.0
+        if recall < 0.5 and effect < _HARDLY:
             yield (
                 f"Class {name!r} is {share:.1%} of the holdout rows, and the challenger predicts {recall:.0%} of these "
-                f"correctly. {metric.label[:1].upper()}{metric.label[1:]} changes by {abs(found - missed):.3f} at most "
+                f"correctly. {metric.label[:1].upper()}{metric.label[1:]} changes by {effect:.3f} at most "
                 "with all of them. balanced_accuracy or f1_macro notices them (gate.metric or gate.guard_metrics)."
             )
+        elif count >= _FEWEST and not np.any(challenger.labels == name):
+            todo = (
+                'a `train.threshold` finds it ("tuned" looks for the best)'
+                if len(counts) == 2
+                else "bring more rows of it, or merge it with another in label() of features.py"
+            )
+            yield f"Class {name!r} is {share:.1%} of the rows, and the challenger never predicts it: {todo}."
 
 
-def _few_rows_dominate(y: Any, challenger: Predictions, metric: Metric) -> Iterator[str]:
-    """Yield an alarm where a few rows cause most of the squared error: the metric depends little on the others."""
-    worst, share = worst_rows(y, challenger, metric)
+def _effect_of(name: Any, y: Any, challenger: Predictions, metric: Metric, *, common: Any) -> float:
+    """Return by how much the metric differs when all rows of a class are found and when none is."""
+    if not isinstance(metric.measure, ClassCounts) or metric.one_class:
+        return 1.0
+    mine, other = y == name, np.where(challenger.labels == name, common, challenger.labels)
+    found, missed = (
+        evaluate(replace(challenger, labels=labels), y, metrics={metric.name: metric})[metric.name]
+        for labels in (np.where(mine, y, other), np.where(mine, common, other))
+    )
+    return abs(found - missed)
+
+
+def few_rows(y: Any, predictions: Predictions, metric: Metric, *, where: str) -> Iterator[str]:
+    """Yield an alarm where a few rows cause most of the squared error: the metric depends little on the others.
+
+    Args:
+        y: The truth, shape (n,).
+        predictions: Of the n rows.
+        metric: The score.
+        where: The rows, as a word.
+    """
+    y = np.asarray(y)
+    worst, share = worst_rows(y, predictions, metric)
     if not len(worst):
         return
     values = ", ".join(f"{value:.4g}" for value in y[worst[:4]])
     yield (
-        f"{len(worst):,} of the {len(y):,} holdout rows cause {share:.0%} of the squared error; their values are "
+        f"{len(worst):,} of the {len(y):,} {where} rows cause {share:.0%} of the squared error; their values are "
         f"{values}{', …' if len(worst) > 4 else ''}. {metric.label} depends little on the other rows. If the values are"
         ' impossible, drop or clip such rows in label() of features.py; otherwise gate.metric = "mae" weighs all rows.'
     )
@@ -134,8 +158,11 @@ def worst_rows(y: Any, predictions: Predictions, metric: Metric) -> tuple[Array,
         return nothing
     few = max(1, round(len(y) * _FEW_SHARE))
     worst = np.argsort(-errors)[:few]
-    share = float(errors[worst].sum() / errors.sum()) if errors.any() else 0.0
-    return (worst, share) if share > _MOST_ERROR else nothing
+    share = np.cumsum(errors[worst]) / errors.sum() if errors.any() else np.zeros(1)
+    if share[-1] <= _MOST_ERROR:
+        return nothing
+    named = int(np.searchsorted(share, _NAMED * share[-1])) + 1  # the others make next to nothing
+    return worst[:named], float(share[named - 1])
 
 
 def _far_from_recorded(decision: Decision, question: Question, champion: Champion) -> Iterator[str]:

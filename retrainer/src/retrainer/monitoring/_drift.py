@@ -17,7 +17,7 @@ GROUPS = 500  # keys are dealt into so many at most, which bounds the memory
 SHOWN_VALUES = 8  # of a category, in its histogram
 KNOWN_VALUES = 200  # of a category, in the profile
 EDGE_ROWS = 100_000  # the edges of bins come from a sample of this size; every row is counted
-EXPECTED_ROWS = 5  # of a bin in the window; rarer bins are counted as one (Cochran 1954)
+EXPECTED_ROWS = 5  # of a bin; rarer bins are counted as one (Cochran 1954)
 EXAMPLES = 3
 NAMED = 10  # columns in the reason
 
@@ -367,8 +367,9 @@ def _bin_codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
     known = {value: number for number, value in enumerate(learned["counts"])}
     if learned["kind"] == "boolean":
         values = values.astype("boolean")
-    texts = values.astype("object").map(lambda value: known.get(str(value), len(known)), na_action="ignore")
-    return texts.fillna(-1).to_numpy(dtype=np.int64)
+    codes, distinct = pd.factorize(values.astype("object"))  # -1 where missing
+    numbers = np.array([*(known.get(str(value), len(known)) for value in distinct), -1], dtype=np.int64)
+    return numbers[codes]
 
 
 def _design_effect(cells: Counts, units: _Units | None) -> float:
@@ -388,8 +389,8 @@ def _design_effect(cells: Counts, units: _Units | None) -> float:
     if len(cells) == 0 or cells.max() == 0 or groups.max() == 0:
         return units.rows_each
     count, rows = int(groups.max()) + 1, len(cells)
-    found = np.zeros((count, int(cells.max()) + 1))
-    np.add.at(found, (groups, cells), 1)
+    width = int(cells.max()) + 1
+    found = np.bincount(groups * width + cells, minlength=count * width).reshape(count, width)
     share = found.sum(axis=0) / rows
     spread = ((found - found.sum(axis=1, keepdims=True) * share) ** 2).sum(axis=0) * count / (count - 1)
     return max(1.0, float((spread / (rows * share)).sum() / (len(share) - 1)))
@@ -430,11 +431,12 @@ def _bin_counts(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | Non
 def _merge_rare_bins(table: Counts, effect: float = 1.0) -> Counts:
     """Return which of fewer bins each bin belongs to.
 
-    Those in which the training data let fewer than five rows of the window be expected are one. Where that would be
-    all, neighbours are one before.
+    Those in which fewer than five rows are expected, of the window by the training data or of the smaller side by both,
+    are one. Where that would be all, neighbours are one before.
     """
     training, window = table.sum(axis=1)
-    expected = table[0] * (window / max(1, training)) / effect
+    by_both = table.sum(axis=0) * min(training, window) / max(1, training + window)
+    expected = np.minimum(table[0] * window / max(1, training), by_both) / effect
     together = max(1, math.ceil(EXPECTED_ROWS * effect * (table.shape[1] - 1) / max(1, window)))
     bins = np.arange(table.shape[1]) // together
     rare = np.bincount(bins, weights=expected)[bins] < EXPECTED_ROWS
@@ -468,17 +470,18 @@ def _p_value(table: np.ndarray[Any, Any], units: _Units | None = None) -> float:
 
     Two small counts are tested exactly. With few units the design effect is itself uncertain, hence the F distribution.
     """
-    from scipy.stats import chi2_contingency, f, fisher_exact
+    from scipy.stats import chi2, f, fisher_exact
 
-    if table.shape[1] < 2 or not table.sum(axis=0).all() or not table.sum(axis=1).all():
+    totals = table.sum(axis=1, keepdims=True)
+    if table.shape[1] < 2 or not table.sum(axis=0).all() or not totals.all():
         return 1.0
-    found = chi2_contingency(table, correction=False)
-    if table.shape[1] == 2 and found.expected_freq.min() < 2 * EXPECTED_ROWS:
+    expected = totals * table.sum(axis=0) / totals.sum()
+    if table.shape[1] == 2 and expected.min() < 2 * EXPECTED_ROWS:
         return float(fisher_exact(np.rint(table).astype(np.int64)).pvalue)
-    p_value = float(found.pvalue)
+    statistic, free = float(((table - expected) ** 2 / expected).sum()), table.shape[1] - 1
     if units is not None:
-        p_value = float(f.sf(found.statistic / found.dof, found.dof, found.dof * (units.count - 1)))
-    return 1.0 if math.isnan(p_value) else p_value
+        return float(f.sf(statistic / free, free, free * (units.count - 1)))
+    return float(chi2.sf(statistic, free))
 
 
 def should_fire(windows: Sequence[bool | None], *, settings: MonitorSettings) -> bool:

@@ -131,7 +131,8 @@ def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
 
 def summary(drift: Drift) -> list[Mapping[str, Any]]:
     """Return one row a column, for tables in the terminal and in Prefect."""
-    return [
+    gone = {"index": None, "missing": "", "unseen": "", "drifted": "gone"}
+    return [{"column": name, **gone} for name in drift.gone] + [
         {
             "column": column.name,
             "index": None if column.psi is None else round(column.psi, 4),

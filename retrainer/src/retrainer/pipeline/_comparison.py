@@ -2,7 +2,10 @@
 
 import dataclasses
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
 
 from .. import data, gate
 from ..project import Project
@@ -56,6 +59,7 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
         for each in (predictions, simple.predictions)
     )
     alarms = _training_alarms(training, holdout, challenger.left_out, project)
+    alarms += tuple(_few_rows_dominate(challenger, training, holdout, predictions, gate.deciding_metric(project)))
     return Evaluation(challenger, training, holdout, predictions, metrics, simple, of_baseline, alarms)
 
 
@@ -77,6 +81,20 @@ def _training_alarms(
     if settings.split.method == "hash" and not settings.split.key_columns:
         found += shared_entities(training.rows, holdout.rows, target=target, problem_type=problem_type)
     return tuple(found)
+
+
+def _few_rows_dominate(
+    challenger: Model, training: SplitSide, holdout: SplitSide, predictions: gate.Predictions, metric: gate.Metric
+) -> Iterator[str]:
+    """Yield an alarm where a few rows, of training or else of the holdout, cause most of the squared error."""
+    found: list[str] = []
+    if metric.problem_type == "regression":
+        y = np.asarray(training.y, dtype=np.float64)
+        middle = gate.Predictions(np.full(len(y), np.median(y)))
+        if len(gate.worst_rows(y, middle, metric)[0]):  # else no few rows do: nothing has to be predicted
+            fitted = gate.predict(challenger.pipeline, training.X, problem_type=metric.problem_type)
+            found += gate.few_rows(y, fitted, metric, where="training")
+    yield from found or gate.few_rows(holdout.y, predictions, metric, where="holdout")
 
 
 def compare_with_production(evaluation: Evaluation, *, project: Project, accept_not_comparable: bool) -> GateResult:

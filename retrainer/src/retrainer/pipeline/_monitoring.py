@@ -20,6 +20,7 @@ from ._record import PROFILE, profile_of
 PAGE = "drift.html"
 LEAST_LABELS = 30  # fewer say little about a score
 UNUSUAL = 0.05  # a score so unlikely by chance is mentioned, though it is no violation
+NO_CURE = "Correct the table or its query; a retrain helps only where the training table has changed in the same way."
 TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
 logger = logging.getLogger(__name__)
@@ -43,22 +44,31 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         frame = data.load(snapshot, texts=model.contract.texts)
         logger.info("%s", " ".join(data.describe_reading(frame, model.contract)) or "The table has types of its own.")
         rows = model.contract.read(frame, report=report, keep_extra=True)
-        model.contract.check(report)
     except data.SchemaError as error:
-        found = monitoring.Drift(True, str(error), (0, snapshot.rows))
-        window = replace(window, live_reason="the columns do not fit")
+        found = monitoring.Drift(True, f"{error}\n{NO_CURE}", (0, snapshot.rows), gone=error.gone)
+        window, failed = replace(window, live_reason="the columns do not fit"), []
     else:
         rows = _newest_rows(rows, settings)
-        found = monitoring.compare_with_profile(
-            profile_of(champion, settings),
-            data.inputs(rows, contract=model.contract, code=model.code),
-            settings=settings.monitor,
-            units=_unit_of_row(rows, settings),
-        )
-        window = _evaluate_labels(window, model, rows, champion, project=project)
-    reason = f"{found.reason} {window.reason}".strip()
+        found = _compare_columns(model, rows, champion, settings)
+        try:
+            model.contract.check(report)
+            window = _evaluate_labels(window, model, rows, champion, project=project)
+        except data.SchemaError as error:
+            found = replace(found, drifted=True, reason=f"{error}\n{NO_CURE} {found.reason}")
+            window = replace(window, live_reason="the columns do not fit")
+        failed = data.failed_tests(rows, settings.data.tests, but=settings.data.target)
+    reason = " ".join([found.reason, window.reason, *failed]).strip()
     window = replace(window, drifted=found.drifted, reason=reason, rows=found.rows[1])
-    return _record_window(window, found, settings)
+    return _record_window(window, found, settings) | {"failed_tests": failed}
+
+
+def _compare_columns(model: Model, rows: pd.DataFrame, champion: Version, settings: Settings) -> monitoring.Drift:
+    return monitoring.compare_with_profile(
+        profile_of(champion, settings),
+        data.inputs(rows, contract=model.contract, code=model.code),
+        settings=settings.monitor,
+        units=_unit_of_row(rows, settings),
+    )
 
 
 def _record_window(window: monitoring.Window, found: monitoring.Drift, settings: Settings) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
     own = {"score": settings.score.query, "monitor": settings.monitor.query}.get(str(flow_run.flow_name))
     if as_of:
         _require_dates(project.settings, given, own)
-    moment = as_of or _scheduled_time(settings)
+    moment = _moment_of_dates(as_of, settings)
     for name, text in (("query", own or settings.data.query), ("watermark", settings.data.watermark)):
         if (filled := data.fill_in_query(text, as_of=moment)) != getattr(settings.data, name):
             overrides[name] = filled
@@ -140,16 +140,19 @@ def _require_dates(settings: Settings, given: Location | None, query: str | None
     texts = [given or source or settings.data.source, query or settings.data.query, settings.data.watermark]
     texts += [settings.split.source] if flow == "retrain" else []
     if not any("{as_of" in Location(text).reveal() for text in texts if text):
+        section = "data" if flow == "retrain" else flow
         raise ConfigurationError(
-            "as_of is given, and no date is to be filled in: write one into data.source or data.query, such as "
-            "trips/{as_of:%Y-%m}.parquet."
+            f"as_of is given, and no date is to be filled in: write one into {section}.source or {section}.query, such "
+            "as trips/{as_of:%Y-%m}.parquet."
         )
 
 
-def _scheduled_time(settings: Settings) -> datetime.datetime:
-    """Return when this run was due, in the time zone of its own schedule."""
-    due = flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
-    return due.astimezone(settings.timezone(str(flow_run.flow_name)))
+def _moment_of_dates(as_of: datetime.datetime | None, settings: Settings) -> datetime.datetime:
+    """Return the moment for dates in a source, or when this run was due, in the time zone of its own schedule."""
+    if as_of and as_of.tzinfo is None:
+        return as_of
+    moment = as_of or flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
+    return moment.astimezone(settings.timezone(str(flow_run.flow_name)))
 
 
 def reject_inline_secret(source: str | None) -> Location | None:
@@ -188,7 +191,7 @@ def resolve_source(
     settings = project.settings
     given = source if isinstance(source, Location) else reject_inline_secret(source)
     found = next((each for each in (given, *defaults) if each is not None), settings.data.source)
-    dated = data.resolve(found, as_of=as_of or _scheduled_time(settings))
+    dated = data.resolve(found, as_of=_moment_of_dates(as_of, settings))
     return with_prefect_secrets(dated)
 
 

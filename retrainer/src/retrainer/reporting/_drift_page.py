@@ -36,7 +36,7 @@ def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain
     """
     latest = windows[-1]
     tiles = [
-        Tile("columns drifted", str(sum(bool(column.reasons) for column in drift.columns))),
+        Tile("columns drifted", str(len(drift.gone) + sum(bool(column.reasons) for column in drift.columns))),
         Tile("windows checked", str(len(windows))),
         Tile("retrain needed", "yes" if retrain else "no"),
     ]
