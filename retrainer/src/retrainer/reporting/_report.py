@@ -72,7 +72,9 @@ def _tiles(facts: Facts) -> list[Tile]:
     if decision.improvement is not None:
         tiles.append(Tile("better by", difference(metric, decision.improvement)))
     if decision.probability is not None:
-        tiles.append(Tile("probability of being better", f"{math.floor(decision.probability * 1000) / 10:.1f} %"))
+        shares = math.floor(1000 * min(decision.probability, 0.999)) / 10  # resampling never proves certainty
+        more = "over " if decision.probability > 0.999 else ""
+        tiles.append(Tile("probability of being better", f"{more}{shares:.1f} %"))
     rows = decision.compared_rows if facts.compared else decision.holdout_rows
     tiles.append(Tile("rows new to both models" if facts.compared else "holdout rows", f"{rows:,}"))
     return tiles + list(_class_tiles(facts))
