@@ -128,7 +128,7 @@ def test_impossible_targets_are_named_on_whichever_side_they_lie(
 
     (alarm,) = (alarm for alarm in retrained(table, now()).alarms if "of the squared error" in alarm)
 
-    assert f" {side} rows make " in alarm
+    assert f" {side} rows cause " in alarm
     assert "1.2e+05, 1.2e+05, 1.2e+05" in alarm
 
 
