@@ -812,7 +812,7 @@ def test_a_description_that_cannot_be_written_does_not_undo_the_decision(
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         registry.record(version, {"verdict": "promoted"}, expected_champion=registry.champion())
-    assert "The decision is recorded, but production_metrics.json is not written yet" in caplog.text
+    assert "The decision is recorded, but writing production_metrics.json failed" in caplog.text
     (problem,) = registry.verify()
     assert problem.severity == "info"
     assert again(registry).verify() == []
