@@ -49,7 +49,7 @@ def failed_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, but: str) -
 
     Args:
         rows: As a contract read them.
-        tests: Those of `data.tests`; of columns that are there, and not of how many rows have a label.
+        tests: Those of `data.tests`. Tests of absent columns and of the number of labelled rows are left out.
         but: The target, whose labels come late.
     """
     moment = datetime.datetime.now(datetime.UTC)

@@ -118,7 +118,7 @@ def _effect_of(name: Any, y: Any, challenger: Predictions, metric: Metric, *, co
 
 
 def few_rows(y: Any, predictions: Predictions, metric: Metric, *, where: str) -> Iterator[str]:
-    """Say that a few rows make most of the squared error, in which case the metric says little about the others.
+    """Yield an alarm where a few rows cause most of the squared error: the metric depends little on the others.
 
     Args:
         y: The truth, shape (n,).

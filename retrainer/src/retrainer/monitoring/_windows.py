@@ -131,17 +131,14 @@ def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
 
 def summary(drift: Drift) -> list[Mapping[str, Any]]:
     """Return one row a column, for tables in the terminal and in Prefect."""
-    gone: dict[str, Any] = {"index": None, "missing": "", "unseen": "", "drifted": "gone"}
-    return [
-        *(gone | {"column": name} for name in drift.gone),
-        *(
-            {
-                "column": column.name,
-                "index": None if column.psi is None else round(column.psi, 4),
-                "missing": f"{column.nulls[0]:.1%} to {column.nulls[1]:.1%}",
-                "unseen": f"{column.unseen:.1%}",
-                "drifted": ", ".join(column.reasons) or "no",
-            }
-            for column in drift.columns
-        ),
+    gone = {"index": None, "missing": "", "unseen": "", "drifted": "gone"}
+    return [{"column": name, **gone} for name in drift.gone] + [
+        {
+            "column": column.name,
+            "index": None if column.psi is None else round(column.psi, 4),
+            "missing": f"{column.nulls[0]:.1%} to {column.nulls[1]:.1%}",
+            "unseen": f"{column.unseen:.1%}",
+            "drifted": ", ".join(column.reasons) or "no",
+        }
+        for column in drift.columns
     ]

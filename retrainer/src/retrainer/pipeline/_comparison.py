@@ -59,7 +59,7 @@ def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, proj
         for each in (predictions, simple.predictions)
     )
     alarms = _training_alarms(training, holdout, challenger.left_out, project)
-    alarms += tuple(_few_rows(challenger, training, holdout, predictions, gate.deciding_metric(project)))
+    alarms += tuple(_few_rows_dominate(challenger, training, holdout, predictions, gate.deciding_metric(project)))
     return Evaluation(challenger, training, holdout, predictions, metrics, simple, of_baseline, alarms)
 
 
@@ -83,10 +83,10 @@ def _training_alarms(
     return tuple(found)
 
 
-def _few_rows(
+def _few_rows_dominate(
     challenger: Model, training: SplitSide, holdout: SplitSide, predictions: gate.Predictions, metric: gate.Metric
 ) -> Iterator[str]:
-    """Say that few rows make most of the squared error: of training, where they spoil the model, or of the holdout."""
+    """Yield an alarm where a few rows, of training or else of the holdout, cause most of the squared error."""
     found: list[str] = []
     if metric.problem_type == "regression":
         y = np.asarray(training.y, dtype=np.float64)

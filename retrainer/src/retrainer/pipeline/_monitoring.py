@@ -49,7 +49,7 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         window, failed = replace(window, live_reason="the columns do not fit"), []
     else:
         rows = _newest_rows(rows, settings)
-        found = _drift(model, rows, champion, settings)
+        found = _compare_columns(model, rows, champion, settings)
         try:
             model.contract.check(report)
             window = _evaluate_labels(window, model, rows, champion, project=project)
@@ -62,7 +62,7 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
     return _record_window(window, found, settings) | {"failed_tests": failed}
 
 
-def _drift(model: Model, rows: pd.DataFrame, champion: Version, settings: Settings) -> monitoring.Drift:
+def _compare_columns(model: Model, rows: pd.DataFrame, champion: Version, settings: Settings) -> monitoring.Drift:
     return monitoring.compare_with_profile(
         profile_of(champion, settings),
         data.inputs(rows, contract=model.contract, code=model.code),

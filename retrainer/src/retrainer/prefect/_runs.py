@@ -119,7 +119,7 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
     own = {"score": settings.score.query, "monitor": settings.monitor.query}.get(str(flow_run.flow_name))
     if as_of:
         _require_dates(project.settings, given, own)
-    moment = _moment(as_of, settings)
+    moment = _moment_of_dates(as_of, settings)
     for name, text in (("query", own or settings.data.query), ("watermark", settings.data.watermark)):
         if (filled := data.fill_in_query(text, as_of=moment)) != getattr(settings.data, name):
             overrides[name] = filled
@@ -147,8 +147,8 @@ def _require_dates(settings: Settings, given: Location | None, query: str | None
         )
 
 
-def _moment(as_of: datetime.datetime | None, settings: Settings) -> datetime.datetime:
-    """Return what dates stand for, or when this run was due, in the time zone of its own schedule."""
+def _moment_of_dates(as_of: datetime.datetime | None, settings: Settings) -> datetime.datetime:
+    """Return the moment for dates in a source, or when this run was due, in the time zone of its own schedule."""
     if as_of and as_of.tzinfo is None:
         return as_of
     moment = as_of or flow_run.scheduled_start_time or datetime.datetime.now(datetime.UTC)
@@ -191,7 +191,7 @@ def resolve_source(
     settings = project.settings
     given = source if isinstance(source, Location) else reject_inline_secret(source)
     found = next((each for each in (given, *defaults) if each is not None), settings.data.source)
-    dated = data.resolve(found, as_of=_moment(as_of, settings))
+    dated = data.resolve(found, as_of=_moment_of_dates(as_of, settings))
     return with_prefect_secrets(dated)
 
 
