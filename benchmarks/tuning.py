@@ -179,9 +179,9 @@ def as_markdown(found: pd.DataFrame) -> list[str]:
     for way in OTHERS:
         better, same = int((change[way] < 0).sum()), int((change[way] == 0).sum())
         lines.append(
-            f"- Beside {way}, tuned is better on {better} of {len(change)} tables and the same on {same}; its"
-            f" {'loss' if change[way].mean() > 0 else 'gain'} is {abs(change[way].mean()):.1f} % on average,"
-            f" {-change[way].median():+.1f} % in the median, {-change[way].max():+.1f} % at worst."
+            f"- Beside {way}, tuned is better on {better} of {change[way].count()} tables and the same on {same}; the"
+            f" score changes by {change[way].mean():+.1f} % on average, {change[way].median():+.1f} % in the median,"
+            f" {change[way].max():+.1f} % at worst."
         )
     return lines
 

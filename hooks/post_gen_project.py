@@ -16,6 +16,7 @@ ONLY_WITH = {
     ("tracking", "mlflow"): [
         f"{CARRIED}/registry/_mlflow_registry.py",
         f"{CARRIED}/registry/_mlflow_store.py",
+        f"{CARRIED}/registry/_mlflow_study.py",
     ],
     ("scale_out", "dask"): [f"{CARRIED}/prefect/_dask.py", f"{CARRIED}/prefect/_dask_workers.py"],
     ("serving", "http"): [f"{CARRIED}/docs/serving.md", f"{CARRIED}/serving"],

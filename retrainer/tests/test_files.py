@@ -59,7 +59,7 @@ def test_a_subfolder_that_cannot_be_read_is_an_error_not_fewer_rows(
 
     monkeypatch.setattr(os, "scandir", scandir)
 
-    with pytest.raises(SourceError, match=r"two: Permission denied\. Let user"):
+    with pytest.raises(SourceError, match=r"two: Permission denied\. Give user"):
         data.fetch("tables", settings=settings)
 
 

@@ -39,7 +39,7 @@ def check_server(settings: Settings) -> Iterator[Check]:
         try:
             answer = client.get("/admin/version")
             if answer.status_code in (401, 403):
-                fix = "set PREFECT_API_AUTH_STRING=user:password, or PREFECT_API_KEY"
+                fix = "export PREFECT_API_AUTH_STRING=user:password, or PREFECT_API_KEY"
                 found = f"{url} requires authentication ({answer.status_code})"
                 yield Check("API", "error", found, fix)
                 return
