@@ -846,7 +846,7 @@ def test_a_row_of_totals_is_said(lab: Lab, caplog: pytest.LogCaptureFixture) -> 
     assert any(f"Row {ROWS + 1}" in line and "total" in line for line in caplog.messages)
 
 
-@pytest.mark.parametrize("written", ["R{:,.2f}", "US${:,.2f}", "Fr. {:,.2f}", "{:,.2f}円"])
+@pytest.mark.parametrize("written", ["\\{:,.2f}", "R{:,.2f}", "US${:,.2f}", "Fr. {:,.2f}", "{:,.2f}円"])
 def test_money_stands_beside_numbers_in_every_country(lab: Lab, written: str) -> None:
     cells = [written.format(number).replace(",", " ") for number in NUMBERS]
 

@@ -23,7 +23,7 @@ _TYPOGRAPHY = str.maketrans(
 )
 _NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}(?=\D*$)")  # 25.160,- is a whole sum, and none below zero
 _MONEY = (
-    r"(?:(?:US|R)?\$|[€£¥₹₽₺₩]|Rs\.?|R(?= |\d+[ ,.'])|S?Fr\.|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?|円|/-)"
+    r"(?:(?:US|R)?\$|[€£¥₹₽₺₩\\]|Rs\.?|R(?= |\d+[ ,.'])|S?Fr\.|CHF|EUR|USD|GBP|INR|JPY|PLN|SEK|BRL|ZAR|zł|kr\.?|円|/-)"
 )
 _CURRENCY = re.compile(rf"^([+-]?\(?)\s*{_MONEY}?\s*|\s*(?:{_MONEY}|%)?\s*(\)?)$")
 _NEGATIVE = re.compile(r"\((?P<brackets>[^-+()]+)\)|(?P<behind>[^-+]+)-")

@@ -861,6 +861,10 @@ def _translate_read_errors(path: Path) -> Iterator[None]:
         raise TableError(f"{path} cannot be read by this user.") from None
     except pd.errors.EmptyDataError:
         raise EmptyTableError(f"{path} is empty.") from None
+    except pd.errors.ParserError as error:
+        raise TableError(
+            f"{path} cannot be read: {first_line(error)}. Remove lines that are no row, such as a title or a note."
+        ) from None
     except (
         ValueError,
         csv.Error,
