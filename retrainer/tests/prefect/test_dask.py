@@ -212,12 +212,12 @@ def test_a_search_on_workers_is_that_of_one_process_and_outlives_one_of_them(
     assert trials(flows.tune(trials=3, workers=1, dry_run=True)) == alone
 
     process = subprocess.Popen(
-        [sys.executable, "-m", PACKAGE, "tune", "--trials", "12", "--dry-run", "--json"],
+        [sys.executable, "-m", PACKAGE, "tune", "--trials", "20", "--dry-run", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    ended = '"values": ['  # of a trial, in the journal
+    ended = '"values":['  # of a trial, in the journal
     wait_for(
         lambda: process.poll() is not None or any(ended in file.read_text() for file in studies.glob("*.journal")),
         cluster.log,
@@ -228,8 +228,8 @@ def test_a_search_on_workers_is_that_of_one_process_and_outlives_one_of_them(
 
     assert process.returncode == 0, errors + cluster.log.read_text()
     found = trials(json.loads(printed))
-    assert len(found) == 12
-    assert len({str(parameters) for *_, parameters in found}) == 12, "no trial is counted twice"
+    assert len(found) == 20
+    assert len({str(parameters) for *_, parameters in found}) == 20, "no trial is counted twice"
     assert "failed" not in [state for state, *_ in found]
 
 
