@@ -527,7 +527,7 @@ def test_what_scores_clusters_is_not_among_the_possible_metrics() -> None:
 
 
 def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> None:
-    with pytest.raises(UnknownMetricError, match=r"Did you mean 'f1_score'\?.*roc_auc"):
+    with pytest.raises(UnknownMetricError, match=r"Did you mean 'f1_score'\?.*accuracy"):
         get_metric("f1-score", problem_type="classification")
     with pytest.raises(UnknownMetricError, match=r"'rmse' measures a regression.*accuracy"):
         get_metric("rmse", problem_type="classification")
