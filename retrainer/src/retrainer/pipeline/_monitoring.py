@@ -83,7 +83,9 @@ def _record_window(window: monitoring.Window, found: monitoring.Drift, settings:
     except Exception as error:
         missing = f"{type(error).__name__}: {error}"
         logger.warning("The report is missing, it could not be drawn (%s).", missing, exc_info=True)
+    decided = [each.violates for each in windows if each.violates is not None][-settings.monitor.windows :]
     return asdict(window) | {
+        "violations": sum(decided) if window.violates else 0,
         "retrain": retrain,
         "drifted_columns": [*found.gone, *(column.name for column in found.columns if column.drifted)],
         "report": None if missing else store.locate(PAGE),
