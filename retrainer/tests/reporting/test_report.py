@@ -175,7 +175,8 @@ def test_page_and_card_open_with_the_decision(case: tuple[Facts, str]) -> None:
     html, markdown = page(facts, sections(facts)), card(facts, sections(facts))
 
     said = facts.decision.reason.partition(": ")[2][1:]
-    for text, reason in ((text_of(html), said.replace("`", "")), (markdown.replace("\\", ""), said)):
+    shown = text_of(html).replace(" .", ".")
+    for text, reason in ((shown, said.replace("`", "")), (markdown.replace("\\", ""), said)):
         assert headline in text
         assert reason in text
         assert facts.version.id in text
@@ -214,12 +215,13 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     assert facts.predictions.probabilities is not None
     chosen = facts.predictions.probabilities[:, 1] >= 0.7
     by_class = [truth == "yes", labels == "yes"]
+    decides = f1_score(truth, np.where(chosen, "yes", "no"), average="weighted")
     for what, (actual, said), more in (
-        ("yes", by_class, [f"{c + d}"]),
-        ("0.7", [truth == "yes", chosen], [f"{chosen.mean():.1%}"]),
+        (["yes"], by_class, [f"{c + d}"]),
+        (["0.7", f"{decides:.4f}"], [truth == "yes", chosen], [f"{chosen.mean():.1%}"]),
     ):
         figures = [one(actual, said) for one in (precision_score, recall_score, f1_score)]
-        assert [what, *(f"{figure:.4f}" for figure in figures), *more] in rows_of_card(markdown)
+        assert [*what, *(f"{figure:.4f}" for figure in figures), *more] in rows_of_card(markdown)
     assert ["customer", "one value a row"] in rows_of_card(markdown)
 
 
@@ -272,10 +274,10 @@ def test_the_first_screen_shows_whether_a_model_is_better_than_none_and_the_deci
     for first in (text_of(html.partition('id="criteria"')[0]), markdown.partition("## Criteria")[0]):
         words = first.replace("\\", "")
         assert ("Promoted to production" if signal else "To staging") in words
-        assert f"{'better' if signal else 'not better'} than {simple.name} ({f1:.4f})" in words
+        assert f"{'Better' if signal else 'Not better'} than {simple.name} ({f1:.4f})" in words
         for position, name in enumerate(("no", "yes")):
             assert f"{own[position]:.4f}" in words
-            rows = f"F1 of '{name}', {(truth == name).sum():,} rows; no model {without[position]:.4f}"
+            rows = f"F1 of '{name}', {(truth == name).sum():,} rows; baseline {without[position]:.4f}"
             assert rows in words
 
 
