@@ -103,7 +103,7 @@ def test_a_rollback_stays_until_it_is_released(settings: Settings, receiver: Rec
     again = retrain()
 
     assert (again["verdict"], registry.champion().id) == ("staging", first)
-    assert f"{second['version']}, which is on hold: " in again["reason"]
+    assert f"{second['version']}, which is on hold (" in again["reason"]
     assert again["held"] == {second["version"]: "the customers complained"}
     assert f"On hold: {second['version']}" in receiver.payloads[-1]["message"]
     report = attached(registry, registry.version(again["version"]), "report.html")
