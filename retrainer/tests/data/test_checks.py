@@ -28,7 +28,7 @@ ROWS = 120
         ("classification", [1, None] * 60, "has one class only, 1, in"),
         ("classification", np.linspace(0, 1, ROWS), "looks like regression: it has 120 different numbers"),
         ("classification", range(ROWS), "looks like regression"),
-        ("classification", [f"order {row}" for row in range(ROWS)], "120 different values.*no class"),
+        ("classification", [f"order {row}" for row in range(ROWS)], "120 different values.*too many for classes"),
         ("regression", ["high", "low"] * 60, "holds text such as 'high'.*classification"),
         ("regression", ["1.5", "n.n."] * 60, r"holds text such as 'n\.n\.'"),
         ("classification", [3.0, 4.5] * 60, "has fractions such as 4.5"),
