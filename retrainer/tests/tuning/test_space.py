@@ -50,5 +50,5 @@ def test_a_plan_has_the_estimators_with_a_space_and_their_share_of_the_time() ->
 
 @pytest.mark.parametrize("text", ["2", "0s", "1d", "h", "-1s"])
 def test_a_time_limit_that_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="write 90s, 30m or 2h"):
+    with pytest.raises(ConfigurationError, match="Write 90s, 30m or 2h"):
         plan({"linear": {"model__C": Range(1, 2)}}, time_limit=text)
