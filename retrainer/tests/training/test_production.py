@@ -74,7 +74,7 @@ def test_what_are_no_rows_of_the_table_is_refused_in_a_sentence(settings: Settin
 
     with pytest.raises(DataError, match="no rows to predict"):
         model.predict(rows.head(0))
-    with pytest.raises(DataError, match="DataFrame as the table is, not a dict"):
+    with pytest.raises(DataError, match="DataFrame with the table's columns, not as a dict"):
         model.predict(rows.iloc[0].to_dict())
     with pytest.raises(DataError, match="'usage' more than once"):
         model.predict(pd.concat([rows, rows[["usage"]]], axis=1))
