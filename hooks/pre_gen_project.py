@@ -29,31 +29,31 @@ adlfs aiobotocore aiohappyeyeballs aiohttp aioitertools aiosignal aiosqlite alem
 amplitude_analytics annotated_doc annotated_types anyio apprise asgi_lifespan ast_serialize async_timeout
 asyncpg attr attrs azure azure_core azure_identity azure_storage_blob beartype blinker botocore burner_redis
 c787785866c7b801238d_mypyc cachetools certifi cffi cffi_gen_src cfgv charset_normalizer click cloudpickle
-colorama contourpy coolname cronsim cryptography cycler cyclopts dask databricks databricks_sdk dateparser
-dateparser_cli dateparser_data dateparser_download dateparser_scripts dateutil decorator deptry distlib
-distributed dmypy docker docket docstring_parser dotenv editables exceptiongroup execnet f2py fastapi filelock
-flask flask_cors fonttools frozenlist fsspec gcsfs git gitdb gitpython google google_api_core google_auth
-google_auth_oauthlib google_cloud_core google_cloud_storage google_cloud_storage_control google_crc32c
-google_oauthlib_tool google_resumable_media googleapis_common_protos graphene graphql graphql_core
-graphql_relay graphviz greenlet griffe griffecli griffelib grimp grpc grpc_google_iam_v1 grpc_status grpcio
-grpcio_status h11 h2 hatchling hpack httpcore httpx humanize hyperframe hypothesis identify identify_cli idna
-images import_linter importlib_metadata importlinter iniconfig iso8601 isodate itsdangerous jinja2
-jinja2_humanize_extension jmespath joblib jp_py jsondiff jsonpatch jsonpatch_cli jsonpatch_stubs jsonpointer
-jsonpointer_stubs jsonschema jsonschema_specifications jwt key_value kiwisolver kopf kubernetes_asyncio librt
-lint_imports locket mako mako_render markdown markdown_it markdown_it_py markdown_py markupsafe matplotlib
-mdurl mlflow mlflow_skinny mpl_toolkits msal msal_extensions msgpack multidict mypy mypy_extensions mypyc
-narwhals nodeenv normalizer numpy numpy_config oauthlib obstore openssl opentelemetry opentelemetry_api
-opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions orjson packaging pandas pandas_stubs
-partd pathspec pendulum pil pillow platformdirs pluggy pre_commit prefect prefect_dask prefect_docker
-prefect_kubernetes prometheus_client propcache proto proto_plus protobuf psutil psycopg psycopg_binary py
-py_key_value_aio py_test pyarrow pyasn1 pyasn1_modules pycparser pydantic pydantic_core pydantic_extra_types
-pydantic_settings pydocket pydot pyftmerge pyftsubset pygmentize pygments pyjwt pylab pyopenssl pyparsing
-pysemver pytest pytest_xdist python_dateutil python_discovery python_dotenv python_json_logger
-python_on_whales python_slugify pythonjsonlogger pytz pywin32 pyyaml readchar redis referencing regex requests
-requests_oauthlib requirements requirements_parser rfc3339_validator rich rich_rst rpds rpds_py ruamel
-ruamel_yaml ruamel_yaml_clib ruff s3fs scikit_learn scipy semver shellingham six sklearn skrub slugify smmap
-sniffio sortedcontainers sqlalchemy sqlformat sqlparse starlette stubgen stubtest tblib tenacity
-text_unidecode threadpoolctl tlz toml tomli tomlkit toolz tornado trove_classifiers ttx typer
+colorama colorlog contourpy coolname cronsim cryptography cycler cyclopts dask databricks databricks_sdk
+dateparser dateparser_cli dateparser_data dateparser_download dateparser_scripts dateutil decorator deptry
+distlib distributed dmypy docker docket docstring_parser dotenv editables exceptiongroup execnet f2py fastapi
+filelock flask flask_cors fonttools frozenlist fsspec gcsfs git gitdb gitpython google google_api_core
+google_auth google_auth_oauthlib google_cloud_core google_cloud_storage google_cloud_storage_control
+google_crc32c google_oauthlib_tool google_resumable_media googleapis_common_protos graphene graphql
+graphql_core graphql_relay graphviz greenlet griffe griffecli griffelib grimp grpc grpc_google_iam_v1
+grpc_status grpcio grpcio_status h11 h2 hatchling hpack httpcore httpx humanize hyperframe hypothesis identify
+identify_cli idna images import_linter importlib_metadata importlinter iniconfig iso8601 isodate itsdangerous
+jinja2 jinja2_humanize_extension jmespath joblib jp_py jsondiff jsonpatch jsonpatch_cli jsonpatch_stubs
+jsonpointer jsonpointer_stubs jsonschema jsonschema_specifications jwt key_value kiwisolver kopf
+kubernetes_asyncio librt lint_imports locket mako mako_render markdown markdown_it markdown_it_py markdown_py
+markupsafe matplotlib mdurl mlflow mlflow_skinny mpl_toolkits msal msal_extensions msgpack multidict mypy
+mypy_extensions mypyc narwhals nodeenv normalizer numpy numpy_config oauthlib obstore openssl opentelemetry
+opentelemetry_api opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions optuna orjson
+packaging pandas pandas_stubs partd pathspec pendulum pil pillow platformdirs pluggy pre_commit prefect
+prefect_dask prefect_docker prefect_kubernetes prometheus_client propcache proto proto_plus protobuf psutil
+psycopg psycopg_binary py py_key_value_aio py_test pyarrow pyasn1 pyasn1_modules pycparser pydantic
+pydantic_core pydantic_extra_types pydantic_settings pydocket pydot pyftmerge pyftsubset pygmentize pygments
+pyjwt pylab pyopenssl pyparsing pysemver pytest pytest_xdist python_dateutil python_discovery python_dotenv
+python_json_logger python_on_whales python_slugify pythonjsonlogger pytz pywin32 pyyaml readchar redis
+referencing regex requests requests_oauthlib requirements requirements_parser rfc3339_validator rich rich_rst
+rpds rpds_py ruamel ruamel_yaml ruamel_yaml_clib ruff s3fs scikit_learn scipy semver shellingham six sklearn
+skrub slugify smmap sniffio sortedcontainers sqlalchemy sqlformat sqlparse starlette stubgen stubtest tblib
+tenacity text_unidecode threadpoolctl tlz toml tomli tomlkit toolz tornado tqdm trove_classifiers ttx typer
 typing_extensions typing_inspection tzdata tzlocal uncalled_for urllib3 uv uvicorn uvx virtualenv websockets
 werkzeug whenever wrapt wrapt_stubs xdist yaml yarl zict zipp
 """
