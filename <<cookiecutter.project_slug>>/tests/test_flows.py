@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from << cookiecutter.package_name >>.flows import monitor, retrain, score, tune
 from << cookiecutter.package_name >>.retrainer import Project
@@ -58,7 +59,8 @@ def test_the_champion_scores_a_table_and_drift_triggers_a_retrain(life: Project,
 def test_a_search_tries_parameters_beside_those_of_today(life: Project, messages: Messages) -> None:
     make_table(noise=1).to_csv(life.folder / "table.csv", index=False)
 
-    (found,) = tune(trials=2)
+    # Dask workers are processes of their own, which do not know the test's project.
+    (found,) = tune.with_options(task_runner=ThreadPoolTaskRunner())(trials=2)
 
     assert [trial["state"] for trial in found["trials"]] == ["complete", "complete"]
 
