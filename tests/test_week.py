@@ -83,7 +83,7 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     make = ("make", f"PYTHON={sys.executable}")
     run(*make, "setup", "retrain", cwd=project.path, environment=variables, timeout=900)
     first = champion()
-    assert "better than" in command("registry", "explain")
+    assert "Better than" in command("registry", "explain")
     shown = command("registry", "show", "--json")
     assert shown["lineage"]["git_commit"] == git(project.path, "rev-parse", "HEAD").strip()
     assert git(project.path, "status", "--porcelain") == ""
