@@ -35,9 +35,7 @@ METRIC = '''def cost(truth, predictions, rows):
     return np.where(predictions.labels == truth, 0, 1 + rows["visits"].abs())
 
 
-METRICS: dict[str, OwnMetric] = {
-    "cost": OwnMetric(cost, greater_is_better=False, relative=True, columns=("visits",))
-}'''
+METRICS: dict[str, OwnMetric] = {"cost": OwnMetric(cost, greater_is_better=False, relative=True, columns=("visits",))}'''
 
 
 def edit(path: Path, old: str, new: str) -> None:
