@@ -35,7 +35,8 @@ METRIC = '''def cost(truth, predictions, rows):
     return np.where(predictions.labels == truth, 0, 1 + rows["visits"].abs())
 
 
-METRICS: dict[str, OwnMetric] = {"cost": OwnMetric(cost, greater_is_better=False, relative=True, columns=("visits",))}'''
+METRICS: dict[str, OwnMetric] = {"cost": OwnMetric(cost, greater_is_better=False, relative=True, columns=("visits",))}
+'''
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -100,7 +101,7 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     )
     imports = "from .retrainer import OwnMetric\n"
     edit(metrics, old=imports, new=f"import numpy as np\n\n{imports}")
-    edit(metrics, old="METRICS: dict[str, OwnMetric] = {}", new=f"\n{METRIC}")
+    edit(metrics, old="METRICS: dict[str, OwnMetric] = {}", new=f"\n{METRIC.rstrip()}")
     run(*make, "check", "test", cwd=project.path, environment=AUTHOR, timeout=1200)
 
     # Wednesday: tried, then trained, which promotes it; the team changes its mind.
