@@ -59,7 +59,7 @@ def test_the_champion_scores_a_table_and_drift_triggers_a_retrain(life: Project,
 def test_a_search_tries_parameters_beside_those_of_today(life: Project, messages: Messages) -> None:
     make_table(noise=1).to_csv(life.folder / "table.csv", index=False)
 
-    # Dask workers are processes of their own, which do not know the test's project.
+    # In threads, which know the test's project; workers in processes of their own do not.
     (found,) = tune.with_options(task_runner=ThreadPoolTaskRunner())(trials=2)
 
     assert [trial["state"] for trial in found["trials"]] == ["complete", "complete"]
