@@ -218,7 +218,7 @@ def test_a_column_of_digits_and_signs_is_never_left_out_in_silence(lab: Lab) -> 
     facts = lab.retrain(frame(amount=odd, x=NUMBERS, target=NUMBERS))
 
     assert facts["lineage"]["split"]["identity_from"] == "content"
-    assert any("'amount' is left out: figures such as" in alarm for alarm in facts["alarms"])
+    assert any("'amount' is not used: figures such as" in alarm for alarm in facts["alarms"])
 
 
 @pytest.mark.parametrize("sentinel", [1e39, 1.7976931348623157e308])
@@ -471,7 +471,7 @@ def test_how_a_file_is_written_is_said_where_it_matters(lab: Lab, caplog: pytest
 
     said = "decimal commas, Windows-1252, 4 columns"
     assert any(said in line for line in caplog.messages)
-    assert f"{said}, day first" in str(facts["lineage"]["unread"])
+    assert f"{said}, day first" in str(facts["lineage"]["reading_notes"])
     assert f"{said}, day first" in Path(facts["report"]).read_text()
 
 

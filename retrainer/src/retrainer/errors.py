@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_WITH_REASON = ("rollback", "promote", "hold", "release")  # of the commands about the registry
+
 
 class ProjectError(Exception):
     """An error with a message for the person who runs the project.
@@ -91,6 +93,17 @@ def advice(error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return "Create the folder, or correct the path."
     return "Fix the folder or its disk, then run this again; nothing was changed."
+
+
+def shell_command(project: str, *words: str) -> str:
+    """Return a command of a project in backticks, as texts show it: it can be pasted, and completed by a reason.
+
+    Examples:
+        >>> shell_command("churn", "registry", "release", "v6")
+        '`churn registry release v6 --reason "..."`'
+    """
+    reason = ['--reason "..."'] if words[0] == "registry" and words[1] in _WITH_REASON else []
+    return f"`{' '.join([project, *words, *reason])}`"
 
 
 def first_line(error: BaseException) -> str:

@@ -291,7 +291,7 @@ class GateSettings(Section):
     )
     approval: bool = Field(
         default=False,
-        description="True: a challenger waits in staging until a person runs `registry promote --reason …`.",
+        description="True: a challenger waits in staging until a person promotes it.",
     )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
     block: Length | None = Field(
@@ -472,7 +472,7 @@ class NotificationSettings(Section):
     """Who receives messages, and about what."""
 
     block: str | None = Field(default=None, description="`<block type>/<block name>` of a Prefect notification block.")
-    kept: bool = Field(default=False, description="Whether to send a message also when the champion is kept.")
+    kept: bool = Field(default=False, description="Whether to send a message also when the challenger is not promoted.")
 
 
 class RegistrySettings(Section):

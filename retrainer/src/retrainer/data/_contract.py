@@ -313,7 +313,9 @@ class Contract:
                 for name, counts in report.new_categories.items()
             ]
             more = f" and {len(new) - _SHOWN:,} more columns" if len(new) > _SHOWN else ""
-            logger.warning("Categories unknown from training, read as missing: %s", ", ".join(new[:_SHOWN]) + more)
+            logger.warning(
+                "Categories that were not in the training data, read as missing: %s", ", ".join(new[:_SHOWN]) + more
+            )
 
     def _scaled(self, report: ReadReport) -> Iterator[str]:
         """Name the columns whose numbers are all beyond those of training, and among them times or over a thousand."""
@@ -347,9 +349,9 @@ class Contract:
                 continue
             if len(self.columns[name].categories or ()) <= CATEGORIES_KEPT:  # more: new codes come with new customers
                 yield (
-                    f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
-                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. Write them "
-                    "as in training. A column whose values are always new cannot be learned: leave it out (data.drop)"
+                    f"column {name!r}: {new:,} of {known:,} cells have values that were not in the training data, such "
+                    f"as {next(iter(counts))!r} (in training: {self.columns[name].example!r}). If this column has new "
+                    "values each time, leave it out (data.drop); otherwise check the source"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
@@ -423,8 +425,8 @@ class Contract:
         for name in gone:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
-            hint = f" (was it renamed to {near[0]!r}?)" if near else ""
-            lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
+            hint = f"; was it renamed to {near[0]!r}?" if near else ""
+            lines.append(f"column {name!r}, {_expected_text(self.columns[name])}, is missing{hint}")
         error = _not_as_trained_error(lines)
         error.gone = tuple(gone)
         raise error

@@ -114,9 +114,10 @@ class Dialect:
 
     def __str__(self) -> str:
         """Say it in the words of a log line."""
-        decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
+        sign = self.signs.get("")
+        decimal = f"decimal sign {sign!r}" if sign else "no decimals"
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
-        return f"separator {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
+        return f"separator {self.separator!r}, {decimal}, encoding {self.encoding}, {len(self.header)} columns{skipped}"
 
     @property
     def columns(self) -> tuple[str, ...]:

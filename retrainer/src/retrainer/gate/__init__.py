@@ -7,7 +7,7 @@ Never: reads a table or a model; changes what is in production.
 
 from ._alarms import Change, alarms, change, few_rows, worst_rows
 from ._comparability import Champion
-from ._decision import Criterion, Decision
+from ._decision import Criterion, Decision, Kind, shown_verdict
 from ._metrics import (
     METRICS,
     Metric,
@@ -39,6 +39,7 @@ __all__ = [
     "Criterion",
     "Decision",
     "EncodedLabels",
+    "Kind",
     "Metric",
     "OwnMetricError",
     "Pair",
@@ -65,6 +66,7 @@ __all__ = [
     "lost_by_refit",
     "predict",
     "recorded_metrics",
+    "shown_verdict",
     "standard_error",
     "to_staging",
     "what_serves",

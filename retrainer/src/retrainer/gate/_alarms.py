@@ -184,7 +184,8 @@ def _far_from_recorded(decision: Decision, question: Question, champion: Champio
     chance = 1.0 if math.isnan(error) else min(found.p_value, 1 - found.p_value)
     if chance < _SIGNIFICANCE and abs(found.worse) > (_FAR_SHARE if metric.relative else _FAR):
         yield (
-            f"The champion's {metric.label} changed from {metric.format(recorded)} ({recorded_rows:,} holdout rows "
-            f"when it was recorded) to {metric.format(now)} ({count:,} holdout rows now), more than chance explains. "
-            "The data, their meaning, or the split of the settings have changed."
+            f"The champion's {metric.label} was {metric.format(recorded)} when it was trained ({recorded_rows:,} "
+            f"holdout rows) and is {metric.format(now)} on this table ({count:,} holdout rows). Chance does not "
+            "explain the change. Possible causes: the data changed, a column has a new meaning, or the split settings "
+            "changed. Check the source: if live data have the same fault, production predictions are wrong too."
         )

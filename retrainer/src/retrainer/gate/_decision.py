@@ -27,6 +27,20 @@ Kind = Literal[
     "approval",
     "alarm",
 ]
+STAGED = "In staging, not promoted"  # begins a reason
+# What people read for a stored word.
+_SHOWN_VERDICTS = {"kept": "not promoted", "staging": "staged", "rolled_back": "rolled back"}
+_SHOWN_CRITERIA = {"finite": "valid score", "on hold": "held version"}
+
+
+def shown_verdict(verdict: str) -> str:
+    """Return a verdict as people read it.
+
+    Examples:
+        >>> shown_verdict("kept"), shown_verdict("promoted")
+        ('not promoted', 'promoted')
+    """
+    return _SHOWN_VERDICTS.get(verdict, verdict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,11 @@ class Criterion:
     value: float | None
     threshold: float | None
     detail: str
+
+    @property
+    def label(self) -> str:
+        """The name as people read it."""
+        return _SHOWN_CRITERIA.get(self.name, self.name)
 
 
 @dataclass(frozen=True)
@@ -110,18 +129,24 @@ class Decision:
         """Whether the challenger goes to production."""
         return self.verdict == "promoted"
 
-    def explain(self, own_metrics: Mapping[str, OwnMetric] | None = None) -> str:
-        """Return the reason and every criterion, one a line; a metric of the team is shown by its own label."""
+    def explain(self, own_metrics: Mapping[str, OwnMetric] | None = None, *, champion: str | None = None) -> str:
+        """Return the reason and every criterion, one a line.
+
+        Args:
+            own_metrics: The team's own metrics by name, for their labels.
+            champion: The id of the champion at the time of the decision.
+        """
         lines = [self.reason]
         for criterion in self.criteria:
-            lines.append(f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}")
+            lines.append(f"  {'passed' if criterion.passed else 'failed'}  {criterion.label}: {criterion.detail}")
         metric = known_metric(self.metric, positive=self.positive, own_metrics=own_metrics)
         if self.baseline is not None:
             score = metric.format(self.baseline[self.metric])
             lines.append(f"  Baseline, {self.baseline_name}: {metric.label} {score}")
         if self.stored_champion is not None:
             stored = f"{metric.label} {metric.format(self.stored_champion)}"
-            lines.append(f"  The champion's score on its own holdout, not compared: {stored}")
+            who = f"{champion}, the champion at that time," if champion else "the champion"
+            lines.append(f"  For information: {who} scored {stored} on its own holdout.")
         lines += [f"  Alarm: {alarm}" for alarm in self.alarms]
         return "\n".join(lines)
 

@@ -174,6 +174,7 @@ def get_metric(
     problem_type: ProblemType,
     positive: Any = None,
     own_metrics: Mapping[str, OwnMetric] | None = None,
+    setting: str = "gate.metric",
 ) -> Metric:
     """Return the metric of this name: one of the team's own, or one built in.
 
@@ -182,6 +183,7 @@ def get_metric(
         problem_type: What it must measure.
         positive: The positive class (data.positive).
         own_metrics: The team's own by name, those of metrics.py.
+        setting: The setting that names it, for messages.
 
     Raises:
         UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
@@ -205,12 +207,11 @@ def get_metric(
     which = f"Metrics for {problem_type}: {shown}; or one of your own in metrics.py. docs/promotion.md lists them."
     if known:
         raise UnknownMetricError(
-            f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type} (gate.metric, "
-            f"gate.guard_metrics). {which}"
+            f"{setting}: metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type}. {which}"
         )
     near = difflib.get_close_matches(name, possible, n=3)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise UnknownMetricError(f"There is no metric {name!r} (gate.metric, gate.guard_metrics).{hint} {which}")
+    raise UnknownMetricError(f"{setting}: there is no metric {name!r}.{hint} {which}")
 
 
 def known_metric(name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None) -> Metric:
@@ -258,14 +259,16 @@ def gate_metrics(project: Project) -> dict[str, Metric]:
         UnknownMetricError: there is no such metric, or it measures the other problem type.
     """
     settings, own_metrics = project.settings, project.metrics()
+    guards = dict.fromkeys(settings.gate.guard_metrics, "gate.guard_metrics")
     return {
         name: get_metric(
             name,
             problem_type=settings.problem_type,
             positive=settings.data.positive,
             own_metrics=own_metrics,
+            setting=setting,
         )
-        for name in (settings.metric, *settings.gate.guard_metrics)
+        for name, setting in ({settings.metric: "gate.metric"} | guards).items()
     }
 
 

@@ -20,7 +20,10 @@ from ._record import PROFILE, profile_of
 PAGE = "drift.html"
 LEAST_LABELS = 30  # fewer say little about a score
 UNUSUAL = 0.05  # a score so unlikely by chance is mentioned, though it is no violation
-NO_CURE = "Correct the table or its query; a retrain helps only where the training table has changed in the same way."
+NO_CURE = (
+    "Production is unchanged. Correct the table or its query; a retrain helps only if the training table changed in the"
+    " same way."
+)
 TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
 logger = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from ..registry import Registry, StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
 from ..training import Model, Recipe, example_files, load_contract, packages_of_steps, tuned
 from ._comparison import GateResult
+from ._to_do import to_do
 from ._training import Refit
 
 EXAMPLE_ROWS = 5
@@ -81,7 +82,7 @@ def save(
             "rows": {"training": len(training.rows), "holdout": len(holdout.rows)},
             "split": training.definition,
             "identity": training.contract.identity_from,
-            "unread": list(training.unread),
+            "reading_notes": list(training.unread),
             "estimator": recipe.estimator,
             "tuned": tuned(project).get(recipe.estimator),
             "threshold": _threshold_facts(recipe, training.contract.classes or (), settings),
@@ -242,7 +243,7 @@ def _with_report(
 
 def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
     version, decision, champion = saved.version, comparison.decision, registry.to_beat()
-    return {
+    facts = {
         "version": version.id,
         "verdict": decision.verdict,
         "reason": decision.reason,
@@ -260,6 +261,7 @@ def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, 
         "report": report,
         "report_error": None,
     }
+    return facts | {"to_do": to_do(facts, kind=decision.kind, project=registry.project)}
 
 
 @contextmanager

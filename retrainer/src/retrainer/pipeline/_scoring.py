@@ -95,7 +95,7 @@ def scored_batches(
 
 def _identifier_columns(model: Model) -> list[str]:
     """Return the columns that name a row: those of the contract, and those that training left out as identifiers."""
-    found = [name for name, reason in model.left_out.items() if reason.startswith("identifier")]
+    found = [name for name, reason in model.left_out.items() if "identifier" in reason]
     return list(dict.fromkeys([*model.contract.identifiers, *found]))
 
 

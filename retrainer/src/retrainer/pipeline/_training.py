@@ -159,7 +159,7 @@ def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
     """Fit the recipe's estimator with its preprocessing on the training rows."""
     model = _fit_recipe(training, recipe, project)
     for column, reason in model.left_out.items():
-        logger.info("Column %r is left out: %s", column, reason)
+        logger.info("Column %r is not used: %s", column, reason)
     return model
 
 

@@ -12,7 +12,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import State
 from prefect.utilities.urls import url_for
 
-from ..errors import ProjectError
+from ..errors import ProjectError, shell_command
 from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
@@ -91,7 +91,7 @@ def _describe_production(reason: str, project: Project) -> str:
 
 def _find_retrain_deployment(name: str) -> tuple[bool, str]:
     """Return whether a retrain deployment is there to be started, and what to do."""
-    by_hand = "deploy the project (`make deploy`), or run `retrain` by hand."
+    by_hand = f"deploy the project (`make deploy`), or run {shell_command(name, 'retrain')}."
     try:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(f"retrain/{name}")
@@ -106,7 +106,7 @@ def _find_retrain_deployment(name: str) -> tuple[bool, str]:
 
 
 def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
-    """Notify the team of a decision; that the champion is kept only where the settings ask for it."""
+    """Notify the team of a decision; that it is not promoted only where the settings ask for it."""
     notifications = project.settings.notifications
     if recorded["verdict"] == "kept" and not notifications.kept:
         return

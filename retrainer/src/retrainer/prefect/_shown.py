@@ -13,10 +13,12 @@ from prefect.runtime import flow_run
 from rich.console import Console
 from rich.progress import Progress
 
+from ..gate import shown_verdict
+
 
 def rename_run(recorded: dict[str, Any]) -> None:
     """Name the present run after its decision."""
-    version, verdict = recorded["version"], recorded["verdict"]
+    version, verdict = recorded["version"], shown_verdict(recorded["verdict"])
     name = f"retrain {version[:4]}-{version[4:6]}-{version[6:8]} {verdict} {version[-6:]}"
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), name=name)

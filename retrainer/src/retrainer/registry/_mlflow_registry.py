@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 def open_registry(settings: Settings) -> "MlflowRegistry":
     """Return the registry on the tracking server of the settings."""
     store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
-    return MlflowRegistry(store, metric=settings.metric)
+    return MlflowRegistry(store, metric=settings.metric, project=settings.project)
 
 
 class MlflowRegistry(Registry):

@@ -29,7 +29,8 @@ def open_registry(settings: "Settings") -> Registry:
 
 def open_files(settings: "Settings") -> Registry:
     """Return the registry that is files, in a folder or an object store, whichever kind the settings use."""
-    return Registry(open_store(settings.registry.path, settings=settings), metric=settings.metric)
+    store = open_store(settings.registry.path, settings=settings)
+    return Registry(store, metric=settings.metric, project=settings.project)
 
 
 def open_store(place: Location, *, settings: "Settings") -> FileStore:

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
-from ..errors import RegistryError
+from ..errors import RegistryError, shell_command
 from ..files import plain
 from ._lineage import by_a_person, changed_packages, described, package_versions
 from ._pickles import unpickled
@@ -35,10 +35,6 @@ VERSIONS, DECISIONS = "versions", "decisions"
 VERDICTS = ("promoted", "staging", "kept", "rejected")
 ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
-RESTORE_VERSION = (
-    f"{RESTORE}. If it is the champion, `registry rollback --reason …` puts the one before back; where there is none,"
-    " `retrain --accept-not-comparable` trains a replacement."
-)
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +46,22 @@ class StaleDecision(RegistryError):
 class Registry:
     """Versions and decisions in a `Store`; every method may raise `RegistryError`."""
 
-    def __init__(self, store: Store, *, metric: str) -> None:
-        """Use the files in `store`; `metric` names the score that new versions show first."""
+    def __init__(self, store: Store, *, metric: str, project: str = "PROJECT") -> None:
+        """Use the files in `store`.
+
+        Args:
+            store: The files.
+            metric: The name of the score that new versions show first.
+            project: The name of the project, which its console command has too, for messages.
+        """
         self.store = store
         self.metric = metric
+        self.project = project
+        self.replace_champion = f"{shell_command(project, 'retrain', '--accept-not-comparable')} trains a replacement"
+        self._restore_version = (
+            f"{RESTORE}. If it is the champion, {shell_command(project, 'registry', 'rollback')} puts the one before "
+            f"back; where there is none, {self.replace_champion}."
+        )
 
     def champion(self) -> Version | None:
         """Return the version in production, None before the first promotion."""
@@ -105,7 +113,8 @@ class Registry:
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
                 what = "no model in production" if name == "champion" else "nothing in staging"
-                raise RegistryError(f"There is {what} in {self.store.where('')} yet. Run `retrain` first.")
+                run = shell_command(self.project, "retrain")
+                raise RegistryError(f"There is {what} in {self.store.where('')} yet. Run {run} first.")
             return found
         known = [version for version, files in self._files().items() if MANIFEST in files]
         matching = [version for version in known if name and (version.startswith(name) or version.endswith(name))]
@@ -303,8 +312,8 @@ class Registry:
             goal = goal or next(reversed(_rollback_targets(log)), None)
             if goal is None:
                 raise RegistryError(
-                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains"
-                    " a replacement for a champion that cannot be used."
+                    f"There is no earlier champion to roll back to. {self.replace_champion} for a champion that cannot "
+                    "be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
             if goal not in champions | {self.described()}:
@@ -560,14 +569,15 @@ class Registry:
 
     def _read_record(self, number: int) -> Record:
         key = _decision_key(number)
-        fix = f"{RESTORE}; `registry rollback --to VERSION --reason …` names the champion without it."
+        rollback = shell_command(self.project, "registry", "rollback", "--to", "VERSION")
+        fix = f"{RESTORE}; {rollback} names the champion without it."
         record = self._read_sealed(Record, key, fix)
         if record.sequence != number:
             raise Damaged(self.store.where(key), f"is a copy of decision {record.sequence}", fix)
         return record
 
     def _read_version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
-        key, fix = _key(name, MANIFEST), RESTORE_VERSION
+        key, fix = _key(name, MANIFEST), self._restore_version
         version = self._read_sealed(Version, key, fix)
         recorded = (pins or {}).get(name, version.sha256)
         if version.sha256 != recorded:
@@ -595,7 +605,7 @@ class Registry:
     def _open_verified(self, version: Version, name: str) -> Iterator[BinaryIO]:
         """Open a file of a version, after its digest was found to be the recorded one."""
         where, recorded = self.store.where(_key(version.id, name)), version.files.get(name, {}).get("sha256")
-        fix = RESTORE_VERSION
+        fix = self._restore_version
         try:
             file = self.store.open(_key(version.id, name))
         except FileNotFoundError:

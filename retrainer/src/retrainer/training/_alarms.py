@@ -49,7 +49,7 @@ def leaking_columns(
         if explained >= GIVEN_AWAY:
             alarms.append(
                 f"Column {name!r} by itself explains {explained:.0%} of the target's variance. This may be leakage: a "
-                "value known only afterwards, or a copy of the target. If so, leave it out (data.drop)."
+                "value known only after the outcome, or a copy of the target. If so, leave it out (data.drop)."
             )
     return alarms
 

@@ -123,7 +123,7 @@ def _learn_feature(name: str, values: pd.Series, *, keep: bool) -> Feature:
     if len(known) == len(values) and (known.iloc[0] == known).all():
         return Feature("left out", "constant")
     if kind == "number" and not keep and is_number_identifier(name, values):
-        return Feature("left out", "identifier: a different whole number in every row")
+        return Feature("left out", "it is an identifier, a different whole number in every row")
     return Feature("date" if kind == "date" else "number")
 
 
@@ -137,9 +137,9 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
         if sum(len(text.split()) for text in known) >= _WORDS * len(known):
             return Feature("text")
         if len(known) == rows and not keep and looks_like_sums(values):
-            return Feature("left out", f"figures such as {known[0]!r}, which cannot be read as numbers")
+            return Feature("left out", f"figures such as {known[0]!r} cannot be read as numbers")
         if len(known) == rows and not keep:
-            return Feature("left out", "identifier: a different text in every row")
+            return Feature("left out", "it is an identifier, a different value in every row")
     return Feature("category", categories=tuple(dict.fromkeys(known)))
 
 

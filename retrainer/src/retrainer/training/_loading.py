@@ -33,7 +33,7 @@ def load_contract(registry: Registry, version: Version) -> Contract:
     if CONTRACT not in version.files:
         raise NoContractError(
             f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
-            "`retrain --accept-not-comparable` trains a replacement."
+            f"{registry.replace_champion}."
         )
     return Contract.from_json(registry.read_file(version, CONTRACT))
 
@@ -142,6 +142,7 @@ def predict_with_version(
         return Champion(None, obstacle=error.obstacle, **stored)
     except ProjectError as error:
         first, *more = (line.strip() for line in str(error).rstrip(".").splitlines())
+        first = "this table does not fit it:" if isinstance(error, data.SchemaError) else first
         return Champion(None, obstacle=" ".join([first, "; ".join(more)]).strip(), **stored)
     except Exception as error:  # a pickled estimator may fail in any way
         failed = f"it cannot predict these rows ({type(error).__name__}: {error})"

@@ -43,12 +43,11 @@ class OtherPackagesError(RegistryError):
         obstacle: The reason, as a clause about the model.
     """
 
-    def __init__(self, version: Version, obstacle: str) -> None:
-        """Say what is wrong with the version, and what to do."""
+    def __init__(self, version: Version, obstacle: str, *, otherwise: str) -> None:
+        """Name the version, the obstacle, and what to do in place of installing other packages."""
         self.obstacle = obstacle
         super().__init__(
-            f"{version.id} cannot be used here: {obstacle}. Install what it was saved with, or "
-            "`retrain --accept-not-comparable` trains a replacement."
+            f"{version.id} cannot be used here: {obstacle}. Install what it was saved with, or {otherwise}."
         )
 
 
@@ -77,7 +76,7 @@ def verify_in_subprocess(registry: Registry, version: Version, *, project: Proje
         return
     saved = f"was saved with {described(changed_packages(version.lineage))}"
     if trouble := _find_difference(registry, version, project):
-        raise OtherPackagesError(version, f"it {saved}, and {trouble}")
+        raise OtherPackagesError(version, f"it {saved}, and {trouble}", otherwise=registry.replace_champion)
     _tried.add(version.sha256)
     logger.info("%s %s, and predicts its example rows here as it did there", version.id, saved)
 
