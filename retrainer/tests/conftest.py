@@ -144,6 +144,14 @@ def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     forget()
 
 
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw none: pictures take most of a small retrain's time, and tests/reporting draws them all."""
+    from retrainer.reporting import _document, _pictures
+
+    monkeypatch.setattr(_pictures, "draw", lambda title, *_, **__: _document.Picture(title, "<svg></svg>"))
+
+
 @pytest.fixture(scope="session")
 def server_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the session's Prefect server, with its database."""

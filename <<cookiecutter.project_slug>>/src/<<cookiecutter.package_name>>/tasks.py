@@ -46,7 +46,8 @@ def shown_if_possible() -> Iterator[None]:
 def fetch(source: Location, *, project: Project) -> data.Snapshot:
     """Fetch the table; an unchanged source is not fetched again, a changed one never served stale.
 
-    A network or a store that fails is tried again; a missing file or a wrong setting is not.
+    The cache has no time limit: its key is the source's fingerprint, such as size and time, or an ETag. A network or a
+    store that fails is tried again; a missing file or a wrong setting is not.
     """
     snapshot = data.fetch(source, settings=project.settings)
     get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
