@@ -83,7 +83,7 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     assert run("registry", "promote", second, "--reason", "it is what was agreed")[0] == 0
     assert registry.champion().id == second
     assert "\nThe gate did not promote it: no difference" in receiver.payloads[-1]["message"]
-    assert "kept, then promoted by hand" in run("registry", "list")[1]
+    assert "not promoted, then promoted by hand" in run("registry", "list")[1]
     assert [one["verdict"] for one in json.loads(run("registry", "list", "--json")[1])] == ["promoted"] * 2
     assert run("registry", "rollback", "--reason", "it answers slowly")[0] == 0
     listed = json.loads(run("registry", "list", "--json")[1])

@@ -101,8 +101,9 @@ def test_a_decision_is_told_with_its_reason_and_what_production_is(
     recorded = flows.retrain()
 
     (payload,) = receiver.payloads
+    titles = {"promoted": "promoted", "staging": "waits in staging", "rejected": "rejected"}
     stays = "" if verdict == "promoted" else ", no model is in production yet"
-    assert payload["title"] == f"{settings.project}: {recorded['version']} {verdict}{stays}"
+    assert payload["title"] == f"{settings.project}: {recorded['version']} {titles[verdict]}{stays}"
     run_line, why, production, report, todo = payload["message"].splitlines()
     assert "/runs/flow-run/" in run_line
     assert why == f"Why: {recorded['reason']}"
@@ -368,7 +369,8 @@ def test_a_message_that_nobody_takes_is_a_warning_and_the_runs_own_outcome_stand
     assert any(recorded["reason"] in warning for warning in warnings)
     assert any("retrain failed" in warning and "table.csv" in warning for warning in warnings)
     if trouble == "block missing":
-        missing = "The notification block slack-webhook/nobody does not exist: `setup slack` saves it, or set"
+        saved = f"`{settings.project} setup slack` saves it, or set"
+        missing = f"The notification block slack-webhook/nobody does not exist: {saved}"
         assert any(warning.startswith(f"No message was sent. {missing}") for warning in warnings)
     assert "hidden-token" not in caplog.text
 

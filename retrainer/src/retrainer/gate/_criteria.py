@@ -111,10 +111,10 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
     """Require that no value of a guarded column is worse by more than its bound and beyond chance.
 
     Args:
-        criteria: Those of the decision.
-        pair: Of m rows.
-        columns: The guarded columns by name, each of the m rows.
-        seed: Of the resampling.
+        criteria: The criteria of the decision.
+        pair: The predictions of m rows.
+        columns: The guarded columns by name, m values each.
+        seed: The seed of the resampling.
 
     Returns:
         A sentence for each failed guard.

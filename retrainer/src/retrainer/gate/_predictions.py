@@ -16,10 +16,10 @@ class Predictions:
     """The predictions of a pipeline for n rows.
 
     Attributes:
-        labels: Shape (n,): the predicted classes, or the predicted values of a regression.
-        probabilities: Shape (n, k), in the order of `classes`; None for a regression, or a classifier without
-            them.
-        classes: Shape (k,); None for a regression.
+        labels: The predicted classes, or the predicted values of a regression, shape (n,).
+        probabilities: The probabilities of the `classes` in their order, shape (n, k); None for a regression, or a
+            classifier without them.
+        classes: The classes, shape (k,); None for a regression.
     """
 
     labels: Array
@@ -37,10 +37,11 @@ class EncodedLabels:
     """Classes as numbers, so that metrics compare integers.
 
     Attributes:
-        classes: Shape (k,), sorted: every class of the rows and of the model.
-        y: Shape (n,), positions in `classes`.
-        labels: Shape (n,), positions in `classes`; k for a prediction that is no class at all.
-        probabilities: Shape (n, k), 0 for a class the model does not know; None if the model gives none.
+        classes: Every class of the rows and of the model, sorted, shape (k,).
+        y: The truth as positions in `classes`, shape (n,).
+        labels: The predictions as positions in `classes`, shape (n,); k for a prediction that is not a class.
+        probabilities: The probabilities, shape (n, k), 0 for a class that the model does not know; None if the model
+            gives none.
     """
 
     classes: Array
@@ -50,15 +51,15 @@ class EncodedLabels:
 
 
 def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Predictions:
-    """Run the fitted pipeline over the rows, its preprocessing once.
+    """Return the predictions of a fitted pipeline; its preprocessing runs once.
 
     Labels are those of the pipeline's `predict`, with its threshold if it has one. A row's label does
     not depend on the rows beside it.
 
     Args:
-        pipeline: Fitted.
+        pipeline: The fitted pipeline.
         X: The inputs, n rows.
-        problem_type: Whether to look for probabilities.
+        problem_type: Whether probabilities are of interest.
     """
     if problem_type == "regression":
         return Predictions(np.asarray(pipeline.predict(X), dtype=np.float64))
@@ -110,7 +111,7 @@ def encode_labels(y: Any, *predictions: Predictions) -> tuple[EncodedLabels, ...
     """Turn classes into positions in the sorted union of all classes, for each model's predictions.
 
     Returns:
-        One for each model, all with the same `classes` and `y`.
+        The encoded labels of each model, all with the same `classes` and `y`.
     """
     truth = pd.Index(np.asarray(y))
     known = truth.unique()

@@ -1,4 +1,5 @@
-"""What a promotion needs besides a better score than the champion: to beat the baseline and each version on hold."""
+"""What a promotion needs besides a better score than the champion: it must be better than the baseline and than each
+version on hold."""
 
 import math
 from collections.abc import Sequence
@@ -22,9 +23,9 @@ class Rival:
     """A model that a challenger must beat, besides the champion.
 
     Attributes:
-        name: For people: `always predicting 'no'`, or the version that is on hold.
-        model: Its predictions, as far as they can be compared.
-        proper: For the baseline, the best prediction by the proper score; None if it is the same.
+        name: The name that people read: `always predicting 'no'`, or the id of a version on hold.
+        model: The predictions of the model, or the obstacle to a comparison.
+        proper: For the baseline, the best prediction by the proper score; None if it is the same prediction.
     """
 
     name: str
@@ -40,15 +41,15 @@ def apply_baseline_and_holds(
     baseline: Rival,
     held: Sequence[Rival] = (),
 ) -> Decision:
-    """Return the decision with the baseline's score; a promotion becomes staging where it must not stand.
+    """Return the decision with the baseline's score; a promotion that fails a further condition becomes staging.
 
     Any promoted model must be better than the baseline, with evidence of skill, and better than every version on hold
-    by the gate's own rule, without floors and guards. With `gate.approval` a person promotes.
+    by the gate's rule, without floors and guards. With `gate.approval` a person promotes.
 
     Args:
-        decision: Of `decide`.
-        question: That was decided on.
-        challenger: Predictions of the holdout's rows.
+        decision: The decision, as `decide` returned it.
+        question: The question that `decide` answered.
+        challenger: Predictions of the holdout rows.
         baseline: The best prediction without a model.
         held: The versions on hold.
     """
@@ -75,7 +76,7 @@ def apply_baseline_and_holds(
 
 
 def to_staging(decision: Decision, kind: Kind, reason: str) -> Decision:
-    """Return the decision to promote as one to stage; the reason for it comes first."""
+    """Turn a decision to promote into one to stage; the new reason comes first."""
     clause = _reason_clause(decision)
     return replace(decision, verdict="staging", kind=kind, reason=f"{STAGED}: {reason}. {capitalized(clause)}.")
 

@@ -29,25 +29,25 @@ _BEGINNINGS: dict[Verdict, str] = {
 def decide(question: Question, challenger: Predictions, champion: Champion | None) -> Decision:
     """Decide whether a challenger takes the champion's place.
 
-    In this order: a score that is not a finite number is rejected. Below the floor the challenger is rejected,
-    or goes to staging where it reaches the staging floor. Without a champion it is promoted. With one, both
-    are compared on the rows neither was trained on, and the challenger is promoted when it is better by more
-    than `min_improvement`, is better at all with the confidence required, and fails no guard; otherwise the
-    champion is kept, a tie included.
+    The rules apply in this order. A challenger whose score is not a finite number is rejected. Below the floor it is
+    rejected, or goes to staging if it reaches the staging floor. Without a champion it is promoted. With one, both are
+    compared on rows that neither was trained on. The challenger is promoted if it is better by more than
+    `min_improvement`, is better with the confidence required, and fails no guard. Otherwise, and in a tie, the champion
+    is kept.
 
-    The champion is not comparable when it cannot predict the holdout (`Champion.obstacle`), when its classes
-    are others, when fewer than 30 rows are new to both (or fewer than all of a smaller holdout), when a class
-    of the holdout has none among them, or when it has no finite score on them. It is kept then, unless
-    `accept_not_comparable`.
+    The models are not comparable if the champion cannot predict the holdout (`Champion.obstacle`), if it has other
+    classes, if fewer than 30 rows are new to both (or not all rows of a smaller holdout), if a class of the holdout has
+    no such row, or if a score on these rows is not finite. Then the champion is kept, unless `accept_not_comparable` is
+    set.
 
-    A guard metric fails when it is worse by more than its bound. A guard slice fails when a value of the
-    column with at least `slice_rows` rows is worse by more than the bound and that is not chance: worse at all
-    with the confidence required, shared among all slices (Bonferroni).
+    A guard metric fails when it is worse by more than its bound. A guard slice fails when a value of the column with at
+    least `slice_rows` rows is worse by more than the bound, and worse beyond chance. The significance level is divided
+    by the number of slices (Bonferroni).
 
     Args:
-        question: What to compare, on which rows.
-        challenger: Predictions of the holdout's rows.
-        champion: The model in production; None where there is none.
+        question: The question for the gate.
+        challenger: Predictions of the holdout rows.
+        champion: The model in production; None without one.
 
     Raises:
         UnknownMetricError: a guard metric does not exist or fit.

@@ -60,12 +60,12 @@ class MlflowRegistry(Registry):
             self.store.client.log_batch(run, metrics, params, tags[:90])
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
-        """Describe the saved pipeline as an MLflow model, with the signature that the rows of `example` have."""
+        """Describe the saved pipeline as an MLflow model, with a signature from the rows of `example`."""
         self.show_version(version)
         self._publish_model(version, pipeline, example, file=MODEL_FILE)
 
     def show_copied_model(self, version: Version, pipeline: Any) -> None:
-        """Describe a pipeline that joblib saved, beside a pickle of it that MLflow's own loader reads."""
+        """Describe a pipeline that joblib saved as an MLflow model, with a pickle that MLflow's own loader reads."""
         self._publish_model(version, pipeline, None, file=PICKLE)
 
     def _publish_model(self, version: Version, pipeline: Any, example: Any, *, file: str) -> None:
@@ -186,12 +186,12 @@ class MlflowRegistry(Registry):
         return str(made.version)
 
     def copy_from(self, source: Registry) -> tuple[int, int]:
-        """Copy a registry with all its decisions; return how many versions and decisions were copied now.
+        """Copy a registry with all its decisions; return the numbers of versions and decisions that were copied now.
 
         Existing files are skipped, so that an interrupted copy can be finished.
 
         Raises:
-            RegistryError: the source is damaged, or this one holds something else.
+            RegistryError: the source is damaged, or this registry has other content.
         """
         for problem in source.verify():
             if problem.severity == "error":

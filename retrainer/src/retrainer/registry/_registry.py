@@ -69,11 +69,11 @@ class Registry:
         return self._read_version(last.champion, last.pins) if last and last.champion else None
 
     def described(self) -> str | None:
-        """Return the version that `production_metrics.json` describes, also where the last decision is damaged."""
+        """Return the version that `production_metrics.json` describes, even if the last decision is damaged."""
         return self._read_pointer().get("version")
 
     def to_beat(self) -> Version | None:
-        """Return the champion to compare with; where its description is lost, its id alone, so it has no files."""
+        """Return the champion to compare with; if its description is lost, a version with its id and no files."""
         last = self._last_record()
         if not last or not last.champion:
             return None
@@ -83,10 +83,10 @@ class Registry:
             return Version(last.champion, "", "", {}, {}, {}, last.pins[last.champion])
 
     def check_writable(self) -> None:
-        """Save a file as a version's and remove it: whether that is allowed is only known by trying.
+        """Write a file as for a version, and remove it, to find out whether that is possible.
 
         Raises:
-            StorageError: it is not, or the disk is full.
+            StorageError: writing is not allowed, or the disk is full.
         """
         folder = f"{VERSIONS}/trial-{secrets.token_hex(4)}"
         self.store.create(f"{folder}/trial", b"")
@@ -98,12 +98,12 @@ class Registry:
         return self._read_version(last.staging, last.pins) if last and last.staging else None
 
     def versions(self) -> list[Version]:
-        """Return every complete version, oldest first; of pruned ones only the description is left."""
+        """Return every complete version, oldest first; a pruned version has only its description."""
         found = [self._read_version(name) for name, files in self._files().items() if MANIFEST in files]
         return sorted(found, key=lambda version: version.created_at)
 
     def held(self) -> dict[str, str]:
-        """Return the versions on hold with the reason; a challenger must also beat each of them."""
+        """Return the reason of each version on hold, by its id; a challenger must be better than each of them."""
         last = self._last_record()
         return last.held if last else {}
 
@@ -145,10 +145,10 @@ class Registry:
 
         Args:
             pipeline: The pipeline that serves.
-            metrics: Its scores; those of the evaluated model, if it is another one.
-            lineage: Where it comes from.
-            files: Its other files, by name.
-            twin: The evaluated pipeline, where it is another one.
+            metrics: The scores of the pipeline, or of the evaluated pipeline if there is another one.
+            lineage: The origin of the model; see `lineage`.
+            files: Other files of the version, by name.
+            twin: The evaluated pipeline, if it is another one.
         """
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -198,16 +198,17 @@ class Registry:
         joblib.dump(pipeline, file)
 
     def attach(self, version: Version, name: str, data: bytes) -> None:
-        """Add a file to a version, such as its report; it can be derived again, so it is not sealed."""
+        """Add a file to a version, such as its report; it is derived from other files, so it is not sealed."""
         if name in version.files:
             raise ValueError(f"{name!r} is a sealed file of {version.id}")
         self.store.write(_extra_key(version.id, name), data)
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
-        """Describe a staged pipeline to whoever loads models without this project; files need no such thing."""
+        """Describe a staged pipeline for tools that load models without this project; a registry of files does
+        nothing."""
 
     def discard(self, version: Version | str) -> None:
-        """Remove a staged version, after a failure before its decision."""
+        """Remove a staged version that has no decision, after a failure."""
         with self.store.lock():
             self.store.delete(f"versions/{self._require_undecided(version).id}")
 
@@ -221,7 +222,7 @@ class Registry:
         return self._load(version, MODEL)
 
     def load_evaluated_model(self, version: Version) -> Any:
-        """Return the evaluated pipeline: that of the version's twin.joblib, or the only one."""
+        """Return the evaluated pipeline: the one in twin.joblib, or the only one."""
         return self._load(version, EVALUATED_MODEL if EVALUATED_MODEL in version.files else MODEL)
 
     def _load(self, version: Version, name: str) -> Any:
@@ -247,9 +248,9 @@ class Registry:
     ) -> int:
         """Commit a decision (`verdict`, `reason`, criteria) about a staged version, and return its number.
 
-        A promotion takes effect here or not at all. `promoted` turns the version into the champion, empties
-        staging and lifts every hold, `staging` puts it there; `kept` and `rejected` change nothing. To record
-        the last decision again changes nothing, so this may be retried.
+        A promotion takes effect here or not at all. `promoted` turns the version into the champion, empties staging and
+        ends every hold. `staging` puts the version into staging; `kept` and `rejected` change nothing. Recording the
+        last decision again changes nothing, so this may be retried.
 
         Raises:
             StaleDecision: the champion is no longer `expected_champion`, the one the gate compared with, or a
@@ -291,16 +292,16 @@ class Registry:
         reason: str = "",
         check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
-        """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
+        """Put an earlier champion back, by default the previous one, and record it as `rolled_back`.
 
-        The replaced version is put on hold, so that a retrain does not promote an equal one.
-        The default goes further back each time: a champion that was rolled back returns only when named. A
-        named one returns even when decisions are damaged; if the last is, the registry is usable again.
+        The replaced version is put on hold, so that a retrain does not promote an equal one. The default goes further
+        back each time: a champion that was rolled back returns only when named. A named champion returns even if
+        decisions are damaged; if the last one was, the registry becomes usable again.
 
         Args:
             to: The version to put back.
-            reason: Why, in one sentence.
-            check: Called with the version before anything changes; raises where it must not go to production.
+            reason: The reason, in one sentence.
+            check: Called with the version before anything changes; raises an error if it must not go to production.
 
         Raises:
             RegistryError: there is no such version, or it is pruned, damaged, or was never in production.
@@ -344,15 +345,15 @@ class Registry:
         reason: str,
         check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
-        """Promote a version by hand, whatever the gate decided; its hold is lifted.
+        """Promote a version by hand, whatever the gate decided; its hold ends.
 
         Args:
             version: The version, or its name.
-            reason: Why.
-            check: Called with the version before anything changes; raises where it must not go to production.
+            reason: The reason, in one sentence.
+            check: Called with the version before anything changes; raises an error if it must not go to production.
 
         Raises:
-            RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
+            RegistryError: it is in production already, was pruned, is damaged, or has no decision.
         """
         with self.store.lock():
             last, found = self._last_and_usable(version)
@@ -366,10 +367,10 @@ class Registry:
         return record
 
     def hold(self, version: Version | str, *, reason: str) -> Record:
-        """Put a version on hold: a challenger must also beat it, until it is released.
+        """Put a version on hold: a challenger must be better than it too, until it is released.
 
         Raises:
-            RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
+            RegistryError: it is in production, was pruned, is damaged, or has no decision.
         """
         with self.store.lock():
             last, found = self._last_and_usable(version)
@@ -380,7 +381,7 @@ class Registry:
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
 
     def release(self, version: Version | str, *, reason: str) -> Record:
-        """Lift the hold of a version.
+        """End the hold of a version.
 
         Raises:
             RegistryError: it is not on hold.

@@ -375,7 +375,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
                 index = "" if change.psi is None else f"{change.psi:.3f}"
                 row += [index, Cell(", ".join(change.reasons), "bad") if change.drifted else ""]
         rows.append(row)
-    columns = ("column", "kind", Number("missing"), "values", *((Number("PSI"), "changed") if drift else ()))
+    columns = ("column", "kind", Number("missing"), "values", *((Number("PSI"), "drift") if drift else ()))
     texts, notes = [], []
     if drift:
         before, now = (f"{count:,}" for count in drift.rows)
@@ -393,7 +393,7 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
         notes.append(f"Class {name!r} has too few rows to train and to score; its {count} rows are left out.")
     if len(profile["columns"]) > COLUMNS_SHOWN:
         notes.append(f"{len(profile['columns']) - COLUMNS_SHOWN} more columns are left out here.")
-    tables = [Table(f"The {profile['rows']:,} training rows", columns, rows)]
+    tables = [Table(f"Columns of the {profile['rows']:,} training rows", columns, rows)]
     if profile["left_out"]:
         left_out = [[name, Cell(reason, "long")] for name, reason in profile["left_out"].items()]
         tables.append(Table("Columns the model does not use", ("column", "why"), left_out))

@@ -18,12 +18,12 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
     """Return the unfitted pipeline of this name, with the parameters of params.toml.
 
     Args:
-        name: Of an estimator of the project, those of models.py.
+        name: The name of an estimator in models.py.
         project: The project.
 
     Raises:
-        ConfigurationError: there is no such name, or params.toml sets a parameter that it does not have; the message
-            has the nearest.
+        ConfigurationError: there is no such name, or params.toml sets an unknown parameter; the message has the nearest
+            name.
     """
     settings, estimators = project.settings, project.estimators()
     if name not in estimators:
@@ -41,10 +41,10 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
 
 
 def tuned(project: Project) -> dict[str, dict[str, Any]]:
-    """Return the parameters of each estimator in params.toml; empty without the file.
+    """Return the entry of each estimator in params.toml by name; empty without the file.
 
     Raises:
-        ConfigurationError: it cannot be read, or names an estimator that does not exist.
+        ConfigurationError: params.toml cannot be read, or names an estimator that does not exist.
     """
     file = project.params_file
     try:
@@ -69,7 +69,7 @@ def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) ->
     """Check that a pipeline has these parameters.
 
     Raises:
-        ConfigurationError: it does not; the message has the nearest.
+        ConfigurationError: it lacks one; the message has the nearest name.
     """
     known = pipeline.get_params()
     for name in names:
@@ -81,7 +81,7 @@ def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) ->
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name most like this one; nothing where none is.
+    """Return a hint at the most similar known name; empty if no name is similar.
 
     Examples:
         >>> nearest("lineer", ["linear", "random_forest"])

@@ -47,17 +47,17 @@ class TimeLimitError(ProjectError):
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        estimator: Its name.
+        estimator: The name of the estimator.
         study: The id of the study.
         metric: The name of the metric.
-        today: The score of the parameters in use when the study began.
-        score: The best score; that of today where no trial is better beyond the noise of the folds.
-        parameters: Those with the best score; empty where these are today's.
-        trials: Each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: Of each parameter, its share of the variance of the scores.
+        today: The score of the current parameters when the study began.
+        score: The best score; the current one where no trial is better beyond the noise of the folds.
+        parameters: The parameters with the best score; empty where these are the current ones.
+        trials: The trials, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
+        importance: Maps each parameter to its share of the variance of the scores.
     """
 
     estimator: str
@@ -118,10 +118,11 @@ def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Pro
 
 
 class Study:
-    """The trials of a search: which parameters to try next, and what each found; the first has today's parameters."""
+    """The trials of a search: which parameters to try next, and the result of each; the first one has the current
+    parameters."""
 
     def __init__(self, file: Path, name: str, *, estimator: str, space: Space, project: Project) -> None:
-        """Read what earlier runs found; a trial that was cut off is tried again."""
+        """Read the results of earlier runs; an interrupted trial is repeated."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -145,13 +146,13 @@ class Study:
 
     @property
     def today(self) -> Mapping[str, Any] | None:
-        """The trial of the parameters of today, with `means` and `seconds`; None before it is complete."""
+        """The trial of the current parameters, with `means` and `seconds`; None before it is complete."""
         found: Mapping[str, Any] | None = self._study.user_attrs.get(_BASELINE)
         return found
 
     @property
     def count(self) -> int:
-        """The trials that ended or run, without those that were cut off."""
+        """The number of trials that ended or are running, without interrupted ones."""
         ended = len(self._ended_trials()) + (self.today is not None)
         return ended + len(self._running)
 
@@ -180,17 +181,17 @@ class Study:
         return trial.number, dict(trial.params)
 
     def medians(self) -> list[float]:
-        """Return the medians of the complete trials' means after each fold; empty where these are too few."""
+        """Return the median of the complete trials' mean scores after each fold; empty if there are too few trials."""
         means = [list(trial.intermediate_values.values()) for trial in self._ended_trials() if _is_complete(trial)]
         if self.today is not None:
             means.append(self.today["means"])
         return np.median(means, axis=0).tolist() if len(means) >= COMPARED else []
 
     def tell(self, number: int, outcome: Outcome | Exception) -> None:
-        """Record what a trial found; one that failed counts, one that the time limit stopped does not.
+        """Record the result of a trial. A failed trial counts; one that the time limit stopped does not.
 
         Raises:
-            Exception: the parameters of today fail, so there is nothing to compare with.
+            Exception: the current parameters fail, so there is nothing to compare with.
         """
         from optuna.trial import TrialState
 
@@ -235,7 +236,8 @@ class Study:
             )
 
     def best(self) -> tuple[float, dict[str, Any]]:
-        """Return the best score and its parameters; those of today (empty) where none is better beyond the noise."""
+        """Return the best score and its parameters; empty parameters where no trial is better than the current ones
+        beyond the noise."""
         assert self.today is not None
         score, parameters = self.today["means"][-1], {}
         for trial in self._ended_trials():
@@ -254,7 +256,7 @@ class Study:
         return len(better) > 1 and bool(better.mean() > NOISE * better.std(ddof=1) / np.sqrt(len(better)))
 
     def found(self) -> Found:
-        """Return what was found so far."""
+        """Return the result so far."""
         assert self.today is not None
         score, parameters = self.best()
         today = self.today["means"][-1]
