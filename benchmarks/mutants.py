@@ -45,8 +45,8 @@ pytest_add_cli_args=-p
 also_copy=tests
 do_not_mutate_patterns=
     ^\\s*raise
-timeout_multiplier=5
-timeout_constant=10
+timeout_multiplier=10
+timeout_constant=30
 """
 
 

@@ -22,10 +22,10 @@ from ._metrics import (
     recorded_metrics,
 )
 from ._own import OwnMetricError
-from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
+from ._predictions import Array, Predictions, predict
 from ._promotion import Rival, apply_baseline_and_holds, to_staging
 from ._question import Question
 from ._resampling import Comparison, Pair, compare, standard_error
-from ._samples import PositiveClassError, find_positive
+from ._samples import PositiveClassError, Sample, encode_labels, find_positive
 from ._serving import lost_by_refit, what_serves
 from ._verdict import decide

@@ -88,12 +88,10 @@ class MlflowStore(Store):
         return f"{page}/artifacts/{_artifact_path(name)}" if name else page
 
     def read(self, key: str) -> bytes:
-        """Return the content of `key`; FileNotFoundError when there is none."""
         with self.open(key) as file:
             return file.read()
 
     def open(self, key: str) -> BinaryIO:
-        """Download `key`, and open the copy; FileNotFoundError when there is none."""
         run, path, digest = self._locate_artifact(key)
         file = self._download(key, run, path)
         if digest:
@@ -106,7 +104,6 @@ class MlflowStore(Store):
         return file
 
     def write(self, key: str, data: bytes) -> None:
-        """Put `data` at `key`, in place of what was there."""
         with self.writer(key) as file:
             file.write(data)
 
@@ -146,7 +143,6 @@ class MlflowStore(Store):
                 self.client.set_tag(run, FILE + name, str(path))
 
     def list(self, prefix: str) -> list[str]:
-        """Return every key under the folder `prefix`, sorted."""
         keys: list[str] = []
         if prefix in ("", "versions"):
             for run in self.runs():

@@ -47,18 +47,15 @@ class ObjectStore(FileStore):
             raise StorageError(f"{self.url} cannot be used: {location.hide(first_line(error))}.") from None
 
     def where(self, key: str) -> str:
-        """Return the URL of `key`."""
         return f"{self.url}/{key}".rstrip("/")
 
     def read(self, key: str) -> bytes:
-        """Return the content of `key`; FileNotFoundError when there is none."""
         import obstore
 
         with self._translate_os_errors(key, FileNotFoundError):
             return bytes(obstore.get(self._store, key).bytes())
 
     def open(self, key: str) -> BinaryIO:
-        """Fetch `key` for reading and seeking; FileNotFoundError when there is none."""
         import obstore
 
         file = _spooled_file()
@@ -69,14 +66,12 @@ class ObjectStore(FileStore):
         return file
 
     def write(self, key: str, data: bytes) -> None:
-        """Put `data` at `key`, in place of what was there."""
         import obstore
 
         with self._translate_os_errors(key):
             obstore.put(self._store, key, data)
 
     def create(self, key: str, data: bytes) -> None:
-        """Put `data` at `key` if there is nothing; FileExistsError when another process was first."""
         self._create(key, data)
 
     @contextmanager
@@ -99,7 +94,6 @@ class ObjectStore(FileStore):
             self._create(key, file)
 
     def list(self, prefix: str) -> list[str]:
-        """Return every key under the folder `prefix`, sorted."""
         import obstore
 
         with self._translate_os_errors(prefix):
@@ -107,7 +101,6 @@ class ObjectStore(FileStore):
             return sorted(entry["path"] for chunk in found for entry in chunk)
 
     def delete(self, prefix: str) -> None:
-        """Remove the object `prefix`, or every one under it."""
         import obstore
 
         keys = self.list(prefix) or [prefix]
