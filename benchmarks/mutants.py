@@ -9,13 +9,14 @@ mutmut 3 makes them all, and runs the tests that reach each in one process. This
 import argparse
 import ast
 import difflib
+import functools
+import itertools
 import json
 import os
 import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 LIBRARY = Path(__file__).resolve().parents[1] / "retrainer"
@@ -75,14 +76,17 @@ def survivors(library: Path, room: str, python: Path, count: int, seed: int) -> 
     if not stats.exists():
         raise SystemExit((library / "mutmut.log").read_text(encoding="utf-8")[-3000:])
     found = json.loads(stats.read_text(encoding="utf-8"))["tests_by_mangled_function_name"]
-    names = sorted(name for name, _, _ in _faults(library))
-    tried = set(random.Random(seed).sample(names, min(count, len(names))))
+    names = sorted(_outcomes(library))
+    random.Random(seed).shuffle(names)
+    tried = dict(itertools.islice(((name, change) for name in names if (change := _change(library, name))), count))
     reached = [name for name in tried if found.get(name.rpartition("__mutmut_")[0])]
     mutmut(*reached)
-    lived = []
-    for name, change, code in _faults(library):
-        if name in tried and code not in NOTICED:
-            lived.append(f"{name}, {'no test reaches it' if name not in reached else f'ended with {code}'}\n{change}")
+    ended = _outcomes(library)
+    lived = [
+        f"{name}, {f'ended with {ended[name]}' if name in reached else 'no test reaches it'}\n{change}"
+        for name, change in tried.items()
+        if ended[name] not in NOTICED
+    ]
     return len(names), len(tried), lived
 
 
@@ -94,17 +98,29 @@ def _let_annotations_wait(path: Path) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
-def _faults(library: Path) -> Iterator[tuple[str, str, int | None]]:
-    """Yield each fault that was made: its name, what it changes, and how its tests ended, if they ran."""
-    for meta in sorted((library / "mutants").rglob("*.py.meta")):
-        tree = ast.parse(meta.with_suffix("").read_text(encoding="utf-8"))
-        functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        for name, code in json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"].items():
-            own = name.rpartition(".")[2]
-            mutant, original = functions.get(own), functions.get(f"{own.rpartition('__mutmut_')[0]}__mutmut_orig")
-            if mutant and original and _behaviour(mutant) != _behaviour(original):
-                lines = difflib.ndiff(*(ast.unparse(each).splitlines()[1:] for each in (original, mutant)))
-                yield name, "\n".join(f"    {line}" for line in lines if line[0] in "-+"), code
+def _outcomes(library: Path) -> dict[str, int | None]:
+    """Return each fault that was made, and how its tests ended, if they ran."""
+    found: dict[str, int | None] = {}
+    for meta in (library / "mutants").rglob("*.py.meta"):
+        found |= json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
+    return found
+
+
+def _change(library: Path, name: str) -> str:
+    """Return the lines that a fault changes; nothing where it is only in a text for people."""
+    module, _, own = name.rpartition(".")
+    functions = _functions((library / "mutants/src").joinpath(*module.split(".")).with_suffix(".py"))
+    mutant, original = functions.get(own), functions.get(f"{own.rpartition('__mutmut_')[0]}__mutmut_orig")
+    if not mutant or not original or _behaviour(mutant) == _behaviour(original):
+        return ""
+    lines = difflib.ndiff(*(ast.unparse(each).splitlines()[1:] for each in (original, mutant)))
+    return "\n".join(f"    {line}" for line in lines if line[0] in "-+")
+
+
+@functools.cache
+def _functions(path: Path) -> dict[str, ast.FunctionDef]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
 def _behaviour(function: ast.FunctionDef) -> str:

@@ -245,7 +245,7 @@ def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition
     held_out = known & (moments > cutoff)
     definition |= {
         "time_column": column,
-        "cutoff": _iso_time(cutoff),
+        "cutoff": pd.Timestamp(int(cutoff), unit="us", tz="UTC").isoformat(),
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
@@ -259,10 +259,6 @@ def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition
         between = known & ~held_out & (moments >= since)
         definition |= {"gap": settings.gap, "rows_in_gap": int(between.sum())}
     return np.asarray(held_out), np.asarray(between)
-
-
-def _iso_time(moment: np.int64) -> str:
-    return pd.Timestamp(int(moment), unit="us", tz="UTC").isoformat()
 
 
 def require_times(values: pd.Series, column: str, *, setting: str) -> None:
