@@ -243,14 +243,10 @@ def _copy_to_mlflow() -> None:
     print(f"Copied to {target.store.where('')}: {versions} versions, {decisions} decisions.")
 
 
-def _add_commands_of_parts() -> None:
-    if has_part("serving", "http"):
-        app.command(_serve, name="serve")
-    if has_part("registry.kind", "mlflow"):
-        registry_app.command(_copy_to_mlflow, name="copy-to-mlflow")
-
-
-_add_commands_of_parts()
+if has_part("serving", "http"):
+    app.command(_serve, name="serve")
+if has_part("registry.kind", "mlflow"):
+    registry_app.command(_copy_to_mlflow, name="copy-to-mlflow")
 
 
 def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:

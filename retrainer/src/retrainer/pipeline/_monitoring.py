@@ -13,7 +13,7 @@ from .. import data, gate, monitoring, reporting
 from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
-from ..settings import Settings
+from ..settings import Settings, rows_or_time
 from ..training import Model, load_evaluated_model, load_model, load_trained_rows, task_mismatch
 from ._record import PROFILE, profile_of
 
@@ -102,10 +102,11 @@ def _newest_rows(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     times = data.times(rows, column=str(settings.split.time_column))
     if times.max() == np.iinfo(np.int64).min:  # no row has a time
         return rows
-    if monitor.last_rows:
-        since = np.sort(times)[-min(len(times), monitor.last_rows)]
+    count, span = rows_or_time(monitor.last)
+    if count:
+        since = np.sort(times)[-min(len(times), count)]
     else:
-        since = times.max() - monitor.last_time // datetime.timedelta(microseconds=1) + 1
+        since = times.max() - span // datetime.timedelta(microseconds=1) + 1
     return rows[times >= since].reset_index(drop=True)
 
 
