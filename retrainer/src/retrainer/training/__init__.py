@@ -9,7 +9,14 @@ Never: learns from the holdout; decides what goes to production.
 
 from ._alarms import leaking_columns, shared_entities
 from ._baseline import Baseline, baseline
-from ._candidates import check_parameters, make_pipeline, nearest, tuned
+from ._candidates import (
+    EstimatorError,
+    check_parameters,
+    make_pipeline,
+    nearest,
+    translate_estimator_errors,
+    tuned,
+)
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
 from ._folds import FoldError, FoldInputs, cross_validate_scores, fold_scores, make_folds, mean_scores
@@ -38,6 +45,7 @@ from ._trial import OtherPackagesError, example_files
 
 __all__ = [
     "Baseline",
+    "EstimatorError",
     "Feature",
     "FoldError",
     "FoldInputs",
@@ -81,6 +89,7 @@ __all__ = [
     "task_mismatch",
     "texts",
     "thread_budget",
+    "translate_estimator_errors",
     "tuned",
     "with_jobs",
     "with_threshold",
