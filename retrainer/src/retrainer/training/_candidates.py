@@ -67,6 +67,12 @@ def tuned(project: Project) -> dict[str, dict[str, Any]]:
         parameters = table.get("parameters") if isinstance(table, dict) else None
         if not isinstance(parameters, dict) or not table.keys() <= TUNED:
             raise ConfigurationError(f"{file}: the parameters of {name!r} belong into [{name}.parameters].")
+        for parameter, value in parameters.items():
+            if not isinstance(value, str | int | float):
+                raise ConfigurationError(
+                    f"{file}: {parameter} of {name!r} is {value!r}. It can be a text, a number, true or false; other"
+                    " values belong into models.py."
+                )
     return found
 
 
