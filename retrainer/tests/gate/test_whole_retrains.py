@@ -4,10 +4,12 @@ import getpass
 import platform
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from churn.metrics import METRICS as OWN_METRICS
+from threadpoolctl import threadpool_limits
 
 from retrainer import OwnMetric, data, pipeline
 from retrainer.gate import METRICS, Champion, Decision, Predictions, Question, alarms, decide, known_metric
@@ -87,6 +89,37 @@ def test_a_better_model_than_the_champion_that_always_answering_yes_beats_waits(
     assert "always predicting 'yes'" in decision.reason
 
 
+@NUMBERS
+@pytest.mark.parametrize("estimator", ["hist_gradient_boosting", "random_forest"])
+def test_trees_do_not_take_all_that_comes_after_three_bad_weeks_for_noise(
+    estimator: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, SPLIT__METHOD="time", SPLIT__TIME_COLUMN="when", ESTIMATORS=f'["{estimator}"]')
+    weeks = np.arange(2100) // 20
+    table = line(2100).assign(when=pd.date_range("2024-01-01", periods=2100, freq=pd.Timedelta(days=7) / 20))
+    bad = (weeks >= 81) & (weeks < 84)  # the last ones before the holdout
+    table.loc[bad, "target"] = np.random.default_rng(1).permutation(table["target"][bad])
+
+    # With the seconds since 1970 among the columns, both have an RMSE above 4: that of always predicting the mean.
+    assert retrained(table, now()).challenger["rmse"] < 3
+
+
+@NUMBERS
+@pytest.mark.parametrize("estimator", ["linear", "hist_gradient_boosting", "random_forest"])
+def test_another_number_of_cores_makes_no_other_model_and_the_lineage_names_them(
+    estimator: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, ESTIMATORS=f'["{estimator}"]')
+    scores = []
+    for cores in (1, 2):
+        with threadpool_limits(cores), joblib.parallel_config(n_jobs=cores):
+            monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+            scores.append(retrained(line(), now()).challenger["rmse"])
+            assert open_registry(settings).versions()[-1].lineage["cores"] == cores
+
+    assert scores[0] == pytest.approx(scores[1], rel=1e-12)
+
+
 @CLASSES
 @pytest.mark.parametrize(("worth", "promoted"), [(1.2, True), (0.0, False)])
 def test_a_first_model_shows_its_skill_by_a_proper_score_where_the_metric_cannot(
@@ -155,15 +188,24 @@ def test_a_class_that_is_never_predicted_is_an_alarm(settings: Settings, monkeyp
     assert "merge it with another" in found[0]
 
 
+def as_number(table: pd.DataFrame) -> pd.Series:
+    return (table["target"] == "yes") + 0.01 * table["z"]
+
+
+def as_categories(table: pd.DataFrame) -> pd.Series:
+    codes = np.random.default_rng(0).integers(40, size=len(table)) + 40 * (table["target"] == "yes")
+    return "branch " + np.random.default_rng(1).permutation(80)[codes].astype(str).astype(object)
+
+
 @CLASSES
+@pytest.mark.parametrize("leak", [as_number, as_categories])
 @pytest.mark.parametrize(("alarms", "verdict"), [("stage", "staging"), ("say", "promoted")])
 def test_a_challenger_with_an_alarm_waits_where_the_setting_says_so(
-    alarms: str, verdict: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    alarms: str, verdict: str, leak: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, GATE__ALARMS=alarms)
-    table = two_classes()
 
-    decision = retrained(table.assign(leak=(table["target"] == "yes") + 0.01 * table["z"]), now())
+    decision = retrained(two_classes(4000).assign(leak=leak), now())
 
     assert decision.verdict == verdict
     assert any("'leak' by itself explains" in alarm for alarm in decision.alarms)

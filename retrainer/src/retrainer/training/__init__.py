@@ -9,7 +9,14 @@ Never: learns from the holdout; decides what goes to production.
 
 from ._alarms import leaking_columns, shared_entities
 from ._baseline import Baseline, baseline
-from ._candidates import check_parameters, make_pipeline, nearest, tuned
+from ._candidates import (
+    EstimatorError,
+    check_parameters,
+    make_pipeline,
+    nearest,
+    translate_estimator_errors,
+    tuned,
+)
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
 from ._folds import FoldError, FoldInputs, cross_validate_scores, fold_scores, make_folds, mean_scores
