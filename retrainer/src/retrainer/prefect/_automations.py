@@ -8,6 +8,7 @@ the server's:
 - Where the project's own code cannot even be imported, its disk is full, or its machine cannot reach the webhook,
   the confirmation does not come: the server sends the message.
 - A run that was cancelled because another is in progress, or that nobody starts, never had a process.
+- A run that was cancelled and that nobody ends is ended by Prefect's server, after five minutes.
 - A run that hangs may hang where nothing in its own process can end it: the server cancels it, and its runner kills it.
 """
 
@@ -38,8 +39,10 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled")}
 NOTIFIED_EVENT = "retraining.notified"
 DRIFT_EVENT = "retraining.drift"  # triggers the retrain deployment
-CONFIRMED_WITHIN = timedelta(seconds=60)  # a run's own message takes seconds
-COLLISION = "Deployment concurrency limit reached."  # as the server (3.8) says it in the state's message
+CONFIRMED_WITHIN = timedelta(seconds=120)  # a run's own message takes seconds, on a busy machine a minute
+# As the server says it in the state's message.
+COLLISION = "Deployment concurrency limit reached."
+NOT_ENDED = "Flow run cancellation timed out; marked this flow run as Cancelled."
 
 
 def automations(settings: Settings, *, silence: timedelta | None, block_id: Any | None) -> Iterator[AutomationCore]:
@@ -106,17 +109,21 @@ def automations(settings: Settings, *, silence: timedelta | None, block_id: Any 
         ),
         actions=notification("unreported"),
     )
-    yield AutomationCore(
-        name=f"{project}: collisions",
-        description="Notifies the team of a run that was cancelled because another is running.",
-        trigger=trigger(
-            posture=Posture.Reactive,
-            expect={"prefect.flow-run.Cancelled"},
-            match={"prefect.state-message": COLLISION},
-            within=timedelta(0),
-        ),
-        actions=notification("collision"),
-    )
+    for name, why, because, kind in (
+        ("collisions", COLLISION, "another is running", "collision"),
+        ("cancellations", NOT_ENDED, "somebody cancelled it, and that nobody ended", "not ended"),
+    ):
+        yield AutomationCore(
+            name=f"{project}: {name}",
+            description=f"Notifies the team of a run that was cancelled because {because}.",
+            trigger=trigger(
+                posture=Posture.Reactive,
+                expect={"prefect.flow-run.Cancelled"},
+                match={"prefect.state-message": why},
+                within=timedelta(0),
+            ),
+            actions=notification(kind),
+        )
     yield AutomationCore(
         name=f"{project}: late runs",
         description="Notifies the team of a run that nobody started on time.",
