@@ -177,7 +177,7 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
     """Check what the server watches: heartbeats, and with a block also failures, collisions and lateness."""
     wanted = ["crash detection", *(f"time limit of {flow}" for flow in settings.schedules)]
     if settings.notifications.block:
-        wanted += ["unreported failures", "collisions", "late runs"]
+        wanted += ["unreported failures", "collisions", "cancellations", "late runs"]
     names = [f"{settings.project}: {name}" for name in wanted]
     answer = client.post("/automations/filter", json={"automations": {"name": {"any_": names}}})
     found_there = answer.json() if answer.status_code == 200 else []

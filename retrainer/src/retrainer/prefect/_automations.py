@@ -8,6 +8,7 @@ the server's:
 - Where the project's own code cannot even be imported, its disk is full, or its machine cannot reach the webhook,
   the confirmation does not come: the server sends the message.
 - A run that was cancelled because another is in progress, or that nobody starts, never had a process.
+- A run that was cancelled and that nobody ends is ended by Prefect's server, after five minutes.
 - A run that hangs may hang where nothing in its own process can end it: the server cancels it, and its runner kills it.
 """
 
@@ -38,8 +39,10 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled")}
 NOTIFIED_EVENT = "retraining.notified"
 DRIFT_EVENT = "retraining.drift"  # triggers the retrain deployment
-CONFIRMED_WITHIN = timedelta(seconds=60)  # a run's own message takes seconds
-COLLISION = "Deployment concurrency limit reached."  # as the server (3.8) says it in the state's message
+CONFIRMED_WITHIN = timedelta(seconds=120)  # a run's own message takes seconds, on a busy machine a minute
+# As the server says it in the state's message.
+COLLISION = "Deployment concurrency limit reached."
+NOT_ENDED = "Flow run cancellation timed out; marked this flow run as Cancelled."
 
 
 def automations(settings: Settings, *, silence: timedelta | None, block_id: Any | None) -> Iterator[AutomationCore]:
@@ -82,12 +85,14 @@ def _notifications(project: str, block_id: Any) -> Iterator[AutomationCore]:
     ended_badly = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling")}
     unconfirmed = _trigger(project, after=ended_badly, expect={NOTIFIED_EVENT}, within=CONFIRMED_WITHIN)
     now: dict[str, Any] = {"posture": Posture.Reactive, "within": timedelta(0)}
-    message_of_server = {"prefect.state-message": COLLISION}
-    collided = _trigger(project, expect={"prefect.flow-run.Cancelled"}, match=message_of_server, **now)
+    cancelled = {"prefect.flow-run.Cancelled"}
+    collided = _trigger(project, expect=cancelled, match={"prefect.state-message": COLLISION}, **now)
+    not_ended = _trigger(project, expect=cancelled, match={"prefect.state-message": NOT_ENDED}, **now)
     late = _trigger(project, expect={"prefect.flow-run.Late"}, **now)
     for name, kind, what, trigger in (
         ("unreported failures", "unreported", "that ended badly and could not say so itself", unconfirmed),
         ("collisions", "collision", "that was cancelled because another is running", collided),
+        ("cancellations", "not ended", "that somebody cancelled, and that nobody ended", not_ended),
         ("late runs", "late", "that nobody started on time", late),
     ):
         text = message(kind, project=project)

@@ -92,6 +92,12 @@ TEXTS: dict[str, tuple[str, ...]] = {
         SERVER_WHY,
         "To do: nothing if it happens once; otherwise schedule the flow less often, or find a run that hangs.",
     ),
+    "not ended": (
+        "{{ flow.name }} cancelled, it did not end in time",
+        SERVER_RUN,
+        SERVER_WHY,
+        "To do: check that its process is gone, and that deploy.py or the worker runs.",
+    ),
     "late": (
         "{{ flow.name }} is late",
         SERVER_RUN,
