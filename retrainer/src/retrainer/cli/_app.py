@@ -113,12 +113,8 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
         write_json(window)
     else:
         write(window["reason"])
-        if window["violations"]:
-            settings = current_project().settings.monitor
-            write(
-                f"This window counts: {window['violations']} of the last {settings.windows} drifted or are worse;"
-                f" {settings.needed} start a retrain."
-            )
+        if window["counts"]:
+            write(window["counts"])
         if window["retrain"]:
             write(window["to_do"])
         write(f"report         {window['report'] or 'missing: ' + window['report_error']}")
