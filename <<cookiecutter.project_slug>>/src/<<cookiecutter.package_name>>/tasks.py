@@ -210,7 +210,7 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
 
 @task(cache_policy=NO_CACHE)
 def trigger_retrain(window: dict[str, Any], *, project: Project) -> dict[str, Any]:
-    """Emit the event that triggers the retrain deployment, notify the team, and return whether one exists."""
+    """Notify the team of drift; trigger the retrain deployment if it is time, and return whether one exists."""
     return orchestration.trigger_retrain(window, project=project, run=this_run(), logger=get_run_logger())
 
 

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import pytest
 from churn.flows import retrain, score
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from retrainer.cli import _run
 from retrainer.errors import ProjectError
-from retrainer.prefect import _messages
+from retrainer.prefect import _cancellation, _messages
 from retrainer.registry import Registry, open_registry
 from retrainer.settings import Settings
 
@@ -234,6 +237,32 @@ def test_a_server_that_is_away_is_named(settings: Settings, tmp_path: Path) -> N
     assert "Failed to reach API at http://127.0.0.1:9/api" in done.stderr
     assert "make server" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("lost_at", "champions"), [("before", 0), ("after", 1)])
+def test_a_server_that_is_lost_during_a_run_is_named(
+    settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch, lost_at: str, champions: int
+) -> None:
+    answer: Callable[..., httpx.Response] = httpx.HTTPTransport.handle_request
+    record = Registry.record
+
+    def refuse(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Connection refused", request=request)
+
+    def lose(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", refuse)
+        return record(*args, **options) if lost_at == "after" else _cancellation.refuse_if_cancelled()
+
+    monkeypatch.setattr(_cancellation, "PATIENCE", 0.0)
+    monkeypatch.setattr(Registry, "record", lose)
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        code, output, error = run("retrain")
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+
+    assert code == 1
+    assert "The Prefect server stopped answering during the run (ConnectError at 127.0.0.1:" in error
+    assert "Traceback" not in error + output
+    assert len(open_registry(settings).decisions()) == champions
 
 
 def test_a_missing_source_ends_with_1_and_is_named(settings: Settings, run: Run) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from retrainer.gate import Kind
 from retrainer.pipeline import to_do
 
 FACTS: dict[str, Any] = {
@@ -54,5 +53,5 @@ BACK = 'To return to v1: `churn registry rollback --reason "..."`.'
         ),
     ],
 )
-def test_what_to_do_follows_from_the_decision(kind: Kind, changes: dict[str, Any], expected: str) -> None:
-    assert to_do(FACTS | changes, kind=kind, project="churn") == expected
+def test_what_to_do_follows_from_the_decision(kind: str, changes: dict[str, Any], expected: str) -> None:
+    assert to_do(FACTS | {"kind": kind} | changes, project="churn") == expected

@@ -234,7 +234,6 @@ def test_a_search_on_workers_is_that_of_one_process_and_outlives_one_of_them(
     assert "failed" not in [state for state, *_ in found]
 
 
-@pytest.mark.skip("with ten busy processes a core its client loses the scheduler; cause unknown")
 def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     settings: Settings, use: Callable[..., None], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

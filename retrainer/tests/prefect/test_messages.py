@@ -257,6 +257,7 @@ def test_what_the_server_sends_is_filled_in_by_it(settings: Settings) -> None:
     for kind, subject, lines in (
         ("unreported", "{{ flow.name }} {{ flow_run.state.name | lower }}", [run, why]),
         ("collision", "{{ flow.name }} cancelled, another run is in progress", [run, why]),
+        ("not ended", "{{ flow.name }} cancelled, it did not end in time", [run, why]),
         ("late", "{{ flow.name }} is late", [run]),
     ):
         message = _messages.message(kind, project="churn")

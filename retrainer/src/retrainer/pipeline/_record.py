@@ -246,6 +246,7 @@ def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, 
     facts = {
         "version": version.id,
         "verdict": decision.verdict,
+        "kind": decision.kind,
         "reason": decision.reason,
         "alarms": list(decision.alarms),
         "metric": version.metric,
@@ -261,7 +262,7 @@ def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, 
         "report": report,
         "report_error": None,
     }
-    return facts | {"to_do": to_do(facts, kind=decision.kind, project=registry.project)}
+    return facts | {"to_do": to_do(facts, project=registry.project)}
 
 
 @contextmanager

@@ -5,28 +5,26 @@ from functools import partial
 from typing import Any
 
 from ..errors import shell_command
-from ..gate import Kind
 
 
-def to_do(facts: Mapping[str, Any], *, kind: Kind, project: str) -> str:
+def to_do(facts: Mapping[str, Any], *, project: str) -> str:
     """Return what to do about a decision.
 
     Args:
         facts: The facts of the run that decided.
-        kind: The kind of the decision.
         project: The name of the project and of its console command.
 
     Examples:
-        >>> facts = {"version": "v2", "verdict": "promoted", "champion_before": "v1", "alarms": []}
-        >>> to_do(facts, kind="improvement", project="churn")
-        'nothing. To return to v1: `churn registry rollback --reason "..."`.'
+        >>> facts = {"version": "v2", "verdict": "rejected", "kind": "below_floor"}
+        >>> to_do(facts, project="churn")
+        'check the data. `churn registry explain v2` has the numbers.'
     """
     command = partial(shell_command, project)
     if facts["verdict"] == "staging":
-        return _about_staged(facts, kind, project)
+        return _about_staged(facts, project)
     if facts["verdict"] == "rejected":
         return f"check the data. {command('registry', 'explain', facts['version'])} has the numbers."
-    if kind == "not_comparable":
+    if facts["kind"] == "not_comparable":
         accept = command("retrain", "--accept-not-comparable")
         return f"check why they cannot be compared. To promote a challenger without a comparison: {accept}."
     first = "check the alarms." if facts["alarms"] else "nothing."
@@ -35,8 +33,8 @@ def to_do(facts: Mapping[str, Any], *, kind: Kind, project: str) -> str:
     return first
 
 
-def _about_staged(facts: Mapping[str, Any], kind: Kind, project: str) -> str:
-    command, version = partial(shell_command, project), facts["version"]
+def _about_staged(facts: Mapping[str, Any], project: str) -> str:
+    command, version, kind = partial(shell_command, project), facts["version"], facts["kind"]
     numbers = f"{command('registry', 'explain', version)} has the numbers."
     if kind == "baseline":
         return (

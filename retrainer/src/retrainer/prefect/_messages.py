@@ -97,6 +97,12 @@ TEXTS: dict[str, tuple[str, ...]] = {
         SERVER_WHY,
         "To do: nothing if it happens once; otherwise schedule the flow less often, or find a run that hangs.",
     ),
+    "not ended": (
+        "{{ flow.name }} cancelled, it did not end in time",
+        SERVER_RUN,
+        SERVER_WHY,
+        "To do: check that its process is gone, and that deploy.py or the worker runs.",
+    ),
     "late": (
         "{{ flow.name }} is late",
         SERVER_RUN,
@@ -188,14 +194,14 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
 
 
 def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
-    """Report drift, or a worse score on new data.
+    """Report drift, a worse score on new data, or data that do not match the training data.
 
     `window` is what `check_drift` returned, with `triggered` and `to_do`.
     """
     return message(
         "drift",
         project=project,
-        what="the data drifted" if window["drifted"] else "the model is worse on new data",
+        what=_describe_window(window),
         article="a" if window["triggered"] else "no",
         run=_name_and_url(run),
         columns=", ".join(window["drifted_columns"]),
@@ -203,6 +209,12 @@ def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
         champion=window["version"],
         **{name: window[name] for name in ("reason", "source", "to_do")},
     )
+
+
+def _describe_window(window: dict[str, Any]) -> str:
+    if window["misfit"]:
+        return "the new data do not match the training data"
+    return "the data drifted" if window["drifted"] else "the model is worse on new data"
 
 
 def _name_and_url(run: Run) -> str:
