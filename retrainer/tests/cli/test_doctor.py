@@ -361,9 +361,7 @@ def test_a_block_that_was_deleted_and_saved_anew(settings: Settings, healthy: ht
     assert faults("automations") == []
 
 
-def test_nobody_who_is_notified(
-    settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nobody_who_is_notified(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     block = str(settings.notifications.block)
     use(monkeypatch, NOTIFICATIONS__BLOCK="", PROJECT="without-a-block")
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
