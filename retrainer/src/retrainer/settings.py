@@ -72,8 +72,8 @@ def _checked_length(text: str) -> str:
 Length = Annotated[str, AfterValidator(_checked_length)]
 
 
-def _rows_or_time(span: str | None) -> tuple[int, datetime.timedelta]:
-    """Return the rows or the time of a length."""
+def rows_or_time(span: str | None) -> tuple[int, datetime.timedelta]:
+    """Return the rows and the time of a length, of which one is 0."""
     length = length_of(span) if span else 0
     return (length, datetime.timedelta(0)) if isinstance(length, int) else (0, length)
 
@@ -136,7 +136,7 @@ class DataTest(Section):
             raise ValueError(f"{', '.join(sorted(of_column))} needs column")
         if not of_column and self.rows is None:
             raise ValueError("it tests nothing: set not_null, unique, values, between, share, newest or rows")
-        if self.newest is not None and not self.newest_time:
+        if self.newest is not None and not rows_or_time(self.newest)[1]:
             raise ValueError(f"newest is {self.newest!r}: write `2 days` or `36 hours`")
         limits = {"between": self.between, "rows": self.rows}
         limits |= {f"share of {value}": ends for value, ends in (self.share or {}).items()}
@@ -144,11 +144,6 @@ class DataTest(Section):
             if ends is not None and ends[0] > ends[1]:
                 raise ValueError(f"{name} is [{ends[0]:g}, {ends[1]:g}]: the smaller number comes first")
         return self
-
-    @property
-    def newest_time(self) -> datetime.timedelta:
-        """How old the newest time may be."""
-        return _rows_or_time(self.newest)[1]
 
 
 class DataSettings(Section):
@@ -227,16 +222,6 @@ class SplitSettings(Section):
         if self.gap is not None and self.method != "time":
             raise ValueError('gap needs method = "time"')
         return self
-
-    @property
-    def gap_rows(self) -> int:
-        """How many rows the gap has, where it is given in rows; else 0."""
-        return _rows_or_time(self.gap)[0]
-
-    @property
-    def gap_time(self) -> datetime.timedelta:
-        """How long the gap is, where it is given as a duration; else 0."""
-        return _rows_or_time(self.gap)[1]
 
 
 class TrainSettings(Section):
@@ -409,16 +394,6 @@ class MonitorSettings(Section):
         " `never` turns this off.",
     )
     schedule: ScheduleSettings = ScheduleSettings()
-
-    @property
-    def last_rows(self) -> int:
-        """How many rows a window has, where it is given in rows; else 0."""
-        return _rows_or_time(self.last)[0]
-
-    @property
-    def last_time(self) -> datetime.timedelta:
-        """How long a window is, where it is given as a duration; else 0."""
-        return _rows_or_time(self.last)[1]
 
     @model_validator(mode="after")
     def _possible(self) -> "MonitorSettings":

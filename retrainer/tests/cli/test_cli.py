@@ -320,6 +320,7 @@ def test_help_needs_no_settings(
     assert run(*words)[0] == 0
 
 
+@pytest.mark.long
 def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(settings: Settings, tmp_path: Path) -> None:
     home = tmp_path / "prefect"
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}

@@ -4,38 +4,28 @@ import getpass
 import platform
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from churn.metrics import METRICS as OWN_METRICS
+from threadpoolctl import threadpool_limits
 
 from retrainer import OwnMetric, data, pipeline
 from retrainer.gate import METRICS, Champion, Decision, Predictions, Question, alarms, decide, known_metric
 from retrainer.project import Project
 from retrainer.registry import open_registry
 from retrainer.settings import GateSettings, Settings
-from retrainer.training import Recipe
 
-from ..conftest import now, run_command_line, use
+from ..conftest import now, retrain_steps, run_command_line, use
 
 CLASSES = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 NUMBERS = pytest.mark.parametrize("settings", ["regression"], indirect=True)
 
 
 def retrained(table: pd.DataFrame, project: Project) -> Decision:
-    """Retrain as the flow does, without Prefect, and return what was decided and recorded."""
-    table.to_csv(project.settings.root / "table.csv", index=False)
-    snapshot = data.fetch(project.settings.data.source, settings=project.settings)
-    training, gap, holdout = pipeline.split(pipeline.preprocess(snapshot, project=project), project=project)
-    recipe = Recipe(project.settings.estimators[0], None)
-    challenger = pipeline.train(training, recipe=recipe, project=project)
-    evaluation = pipeline.evaluate(challenger, training, holdout, project=project)
-    compared = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=False)
-    refitted = pipeline.refit(compared, gap, recipe=recipe, project=project)
-    run = pipeline.Run()
-    saved = pipeline.save(compared, refitted, snapshot=snapshot, recipe=recipe, project=project, run=run)
-    pipeline.record(saved, compared, project=project, run=run)
-    return compared.decision
+    """Retrain without Prefect, and return what was decided and recorded."""
+    return retrain_steps(table, project)[0].decision
 
 
 def line(rows: int = 1200, *, seed: int = 0, noise: float = 1.0) -> pd.DataFrame:
@@ -85,6 +75,37 @@ def test_a_better_model_than_the_champion_that_always_answering_yes_beats_waits(
     assert decision.champion["f1"] < decision.challenger["f1"] < decision.baseline["f1"]
     assert (decision.verdict, decision.kind) == ("staging", "baseline")
     assert "always predicting 'yes'" in decision.reason
+
+
+@NUMBERS
+@pytest.mark.parametrize("estimator", ["hist_gradient_boosting", "random_forest"])
+def test_trees_do_not_take_all_that_comes_after_three_bad_weeks_for_noise(
+    estimator: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, SPLIT__METHOD="time", SPLIT__TIME_COLUMN="when", ESTIMATORS=f'["{estimator}"]')
+    weeks = np.arange(2100) // 20
+    table = line(2100).assign(when=pd.date_range("2024-01-01", periods=2100, freq=pd.Timedelta(days=7) / 20))
+    bad = (weeks >= 81) & (weeks < 84)  # the last ones before the holdout
+    table.loc[bad, "target"] = np.random.default_rng(1).permutation(table["target"][bad])
+
+    # With the seconds since 1970 among the columns, both have an RMSE above 4: that of always predicting the mean.
+    assert retrained(table, now()).challenger["rmse"] < 3
+
+
+@NUMBERS
+@pytest.mark.parametrize("estimator", ["linear", "hist_gradient_boosting", "random_forest"])
+def test_another_number_of_cores_makes_no_other_model_and_the_lineage_names_them(
+    estimator: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, ESTIMATORS=f'["{estimator}"]')
+    scores = []
+    for cores in (1, 2):
+        with threadpool_limits(cores), joblib.parallel_config(n_jobs=cores):
+            monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+            scores.append(retrained(line(), now()).challenger["rmse"])
+            assert open_registry(settings).versions()[-1].lineage["cores"] == cores
+
+    assert scores[0] == pytest.approx(scores[1], rel=1e-12)
 
 
 @CLASSES
@@ -155,15 +176,24 @@ def test_a_class_that_is_never_predicted_is_an_alarm(settings: Settings, monkeyp
     assert "merge it with another" in found[0]
 
 
+def as_number(table: pd.DataFrame) -> pd.Series:
+    return (table["target"] == "yes") + 0.01 * table["z"]
+
+
+def as_categories(table: pd.DataFrame) -> pd.Series:
+    codes = np.random.default_rng(0).integers(40, size=len(table)) + 40 * (table["target"] == "yes")
+    return "branch " + np.random.default_rng(1).permutation(80)[codes].astype(str).astype(object)
+
+
 @CLASSES
+@pytest.mark.parametrize("leak", [as_number, as_categories])
 @pytest.mark.parametrize(("alarms", "verdict"), [("stage", "staging"), ("say", "promoted")])
 def test_a_challenger_with_an_alarm_waits_where_the_setting_says_so(
-    alarms: str, verdict: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    alarms: str, verdict: str, leak: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use(monkeypatch, GATE__ALARMS=alarms)
-    table = two_classes()
 
-    decision = retrained(table.assign(leak=(table["target"] == "yes") + 0.01 * table["z"]), now())
+    decision = retrained(two_classes(4000).assign(leak=leak), now())
 
     assert decision.verdict == verdict
     assert any("'leak' by itself explains" in alarm for alarm in decision.alarms)

@@ -1,14 +1,17 @@
 """params.toml: written for a person, used by a retrain, and refused where it does not fit."""
 
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from churn import models
+from sklearn.linear_model import Ridge
 
 from retrainer import tuning
 from retrainer.errors import ConfigurationError
-from retrainer.pipeline import check
-from retrainer.training import FoldInputs, make_pipeline
+from retrainer.pipeline import SplitSide, check, cross_validate, fold_inputs, train
+from retrainer.training import EstimatorError, FoldInputs, Recipe, make_pipeline
 
 from ..conftest import PROJECT, now
 from .conftest import search
@@ -58,9 +61,12 @@ def test_the_page_shows_every_trial_and_what_matters(inputs: FoldInputs) -> None
     [
         ("[linear.parameters]\nmodel__alfa = 1\n", "no parameter 'model__alfa'.*Did you mean 'model__alpha'"),
         ("[liner.parameters]\nmodel__alpha = 1\n", "estimator 'liner'.*Did you mean 'linear'"),
+        ("[linear.parameters]\nmodel = 3\n", "no parameter 'model'"),
         ("[linear]\nmodel__alpha = 3\n", r"belong into \[linear.parameters\]"),
         ("[linear]\nalpha = 3\n[linear.parameters]\n", r"belong into \[linear.parameters\]"),
         ("[linear]\nparameters = 3\n", r"belong into \[linear.parameters\]"),
+        ("[linear.parameters]\nmodel__alpha = [1.0, 2.0]\n", "model__alpha of 'linear' is \\[1.0, 2.0\\]"),
+        ("[linear.parameters]\nmodel__alpha = { a = 1 }\n", "a text, a number, true or false"),
         ("[linear\n", "is not a TOML file"),
     ],
 )
@@ -69,3 +75,39 @@ def test_a_file_that_does_not_fit_is_an_error_before_any_work(text: str, message
 
     with pytest.raises(ConfigurationError, match=message):
         check(now())
+
+
+@pytest.mark.parametrize("value", ['"much"', "-1.0", "nan"])
+def test_a_value_that_the_estimator_refuses_is_named_with_where_it_may_be_from(side: SplitSide, value: str) -> None:
+    PROJECT.params_file.write_text(f"[linear.parameters]\nmodel__alpha = {value}\n")
+    refused = pytest.raises(ConfigurationError, match=r"'alpha' parameter of Ridge must be .* params.toml")
+
+    with refused:
+        train(side, recipe=Recipe("linear"), project=now())
+    with refused:
+        cross_validate(side, estimator="linear", project=now(), threads=1)
+    with refused:
+        search(fold_inputs(side, project=now()), 2)
+
+
+class Leaving(Ridge):
+    """Ends the program, as a script does, with parameters that a search tries."""
+
+    def fit(self, X: object, y: object) -> "Leaving":
+        if self.alpha != 2.0:
+            sys.exit(3)
+        return super().fit(X, y)
+
+
+def test_an_estimator_cannot_end_the_program(side: SplitSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = models.ESTIMATORS["linear"]
+    monkeypatch.setitem(models.ESTIMATORS, "linear", lambda *options: good(*options).set_params(model=Leaving(2.0)))
+
+    assert train(side, recipe=Recipe("linear"), project=now())
+    found = search(fold_inputs(side, project=now()), 3)
+    assert [trial["state"] for trial in found.trials] == ["complete", "failed", "failed"]
+    assert "EstimatorError: An estimator of models.py ended the program (exit code 3)" in found.trials[1]["error"]
+
+    PROJECT.params_file.write_text("[linear.parameters]\nmodel__alpha = 1.0\n")
+    with pytest.raises(EstimatorError, match="raise an error there"):
+        train(side, recipe=Recipe("linear"), project=now())

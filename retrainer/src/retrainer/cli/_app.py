@@ -113,12 +113,8 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
         write_json(window)
     else:
         write(window["reason"])
-        if window["violations"]:
-            settings = current_project().settings.monitor
-            write(
-                f"This window counts: {window['violations']} of the last {settings.windows} drifted or are worse;"
-                f" {settings.needed} start a retrain."
-            )
+        if window["counts"]:
+            write(window["counts"])
         if window["retrain"]:
             write(window["to_do"])
         write(f"report         {window['report'] or 'missing: ' + window['report_error']}")
@@ -243,14 +239,10 @@ def _copy_to_mlflow() -> None:
     print(f"Copied to {target.store.where('')}: {versions} versions, {decisions} decisions.")
 
 
-def _add_commands_of_parts() -> None:
-    if has_part("serving", "http"):
-        app.command(_serve, name="serve")
-    if has_part("registry.kind", "mlflow"):
-        registry_app.command(_copy_to_mlflow, name="copy-to-mlflow")
-
-
-_add_commands_of_parts()
+if has_part("serving", "http"):
+    app.command(_serve, name="serve")
+if has_part("registry.kind", "mlflow"):
+    registry_app.command(_copy_to_mlflow, name="copy-to-mlflow")
 
 
 def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:

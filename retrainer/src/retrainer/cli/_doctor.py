@@ -39,7 +39,9 @@ def examine(project: Project, *, send: bool = False) -> list[Check]:
     checks.append(_check_library())
     checks.append(_run_check("data source", lambda: _check_source(project)))
     if settings.scale_out.runner == "dask":
-        checks.append(_run_check("scale-out", lambda: _check_workers(settings)))
+        from ..prefect import check_workers
+
+        checks.append(_run_check("scale-out", lambda: Check("scale-out", "ok", check_workers(settings))))
     checks += _check_registry(project)
     checks.append(_run_check("disk space", lambda: _check_disk(settings)))
     checks.append(_run_check("lock", lambda: _check_lock(settings)))
@@ -90,12 +92,6 @@ def _check_library() -> Check:
         return Check("library", "ok", f"retrainer {VERSION}, unchanged")
     more = f" and {len(patched) - 10} more" if len(patched) > 10 else ""
     return Check("library", "ok", f"retrainer {VERSION}, patched here: {', '.join(patched[:10])}{more}")
-
-
-def _check_workers(settings: Settings) -> Check:
-    from ..prefect import check_workers
-
-    return Check("scale-out", "ok", check_workers(settings))
 
 
 def _check_source(project: Project) -> Check:

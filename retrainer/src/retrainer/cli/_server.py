@@ -192,15 +192,11 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
         found = f"not registered: {', '.join(missing)}"
         return Check("automations", "warning", found, "create the notification block, then deploy again", deploy)
     block = _block_id(client, settings)
-    used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends_message(action)}
-    if block and used - {block}:
+    used = {action.get("block_document_id") for one in found_there for action in one["actions"]}
+    if block and used - {block, None}:
         found = "they use a notification block that was deleted, so messages of the server are lost"
         return Check("automations", "error", found, "deploy again", deploy)
     return Check("automations", "ok", f"{len(enabled)} enabled")
-
-
-def _sends_message(action: dict[str, Any]) -> bool:
-    return bool(action.get("block_document_id"))
 
 
 def _block_id(client: Any, settings: Settings) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..settings import ReadSettings
-from ._numbers import infer_decimal_sign, is_word, looks_like_sums, parse
+from ._numbers import common_unit, infer_decimal_sign, is_word, looks_like_sums, parse, without_unit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,12 +29,13 @@ MISSING_VALUES = frozenset(
 # Of these, what people write as a value too: no disorder, no garage. A frequent one is a category.
 VALUE_WORDS = frozenset({"None", "NA", "N/A", "n/a", "-"})
 FREQUENT_WORD = 0.05  # of the rows
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 # Tried in turn, and taken if the values fit: where day and month could be exchanged, the day comes first.
 DATE_FORMATS = (
     "ISO8601",
     *(
         f"{day}{time}"
-        for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H.%M", " %H.%M.%S")
+        for time in (*_TIMES, " %H.%M", " %H.%M.%S")
         for day in (
             *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y"),
             *("%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y"),
@@ -42,16 +43,10 @@ DATE_FORMATS = (
     ),
     *(
         f"{day}{time}"
-        for time in ("", " %H:%M", " %H:%M:%S")
+        for time in _TIMES
         for day in ("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
     ),
-    *(
-        "%d.%m.%Y, %H:%M:%S",
-        "%d/%m/%Y, %H:%M:%S",
-        "%m/%d/%Y, %I:%M:%S %p",
-        "%Y%m%dT%H%M%S",
-    ),  # as browsers write them
-    *("%m/%Y", "%b %Y", "%b-%y", "%b-%Y"),
+    *("%Y%m%dT%H%M%S", "%m/%Y", "%b %Y", "%b-%y", "%b-%Y"),
     *(f"%y{sign}%m{sign}%d{time}" for sign in "-./" for time in ("", " %H:%M", " %H:%M:%S")),
 )
 _DAY_IN_DIGITS = "%Y%m%d"
@@ -68,7 +63,13 @@ _MONTHS = {
     for start in starts.split()
 }  # fmt: skip
 _WEEKDAY = re.compile(r"^[^\W\d_]+\.?,? (?=\d{1,4}[-/.]\d{1,2}[-/.]\d|(?:\d+\.? )?[^\W\d_]{3})")
-_ORDINAL = re.compile(r"(?<=\d)\.(?= [^\W\d_])|(?<=\d| )de (?=\D)|(?<=[^\W\d_] )de | ?Uhr$|日$|分$")
+_ORDINAL = re.compile(
+    r"(?<=\d)\.(?= [^\W\d_])|(?<=\d| )de (?=\D)|(?<=[^\W\d_] )de | ?Uhr$|日$|分$"
+    r"|(?<=\d)(?:st|nd|rd|th)\b|\bof (?=[^\W\d_])| (?:GMT|UTC)$"
+)
+# 20/06/2023, 7:16 pm as browsers write it; 20 Jun, 2023.
+_COMMA = re.compile(r"(?<=\d{4}),(?= \d)|(?<=[-/.]\d\d),(?= \d)|(?<=[^\W\d_]{3}),(?= \d{4}\b)")
+_AFTERNOON = re.compile(r"(?<=\d)(?:[:.](\d\d))?\s?([ap])\.?m\.?$", re.IGNORECASE)
 _MONTH_FIRST = sorted(DATE_FORMATS, key=lambda text: not text.startswith(("ISO", "%m")))
 CATEGORIES_KEPT = 100
 CODES_KEPT = 5000  # of a column whose values come again: codes, which are compared with those of training
@@ -96,9 +97,10 @@ Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How numbers were written as text: their decimal sign."""
+    """How numbers were written as text: their decimal sign, and the unit behind each of them, as in `63 kg`."""
 
     decimal: str = "."
+    unit: str = ""
 
 
 _PLAIN = NumberFormat()
@@ -291,8 +293,8 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
     if column.kind == "number":
         if kind in ("number", "boolean"):
             return _typed_cells(as_numbers(values))
-        sign = decimal or column.number_format.decimal
-        return _parse_cells(values, lambda texts: parse(texts, sign))
+        sign, unit = decimal or column.number_format.decimal, column.number_format.unit
+        return _parse_cells(values, lambda texts: parse(without_unit(texts, unit), sign))
     if column.kind == "boolean":
         if kind == "boolean":
             return _typed_cells(values.astype("boolean"))
@@ -458,6 +460,11 @@ def _classify(
             return Column("text") if large.any() else Column("number", number_format=NumberFormat(decimal))
     if date_format := _date_format(distinct, fits, DATE_FORMATS if day_first is not False else _MONTH_FIRST):
         return Column("date", date_format=date_format)
+    if len(distinct) >= _MEASURED and (unit := common_unit(known)):
+        figures = without_unit(distinct, unit)
+        sign = infer_decimal_sign(figures) or decimal
+        if fits(~np.isnan(parse(figures, sign))):
+            return Column("number", number_format=NumberFormat(sign, unit))
     return Column("text")
 
 
@@ -698,12 +705,17 @@ def _plain_datetimes(texts: pd.Series, date_format: str) -> pd.Series:
 @functools.lru_cache(maxsize=10_000)
 def _in_english(text: str) -> str:
     """Return a date with its month in three English letters, and without the name of its weekday."""
+    text = _COMMA.sub("", text)
     if not re.search(r"[^\W\d_]", text):
         return text
-    text = _WEEKDAY.sub("", text.replace("a.m.", "AM").replace("p.m.", "PM"))
+    text = _AFTERNOON.sub(_half_of_day, _WEEKDAY.sub("", text))
     text = re.sub(r"(?<=\d)[年月](?=\d)", "/", re.sub(r"(?<=\d)[h時](?=\d)", ":", text)).replace("日 ", " ")
     text = _ORDINAL.sub("", text)
     return re.sub(r"[^\W\d_]{3,}\.?", _english_month, text)
+
+
+def _half_of_day(found: re.Match[str]) -> str:
+    return f"{(found[1] and ':' + found[1]) or ''} {found[2]}M"
 
 
 def _english_month(found: re.Match[str]) -> str:

@@ -38,7 +38,7 @@ from ._columns import (
 )
 from ._identity import FORMAT as IDENTITY_FORMAT
 from ._identity import Identities, row_identities
-from ._numbers import MARKS_ATTRIBUTE, decimal_signs, is_word
+from ._numbers import MARKS_ATTRIBUTE, OPEN_ATTRIBUTE, decimal_signs, is_word
 from ._numbers import SIGNS_ATTRIBUTE as SIGNS
 
 logger = logging.getLogger(__name__)
@@ -389,7 +389,7 @@ class Contract:
                 name: Column(
                     **facts
                     | {
-                        "number_format": NumberFormat(facts["number_format"]["decimal"]),
+                        "number_format": NumberFormat(**facts["number_format"]),
                         "categories": None if facts["categories"] is None else tuple(facts["categories"]),
                         "words": tuple(facts.get("words", ())),
                         "absent": tuple(facts.get("absent", ())),
@@ -502,6 +502,12 @@ def learn_columns(
             "assumed. Set data.read.day_first."
             for name in (either if month_first is None else ())
         ]
+    report.guesses += [
+        f"Column {name!r}: no cell of the file proves the decimal sign; numbers such as {columns[name].example} may be "
+        "thousands. Set data.read.decimal."
+        for name in sorted(frame.attrs.get(OPEN_ATTRIBUTE, ()) if not how.decimal else ())
+        if columns[name].kind == "number"
+    ]
     report.guesses += _guesses(columns, report, target=target, how=how)
     for said in [describe_unread(name, cells, columns[name]) for name, cells in report.unread.items()] + report.guesses:
         logger.warning("%s", said)
@@ -529,6 +535,11 @@ def _guesses(
             yield (
                 f"Column {name!r}: {', '.join(map(repr, guessed))} among {column.kind}s is taken for a missing value. "
                 f'Add it to data.read.missing if it is; otherwise set data.read.types = {{ {name} = "text" }}.'
+            )
+        if (unit := column.number_format.unit) and name not in how.types:
+            yield (
+                f"Column {name!r}: {unit!r} behind each number is taken for its unit. Set data.read.types = "
+                f'{{ {name} = "number" }} if it is; otherwise "text".'
             )
     if target is not None and target in columns and (words := columns[target].words):
         yield (

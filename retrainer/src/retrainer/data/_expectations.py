@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ..errors import DataError
-from ..settings import DataTest
+from ..settings import DataTest, rows_or_time
 from ._checks import require_columns
 from ._splitting import require_times, times
 
@@ -96,7 +96,7 @@ def _find_failures(rows: pd.DataFrame, test: DataTest, now: datetime.datetime) -
         newest = pd.Timestamp(int(times(rows, column=test.column).max()), unit="us", tz="UTC")
         if not there.any():
             yield f"{name} has no time in any row."
-        elif now - newest > test.newest_time:
+        elif now - newest > rows_or_time(test.newest)[1]:
             yield f"{name} has nothing newer than {newest.isoformat()}, which is more than {test.newest} ago."
 
 

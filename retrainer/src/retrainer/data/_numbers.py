@@ -16,6 +16,7 @@ import pandas as pd
 SIGNS = (".", ",")
 SIGNS_ATTRIBUTE = "decimal signs"  # of a frame: what `decimal_signs` found in its file
 MARKS_ATTRIBUTE = "missing numbers"  # likewise: the words that stand for missing numbers in it
+OPEN_ATTRIBUTE = "open signs"  # likewise: its columns that are all like 45.300, where no column proves the sign
 _LOOKED_AT = 1000  # cells that must look like numbers before a whole column is looked at
 _MOSTLY = 0.9  # of a column's values must be numbers, or it proves nothing
 _TYPOGRAPHY = str.maketrans(
@@ -47,6 +48,7 @@ _DURATION = re.compile(
     r"-?\d+ days?(?: [+-]?\d\d?:\d\d:\d\d(?:\.\d+)?)?"
     r"|-?P(?=T?\d)(?:\d+W)?(?:\d+D)?(?:T(?:\d+H)?(?:\d+M)?(?:[\d.]+S)?)?"
 )
+_UNIT = re.compile(r"[^\w\s]?\s?\d[\d.,' ]*([^\d\s.,'()+-]{1,8})")
 # Written as sums of money or moments are, with signs between the digits: no name of a row is.
 _SUM = re.compile(
     r"(?=.*[.,'( ]|.*-$)[-+(]?\s*[$€£¥₹]?\s*\d[\d.,' ]*[)-]?\s*[%€$]?"
@@ -54,6 +56,8 @@ _SUM = re.compile(
     r"|(?:\w+\.?,? )?\d{1,4}([-/.])\d{1,2}\1\d{2,4}\b.*"
 )
 _THOUSANDS = {",": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+"), ".": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+")}
+_ONE_GROUP = {sign: re.compile(rf"[-+]?[1-9]\d{{0,2}}{re.escape(sign)}\d{{3}}") for sign in SIGNS}
+_ENOUGH = 20  # cells
 _GROUP = 3  # digits
 _PROOF = 5  # numbers in groups beside smaller ones without: decimals of three digits would sometimes have fewer
 
@@ -189,6 +193,27 @@ def with_points(values: pd.Series) -> pd.Series:
     unread = np.isnan(numbers)
     points = [text if nan else repr(float(number)) for text, number, nan in zip(texts, numbers, unread, strict=True)]
     return pd.Series(pd.array([*points, None], dtype="str").take(codes), index=values.index, name=values.name)
+
+
+def common_unit(texts: Iterable[str]) -> str:
+    """Return the unit that stands behind each figure, such as the kg of `63 kg`; empty if there is none."""
+    units = {found[1] if (found := _UNIT.fullmatch(text)) else "" for text in texts}
+    return units.pop() if len(units) == 1 else ""
+
+
+def without_unit(texts: pd.Series, unit: str) -> pd.Series:
+    """Return the texts without the unit behind them."""
+    return texts.str.removesuffix(unit).str.rstrip() if unit else texts
+
+
+def leaves_sign_open(texts: Iterable[Any], decimal: str) -> bool:
+    """Return whether the texts of a column are all like `45.300`, decimals by this sign but perhaps thousands.
+
+    Some end in 0, where most programs would write 45.3.
+    """
+    found = [text for text in texts if isinstance(text, str)]
+    tails = any(text.endswith("0") for text in found)
+    return tails and len(found) >= _ENOUGH and all(map(_ONE_GROUP[decimal].fullmatch, found))
 
 
 def looks_like_sums(values: pd.Series) -> bool:

@@ -75,14 +75,8 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
         >>> resolve("trips/{as_of-1month:%Y-%m}.parquet", as_of=datetime.datetime(2026, 3, 31))
         Location('trips/2026-02.parquet')
     """
-    source, moment = Location(source), as_of or datetime.datetime.now(datetime.UTC)
-    try:
-        return source.edited(lambda text: _fill_in_dates(text, moment))
-    except (ValueError, OverflowError) as error:  # pandas' OutOfBoundsDatetime is a ValueError
-        raise ConfigurationError(
-            f"The dates of the source {source} cannot be filled in: {error}. "
-            "Write {as_of:%Y-%m} or {as_of-1month:%Y-%m}, and any other brace twice."
-        ) from None
+    source = Location(source)
+    return source.edited(lambda text: _fill_in_dates(text, as_of, f"source {source}"))
 
 
 def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str | None:
@@ -93,21 +87,21 @@ def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str 
     """
     if query is None or "{as_of" not in query:
         return query
+    return _fill_in_dates(query, as_of, f"query {shortened(query)!r}")
+
+
+def _fill_in_dates(text: str, as_of: datetime.datetime | None, where: str) -> str:
+    filled, moment = [], as_of or datetime.datetime.now(datetime.UTC)
     try:
-        return _fill_in_dates(query, as_of or datetime.datetime.now(datetime.UTC))
-    except (ValueError, OverflowError) as error:
+        for literal, name, date_format, conversion in string.Formatter().parse(text):
+            filled.append(literal)
+            if name is not None:
+                filled.append(_format_date(name + (conversion or ""), date_format or "", moment))
+    except (ValueError, OverflowError) as error:  # pandas' OutOfBoundsDatetime is a ValueError
         raise ConfigurationError(
-            f"The dates of the query {shortened(query)!r} cannot be filled in: {error}. "
-            "Write {as_of:%Y-%m-%d} or {as_of-7days:%Y-%m-%d}, and any other brace twice."
+            f"The dates of the {where} cannot be filled in: {error}. "
+            "Write {as_of:%Y-%m-%d} or {as_of-1month:%Y-%m}, and any other brace twice."
         ) from None
-
-
-def _fill_in_dates(text: str, moment: datetime.datetime) -> str:
-    filled = []
-    for literal, name, date_format, conversion in string.Formatter().parse(text):
-        filled.append(literal)
-        if name is not None:
-            filled.append(_format_date(name + (conversion or ""), date_format or "", moment))
     return "".join(filled)
 
 

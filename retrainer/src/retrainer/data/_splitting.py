@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import first_line
-from ..settings import ProblemType, SplitSettings
+from ..settings import ProblemType, SplitSettings, rows_or_time
 from ._checks import SplitError, require_columns
 from ._identity import Identities, are_known, known_identities, row_identities, shuffled
 from ._preparation import Table
@@ -245,7 +245,7 @@ def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition
     held_out = known & (moments > cutoff)
     definition |= {
         "time_column": column,
-        "cutoff": _iso_time(cutoff),
+        "cutoff": pd.Timestamp(int(cutoff), unit="us", tz="UTC").isoformat(),
         "rows_without_time": int((~known).sum()),
     }
     if not known.all():
@@ -253,15 +253,12 @@ def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition
     between = np.zeros(len(labelled), dtype=bool)
     if settings.gap is not None:
         before = np.sort(moments[known & ~held_out])
-        since = before[max(0, len(before) - settings.gap_rows)] if settings.gap_rows else cutoff + 1
-        since = min(since, first - settings.gap_time // datetime.timedelta(microseconds=1) + 1)
+        count, span = rows_or_time(settings.gap)
+        since = before[max(0, len(before) - count)] if count else cutoff + 1
+        since = min(since, first - span // datetime.timedelta(microseconds=1) + 1)
         between = known & ~held_out & (moments >= since)
         definition |= {"gap": settings.gap, "rows_in_gap": int(between.sum())}
     return np.asarray(held_out), np.asarray(between)
-
-
-def _iso_time(moment: np.int64) -> str:
-    return pd.Timestamp(int(moment), unit="us", tz="UTC").isoformat()
 
 
 def require_times(values: pd.Series, column: str, *, setting: str) -> None:

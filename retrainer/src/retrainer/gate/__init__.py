@@ -22,51 +22,10 @@ from ._metrics import (
     recorded_metrics,
 )
 from ._own import OwnMetricError
-from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
+from ._predictions import Array, Predictions, predict
 from ._promotion import Rival, apply_baseline_and_holds, to_staging
 from ._question import Question
 from ._resampling import Comparison, Pair, compare, standard_error
-from ._samples import PositiveClassError, find_positive
+from ._samples import PositiveClassError, Sample, encode_labels, find_positive
 from ._serving import lost_by_refit, what_serves
 from ._verdict import decide
-
-__all__ = [
-    "METRICS",
-    "Array",
-    "Champion",
-    "Change",
-    "Comparison",
-    "Criterion",
-    "Decision",
-    "EncodedLabels",
-    "Metric",
-    "OwnMetricError",
-    "Pair",
-    "PositiveClassError",
-    "Predictions",
-    "Question",
-    "Rival",
-    "UnknownMetricError",
-    "alarms",
-    "apply_baseline_and_holds",
-    "change",
-    "check_table",
-    "compare",
-    "decide",
-    "deciding_metric",
-    "encode_labels",
-    "evaluate",
-    "evaluate_thresholds",
-    "few_rows",
-    "find_positive",
-    "gate_metrics",
-    "get_metric",
-    "known_metric",
-    "lost_by_refit",
-    "predict",
-    "recorded_metrics",
-    "standard_error",
-    "to_staging",
-    "what_serves",
-    "worst_rows",
-]

@@ -116,7 +116,6 @@ def log_losses(sample: Sample) -> Array:
 def _brier_losses(sample: Sample) -> Array:
     """Return squared distances from the truth, halved for two classes: the square of one probability's error."""
     assert sample.probabilities is not None
-    assert sample.classes is not None
     own = sample.probabilities[np.arange(len(sample.y)), sample.y]
     squares = (sample.probabilities**2).sum(axis=1) - 2 * own + 1
     return np.asarray(squares / 2 if len(sample.classes) == 2 else squares)

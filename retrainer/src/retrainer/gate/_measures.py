@@ -62,7 +62,6 @@ class Sums(Measure):
         """Return the scores for sums of shape (r, ...), shape (r,)."""
 
     def value(self, sample: Sample, positive: Any) -> float:
-        """Return the score of one model; nan where it is not defined."""
         table = self.tables([sample], positive, np.zeros(len(sample.y), dtype=np.intp), 1)[0]
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(self.score(table)[0])
@@ -70,7 +69,6 @@ class Sums(Measure):
     def resampler(
         self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models by groups of rows."""
         return _SumsResampler(self, *self.tables([champion, challenger], positive, group_of_row, n_groups))
 
 
@@ -120,7 +118,6 @@ class ClassCounts(Sums):
         return [self._table(sample, positive, group_of_row, n_groups) for sample in samples]
 
     def _table(self, sample: Sample, positive: Any, group_of_row: Array, n_groups: int) -> Array:
-        assert sample.classes is not None
         size = len(sample.classes)
         hits = _count_in_groups(group_of_row, n_groups, sample.y, size, weights=sample.y == sample.labels)
         predicted = _count_in_groups(group_of_row, n_groups, sample.labels, size + 1)[:, :size]
@@ -128,7 +125,6 @@ class ClassCounts(Sums):
         return table[:, :, [find_positive(positive, sample.classes)]] if self.one_class else table
 
     def score(self, sums: Array) -> Array:
-        """Return the scores."""
         return self.function(sums[:, 0], sums[:, 1], sums[:, 2])
 
 
@@ -155,7 +151,6 @@ class Losses(Sums):
         return tables
 
     def score(self, sums: Array) -> Array:
-        """Return the scores."""
         return self.function(sums)
 
 
@@ -179,7 +174,6 @@ class Ranking(Sums):
     def tables(self, samples: Sequence[Sample], positive: Any, group_of_row: Array, n_groups: int) -> list[Array]:
         """Return the rows at each level, of each class and of the others: shape (n_groups, c, 2, levels)."""
         y, classes = samples[0].y, samples[0].classes
-        assert classes is not None
         positions = list(range(len(classes)))
         if len(classes) == 2:
             positions = [1 if positive is None else find_positive(positive, classes)]
@@ -200,7 +194,6 @@ class Ranking(Sums):
         return tables
 
     def score(self, sums: Array) -> Array:
-        """Return the scores."""
         mine, others = sums[:, :, 0], sums[:, :, 1]
         rows, rest = mine.sum(axis=2), others.sum(axis=2)
         present = rows > 0
@@ -241,13 +234,11 @@ class NonAdditive(Measure):
     by_class: bool = False
 
     def value(self, sample: Sample, positive: Any) -> float:
-        """Return the score of one model."""
         return float(self.function(sample, positive))
 
     def resampler(
         self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models by groups of rows."""
         return _NonAdditiveResampler(self, champion, challenger, positive, group_of_row, n_groups)
 
 

@@ -47,7 +47,6 @@ class Own(Measure):
     def resampler(
         self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models by groups of rows."""
         measure: Measure = NonAdditive(self.value)
         if self._call(champion).ndim:
             measure = Losses(self._rows, lambda sums: sums[:, 1] / sums[:, 0])

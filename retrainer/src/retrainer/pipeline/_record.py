@@ -245,6 +245,7 @@ def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, 
     return {
         "version": version.id,
         "verdict": decision.verdict,
+        "kind": decision.kind,
         "reason": decision.reason,
         "alarms": list(decision.alarms),
         "metric": version.metric,

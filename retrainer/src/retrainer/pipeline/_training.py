@@ -23,6 +23,7 @@ from ..training import (
     cross_validate_scores,
     make_pipeline,
     possible_thresholds,
+    translate_estimator_errors,
     with_jobs,
     with_threshold,
 )
@@ -165,7 +166,8 @@ def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
 
 def _fit_recipe(part: SplitSide, recipe: Recipe, project: Project) -> Model:
     pipeline = make_pipeline(recipe.estimator, project=project)
-    pipeline.fit(part.X, part.y)
+    with translate_estimator_errors():
+        pipeline.fit(part.X, part.y)
     # A forest adds up its trees in the order in which threads end: the last bit would differ.
     with_jobs(pipeline, 1)
     imports = part.contract.imports | code_of_steps(pipeline, project)

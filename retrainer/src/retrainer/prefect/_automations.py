@@ -54,81 +54,67 @@ def automations(settings: Settings, *, silence: timedelta | None, block_id: Any 
         block_id: Of the notification block; None where there is none.
     """
     project = settings.project
-
-    def trigger(*related: dict[str, str], **options: Any) -> EventTrigger:
-        any_run = {"prefect.resource.id": "prefect.flow-run.*"} | options.pop("match", {})
-        tag = {"prefect.resource.id": f"prefect.tag.{project}", "prefect.resource.role": "tag"}
-        return EventTrigger(
-            match=ResourceSpecification(any_run),
-            match_related=[ResourceSpecification(resource) for resource in (tag, *related)],
-            for_each={"prefect.resource.id"},
-            threshold=1,
-            **options,
-        )
-
-    def notification(kind: str) -> list[SendNotification]:
-        text = message(kind, project=project)
-        return [SendNotification(block_document_id=block_id, subject=text.subject, body=text.body)]
-
     if silence is not None:
         minutes = silence.total_seconds() / 60
         why = f"No heartbeat for {minutes:g} minutes: its process was killed, or its machine is gone."
         yield AutomationCore(
             name=f"{project}: crash detection",
             description="Ends a run whose heartbeats stopped.",
-            trigger=trigger(posture=Posture.Proactive, after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, within=silence),
+            trigger=_trigger(project, after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, within=silence),
             actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=why)],
         )
     for flow, schedule in settings.schedules.items():
         limit = timedelta(seconds=schedule.time_limit)
         setting = "schedule.time_limit" if flow == "retrain" else f"{flow}.schedule.time_limit"
         why = f"It ran for longer than {limit} ({setting})."
+        of_flow = {"prefect.resource.role": "flow", "prefect.resource.name": flow}
+        not_by_hand = {"prefect.resource.role": "deployment", "prefect.resource.name": project}
+        running = {"prefect.flow-run.Running"}
         yield AutomationCore(
             name=f"{project}: time limit of {flow}",
             description="Cancels a run that takes too long.",
-            trigger=trigger(
-                {"prefect.resource.role": "flow", "prefect.resource.name": flow},
-                {"prefect.resource.role": "deployment", "prefect.resource.name": project},  # not by hand
-                posture=Posture.Proactive,
-                after={"prefect.flow-run.Running"},
-                expect=ENDED,
-                within=limit,
-            ),
+            trigger=_trigger(project, of_flow, not_by_hand, after=running, expect=ENDED, within=limit),
             actions=[ChangeFlowRunState(state=StateType.CANCELLING, name="Cancelling", message=why)],
         )
-    if block_id is None:
-        return
-    yield AutomationCore(
-        name=f"{project}: unreported failures",
-        description="Notifies the team of a run that ended badly and could not say so itself.",
-        trigger=trigger(
-            posture=Posture.Proactive,
-            after={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling")},
-            expect={NOTIFIED_EVENT},
-            within=CONFIRMED_WITHIN,
-        ),
-        actions=notification("unreported"),
-    )
-    for name, why, because, kind in (
-        ("collisions", COLLISION, "another is running", "collision"),
-        ("cancellations", NOT_ENDED, "somebody cancelled it, and that nobody ended", "not ended"),
+    if block_id is not None:
+        yield from _notifications(project, block_id)
+
+
+def _notifications(project: str, block_id: Any) -> Iterator[AutomationCore]:
+    """Yield the automations that send a message: of what a run cannot report itself."""
+    ended_badly = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling")}
+    unconfirmed = _trigger(project, after=ended_badly, expect={NOTIFIED_EVENT}, within=CONFIRMED_WITHIN)
+    now: dict[str, Any] = {"posture": Posture.Reactive, "within": timedelta(0)}
+    cancelled = {"prefect.flow-run.Cancelled"}
+    collided = _trigger(project, expect=cancelled, match={"prefect.state-message": COLLISION}, **now)
+    not_ended = _trigger(project, expect=cancelled, match={"prefect.state-message": NOT_ENDED}, **now)
+    late = _trigger(project, expect={"prefect.flow-run.Late"}, **now)
+    for name, kind, what, trigger in (
+        ("unreported failures", "unreported", "that ended badly and could not say so itself", unconfirmed),
+        ("collisions", "collision", "that was cancelled because another is running", collided),
+        ("cancellations", "not ended", "that somebody cancelled, and that nobody ended", not_ended),
+        ("late runs", "late", "that nobody started on time", late),
     ):
+        text = message(kind, project=project)
         yield AutomationCore(
             name=f"{project}: {name}",
-            description=f"Notifies the team of a run that was cancelled because {because}.",
-            trigger=trigger(
-                posture=Posture.Reactive,
-                expect={"prefect.flow-run.Cancelled"},
-                match={"prefect.state-message": why},
-                within=timedelta(0),
-            ),
-            actions=notification(kind),
+            description=f"Notifies the team of a run {what}.",
+            trigger=trigger,
+            actions=[SendNotification(block_document_id=block_id, subject=text.subject, body=text.body)],
         )
-    yield AutomationCore(
-        name=f"{project}: late runs",
-        description="Notifies the team of a run that nobody started on time.",
-        trigger=trigger(posture=Posture.Reactive, expect={"prefect.flow-run.Late"}, within=timedelta(0)),
-        actions=notification("late"),
+
+
+def _trigger(
+    project: str, *related: dict[str, str], match: dict[str, str] | None = None, **options: Any
+) -> EventTrigger:
+    """Return a trigger for each run of the project, by default one that fires when an event stays away."""
+    tag = {"prefect.resource.id": f"prefect.tag.{project}", "prefect.resource.role": "tag"}
+    return EventTrigger(
+        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"} | (match or {})),
+        match_related=[ResourceSpecification(resource) for resource in (tag, *related)],
+        for_each={"prefect.resource.id"},
+        threshold=1,
+        **{"posture": Posture.Proactive} | options,
     )
 
 

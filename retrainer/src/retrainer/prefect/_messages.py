@@ -182,14 +182,14 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
 
 
 def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
-    """Report drift, or a worse score on new data.
+    """Report drift, a worse score on new data, or data that do not match the training data.
 
     `window` is what `check_drift` returned, with `triggered` and `to_do`.
     """
     return message(
         "drift",
         project=project,
-        what="the data drifted" if window["drifted"] else "the model is worse on new data",
+        what=_describe_window(window),
         article="a" if window["triggered"] else "no",
         run=_name_and_url(run),
         columns=", ".join(window["drifted_columns"]),
@@ -197,6 +197,12 @@ def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
         champion=window["version"],
         **{name: window[name] for name in ("reason", "source", "to_do")},
     )
+
+
+def _describe_window(window: dict[str, Any]) -> str:
+    if window["misfit"]:
+        return "the new data do not match the training data"
+    return "the data drifted" if window["drifted"] else "the model is worse on new data"
 
 
 def _name_and_url(run: Run) -> str:

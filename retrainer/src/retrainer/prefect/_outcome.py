@@ -106,28 +106,30 @@ def _find_retrain_deployment(name: str) -> tuple[bool, str]:
 
 
 def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
-    """Notify the team of a decision; that the champion is kept only where the settings ask for it."""
+    """Notify the team of a decision; that the champion is kept only where the settings ask, or no model is compared."""
     notifications = project.settings.notifications
-    if recorded["verdict"] == "kept" and not notifications.kept:
+    if recorded["verdict"] == "kept" and recorded["kind"] != "not_comparable" and not notifications.kept:
         return
     message = _messages.decision_message(project=project.settings.project, run=run, decision=recorded)
     _messages.send(message, block=notifications.block, logger=logger)
 
 
 def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logger: Any) -> dict[str, Any]:
-    """Emit the event that triggers the retrain deployment, and notify the team.
+    """Notify the team of a window, and emit the event that triggers the retrain deployment where it is time for one.
 
     Returns:
         `triggered`, whether a deployment listens, and `to_do`, what to do about it.
     """
     settings = project.settings
-    triggered, to_do = _find_retrain_deployment(settings.project)
+    triggered, to_do = False, f"To do: correct the table or its query. {window['counts']}"
+    if window["retrain"]:
+        triggered, to_do = _find_retrain_deployment(settings.project)
+        emit_event(
+            event=_automations.DRIFT_EVENT,
+            resource={"prefect.resource.id": f"retraining.{settings.project}"},
+            payload={name: window[name] for name in ("source", "version", "reason")},
+        )
     logger.info(to_do)
-    emit_event(
-        event=_automations.DRIFT_EVENT,
-        resource={"prefect.resource.id": f"retraining.{settings.project}"},
-        payload={name: window[name] for name in ("source", "version", "reason")},
-    )
     found = {"triggered": triggered, "to_do": to_do}
     message = _messages.drift_message(project=settings.project, run=run, window=window | found)
     _messages.send(message, block=settings.notifications.block, logger=logger)

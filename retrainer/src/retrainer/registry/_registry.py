@@ -200,7 +200,10 @@ class Registry:
     def discard(self, version: Version | str) -> None:
         """Remove a staged version, after a failure before its decision."""
         with self.store.lock():
-            self.store.delete(f"versions/{self._require_undecided(version).id}")
+            name = str(_id(version))
+            if name in _recorded_seals(self.decisions()):
+                raise RegistryError(f"{name} has a decision, so it cannot be changed.")
+            self.store.delete(f"versions/{self._read_version(name).id}")
 
     def read_file(self, version: Version, name: str) -> bytes:
         """Return the content of a file of the version, after verifying it."""
@@ -567,12 +570,12 @@ class Registry:
         return record
 
     def _read_version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
-        key, fix = _key(name, MANIFEST), RESTORE_VERSION
-        version = self._read_sealed(Version, key, fix)
+        key = _key(name, MANIFEST)
+        version = self._read_sealed(Version, key, RESTORE_VERSION)
         recorded = (pins or {}).get(name, version.sha256)
         if version.sha256 != recorded:
             what = f"was changed: its seal is {version.sha256}, recorded was {recorded}"
-            raise Damaged(self.store.where(key), what, fix)
+            raise Damaged(self.store.where(key), what, RESTORE_VERSION)
         return version
 
     def _read_sealed(self, kind: type[Entry], key: str, fix: str) -> Entry:
@@ -595,15 +598,14 @@ class Registry:
     def _open_verified(self, version: Version, name: str) -> Iterator[BinaryIO]:
         """Open a file of a version, after its digest was found to be the recorded one."""
         where, recorded = self.store.where(_key(version.id, name)), version.files.get(name, {}).get("sha256")
-        fix = RESTORE_VERSION
         try:
             file = self.store.open(_key(version.id, name))
         except FileNotFoundError:
-            raise Damaged(where, "is missing", fix) from None
+            raise Damaged(where, "is missing", RESTORE_VERSION) from None
         with file:
             found = _fingerprint(file)["sha256"]
             if found != recorded:
-                raise Damaged(where, f"was changed: its SHA-256 is {found}, recorded was {recorded}", fix)
+                raise Damaged(where, f"was changed: its SHA-256 is {found}, recorded was {recorded}", RESTORE_VERSION)
             file.seek(0)
             yield file
 
@@ -612,12 +614,6 @@ class Registry:
             with self._open_verified(version, name):
                 pass
         return version
-
-    def _require_undecided(self, version: Version | str) -> Version:
-        name = str(_id(version))
-        if name in _recorded_seals(self.decisions()):
-            raise RegistryError(f"{name} has a decision, so it cannot be changed.")
-        return self._read_version(name)
 
     def _append(
         self,

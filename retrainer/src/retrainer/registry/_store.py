@@ -71,7 +71,7 @@ class FileStore(Store, Protocol):
         """
 
 
-class LocalStore:
+class LocalStore(FileStore):
     """Files in a folder of a POSIX file system with hard links.
 
     Examples:
@@ -93,16 +93,13 @@ class LocalStore:
         return str(path.relative_to(self.base) if self.base and path.is_relative_to(self.base) else path)
 
     def locate(self, key: str) -> str:
-        """Return the absolute path of `key`."""
         return str(self.root / key)
 
     def read(self, key: str) -> bytes:
-        """Return the content of `key`; FileNotFoundError when there is none."""
         with self._translate_os_errors(key, FileNotFoundError):
             return (self.root / key).read_bytes()
 
     def open(self, key: str) -> BinaryIO:
-        """Open `key` for reading and seeking; FileNotFoundError when there is none."""
         with self._translate_os_errors(key, FileNotFoundError):
             return (self.root / key).open("rb")
 
@@ -121,11 +118,9 @@ class LocalStore:
         return self._publish_file(key, os.link)
 
     def file(self, key: str) -> AbstractContextManager[Path]:
-        """Yield the path of `key` itself."""
         return nullcontext(self.root / key)
 
     def list(self, prefix: str) -> list[str]:
-        """Return every key under the folder `prefix`, sorted."""
         keys: list[str] = []
         pending = [self.root / prefix]
         with self._translate_os_errors(prefix):
@@ -139,7 +134,6 @@ class LocalStore:
         return sorted(keys)
 
     def delete(self, prefix: str) -> None:
-        """Remove the file `prefix`, or the folder and all in it."""
         path = self.root / prefix
         with self._translate_os_errors(prefix), suppress(FileNotFoundError):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -11,9 +11,9 @@ import pandas as pd
 from ..gate import (
     Array,
     Decision,
-    EncodedLabels,
     Metric,
     Predictions,
+    Sample,
     encode_labels,
     evaluate,
     find_positive,
@@ -96,7 +96,7 @@ class Facts:
         return np.asarray(self.comparable, dtype=bool)
 
     @functools.cached_property
-    def coded(self) -> dict[str, EncodedLabels]:
+    def coded(self) -> dict[str, Sample]:
         """Truth and predictions of a classification on those rows, of each model, as numbers."""
         coded = encode_labels(self.truth, *self.models.values())
         return dict(zip(self.models, coded, strict=True))

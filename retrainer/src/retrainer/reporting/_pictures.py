@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..gate import Array, EncodedLabels
+from ..gate import Array, Sample
 from ._document import Picture
 
 POINTS = 500  # of a scatter plot
@@ -108,7 +108,7 @@ def _inline_svg(svg: str, alt: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}" class="chart"', 1)
 
 
-def _curves(models: Mapping[str, EncodedLabels], positive: int) -> Iterator[tuple[Array, Array, Any]]:
+def _curves(models: Mapping[str, Sample], positive: int) -> Iterator[tuple[Array, Array, Any]]:
     """Yield truth, score and look of each curve: of each model, or of each class of the first."""
     first = next(iter(models.values()))
     if len(first.classes) == 2:
@@ -129,7 +129,7 @@ def _curve_style(name: str, colour: str) -> dict[str, Any]:
     return {"name": name, "curve_kwargs": {"color": COLOURS[colour]}}
 
 
-def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[str]) -> list[Picture]:
+def curves(models: Mapping[str, Sample], positive: int, alts: Sequence[str]) -> list[Picture]:
     """Return ROC, precision over recall, and calibration; of more than two classes each against the rest.
 
     Args:
@@ -170,7 +170,7 @@ def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[st
     ]
 
 
-def _calibration(axes: Any, models: Mapping[str, EncodedLabels], positive: int) -> None:
+def _calibration(axes: Any, models: Mapping[str, Sample], positive: int) -> None:
     """Draw how often a model is right over how sure it is, in ten groups of as many rows.
 
     Of two classes the probability of the positive one; of more, that of the predicted class (Guo et al. 2017).

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..data import kind_of
-from ..gate import Array, EncodedLabels, Metric
+from ..gate import Array, Metric, Sample
 from ..monitoring import Drift
 from . import _pictures
 from ._document import Cell, Number, Section, Table, moment
@@ -157,7 +157,7 @@ def _classification(facts: Facts) -> Iterator[Section]:
     )
 
 
-def _confusion(coded: EncodedLabels) -> Table:
+def _confusion(coded: Sample) -> Table:
     from sklearn.metrics import confusion_matrix
 
     other = len(coded.classes)  # what is no class at all, and classes beyond those with the most rows
@@ -187,7 +187,7 @@ class ClassScores(NamedTuple):
     rows: int
 
 
-def by_class(coded: EncodedLabels) -> list[ClassScores]:
+def by_class(coded: Sample) -> list[ClassScores]:
     """Return the scores of each class that has rows."""
     from sklearn.metrics import precision_recall_fscore_support
 
@@ -199,7 +199,7 @@ def by_class(coded: EncodedLabels) -> list[ClassScores]:
     ]
 
 
-def _class_table(coded: EncodedLabels) -> list[Table]:
+def _class_table(coded: Sample) -> list[Table]:
     classes = by_class(coded)
     if len(classes) > 2 * CLASSES_SHOWN:
         return []

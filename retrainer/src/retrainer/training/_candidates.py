@@ -2,16 +2,21 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sklearn.pipeline import Pipeline
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ProjectError
 from ..project import Project
 from ._cleaning import TableCleaner
 
 TUNED = {"study", "metric", "score", "score_before", "parameters"}  # what `tune` writes of an estimator
+
+
+class EstimatorError(ProjectError):
+    """An estimator of models.py ends the program."""
 
 
 def make_pipeline(name: str, *, project: Project) -> Pipeline:
@@ -62,22 +67,48 @@ def tuned(project: Project) -> dict[str, dict[str, Any]]:
         parameters = table.get("parameters") if isinstance(table, dict) else None
         if not isinstance(parameters, dict) or not table.keys() <= TUNED:
             raise ConfigurationError(f"{file}: the parameters of {name!r} belong into [{name}.parameters].")
+        for parameter, value in parameters.items():
+            if not isinstance(value, str | int | float):
+                raise ConfigurationError(
+                    f"{file}: {parameter} of {name!r} is {value!r}. It can be a text, a number, true or false; other"
+                    " values belong into models.py."
+                )
     return found
 
 
 def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) -> None:
-    """Check that a pipeline has these parameters.
+    """Check that the steps of a pipeline have these parameters.
 
     Raises:
-        ConfigurationError: it does not; the message has the nearest.
+        ConfigurationError: they do not; the message has the nearest.
     """
-    known = pipeline.get_params()
+    known = [name for name in pipeline.get_params() if "__" in name]
     for name in names:
         if name not in known:
             raise ConfigurationError(
                 f"The estimator has no parameter {name!r} ({where}).{nearest(name, known)} A parameter of a step is"
                 " named by the step, two underscores, and its name there: model__learning_rate."
             )
+
+
+@contextmanager
+def translate_estimator_errors() -> Iterator[None]:
+    """Name what an estimator does not accept, and keep one that calls `sys.exit` from ending the run.
+
+    Raises:
+        ConfigurationError: a parameter has a value that the estimator refuses.
+        EstimatorError: an estimator ends the program.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise EstimatorError(
+            f"An estimator of models.py ended the program (exit code {error.code}). Let it raise an error there."
+        ) from error
+    except ValueError as error:
+        if not isinstance(error, TypeError):  # scikit-learn's error about a parameter is both
+            raise
+        raise ConfigurationError(f"{error} The value is that of params.toml, or else of models.py.") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from ..errors import DataError
 from ..gate import Array, Metric, evaluate, evaluate_thresholds, predict
 from ..settings import ProblemType
+from ._candidates import translate_estimator_errors
 from ._recipe import needs_probabilities
 from ._threads import thread_budget, with_jobs
 
@@ -86,7 +87,7 @@ def fold_scores(
     (train, test), y = fold, inputs.y
     if inputs.problem_type == "classification" and len(pd.unique(y[train])) < 2:
         return np.full(len(thresholds), np.nan)
-    with thread_budget(threads):
+    with thread_budget(threads), translate_estimator_errors():
         fitted = with_jobs(clone(pipeline), threads).fit(inputs.X.iloc[train], y[train])
         predictions = predict(fitted, inputs.X.iloc[test], problem_type=inputs.problem_type)
     rows = None if inputs.rows is None else inputs.rows.iloc[test]

@@ -135,18 +135,21 @@ def predict_with_version(
             served = Champion(_predict_rows(refit, rows)[0], comparable=new) if new.any() else None
     except StorageError:
         raise
-    except NoContractError:
-        old = "it was saved before models had a contract, so how it reads a table is unknown"
-        return Champion(None, obstacle=old, **stored)
-    except OtherPackagesError as error:
-        return Champion(None, obstacle=error.obstacle, **stored)
-    except ProjectError as error:
-        first, *more = (line.strip() for line in str(error).rstrip(".").splitlines())
-        return Champion(None, obstacle=" ".join([first, "; ".join(more)]).strip(), **stored)
     except Exception as error:  # a pickled estimator may fail in any way
-        failed = f"it cannot predict these rows ({type(error).__name__}: {error})"
-        return Champion(None, obstacle=failed, **stored)
+        return Champion(None, obstacle=_obstacle(error), **stored)
     return Champion(predictions, comparable=unseen, served=served, **stored)
+
+
+def _obstacle(error: Exception) -> str:
+    """Return why a model cannot predict rows, as a clause."""
+    if isinstance(error, NoContractError):
+        return "it was saved before models had a contract, so how it reads a table is unknown"
+    if isinstance(error, OtherPackagesError):
+        return error.obstacle
+    if isinstance(error, ProjectError):
+        first, *more = (line.strip() for line in str(error).rstrip(".").splitlines())
+        return " ".join([first, "; ".join(more)]).strip()
+    return f"it cannot predict these rows ({type(error).__name__}: {error})"
 
 
 def task_mismatch(contract: Contract, project: Project) -> str | None:
