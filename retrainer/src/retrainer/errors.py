@@ -16,7 +16,7 @@ class ProjectError(Exception):
     The console command prints the message without a traceback and ends with `exit_code`.
 
     Attributes:
-        command: The shell command that fixes it, where one does.
+        command: The shell command that fixes the problem, if there is one.
     """
 
     exit_code = 1
@@ -46,7 +46,7 @@ def translate_file_errors(place: str | Path = "") -> Iterator[None]:
     """Turn an error of the operating system about a file into a `FileError`.
 
     Args:
-        place: What was being read or written, where the system's own error does not name a file.
+        place: The file or folder in use, for errors of the system that do not name it.
 
     Raises:
         FileError: a file or folder could not be read or written. Network errors are not changed: they may be temporary.
@@ -96,7 +96,7 @@ def advice(error: OSError) -> str:
 
 
 def shell_command(project: str, *words: str) -> str:
-    """Return a command of a project in backticks, as texts show it: it can be pasted, and completed by a reason.
+    """Return a command of a project in backticks, for texts: it can be pasted, and its reason filled in.
 
     Examples:
         >>> shell_command("churn", "registry", "release", "v6")

@@ -254,8 +254,8 @@ def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
     """Run the command line of a project; a `ProjectError` ends it with a message and no traceback.
 
     Args:
-        project: What the commands are about.
-        flows: Imports and returns its flows.
+        project: The project of the commands.
+        flows: A function that imports and returns the project's flows.
     """
     enter(project, flows)
     for name, value in TELEMETRY_OFF.items():

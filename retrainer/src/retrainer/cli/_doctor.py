@@ -26,8 +26,8 @@ def examine(project: Project, *, send: bool = False) -> list[Check]:
     """Run every check; a check is left out where an earlier one that it needs has failed.
 
     Args:
-        project: What to examine.
-        send: Also send a test message, the way that failures are reported.
+        project: The project to examine.
+        send: Whether to send a test message too, in the way of failure messages.
     """
     test_message = [_send_test_message(project)] if send else []
     try:

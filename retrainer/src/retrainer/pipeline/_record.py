@@ -1,4 +1,4 @@
-"""From a decision to what is kept and known of it: the version with its report, the record, and the message."""
+"""From a decision to its traces: the version with its report, the record, and the facts for the message."""
 
 import dataclasses
 import json
@@ -29,9 +29,9 @@ class Run:
     """The run that a record names.
 
     Attributes:
-        id: Of the flow run; None outside one.
-        name: For people.
-        url: Of its page; empty where there is none.
+        id: The id of the flow run; None outside one.
+        name: The name that people read.
+        url: The URL of the run's page; empty if there is none.
     """
 
     id: str | None = None
@@ -56,7 +56,7 @@ def save(
     project: Project,
     run: Run,
 ) -> Saved:
-    """Save the version and its files; it is not in use until its decision is recorded.
+    """Save the version and its files; it is not used until its decision is recorded.
 
     A model that was refit on all rows is the version's model, and the challenger its evaluated model.
     """
@@ -161,14 +161,14 @@ def record(
 ) -> dict[str, Any] | None:
     """Commit the decision: it takes effect here or not at all.
 
-    None if another retrain changed the champion: the version is removed, and has to be compared again.
+    Returns None if another retrain changed the champion: the version is removed, and has to be compared again.
 
     Args:
-        saved: The version.
+        saved: The saved version.
         comparison: The decision about it.
         project: The project.
-        run: That decided it.
-        permit: Called right before; if it raises, nothing is recorded.
+        run: The run that decided.
+        permit: Called right before the commit; if it raises an error, nothing is recorded.
     """
     settings = project.settings
     registry, version = open_registry(settings), saved.version
@@ -198,7 +198,7 @@ def add_report(
 ) -> tuple[dict[str, Any], str]:
     """Draw the report of a recorded decision and save it with the version; return the facts and the model card.
 
-    Nobody waits for it: the decision is recorded, and the team notified.
+    It is drawn last, after the decision was recorded and the team notified.
     """
 
     def keep(name: str, content: bytes) -> None:
@@ -276,6 +276,6 @@ def _discarded_on_failure(version: Version, settings: Settings) -> Iterator[None
 
 
 def profile_of(version: Version, settings: Settings) -> dict[str, Any]:
-    """Return what a version's training data looked like, as `monitoring.learn_profile` wrote it."""
+    """Return the profile of a version's training data; see `monitoring.learn_profile`."""
     profile: dict[str, Any] = json.loads(open_registry(settings).read_file(version, PROFILE))
     return profile

@@ -131,7 +131,7 @@ OVERRULED = {"kept": "did not promote it", "staging": "put it into staging", "re
 
 
 def message(kind: str, *, project: str, **values: str) -> Message:
-    """Return a message of `TEXTS`; one without values is for the server to fill in, or has none."""
+    """Return a message of `TEXTS`. Without values, its placeholders are for the server, or there are none."""
     subject, *lines = (text.replace("PROJECT", project) for text in TEXTS[kind])
     if values:
         kept = (line for line in lines if all(values[name] for name in _placeholders(line)))
@@ -172,8 +172,8 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
     """Return the message about a person's decision: a rollback, a promotion by hand, a hold, or its end.
 
     Args:
-        project: The project's name.
-        record: The decision.
+        project: The name of the project.
+        record: The decision by hand.
         gate: The gate's decision about the same version, which a promotion may overrule.
     """
     before, verdict, overruled, more = record.champion_before, record.verdict, "", ""
@@ -196,7 +196,7 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
 def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
     """Report drift, a worse score on new data, or data that do not match the training data.
 
-    `window` is what `check_drift` returned, with `triggered` and `to_do`.
+    `window` is the result of `check_drift`, with `triggered` and `to_do`.
     """
     return message(
         "drift",
@@ -288,7 +288,7 @@ def deliver(message: Message, *, block: str) -> None:
 
 
 def notify(block: Any, message: Message, *, name: str) -> None:
-    """Send `message` through a notification block that is loaded, and maybe not saved.
+    """Send `message` through a loaded notification block; it need not be saved.
 
     Raises:
         NotSent: its service did not take the message in time.
@@ -307,8 +307,8 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     """Return the result of `call`, or stop waiting after `seconds`.
 
     Raises:
-        TimeoutError: it took longer.
-        Exception: whatever the call raised.
+        TimeoutError: the call took longer.
+        Exception: the call raised an error.
     """
     results: list[Result] = []
     errors: list[Exception] = []

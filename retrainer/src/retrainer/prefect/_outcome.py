@@ -118,7 +118,7 @@ def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logge
     """Notify the team of a window, and emit the event that triggers the retrain deployment where it is time for one.
 
     Returns:
-        `triggered`, whether a deployment listens, and `to_do`, what to do about it.
+        `triggered` (whether a deployment starts a retrain) and `to_do` (what a person should do).
     """
     settings = project.settings
     triggered, to_do = False, f"To do: correct the table or its query. {window['counts']}"

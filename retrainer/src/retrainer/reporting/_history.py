@@ -26,10 +26,10 @@ def history(
     """Return the model history as one HTML page: its score over time, what was decided, and data sizes.
 
     Args:
-        versions: Of the registry, oldest first.
-        decisions: Likewise.
+        versions: The versions of the registry, oldest first.
+        decisions: The decisions of the registry, oldest first.
         project: The project's name.
-        own_metrics: The team's own by name, for their labels.
+        own_metrics: The team's own metrics by name, for their labels.
     """
     metric_of = partial(known_metric, own_metrics=own_metrics)
     known = {version.id: version for version in versions}

@@ -23,7 +23,7 @@ HEADLINES = {
 
 
 def page(facts: Facts, parts: Sequence[Section]) -> str:
-    """Return the report as one HTML document, without a reference to anything outside."""
+    """Return the report as one HTML document, which needs no network."""
     mark, headline = _headline(facts)
     return render(
         "report.html.j2",

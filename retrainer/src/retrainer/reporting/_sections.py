@@ -190,7 +190,7 @@ def _confusion(coded: Sample) -> Table:
 
 
 class ClassScores(NamedTuple):
-    """How well one class is predicted, and how many rows it has."""
+    """The scores of one class, and its number of rows."""
 
     name: str
     precision: float
