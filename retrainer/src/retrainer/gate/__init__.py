@@ -65,6 +65,7 @@ __all__ = [
     "lost_by_refit",
     "predict",
     "recorded_metrics",
+    "shown_verdict",
     "standard_error",
     "to_staging",
     "what_serves",

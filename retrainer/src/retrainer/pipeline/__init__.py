@@ -53,5 +53,6 @@ __all__ = [
     "scored_batches",
     "selection_metric",
     "split",
+    "to_do",
     "train",
 ]
