@@ -70,7 +70,7 @@ def tuned(part: Part, seconds: float, seed: int) -> Found:
             while time.process_time() < end:
                 number, parameters = study.ask()
                 study.tell(
-                    number, tuning.score_trial(inputs, parameters=parameters, medians=study.medians(), **options)
+                    number, tuning.score_trial(inputs, parameters=parameters, medians=study.medians(number), **options)
                 )
             return study.best()[1], study.count
 
