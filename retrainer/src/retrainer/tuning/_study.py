@@ -201,9 +201,9 @@ class Study:
         return trial.number, dict(trial.params)
 
     def medians(self, number: int) -> list[float]:
-        """Return the median of the complete trials' mean scores after each fold; empty if the trial may not be given up.
+        """Return the median of the complete trials' mean scores after each fold; empty to keep the trial going.
 
-        The trial of the current parameters may not, nor may any trial while too few are complete.
+        The trial of the current parameters is never given up, nor is any trial while too few are complete.
         """
         if number == TODAY:
             return []
