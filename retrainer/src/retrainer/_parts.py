@@ -1,5 +1,4 @@
-"""The optional parts: what each answer of the template adds to the library's copy in a project, and which package it
-requires."""
+"""The optional parts: what each answer of the template adds to the library's copy, and the package it requires."""
 
 import importlib.util
 import json

@@ -250,6 +250,12 @@ def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
     Args:
         project: The project of the commands.
         flows: A function that imports and returns the project's flows.
+
+    Examples:
+        >>> sys.argv = ["churn", "registry", "list"]
+        >>> with contextlib.suppress(SystemExit):
+        ...     main(project, flows=dict)
+        There is no version yet. `churn retrain` trains the first one.
     """
     enter(project, flows)
     for name, value in TELEMETRY_OFF.items():

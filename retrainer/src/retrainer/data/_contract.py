@@ -116,8 +116,7 @@ class ReadReport:
             self.note_spans({name: cells.values.to_numpy()})
 
     def note_spans(self, columns: Mapping[str, Any]) -> None:
-        """Record for each number column the smallest and the largest number, the median, and whether the last one is a
-        sum."""
+        """Record smallest, largest and median number of each number column, and whether the last one is a sum."""
         for name, numbers in columns.items():
             if not len(numbers) or math.isnan(least := np.fmin.reduce(numbers)):
                 continue

@@ -66,8 +66,7 @@ def change(metric: Metric, *, now: float, recorded: float, error: float, rows: i
 def alarms(
     decision: Decision, question: Question, challenger: Predictions, champion: Champion | None
 ) -> tuple[str, ...]:
-    """Return the alarms about classes that hardly count in the metric, and about a changed champion score, as
-    sentences.
+    """Return alarms about classes that hardly count in the metric, and about a changed champion score.
 
     Args:
         decision: The decision, as `decide` returned it.

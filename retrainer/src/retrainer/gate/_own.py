@@ -31,8 +31,7 @@ def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricEr
 
 @dataclass(frozen=True)
 class Own(Measure):
-    """A function of the team. One number for each row is summed; one number for all rows is computed for each
-    resample."""
+    """A function of the team: numbers for each row are summed, one for all rows is computed for each resample."""
 
     name: str
     own: OwnMetric

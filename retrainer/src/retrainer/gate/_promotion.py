@@ -1,5 +1,4 @@
-"""What a promotion needs besides a better score than the champion: it must be better than the baseline and than each
-version on hold."""
+"""Further conditions of a promotion: a better score than the baseline, and than each version on hold."""
 
 import math
 from collections.abc import Sequence

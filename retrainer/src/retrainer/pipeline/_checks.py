@@ -20,6 +20,9 @@ def check(project: Project) -> None:
     Raises:
         ConfigurationError: an estimator or a metric is unknown or cannot work with the other settings, or a source
             needs a variable that is not set.
+
+    Examples:
+        >>> check(project)
     """
     from ..gate import gate_metrics
     from ..training import make_pipeline

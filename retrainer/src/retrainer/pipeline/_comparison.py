@@ -44,7 +44,13 @@ class GateResult:
 
 
 def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Evaluation:
-    """Score the challenger and the baseline on the holdout."""
+    """Score the challenger and the baseline on the holdout.
+
+    Examples:
+        >>> evaluation = evaluate(challenger, training, holdout, project=project)
+        >>> evaluation.metrics["accuracy"] > evaluation.baseline_metrics["accuracy"]
+        True
+    """
     settings = project.settings
     predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
     simple = baseline(
@@ -98,7 +104,14 @@ def _few_rows_dominate(
 
 
 def compare_with_production(evaluation: Evaluation, *, project: Project, accept_not_comparable: bool) -> GateResult:
-    """Predict the holdout with the champion, the baseline and the versions on hold, and let the gate decide."""
+    """Predict the holdout with the champion, the baseline and the versions on hold, and let the gate decide.
+
+    Examples:
+        >>> evaluation = evaluate(challenger, training, holdout, project=project)
+        >>> found = compare_with_production(evaluation, project=project, accept_not_comparable=False)
+        >>> found.decision.verdict, found.decision.kind
+        ('kept', 'tie')
+    """
     settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
     champion, held = registry.to_beat(), registry.held()

@@ -31,7 +31,12 @@ logger = logging.getLogger(__name__)
 
 
 def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
-    """Compare new data with the champion's training data, and its predictions with new labels."""
+    """Compare new data with the champion's training data, and its predictions with new labels.
+
+    Examples:
+        >>> check_drift(snapshot, project=project)["drifted"]
+        False
+    """
     settings = project.settings
     registry = open_registry(settings)
     champion = registry.version("champion")

@@ -59,6 +59,11 @@ def save(
     """Save the version and its files; it is not used until its decision is recorded.
 
     A model that was refit on all rows is the version's model, and the challenger its evaluated model.
+
+    Examples:
+        >>> saved = save(comparison, None, snapshot=snapshot, recipe=Recipe("linear"), project=project, run=Run())
+        >>> "contract.json" in saved.version.files
+        True
     """
     settings, evaluation = project.settings, comparison.evaluation
     training, holdout = evaluation.training, evaluation.holdout
@@ -161,6 +166,11 @@ def record(
         project: The project.
         run: The run that decided.
         permit: Called right before the commit; if it raises an error, nothing is recorded.
+
+    Examples:
+        >>> saved = save(comparison, None, snapshot=snapshot, recipe=Recipe("linear"), project=project, run=Run())
+        >>> record(saved, comparison, project=project, run=Run())["to_do"]
+        'nothing.'
     """
     settings = project.settings
     registry, version = open_registry(settings), saved.version

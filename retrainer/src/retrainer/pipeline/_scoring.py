@@ -35,6 +35,10 @@ def score_table(
     Raises:
         RegistryError: there is no champion, or it is damaged.
         DataError: the table does not fit its contract.
+
+    Examples:
+        >>> score_table(snapshot, project=project)["rows"]
+        600
     """
     settings = project.settings
     champion = open_registry(settings).version("champion")
@@ -96,7 +100,13 @@ def _identifier_columns(model: Model) -> list[str]:
 
 
 def loaded_model(version: Version, project: Project) -> Model:
-    """Return the model of a version, and warn if it depends on code that changed since."""
+    """Return the model of a version, and warn if it depends on code that changed since.
+
+    Examples:
+        >>> champion = open_registry(project.settings).version("champion")
+        >>> loaded_model(champion, project).contract.target
+        'target'
+    """
     model = load_model(open_registry(project.settings), version, project=project)
     if changed := data.changed_imports(model.contract.imports, project):
         logger.warning(

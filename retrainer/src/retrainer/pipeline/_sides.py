@@ -48,8 +48,13 @@ class SplitSide:
 
 
 def preprocess(snapshot: data.Snapshot, *, project: Project, accept_not_comparable: bool = False) -> data.Table:
-    """Read the snapshot, with the contract of the model in production if it still fits, derive the label, and check the
-    table."""
+    """Read the snapshot, by the contract of the model in production if it fits, label the rows, and check them.
+
+    Examples:
+        >>> table = preprocess(snapshot, project=project)
+        >>> table.contract.target, len(table.rows)
+        ('target', 600)
+    """
     prior = None if accept_not_comparable else _contract_in_production(project)
     frame = data.load(snapshot, texts=data.texts_of(project.settings, prior))
     table = data.prepare(frame, settings=project.settings, code=data.current_code(project), prior=prior)
@@ -78,7 +83,13 @@ def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, project: P
 def split(
     table: data.Table, *, project: Project, holdout: data.Table | None = None
 ) -> tuple[SplitSide, SplitSide | None, SplitSide]:
-    """Hold out rows that the challenger is not trained on; return the training part, the gap, and the holdout."""
+    """Hold out rows that the challenger is not trained on; return the training part, the gap, and the holdout.
+
+    Examples:
+        >>> training, gap, holdout = split(preprocess(snapshot, project=project), project=project)
+        >>> len(training.rows) + len(holdout.rows), gap
+        (600, None)
+    """
     settings = project.settings
     sides = data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=holdout)
     gap = "" if sides.gap is None else f", {len(sides.gap):,} rows in the gap between them"

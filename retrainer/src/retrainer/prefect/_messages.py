@@ -131,7 +131,12 @@ OVERRULED = {"kept": "did not promote it", "staging": "put it into staging", "re
 
 
 def message(kind: str, *, project: str, **values: str) -> Message:
-    """Return a message of `TEXTS`. Without values, its placeholders are for the server, or there are none."""
+    """Return a message of `TEXTS`. Without values, its placeholders are for the server, or there are none.
+
+    Examples:
+        >>> message("trial", project="churn").subject
+        'churn: a test message'
+    """
     subject, *lines = (text.replace("PROJECT", project) for text in TEXTS[kind])
     if values:
         kept = (line for line in lines if all(values[name] for name in _placeholders(line)))
@@ -175,6 +180,10 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
         project: The name of the project.
         record: The decision by hand.
         gate: The gate's decision about the same version, which a promotion may overrule.
+
+    Examples:
+        >>> print(by_hand_message(project="churn", record=rollback).subject)
+        churn: rolled back to v1
     """
     before, verdict, overruled, more = record.champion_before, record.verdict, "", ""
     if verdict == "promoted" and gate and gate.verdict in OVERRULED:
@@ -226,7 +235,13 @@ class NotSent(Exception):
 
 
 def recipient(project: Project) -> tuple[str, str | None]:
-    """Return the project's name and its notification block, also from settings that are broken elsewhere."""
+    """Return the project's name and its notification block, also from settings that are broken elsewhere.
+
+    Examples:
+        >>> name, block = recipient(project)
+        >>> name
+        'churn'
+    """
     try:
         settings = project.settings
     except Exception:

@@ -19,7 +19,12 @@ from ._runs import reports_progress
 
 
 def task_runner(project: Project) -> Any:
-    """Return the task runner of the settings; threads if the settings cannot be read; the run reports that itself."""
+    """Return the task runner of the settings; threads if the settings cannot be read; the run reports that itself.
+
+    Examples:
+        >>> type(task_runner(project)).__name__
+        'ThreadPoolTaskRunner'
+    """
     try:
         on_dask = project.settings.scale_out.runner == "dask"
     except ProjectError:
@@ -77,7 +82,11 @@ def cross_validate(training: SplitSide, *, estimator: str, project: Project, thr
 
 
 def scorer(project: Project) -> Scorer | None:
-    """Return a function that scores a table on Dask workers; None if this process scores it."""
+    """Return a function that scores a table on Dask workers; None if this process scores it.
+
+    Examples:
+        >>> scorer(project)  # without Dask
+    """
     if project.settings.scale_out.runner != "dask":
         return None
     from ._dask import scorer_on_workers

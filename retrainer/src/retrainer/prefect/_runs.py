@@ -63,7 +63,13 @@ def this_run() -> Run:
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
-    """Return whether to retry: temporary errors (network, disk), not those that a person has to fix."""
+    """Return whether to retry: temporary errors (network, disk), not those that a person has to fix.
+
+    Examples:
+        >>> from prefect.states import Failed
+        >>> is_transient(None, None, Failed(data=SourceUnavailable("The database does not answer.")))
+        True
+    """
     error = state.result(raise_on_failure=False)
     return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
 
@@ -87,6 +93,10 @@ def fingerprint_of_source(context: TaskRunContext, parameters: dict[str, Any]) -
     """Return the key under which a fetch is cached: an unchanged source is not fetched again.
 
     Without a fingerprint the key is None, and the source is fetched.
+
+    Examples:
+        >>> len(fingerprint_of_source(None, {"project": project, "source": project.settings.data.source}))
+        64
     """
     project: Project = parameters["project"]
     try:
@@ -112,6 +122,10 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
 
     Raises:
         ConfigurationError: the settings cannot work.
+
+    Examples:
+        >>> begin(project, source="other.csv").settings.data.source
+        Location('other.csv')
     """
     given = reject_inline_secret(source)
     overrides = dict(project.overrides.get("data", {})) | ({} if given is None else {"source": given})
@@ -160,6 +174,10 @@ def reject_inline_secret(source: str | None) -> Location | None:
 
     Raises:
         ConfigurationError: it may contain a secret.
+
+    Examples:
+        >>> reject_inline_secret("table.csv")
+        Location('table.csv')
     """
     try:
         return refuse_secret(source)
@@ -184,6 +202,10 @@ def resolve_source(
     Raises:
         ConfigurationError: a date is invalid, a Prefect Secret block does not exist, or the parameter contains a
             secret.
+
+    Examples:
+        >>> resolve_source("table-{as_of:%Y-%m}.csv", as_of=datetime.datetime(2026, 5, 1), project=project)
+        Location('table-2026-05.csv')
     """
     settings = project.settings
     given = source if isinstance(source, Location) else reject_inline_secret(source)
@@ -197,6 +219,10 @@ def with_prefect_secrets(source: Location) -> Location:
 
     Raises:
         ConfigurationError: there is no such block, or the server does not give it.
+
+    Examples:
+        >>> with_prefect_secrets(Location("table.csv"))
+        Location('table.csv')
     """
 
     def value(placeholder: str) -> str | None:

@@ -26,8 +26,7 @@ def rename_run(recorded: dict[str, Any]) -> None:
 
 @contextmanager
 def scoring_progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show the number of scored rows: as a bar on a terminal, as a log line for each batch elsewhere, and in Prefect's
-    UI."""
+    """Show the number of scored rows: as a bar on a terminal, else as a log line per batch, and in Prefect's UI."""
     logger = get_run_logger()
     artifact = create_progress_artifact(0.0, key="scoring", description="rows scored") if total else None
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:

@@ -204,8 +204,7 @@ class Registry:
         self.store.write(_extra_key(version.id, name), data)
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
-        """Describe a staged pipeline for tools that load models without this project; a registry of files does
-        nothing."""
+        """Describe a staged pipeline for tools that load models without this project; files need nothing."""
 
     def discard(self, version: Version | str) -> None:
         """Remove a staged version that has no decision, after a failure."""

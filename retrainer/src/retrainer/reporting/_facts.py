@@ -144,8 +144,7 @@ class Facts:
 
     @functools.cached_property
     def importance(self) -> list[tuple[str, float, float]]:
-        """For each column its name, and mean and standard deviation of the loss when it is shuffled; the largest loss
-        first.
+        """For each column its name, and mean and standard deviation of the loss when it is shuffled, the largest first.
 
         The loss is a difference of scores, or a share of the error (Breiman 2001), on a sample of the rows. All is
         predicted at

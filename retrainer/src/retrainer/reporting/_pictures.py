@@ -125,8 +125,7 @@ def _curve_style(name: str, colour: str) -> dict[str, Any]:
 
 
 def curves(models: Mapping[str, Sample], positive: int, alts: Sequence[str]) -> list[Picture]:
-    """Return the curves of ROC, precision over recall, and calibration; with more than two classes, each class against
-    the rest.
+    """Return the curves of ROC, precision over recall, and calibration; of many classes, each against the rest.
 
     Args:
         models: The predictions of each model.

@@ -144,6 +144,10 @@ def create_app(project: Project) -> FastAPI:
 
     Args:
         project: The project whose model is served.
+
+    Examples:
+        >>> sorted(route.path for route in create_app(project).routes)
+        ['/health', '/metrics', '/model', '/openapi.json', '/predict', '/ready']
     """
     server = Server(project)
 

@@ -1,5 +1,4 @@
-"""The first step of every pipeline: columns become numbers, categories and text, and columns without information are
-left out."""
+"""The first step of every pipeline: columns become numbers, categories and text; others are left out."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -100,8 +100,7 @@ class Production:
             return self._loaded
 
     def refresh(self) -> None:
-        """Read the registry now. If a new champion cannot be loaded, the previous one stays, and `trouble` has the
-        reason.
+        """Read the registry now. If a new champion cannot be loaded, the old one stays; `trouble` has the reason.
 
         Raises:
             RegistryError: there is no previous one.
