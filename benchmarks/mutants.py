@@ -28,8 +28,6 @@ from pathlib import Path
 import pytest
 
 LIBRARY = Path(__file__).resolve().parents[1] / "retrainer"
-CPU_SECONDS = 120  # of one fault's tests; a fault that makes them run on is noticed
-TESTS = 40  # of those that reach a function, the quickest
 OPTIONS = ("-p", "no:cacheprovider", "--rootdir=.")
 # What only a share of errors shows takes minutes, and no fault has to wait for it.
 SIMULATIONS = "seldom or better_by_twice_the_margin or is_no_better_is_promoted or worse_by_chance"
@@ -84,14 +82,15 @@ def survivors(library: Path, room: str, count: int, seed: int) -> tuple[int, int
     random.Random(seed).shuffle(names)
     tried = itertools.islice(((name, change) for name in names if (change := _change(library, name))), count)
     quickest = sorted(known["duration_by_test"], key=known["duration_by_test"].get)
-    if _is_noticed(library / "mutants", "no fault", quickest):
+    if _is_noticed(library / "mutants", "no fault", quickest[:40], 600):
         raise SystemExit(f"{room}: its tests fail without any fault.")
     count, lived = 0, []
     for name, change in tried:
         count += 1
         reaching = known["tests_by_mangled_function_name"].get(name.rpartition("__mutmut_")[0], ())
         reaching = sorted(reaching, key=lambda test: known["duration_by_test"].get(test, 0.0))
-        noticed = reaching and _is_noticed(library / "mutants", name, reaching)
+        most = 60 + 3 * sum(known["duration_by_test"].get(test, 0.0) for test in reaching)
+        noticed = reaching and _is_noticed(library / "mutants", name, reaching, round(most))
         print("." if noticed else f"\n{name}\n{change}", end="", flush=True)
         lived += [] if noticed else [f"{name}{'' if reaching else ', which no test reaches'}\n{change}"]
     return len(names), count, lived
@@ -101,18 +100,18 @@ def _faults(meta: Path) -> list[str]:
     return list(json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"])
 
 
-def _is_noticed(folder: Path, name: str, tests: list[str]) -> bool:
-    """Run tests with one fault, and return whether any fails, or they do not end."""
+def _is_noticed(folder: Path, name: str, tests: list[str], seconds: int) -> bool:
+    """Run tests with one fault; return whether any fails, or they take more than so many seconds of the processor."""
     os.chdir(folder)
     os.environ["MUTANT_UNDER_TEST"] = "none"
     _import_tests(str(folder))
     child = os.fork()
     if not child:
         os.environ["MUTANT_UNDER_TEST"] = name
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1), os.dup2(nowhere, 2)
-        os._exit(pytest.main(["-x", "-q", *OPTIONS, *tests[:TESTS]]))
+        os._exit(pytest.main(["-x", "-q", *OPTIONS, *tests]))
     return os.waitpid(child, 0)[1] != 0
 
 
