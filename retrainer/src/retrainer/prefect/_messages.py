@@ -106,6 +106,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     ),
 }
 DECIDED_TO_DO = {
+    "not_comparable": "correct the table or its query; if the change is meant, `retrain --accept-not-comparable`.",
     "staging": "read `registry explain`; `registry promote staging --reason …` puts it into production.",
     "rejected": "check the data; `registry explain` has the numbers.",
 }
@@ -145,7 +146,7 @@ def decision_message(*, project: str, run: Run, decision: dict[str, Any]) -> Mes
         alarms="\n".join(f"Alarm: {alarm}" for alarm in alarms),
         failed=(decision["refit"] or {}).get("failed", ""),
         report=_report_text(decision),
-        to_do=DECIDED_TO_DO.get(verdict) or f"{look}{back}.",
+        to_do=DECIDED_TO_DO.get(decision["kind"]) or DECIDED_TO_DO.get(verdict) or f"{look}{back}.",
         **_production_fields(decision["champion"], decision["held"]),
         **{name: decision[name] for name in ("version", "verdict", "reason")},
     )
