@@ -127,7 +127,7 @@ def test_the_lock_is_the_one_that_the_environment_was_made_from(
 
     check = _doctor._check_lock(wanted)
 
-    assert "no-such-package not installed" in check.found
+    assert "not installed: no-such-package" in check.found
     assert check.command == f"touch {lock} && make setup LOCK={lock}"
 
 

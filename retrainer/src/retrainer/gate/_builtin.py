@@ -64,7 +64,7 @@ def weighted(score: _OfClass) -> Measure:
 
 
 def macro(score: _OfClass) -> Measure:
-    """Return the mean over the classes that are there or predicted."""
+    """Return the mean over the classes that occur or are predicted."""
 
     def mean(hits: Array, predicted: Array, there: Array) -> Array:
         return _mean(score(hits, predicted, there), (there + predicted > 0).astype(np.float64))
@@ -106,7 +106,7 @@ def mean_of(loss: Callable[[Sample], Array], root: bool = False) -> Measure:
 
 
 def log_losses(sample: Sample) -> Array:
-    """Return minus the logarithm of the probability of each row's own class, shape (n,), never infinite."""
+    """Return the log loss of each row, shape (n,): always finite."""
     assert sample.probabilities is not None
     own = sample.probabilities[np.arange(len(sample.y)), sample.y]
     smallest = np.finfo(np.float64).eps

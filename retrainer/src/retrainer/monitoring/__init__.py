@@ -18,3 +18,26 @@ from ._scoring import (
     write_parts,
 )
 from ._windows import History, Window, is_far, is_worse, needs_retrain, summary
+
+__all__ = [
+    "ColumnDrift",
+    "Counts",
+    "Drift",
+    "History",
+    "Scored",
+    "ScoredPart",
+    "Window",
+    "checked",
+    "compare_with_profile",
+    "is_far",
+    "is_worse",
+    "learn_profile",
+    "needs_retrain",
+    "output_name",
+    "read_parts",
+    "score_batch",
+    "should_fire",
+    "summary",
+    "write",
+    "write_parts",
+]

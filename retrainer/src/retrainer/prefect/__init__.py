@@ -34,3 +34,37 @@ from ._runs import (
 from ._shown import rename_run, scoring_progress
 from ._slack import set_up_slack
 from ._trials import search
+
+__all__ = [
+    "DRIFT_EVENT",
+    "UNSENT",
+    "NotSent",
+    "begin",
+    "by_hand_message",
+    "check_workers",
+    "choose_recipe",
+    "deliver",
+    "fingerprint_of_source",
+    "is_transient",
+    "message",
+    "notify_decision",
+    "prepare_deployment",
+    "recipient",
+    "refuse_if_cancelled",
+    "register_automations",
+    "reject_inline_secret",
+    "rename_run",
+    "report_outcome",
+    "reports_progress",
+    "resolve_source",
+    "schedules",
+    "scorer",
+    "scoring_progress",
+    "search",
+    "serve",
+    "set_up_slack",
+    "task_runner",
+    "this_run",
+    "trigger_retrain",
+    "with_prefect_secrets",
+]

@@ -72,10 +72,10 @@ def draw(
     """Return a picture that can be put into a page.
 
     Args:
-        title: Above it.
-        plot: Draws on matplotlib's axes.
+        title: The title above the picture.
+        plot: A function that draws on matplotlib's axes.
         alt: A description of the picture.
-        size: Width and height in inches, of which a letter is about a tenth.
+        size: Width and height in inches; a letter is about a tenth of an inch wide.
         axes: Labels and limits of the axes.
     """
     import matplotlib
@@ -130,12 +130,12 @@ def _curve_style(name: str, colour: str) -> dict[str, Any]:
 
 
 def curves(models: Mapping[str, Sample], positive: int, alts: Sequence[str]) -> list[Picture]:
-    """Return ROC, precision over recall, and calibration; of more than two classes each against the rest.
+    """Return the curves of ROC, precision over recall, and calibration; of many classes, each against the rest.
 
     Args:
         models: The predictions of each model.
-        positive: The position of the class that two classes' curves are about.
-        alts: A description of each of the three.
+        positive: The position of the class that the curves of two classes are about.
+        alts: A description of each of the three pictures.
     """
     from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
@@ -249,10 +249,10 @@ def score_timeline(
     """Draw the score of each version over time, and which one was in production.
 
     Args:
-        axes: To draw on.
-        scored: For each version its time, its score on its own holdout, and the verdict.
-        champions: When the champion changed, and the score of the one in production from then on.
-        rollbacks: When production went back.
+        axes: The axes to draw on.
+        scored: The time, the score on its own holdout, and the verdict of each version.
+        champions: The times at which the champion changed, each with the score of the new champion.
+        rollbacks: The times of rollbacks.
     """
     if champions:
         until = (max(scored[-1][0], champions[-1][0]), champions[-1][1])
