@@ -138,6 +138,7 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
         "report": "drift.html",
         "drifted": True,
         "drifted_columns": ["usage", "age"],
+        "misfit": False,
         "triggered": True,
         "to_do": "To do: check the source.",
     }
