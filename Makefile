@@ -35,7 +35,8 @@ test-template: setup  ## Render the template every way and run what it renders; 
 test-render: setup  ## Render the template every way and look at the files: nothing is executed
 	$(PYTEST) tests/test_render.py tests/test_hooks.py tests/test_answers.py $(ARGS)
 
-test-long: setup  ## Wait for schedules, kill runs, build the image, load models of another scikit-learn
+test-long: setup  ## Run what takes minutes: servers, kills, the image, updates; with ARGS the template's alone
+	$(if $(ARGS),,$(MAKE) -C retrainer test-long)
 	$(PYTEST) -m long $(ARGS)
 
 test-newest:  ## Refresh the locks and run all tests with them; say which upper bounds can go

@@ -146,6 +146,8 @@ def test_the_image_retrains_scores_and_serves_read_only_and_without_root(image: 
     promoted = json.loads(image.run(project.slug, "retrain", "--json").stdout)
     scored = json.loads(image.run(project.slug, "score", "--json").stdout)
 
+    checks = json.loads(image.run(project.slug, "doctor", "--json", code=1).stdout)
+    assert [check["name"] for check in checks if check["severity"] != "ok"] == ["API"]  # there is no server here
     assert promoted["verdict"] == "promoted"
     assert scored["version"] == promoted["version"]
     written = image.volume / Path(scored["path"]).relative_to("/project")

@@ -403,6 +403,8 @@ def test_the_image_and_its_services_are_what_their_tools_read(bake: Bake, answer
     for name in services.keys() - {"database", "mlflow"}:
         assert services[name]["read_only"], name
         assert services[name]["security_opt"] == ["no-new-privileges:true"], name
+    for name in ("server", "deploy", "worker"):  # the links of messages
+        assert services[name]["environment"]["PREFECT_UI_URL"] == "http://127.0.0.1:4200", name
     leases = services["server"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]
     assert leases in (project.path / "Makefile").read_text()
     assert services["server"]["volumes"] == ["server:/project"]

@@ -1,10 +1,12 @@
 """What happens with nobody looking: on schedule, killed in the middle, away from its data; and what the team hears."""
 
+import http.server
 import json
 import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -103,7 +105,7 @@ class Unattended:
             stdout=subprocess.PIPE,
             check=False,
         )
-        names = ("API", "deployment", "worker", "schedule", "slot", "automations", "notifications")
+        names = ("API", "server version", "deployment", "worker", "schedule", "slot", "automations", "notifications")
         wrong = [check for check in json.loads(done.stdout) if check["severity"] != "ok"]
         return {check["name"]: check["command"] for check in wrong if check["name"] in names}
 
@@ -267,7 +269,7 @@ def test_deploy_py_keeps_its_schedule_never_overlaps_and_says_what_it_cuts_short
             "CANCELLED",
             "Deployment concurrency limit reached.",
         )
-        collision = "served: retrain cancelled, another run is at work"
+        collision = "served: retrain cancelled, another run is in progress"
         life.wait(lambda: collision in [payload["title"] for payload in life.receiver.payloads])
         assert life.end(first["id"])["state_type"] == "COMPLETED", life.log.read_text()
         version = champion(life.project)["version"]
@@ -325,7 +327,7 @@ def test_prefect_yaml_keeps_its_schedule_and_the_team_hears_of_what_was_killed(u
         life.assert_untouched(models)
 
         life.become_impatient("crash detection", after=3 * 180)
-        life.become_impatient("unreported failures", after=60)
+        life.become_impatient("unreported failures", after=120)
         life.hold()
         left = run_of(life.server, deployment)
         life.held()
@@ -363,7 +365,7 @@ def test_a_run_that_hangs_is_ended_and_the_server_tells_of_one_whose_code_cannot
         assert life.runner.command(life.project, "registry", "list", "--json") == []
         life.release()
 
-        life.become_impatient("unreported failures", after=60)
+        life.become_impatient("unreported failures", after=120)
         (life.project.source / "tasks.py").write_text("def fetch(\n")
 
         assert life.end(run_of(life.server, deployment))["state_type"] == "CRASHED"
@@ -446,6 +448,24 @@ def cancel(server: Server, flow_run: str) -> None:
     server.call(f"/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING"}})
 
 
+class Outdated(http.server.BaseHTTPRequestHandler):
+    """A server of an older Prefect without deployments, as far as doctor asks it."""
+
+    def do_GET(self) -> None:
+        self.answer(200 if self.path.endswith("/admin/version") else 404, "2.0.0")
+
+    def do_POST(self) -> None:
+        self.answer(200, [])
+
+    def answer(self, status: int, content: object) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(content).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output clean."""
+
+
 def test_what_doctor_prints_for_make_cures_and_a_run_that_nobody_starts_is_told_of(
     unattended: Any, environment: Path, tmp_path: Path
 ) -> None:
@@ -461,16 +481,29 @@ def test_what_doctor_prints_for_make_cures_and_a_run_that_nobody_starts_is_told_
         life.wait(lambda: not life.faults())
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
+    block = life.server.call("/block_types/slug/slack-webhook/block_documents/name/doctored-block")
+    life.server.call(f"/block_documents/{block['id']}", method="DELETE")
+    life.runner.python(life.project, "setup_slack.py", variables={"SLACK_WEBHOOK_URL": life.receiver.url})
+    stale = life.faults()["automations"]
+    assert stale == "make deploy"
+    with life.process(*shlex.split(stale)) as process:
+        life.wait(lambda: not life.faults())
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
     run_of(life.server, life.deployment())
 
     port = str(free_port())
     nowhere = {"PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "home")}
     there = nowhere | {"PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     assert life.faults(variables=nowhere) == {"API": "make server"}
+    with http.server.HTTPServer(("127.0.0.1", int(port)), Outdated) as outdated:
+        threading.Thread(target=outdated.serve_forever).start()
+        assert life.faults(variables=there)["server version"] == f"make server PORT={port}"
+        outdated.shutdown()
     wrong = life.faults(variables=there)
     assert wrong == {"API": f"make server PORT={port}"}
     with life.process(*shlex.split(wrong["API"]), variables=nowhere):
-        life.wait(lambda: "API" not in life.faults(variables=there))
+        life.wait(lambda: not {"API", "server version"} & life.faults(variables=there).keys())
 
     assert "no process has started it" in life.message("retrain is late")
 

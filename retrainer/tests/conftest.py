@@ -45,9 +45,10 @@ sys.meta_path.insert(0, _OneLibrary())
 
 from churn import project as PROJECT  # noqa: E402
 
-from retrainer import Project  # noqa: E402
+from retrainer import Project, data, pipeline  # noqa: E402
 from retrainer.registry import Registry, Version  # noqa: E402
 from retrainer.settings import Settings  # noqa: E402
+from retrainer.training import Recipe  # noqa: E402
 
 ROWS = 600
 CONFIG_FILE, ENV_PREFIX, PACKAGE = PROJECT.config_file, PROJECT.env_prefix, PROJECT.package
@@ -127,6 +128,21 @@ def run_command_line() -> None:
     cli.main(PROJECT, flows=lambda: flows)
 
 
+def retrain_steps(table: pd.DataFrame, project: Project) -> tuple[pipeline.GateResult, pipeline.Refit | None]:
+    """Retrain on a table by the steps of the flow, without Prefect; return what was decided, and what serves."""
+    table.to_csv(project.settings.root / "table.csv", index=False)
+    snapshot = data.fetch(project.settings.data.source, settings=project.settings)
+    training, gap, holdout = pipeline.split(pipeline.preprocess(snapshot, project=project), project=project)
+    recipe, run = Recipe(project.settings.estimators[0]), pipeline.Run()
+    challenger = pipeline.train(training, recipe=recipe, project=project)
+    evaluation = pipeline.evaluate(challenger, training, holdout, project=project)
+    compared = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=False)
+    refitted = pipeline.refit(compared, gap, recipe=recipe, project=project)
+    saved = pipeline.save(compared, refitted, snapshot=snapshot, recipe=recipe, project=project, run=run)
+    pipeline.record(saved, compared, project=project, run=run)
+    return compared, refitted
+
+
 def now() -> Project:
     """Return the project under test with its settings as they are now."""
     return PROJECT.with_settings()
@@ -142,6 +158,14 @@ def use(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
     for name, value in values.items():
         monkeypatch.setenv(ENV_PREFIX + name, value)
     forget()
+
+
+@pytest.fixture(autouse=True)
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw none: pictures take most of a small retrain's time, and tests/reporting draws them all."""
+    from retrainer.reporting import _document, _pictures
+
+    monkeypatch.setattr(_pictures, "draw", lambda title, *_, **__: _document.Picture(title, "<svg></svg>"))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ trained on and wrong about every row that it was, so its accuracy is exactly the
 import functools
 import json
 import os
+import shlex
 import subprocess
 import sys
 import unicodedata
@@ -236,7 +237,7 @@ def test_letters_come_composed_or_in_parts(project: Project) -> None:
     decision = project.retrain()
 
     assert_all_unseen(decision, least=30)
-    assert "unknown from training" not in project.said()
+    assert "not in the training data" not in project.said()
 
 
 def test_key_columns_were_text_one_month_and_numbers_the_next(project: Project) -> None:
@@ -426,7 +427,7 @@ class Copy:
         (self.root / "src" / PACKAGE / "features.py").write_text(text)
 
     def run(self, *words: str, code: int = 0, **settings: str) -> Any:
-        """Run a command, and return the JSON that it prints, or its errors."""
+        """Run a command, and return the JSON that it prints, or without any its errors."""
         values = {"ROOT": str(self.root), "ESTIMATORS": '["linear"]', "NOTIFICATIONS__BLOCK": ""}
         values |= {"DATA__SOURCE": "table.csv", "DATA__TARGET": "target", "PROBLEM_TYPE": "classification"}
         own = {ENV_PREFIX + name: value for name, value in (values | settings).items()}
@@ -442,7 +443,7 @@ class Copy:
         )
         assert done.returncode == code, f"{words}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
-        return done.stderr if code else json.loads(done.stdout)
+        return json.loads(done.stdout) if done.stdout else done.stderr
 
 
 @pytest.fixture
@@ -473,6 +474,24 @@ def test_each_version_predicts_through_its_own_feature_code(copy: Copy) -> None:
     assert second["verdict"] == "kept", second["reason"]
     assert decision["champion"]["f1_score"] == pytest.approx(first["metrics"]["f1_score"], abs=1e-9)
     pd.testing.assert_frame_equal(before, after)
+
+
+def test_a_change_of_what_features_imports_is_found_by_doctor_whose_fix_ends_it(copy: Copy) -> None:
+    def found() -> list[str]:
+        checks = copy.run("doctor", code=2)  # nothing is deployed
+        return [check["command"] for check in checks if check["name"] == "champion" and check["severity"] != "ok"]
+
+    amounts().to_csv(copy.root / "table.csv", index=False)
+    helpers = copy.root / "src" / PACKAGE / "helpers.py"
+    helpers.write_text("import numpy as np\n\n\ndef scaled(frame):\n    return np.log(frame[['amount']])\n")
+    copy.features(HELPED.format(package=PACKAGE))
+    copy.run("retrain")
+    assert found() == []
+
+    helpers.write_text(helpers.read_text() + "# in the same way\n")
+    (command,) = found()
+    copy.run(*shlex.split(command)[1:])
+    assert found() == []
 
 
 def test_a_change_of_what_features_imports_from_the_project_is_said(copy: Copy) -> None:

@@ -96,7 +96,7 @@ def monitor(source: Source = None, as_of: AsOf = None) -> dict[str, Any]:
     project = begin(this_project, as_of=as_of)
     wanted = resolve_source(source, project.settings.monitor.source, as_of=as_of, project=project)
     window = tasks.check_drift(tasks.fetch(wanted, project=project), project=project)
-    if window["retrain"]:
+    if window["retrain"] or window["misfit"]:
         window |= tasks.trigger_retrain(window, project=project)
     return window
 

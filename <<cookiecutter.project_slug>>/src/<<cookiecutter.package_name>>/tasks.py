@@ -46,7 +46,8 @@ def shown_if_possible() -> Iterator[None]:
 def fetch(source: Location, *, project: Project) -> data.Snapshot:
     """Fetch the table; an unchanged source is not fetched again, a changed one never served stale.
 
-    A network or a store that fails is tried again; a missing file or a wrong setting is not.
+    The cache has no time limit: its key is the source's fingerprint, such as size and time, or an ETag. A network or a
+    store that fails is tried again; a missing file or a wrong setting is not.
     """
     snapshot = data.fetch(source, settings=project.settings)
     get_run_logger().info("%s: sha256 %s", snapshot.source, snapshot.digest[:12])
@@ -209,7 +210,7 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
 
 @task(cache_policy=NO_CACHE)
 def trigger_retrain(window: dict[str, Any], *, project: Project) -> dict[str, Any]:
-    """Emit the event that triggers the retrain deployment, notify the team, and return whether one exists."""
+    """Notify the team of drift; trigger the retrain deployment if it is time, and return whether one exists."""
     return orchestration.trigger_retrain(window, project=project, run=this_run(), logger=get_run_logger())
 
 

@@ -72,8 +72,8 @@ def _checked_length(text: str) -> str:
 Length = Annotated[str, AfterValidator(_checked_length)]
 
 
-def _rows_or_time(span: str | None) -> tuple[int, datetime.timedelta]:
-    """Return the rows or the time of a length."""
+def rows_or_time(span: str | None) -> tuple[int, datetime.timedelta]:
+    """Return the rows and the time of a length, of which one is 0."""
     length = length_of(span) if span else 0
     return (length, datetime.timedelta(0)) if isinstance(length, int) else (0, length)
 
@@ -136,7 +136,7 @@ class DataTest(Section):
             raise ValueError(f"{', '.join(sorted(of_column))} needs column")
         if not of_column and self.rows is None:
             raise ValueError("it tests nothing: set not_null, unique, values, between, share, newest or rows")
-        if self.newest is not None and not self.newest_time:
+        if self.newest is not None and not rows_or_time(self.newest)[1]:
             raise ValueError(f"newest is {self.newest!r}: write `2 days` or `36 hours`")
         limits = {"between": self.between, "rows": self.rows}
         limits |= {f"share of {value}": ends for value, ends in (self.share or {}).items()}
@@ -144,11 +144,6 @@ class DataTest(Section):
             if ends is not None and ends[0] > ends[1]:
                 raise ValueError(f"{name} is [{ends[0]:g}, {ends[1]:g}]: the smaller number comes first")
         return self
-
-    @property
-    def newest_time(self) -> datetime.timedelta:
-        """How old the newest time may be."""
-        return _rows_or_time(self.newest)[1]
 
 
 class DataSettings(Section):
@@ -228,16 +223,6 @@ class SplitSettings(Section):
             raise ValueError('gap needs method = "time"')
         return self
 
-    @property
-    def gap_rows(self) -> int:
-        """How many rows the gap has, where it is given in rows; else 0."""
-        return _rows_or_time(self.gap)[0]
-
-    @property
-    def gap_time(self) -> datetime.timedelta:
-        """How long the gap is, where it is given as a duration; else 0."""
-        return _rows_or_time(self.gap)[1]
-
 
 class TrainSettings(Section):
     """How the chosen estimator is used."""
@@ -291,7 +276,7 @@ class GateSettings(Section):
     )
     approval: bool = Field(
         default=False,
-        description="True: a challenger waits in staging until a person runs `registry promote --reason …`.",
+        description="True: a challenger waits in staging until a person promotes it.",
     )
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
     block: Length | None = Field(
@@ -410,16 +395,6 @@ class MonitorSettings(Section):
     )
     schedule: ScheduleSettings = ScheduleSettings()
 
-    @property
-    def last_rows(self) -> int:
-        """How many rows a window has, where it is given in rows; else 0."""
-        return _rows_or_time(self.last)[0]
-
-    @property
-    def last_time(self) -> datetime.timedelta:
-        """How long a window is, where it is given as a duration; else 0."""
-        return _rows_or_time(self.last)[1]
-
     @model_validator(mode="after")
     def _possible(self) -> "MonitorSettings":
         if self.needed > self.windows:
@@ -472,7 +447,7 @@ class NotificationSettings(Section):
     """Who receives messages, and about what."""
 
     block: str | None = Field(default=None, description="`<block type>/<block name>` of a Prefect notification block.")
-    kept: bool = Field(default=False, description="Whether to send a message also when the champion is kept.")
+    kept: bool = Field(default=False, description="Whether to send a message also when the challenger is not promoted.")
 
 
 class RegistrySettings(Section):
@@ -529,7 +504,7 @@ def _stated_root(root: Any) -> Any:
 class Settings(Section):
     """Every setting of the project.
 
-    Relative paths are meant from `root`, wherever a command is started.
+    Relative paths begin at `root`, wherever a command is started.
     """
 
     root: Annotated[Path, BeforeValidator(_stated_root)] = Field(
@@ -590,10 +565,10 @@ class Settings(Section):
         return zoneinfo.ZoneInfo(own.timezone if stated else self.schedule.timezone)
 
     def resolve(self, path: str | Path | Location) -> Path:
-        """Return `path`, a relative one meant from `root`.
+        """Return the absolute path; a relative one begins at `root`.
 
         Raises:
-            ConfigurationError: it begins with the home of a user who is not there.
+            ConfigurationError: it begins with the home of an unknown user.
         """
         path = path.reveal() if isinstance(path, Location) else path
         try:
@@ -605,13 +580,13 @@ class Settings(Section):
 def load_settings(
     config_file: Path, *, env_prefix: str, defaults: Mapping[str, Any] | None = None, **overrides: Any
 ) -> Settings:
-    """Read the settings: `overrides` win over the environment, and that over config.toml.
+    """Read the settings: `overrides` win over the environment, which wins over config.toml.
 
     Args:
-        config_file: The file.
+        config_file: The path of config.toml.
         env_prefix: The prefix of environment variables, such as `CHURN_`.
-        defaults: Values that anything else wins over.
-        overrides: Sections and settings by name, a section as a dictionary.
+        defaults: Values with the lowest priority.
+        overrides: Sections and settings by name; a section is a dictionary.
 
     Raises:
         ConfigurationError: a setting is missing, unknown or impossible; the message lists every one.
@@ -657,7 +632,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, merged by section; `over` comes first."""
+    """Return both settings merged by section; `over` wins."""
     result = dict(under)
     for name, value in over.items():
         below = result.get(name)
@@ -710,7 +685,7 @@ def _set_by(item: "ErrorDetails", env_prefix: str) -> str:
 
 
 def refuse_secret(source: str | None) -> Location | None:
-    """Return the source that a command or a flow was given in place of the one of the settings.
+    """Return the source parameter of a command or a flow.
 
     Raises:
         ConfigurationError: it may contain a secret, which Prefect would store with the run's parameters.
@@ -725,9 +700,9 @@ def refuse_secret(source: str | None) -> Location | None:
 
 
 def read_leniently(name: str, *, config_file: Path, env_prefix: str) -> str | None:
-    """Return one setting that is text, such as `notifications.block`, even where another setting is broken.
+    """Return one text setting, such as `notifications.block`, even if another setting is broken.
 
-    Messages about a failure depend on it, since config.toml may be the cause.
+    Failure messages depend on it, since config.toml may be the cause.
     """
     variable = env_prefix + name.replace(".", "__").upper()
     for found, value in os.environ.items():

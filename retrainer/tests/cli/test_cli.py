@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import pytest
 from churn.flows import retrain, score
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from retrainer.cli import _run
 from retrainer.errors import ProjectError
-from retrainer.prefect import _messages
+from retrainer.prefect import _cancellation, _messages
 from retrainer.registry import Registry, open_registry
 from retrainer.settings import Settings
 
@@ -82,8 +85,8 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     assert run("registry", "hold", first, "--reason", "no")[0] == 1
     assert run("registry", "promote", second, "--reason", "it is what was agreed")[0] == 0
     assert registry.champion().id == second
-    assert "\nThe gate had kept the champion: no difference" in receiver.payloads[-1]["message"]
-    assert "kept, then promoted by hand" in run("registry", "list")[1]
+    assert "\nThe gate did not promote it: no difference" in receiver.payloads[-1]["message"]
+    assert "not promoted, then promoted by hand" in run("registry", "list")[1]
     assert [one["verdict"] for one in json.loads(run("registry", "list", "--json")[1])] == ["promoted"] * 2
     assert run("registry", "rollback", "--reason", "it answers slowly")[0] == 0
     listed = json.loads(run("registry", "list", "--json")[1])
@@ -92,7 +95,7 @@ def test_people_decide_by_hand_and_it_is_recorded_shown_and_told(
     told = run("registry", "explain", second)[1]
     assert re.match(rf"{second} rolled back by .+ on .+, decision 4 of .+ \(it answers slowly\)\.\n", told)
     assert re.search(r"^promoted by hand by .+ on .+, decision 3 of ", told, re.MULTILINE)
-    assert "(it is what was agreed).\n  The gate, decision 2: Kept: no difference" in told
+    assert "(it is what was agreed).\n  The gate, decision 2: Not promoted: no difference" in told
     assert f"registry release {second}" in told
     assert run("registry", "release", second, "--reason", "it was the network")[0] == 0
     assert run("registry", "hold", second, "--reason", "or not")[0] == 0
@@ -119,7 +122,7 @@ def test_any_two_versions_are_compared_on_the_holdout_of_today_and_nothing_is_re
     assert facts["compared_rows"] == facts["holdout_rows"] > 50  # all rows are new to both
     assert facts["scores"]["challenger"] == facts["scores"]["champion"]
     assert f"With {first} as champion and {second} as challenger, the gate would keep {first}: no difference" in text
-    assert "weighted F1 (decides)" in text
+    assert "weighted F1 (decides the promotion)" in text
     assert f"{facts['scores']['champion']['f1_score']:.4f}" in text
     assert "Not better" in page.read_text(encoding="utf-8")
     assert "nothing was recorded" in page.read_text(encoding="utf-8")
@@ -143,7 +146,7 @@ def test_scores_of_different_metrics_are_not_compared(settings: Settings, run: R
 
     output = run("registry", "list")[1]
 
-    assert "oldest first" not in output
+    assert "oldest version first" not in output
 
 
 def test_list_says_that_there_is_nothing_yet(settings: Settings, run: Run) -> None:
@@ -236,6 +239,32 @@ def test_a_server_that_is_away_is_named(settings: Settings, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("lost_at", "champions"), [("before", 0), ("after", 1)])
+def test_a_server_that_is_lost_during_a_run_is_named(
+    settings: Settings, run: Run, monkeypatch: pytest.MonkeyPatch, lost_at: str, champions: int
+) -> None:
+    answer: Callable[..., httpx.Response] = httpx.HTTPTransport.handle_request
+    record = Registry.record
+
+    def refuse(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("Connection refused", request=request)
+
+    def lose(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", refuse)
+        return record(*args, **options) if lost_at == "after" else _cancellation.refuse_if_cancelled()
+
+    monkeypatch.setattr(_cancellation, "PATIENCE", 0.0)
+    monkeypatch.setattr(Registry, "record", lose)
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+        code, output, error = run("retrain")
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+
+    assert code == 1
+    assert "The Prefect server stopped answering during the run (ConnectError at 127.0.0.1:" in error
+    assert "Traceback" not in error + output
+    assert len(open_registry(settings).decisions()) == champions
+
+
 def test_a_missing_source_ends_with_1_and_is_named(settings: Settings, run: Run) -> None:
     code, _, error = run("retrain", "--source", "nowhere.csv")
 
@@ -291,6 +320,7 @@ def test_help_needs_no_settings(
     assert run(*words)[0] == 0
 
 
+@pytest.mark.long
 def test_without_a_server_the_run_is_recorded_by_one_that_starts_lean(settings: Settings, tmp_path: Path) -> None:
     home = tmp_path / "prefect"
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}

@@ -122,18 +122,27 @@ def test_a_healthy_project_has_no_fault(settings: Settings, healthy: httpx.Clien
 def test_a_setting_that_cannot_be(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, part: str
 ) -> None:
-    monkeypatch.setenv(ENV_PREFIX + variable, value)
-    assert part in found("settings").found
+    with monkeypatch.context() as wrong:
+        wrong.setenv(ENV_PREFIX + variable, value)
+        assert part in found("settings").found
+    assert faults("settings") == []
 
 
 def test_a_source_that_is_gone(settings: Settings) -> None:
-    settings.resolve(settings.data.source).unlink()
+    source = settings.resolve(settings.data.source)
+    kept = source.rename(source.with_suffix(".kept"))
     assert "table.csv" in found("data source").found
+
+    kept.rename(source)
+
+    assert faults("data source") == []
 
 
 def test_a_source_without_the_target(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(f"{ENV_PREFIX}DATA__TARGET", "traget")
-    assert "The nearest names: target" in found("data source").found
+    with monkeypatch.context() as wrong:
+        wrong.setenv(f"{ENV_PREFIX}DATA__TARGET", "traget")
+        assert "The nearest names: target" in found("data source").found
+    assert faults("data source") == []
 
 
 def test_a_target_that_label_makes_is_no_fault(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,11 +179,16 @@ def test_a_champion_that_cannot_be_loaded(settings: Settings, cure: Cure, monkey
     cure(unloadable)
 
 
-def test_a_model_that_was_changed(settings: Settings, healthy: httpx.Client) -> None:
+def test_a_model_that_was_changed(settings: Settings, cure: Cure) -> None:
+    retrain()
     (model,) = (settings.root / "models" / "versions").glob("*/model.joblib")
     model.chmod(0o644)
     model.write_bytes(model.read_bytes() + b"x")
     assert "model.joblib" in found("registry").found
+
+    cure(found("champion"))
+
+    assert faults("registry") == []
 
 
 def test_no_model_yet(settings: Settings, cure: Cure) -> None:
@@ -182,9 +196,11 @@ def test_no_model_yet(settings: Settings, cure: Cure) -> None:
     cure(found("registry"))
 
 
-def test_a_full_disk(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", shutil.disk_usage("/").total + 1)
-    assert "GB free" in found("disk space").found
+def test_a_full_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(doctor, "LEAST_FREE_BYTES", shutil.disk_usage("/").total + 1)
+        assert "GB free" in found("disk space").found
+    assert faults("disk space") == []
 
 
 def test_another_version_than_the_lock_has(settings: Settings, healthy: httpx.Client) -> None:
@@ -343,6 +359,23 @@ def test_a_block_that_was_deleted_and_saved_anew(settings: Settings, healthy: ht
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
         register_automations(now())  # as the printed `make deploy` does
     assert faults("automations") == []
+
+
+def test_nobody_who_is_notified(settings: Settings, healthy: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = str(settings.notifications.block)
+    use(monkeypatch, NOTIFICATIONS__BLOCK="", PROJECT="without-a-block")
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}):
+        register_automations(now())
+        unset = found("notifications")
+        assert doctor.examine(PROJECT, send=True)[-1].fix == unset.fix == "set notifications.block"
+
+        use(monkeypatch, NOTIFICATIONS__BLOCK=block)
+        assert faults("notifications") == []
+        assert "without-a-block: unreported failures" in found("automations").found
+
+        register_automations(now())  # as the printed `make deploy` does
+    assert faults("automations") == []
+    assert doctor.examine(PROJECT, send=True)[-1].severity == "ok"
 
 
 def test_a_webhook_that_is_dead(

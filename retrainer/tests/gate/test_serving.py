@@ -6,14 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retrainer import data, gate, pipeline
+from retrainer import gate, pipeline
 from retrainer.gate import METRICS, Champion, Predictions, Question, decide, what_serves
-from retrainer.project import Project
 from retrainer.registry import open_registry
 from retrainer.settings import GateSettings, Settings
-from retrainer.training import Recipe
 
-from ..conftest import now, use
+from ..conftest import now, retrain_steps, use
 
 ROWS = 400
 TRUTH = np.random.default_rng(0).normal(size=ROWS)
@@ -120,29 +118,13 @@ def by_time(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return now().settings
 
 
-def retrained(table: pd.DataFrame, project: Project) -> tuple[pipeline.GateResult, pipeline.Refit | None]:
-    """Retrain as the flow does, with what is promoted recorded."""
-    table.to_csv(project.settings.root / "table.csv", index=False)
-    snapshot = data.fetch(project.settings.data.source, settings=project.settings)
-    training, gap, holdout = pipeline.split(pipeline.preprocess(snapshot, project=project), project=project)
-    recipe = Recipe("linear", None)
-    challenger = pipeline.train(training, recipe=recipe, project=project)
-    evaluation = pipeline.evaluate(challenger, training, holdout, project=project)
-    compared = pipeline.compare_with_production(evaluation, project=project, accept_not_comparable=False)
-    refitted = pipeline.refit(compared, gap, recipe=recipe, project=project)
-    run = pipeline.Run()
-    saved = pipeline.save(compared, refitted, snapshot=snapshot, recipe=recipe, project=project, run=run)
-    pipeline.record(saved, compared, project=project, run=run)
-    return compared, refitted
-
-
 @pytest.mark.parametrize("settings", ["regression"], indirect=True)
 def test_another_target_is_another_question(by_time: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     table = weeks(6)
-    assert retrained(table, now())[0].decision.kind == "first"
+    assert retrain_steps(table, now())[0].decision.kind == "first"
     use(monkeypatch, DATA__TARGET="other")
 
-    compared, _ = retrained(table.rename(columns={"target": "other"}), now())
+    compared, _ = retrain_steps(table.rename(columns={"target": "other"}), now())
 
     assert compared.decision.kind == "not_comparable"
     assert "it predicts 'target', and data.target is 'other'" in compared.decision.reason
@@ -157,7 +139,7 @@ def test_a_refit_that_is_worse_on_what_it_learned_from_is_refused(
     fits = iter([real, lambda part, recipe, project: real(_shuffled(part), recipe, project)])
     monkeypatch.setattr("retrainer.pipeline._training._fit_recipe", lambda *given: next(fits)(*given))
 
-    _, refitted = retrained(weeks(6), now())
+    _, refitted = retrain_steps(weeks(6), now())
 
     assert refitted is not None
     assert refitted.model is None
@@ -181,11 +163,11 @@ def test_a_refit_that_went_wrong_is_seen_on_rows_newer_than_it(
     with monkeypatch.context() as patched:
         patched.setattr("retrainer.pipeline._training._fit_recipe", lambda *given: next(fits)(*given))
         patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
-        first, refitted = retrained(weeks(8), now())
+        first, refitted = retrain_steps(weeks(8), now())
     assert first.decision.promoted
     assert refitted is not None
 
-    again, _ = retrained(weeks(10), now())
+    again, _ = retrain_steps(weeks(10), now())
 
     assert again.decision.promoted or not spoilt
     assert any("is worse than the evaluated model" in alarm for alarm in again.decision.alarms) is spoilt
@@ -197,4 +179,4 @@ def test_an_alarm_lets_a_challenger_wait_where_that_is_set() -> None:
     staged = gate.to_staging(decision, "alarm", "gate.alarms leaves it to a person")
 
     assert (staged.verdict, staged.kind) == ("staging", "alarm")
-    assert staged.reason.startswith("Staging: gate.alarms leaves it to a person. ")
+    assert staged.reason.startswith("In staging, not promoted: gate.alarms leaves it to a person. ")

@@ -197,6 +197,7 @@ def on(cluster: Cluster) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 def test_a_search_on_workers_is_that_of_one_process_and_outlives_one_of_them(
     settings: Settings, use: Callable[..., None], cluster: Cluster
 ) -> None:
@@ -233,7 +234,6 @@ def test_a_search_on_workers_is_that_of_one_process_and_outlives_one_of_them(
     assert "failed" not in [state for state, *_ in found]
 
 
-@pytest.mark.skip("with ten busy processes a core its client loses the scheduler; cause unknown")
 def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     settings: Settings, use: Callable[..., None], cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +275,7 @@ def test_workers_compute_what_one_process_does_also_when_one_of_them_is_killed(
     assert cluster.workers["two"].poll() is None
 
 
+@pytest.mark.long
 def test_a_scheduler_that_is_away_or_has_no_workers_is_named_with_the_command_that_helps(
     settings: Settings, use: Callable[..., None], cluster: Cluster
 ) -> None:

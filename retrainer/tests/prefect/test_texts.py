@@ -13,6 +13,7 @@ from retrainer.prefect import _automations
     ("text", "said_by"),
     [
         (f'message="{_automations.COLLISION}"', "server/orchestration/core_policy.py"),
+        (f'"{_automations.NOT_ENDED}"', "server/services/cancellation_cleanup.py"),
         (_run.UNREACHABLE + " {", "client/orchestration/__init__.py"),
         (_run.NOT_STARTED + " Prefect API server", "server/api/server.py"),
         *((f'"{text}', "flow_engine.py") for text in _run.REPEATED),

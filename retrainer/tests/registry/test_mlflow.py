@@ -39,6 +39,8 @@ from retrainer.training import Production
 
 from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, forget, load_settings, make_table, now
 
+pytestmark = pytest.mark.long  # the server and two lives of a model take a minute
+
 RACE = """
 import json, sys
 from PACKAGE import project

@@ -54,13 +54,19 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stage(
-    registry: Registry, *, pipeline: Any = None, lineage: Any = OLD, change: Any = None, examples: bool = True
+    registry: Registry,
+    *,
+    pipeline: Any = None,
+    lineage: Any = OLD,
+    change: Any = None,
+    examples: bool = True,
+    contract: bool = True,
 ) -> tuple[Model, Version]:
     """Save a model as if by other packages."""
     table = make_table("classification")
     model, identities = train(table)
-    files = model.files(identities)
-    if examples:
+    files = model.files(identities) if contract else {}
+    if examples and contract:
         files |= example_files(model, model.contract.read(table))
     if change:
         predicted = json.loads(files["examples.json"])

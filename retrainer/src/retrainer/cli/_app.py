@@ -78,11 +78,14 @@ def retrain(
     summary += f"\n  baseline, {facts['baseline']['name']}: {_format_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:
         tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
-        summary += f"\nThreshold: {threshold['positive']} at or above a probability of {threshold['value']:g}{tuned}"
+        at = f"at or above a probability of {threshold['value']:g}{tuned}"
+        summary += f"\nThreshold: {str(threshold['positive'])!r} is predicted {at}."
     if refit := facts["refit"]:
         again = f"on all {refit['rows']:,} labelled rows; this model serves, its score is the evaluated model's"
         summary += f"\nRefit: {'failed, ' + refit['failed'] if 'failed' in refit else again}"
-    title = f"dry run, nothing recorded: {facts['verdict']}" if dry_run else facts["verdict"]
+    from ..gate import shown_verdict
+
+    title = ("dry run, nothing recorded: " if dry_run else "") + shown_verdict(facts["verdict"])
     write(Panel(summary, title=title, title_align="left"))
     for alarm in facts["alarms"]:
         write(f"alarm          {alarm}")
@@ -91,6 +94,8 @@ def retrain(
         write(f"on hold        {name} ({reason})")
     write(f"report         {facts['report'] or 'missing: ' + facts['report_error']}")
     write(f"registry       {facts['registry']}")
+    if not dry_run:
+        write(f"to do          {facts['to_do']}")
 
 
 @app.command
@@ -112,13 +117,9 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
     if as_json:
         write_json(window)
     else:
-        write(window["reason"])
-        if window["violations"]:
-            settings = current_project().settings.monitor
-            write(
-                f"This window counts: {window['violations']} of the last {settings.windows} drifted or are worse;"
-                f" {settings.needed} start a retrain."
-            )
+        write(("Warning: " if window["drifted"] or window["worse"] else "") + window["reason"])
+        if window["counts"]:
+            write(window["counts"])
         if window["retrain"]:
             write(window["to_do"])
         write(f"report         {window['report'] or 'missing: ' + window['report_error']}")
@@ -243,22 +244,18 @@ def _copy_to_mlflow() -> None:
     print(f"Copied to {target.store.where('')}: {versions} versions, {decisions} decisions.")
 
 
-def _add_commands_of_parts() -> None:
-    if has_part("serving", "http"):
-        app.command(_serve, name="serve")
-    if has_part("registry.kind", "mlflow"):
-        registry_app.command(_copy_to_mlflow, name="copy-to-mlflow")
-
-
-_add_commands_of_parts()
+if has_part("serving", "http"):
+    app.command(_serve, name="serve")
+if has_part("registry.kind", "mlflow"):
+    registry_app.command(_copy_to_mlflow, name="copy-to-mlflow")
 
 
 def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
     """Run the command line of a project; a `ProjectError` ends it with a message and no traceback.
 
     Args:
-        project: What the commands are about.
-        flows: Imports and returns its flows.
+        project: The project of the commands.
+        flows: A function that imports and returns the project's flows.
     """
     enter(project, flows)
     for name, value in TELEMETRY_OFF.items():

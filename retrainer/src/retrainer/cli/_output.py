@@ -18,8 +18,8 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the f
 def write(content: Any) -> None:
     """Print text or a rich object.
 
-    A line of text is left to the terminal to wrap, so that a path or a command can be copied whole. A table is folded
-    where there is a terminal, and has long lines in a file.
+    The terminal wraps long lines of text, so that a path or a command can be copied as a whole. A table is folded on a
+    terminal, and has long lines in a file.
     """
     from rich.console import Console
 

@@ -5,10 +5,13 @@ import os
 import signal
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ProjectError, translate_file_errors
 from ._context import current_flows
+
+if TYPE_CHECKING:
+    import httpx
 
 # Without PREFECT_API_URL, Prefect starts a server for the time of the run. It records the run, and does without what
 # only a server that stays needs.
@@ -35,6 +38,7 @@ def run(flow: str, **parameters: Any) -> Any:
     _require_home()
     for name, value in SERVER_OF_ONE_RUN.items():
         os.environ.setdefault(name, value)
+    import httpx
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     flows = current_flows()
@@ -45,6 +49,8 @@ def run(flow: str, **parameters: Any) -> Any:
             return getattr(flows, flow)(**parameters)
     except RuntimeError as error:
         raise server_error(error) from None
+    except httpx.HTTPError as error:
+        raise lost_server_error(error) from None
 
 
 def _start_server() -> None:
@@ -75,6 +81,20 @@ def server_error(error: RuntimeError) -> Exception:
     else:
         return error
     return ProjectError(f"{said} {fix}")
+
+
+def lost_server_error(error: "httpx.HTTPError") -> Exception:
+    """Return an error that says what to do where the server went away during a run; any other error as it is."""
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value() or "http://127.0.0.1:"  # of the server of one run
+    if not str(error.request.url).startswith(url):
+        return error
+    where = f"{type(error).__name__} at {error.request.url.netloc.decode()}"
+    return ProjectError(
+        f"The Prefect server stopped answering during the run ({where}), which ends it. If `registry list` shows no"
+        " decision of this run, none was recorded: start the server (make server), and run this again."
+    )
 
 
 def _require_home() -> None:

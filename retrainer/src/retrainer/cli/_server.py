@@ -177,7 +177,7 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
     """Check what the server watches: heartbeats, and with a block also failures, collisions and lateness."""
     wanted = ["crash detection", *(f"time limit of {flow}" for flow in settings.schedules)]
     if settings.notifications.block:
-        wanted += ["unreported failures", "collisions", "late runs"]
+        wanted += ["unreported failures", "collisions", "cancellations", "late runs"]
     names = [f"{settings.project}: {name}" for name in wanted]
     answer = client.post("/automations/filter", json={"automations": {"name": {"any_": names}}})
     found_there = answer.json() if answer.status_code == 200 else []
@@ -192,15 +192,11 @@ def _check_automations(client: Any, settings: Settings, *, deploy: str) -> Check
         found = f"not registered: {', '.join(missing)}"
         return Check("automations", "warning", found, "create the notification block, then deploy again", deploy)
     block = _block_id(client, settings)
-    used = {action["block_document_id"] for one in found_there for action in one["actions"] if _sends_message(action)}
-    if block and used - {block}:
+    used = {action.get("block_document_id") for one in found_there for action in one["actions"]}
+    if block and used - {block, None}:
         found = "they use a notification block that was deleted, so messages of the server are lost"
         return Check("automations", "error", found, "deploy again", deploy)
     return Check("automations", "ok", f"{len(enabled)} enabled")
-
-
-def _sends_message(action: dict[str, Any]) -> bool:
-    return bool(action.get("block_document_id"))
 
 
 def _block_id(client: Any, settings: Settings) -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ..settings import ReadSettings
-from ._numbers import infer_decimal_sign, is_word, looks_like_sums, parse
+from ._numbers import common_unit, infer_decimal_sign, is_word, looks_like_sums, parse, without_unit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,12 +29,13 @@ MISSING_VALUES = frozenset(
 # Of these, what people write as a value too: no disorder, no garage. A frequent one is a category.
 VALUE_WORDS = frozenset({"None", "NA", "N/A", "n/a", "-"})
 FREQUENT_WORD = 0.05  # of the rows
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 # Tried in turn, and taken if the values fit: where day and month could be exchanged, the day comes first.
 DATE_FORMATS = (
     "ISO8601",
     *(
         f"{day}{time}"
-        for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %H.%M", " %H.%M.%S")
+        for time in (*_TIMES, " %H.%M", " %H.%M.%S")
         for day in (
             *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y"),
             *("%Y/%m/%d", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y"),
@@ -42,16 +43,10 @@ DATE_FORMATS = (
     ),
     *(
         f"{day}{time}"
-        for time in ("", " %H:%M", " %H:%M:%S")
+        for time in _TIMES
         for day in ("%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
     ),
-    *(
-        "%d.%m.%Y, %H:%M:%S",
-        "%d/%m/%Y, %H:%M:%S",
-        "%m/%d/%Y, %I:%M:%S %p",
-        "%Y%m%dT%H%M%S",
-    ),  # as browsers write them
-    *("%m/%Y", "%b %Y", "%b-%y", "%b-%Y"),
+    *("%Y%m%dT%H%M%S", "%m/%Y", "%b %Y", "%b-%y", "%b-%Y"),
     *(f"%y{sign}%m{sign}%d{time}" for sign in "-./" for time in ("", " %H:%M", " %H:%M:%S")),
 )
 _DAY_IN_DIGITS = "%Y%m%d"
@@ -68,7 +63,13 @@ _MONTHS = {
     for start in starts.split()
 }  # fmt: skip
 _WEEKDAY = re.compile(r"^[^\W\d_]+\.?,? (?=\d{1,4}[-/.]\d{1,2}[-/.]\d|(?:\d+\.? )?[^\W\d_]{3})")
-_ORDINAL = re.compile(r"(?<=\d)\.(?= [^\W\d_])|(?<=\d| )de (?=\D)|(?<=[^\W\d_] )de | ?Uhr$|日$|分$")
+_ORDINAL = re.compile(
+    r"(?<=\d)\.(?= [^\W\d_])|(?<=\d| )de (?=\D)|(?<=[^\W\d_] )de | ?Uhr$|日$|分$"
+    r"|(?<=\d)(?:st|nd|rd|th)\b|\bof (?=[^\W\d_])| (?:GMT|UTC)$"
+)
+# 20/06/2023, 7:16 pm as browsers write it; 20 Jun, 2023.
+_COMMA = re.compile(r"(?<=\d{4}),(?= \d)|(?<=[-/.]\d\d),(?= \d)|(?<=[^\W\d_]{3}),(?= \d{4}\b)")
+_AFTERNOON = re.compile(r"(?<=\d)(?:[:.](\d\d))?\s?([ap])\.?m\.?$", re.IGNORECASE)
 _MONTH_FIRST = sorted(DATE_FORMATS, key=lambda text: not text.startswith(("ISO", "%m")))
 CATEGORIES_KEPT = 100
 CODES_KEPT = 5000  # of a column whose values come again: codes, which are compared with those of training
@@ -96,9 +97,10 @@ Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How numbers were written as text: their decimal sign."""
+    """How numbers were written as text: their decimal sign, and the unit behind each of them, as in `63 kg`."""
 
     decimal: str = "."
+    unit: str = ""
 
 
 _PLAIN = NumberFormat()
@@ -111,19 +113,20 @@ class Column:
 
     Attributes:
         kind: `number`, `boolean`, `date`, `text` (names, codes, prose), `empty`, or `other` (lists, bytes).
-        number_format: Of numbers written as text.
-        date_format: Of dates written as text, as strptime has it, or `ISO8601`.
+        number_format: The form of numbers that are written as text.
+        date_format: The strptime format of dates that are written as text, or `ISO8601`.
         missing: Share of missing cells, 0 to 1.
-        minimum: Of numbers, and of dates as ISO 8601; None if there are none.
-        maximum: Likewise.
+        minimum: The smallest number, or the first date in ISO 8601; None without numbers or dates.
+        maximum: The largest number or the last date, in the same form.
         categories: Every value of a text column, sorted, if at most 100, or 5,000 that come twice each on average.
-        example: A value, as text.
+        example: One value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
-        shortest: The digits of the shortest of these.
-        plain_codes: Whether no code of a text column is a whole number with `.0` at its end, the result of a gap.
+        shortest: The number of digits of the shortest such code.
+        plain_codes: Whether no code of a text column ends in `.0`; whole numbers get that ending where a value is
+            missing.
         words: Words for missing values that are values in this column.
         absent: Words and numbers that mean a missing value here, in addition to the usual ones.
-        middle: The median of some of the numbers.
+        middle: The median of a sample of the numbers.
     """
 
     kind: Kind
@@ -150,14 +153,14 @@ class Column:
 
 @dataclass
 class Cells:
-    """A column, read.
+    """The cells of a column after reading.
 
     Attributes:
         values: The cells in the form of the column's kind: float64, `boolean`, datetime64[us] in UTC without a time
             zone, `str`; shape (n,).
         missing: The number of missing cells, without those that could not be read.
         bad: The number of cells that could not be read and are treated as missing.
-        bad_example: The first of them, as it came, and its position.
+        bad_example: The first cell that could not be read, with its text and position.
         new_categories: New values of a text column, with the number of cells of each.
     """
 
@@ -217,10 +220,10 @@ def learn_column(
         values: The cells as the file has them, n of them.
         tolerance: The share of cells that may be unreadable.
         prior: The column for the model in production; its kind is kept if the cells still fit.
-        decimal: The decimal sign of this column; None: detected from the column.
+        decimal: The decimal sign of this column; None detects it.
         marks: Words that are known to mean a missing value, however frequent.
-        kind: The kind by the settings; None: detected.
-        how: How files are read.
+        kind: The kind that the settings name; None detects it.
+        how: The settings of `data.read`.
     """
     decimal = decimal or infer_decimal_sign(values)
     if prior is not None and prior.kind == (kind or prior.kind) and _keeps_kind(prior, how):
@@ -268,7 +271,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
     Args:
         values: The cells as a file has them, of any type, n of them.
         column: What `learn_column` returned.
-        decimal: The decimal sign of this column in the file; None: as learned.
+        decimal: The decimal sign of this column in the file; None takes the learned one.
     """
     if column.kind == "number" and values.dtype == np.float64 and not column.absent:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
@@ -291,8 +294,8 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
     if column.kind == "number":
         if kind in ("number", "boolean"):
             return _typed_cells(as_numbers(values))
-        sign = decimal or column.number_format.decimal
-        return _parse_cells(values, lambda texts: parse(texts, sign))
+        sign, unit = decimal or column.number_format.decimal, column.number_format.unit
+        return _parse_cells(values, lambda texts: parse(without_unit(texts, unit), sign))
     if column.kind == "boolean":
         if kind == "boolean":
             return _typed_cells(values.astype("boolean"))
@@ -307,7 +310,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
 def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
     """Return a frame of few rows and float64 columns alone as one array; None for any other.
 
-    A look at each column costs as much as one at all of few rows: most of the time that a single row takes.
+    For a single row, inspecting each column would take most of the time.
     """
     if len(frame) <= FEW_ROWS and all(dtype == np.float64 for dtype in frame.dtypes):
         return frame.to_numpy(dtype=np.float64)
@@ -317,13 +320,13 @@ def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | N
 def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
     """Return whether the values of a column identify the rows, as a key does.
 
-    That is text of one word that differs in every row, or whole numbers that do in a column named like an identifier,
-    unless they only count the rows.
+    These are one-word texts that differ in every row, or such whole numbers in a column named like an identifier.
+    Numbers that only count the rows are not.
 
     Args:
-        name: The column's.
-        values: As `learn_column` read them, n of them.
-        column: What it learned.
+        name: The name of the column.
+        values: n values, as `learn_column` returned them.
+        column: The column, as `learn_column` returned it.
     """
     if len(values) < FEWEST_FOR_A_SLIP or column.missing or column.kind not in ("text", "number"):
         return False
@@ -335,7 +338,7 @@ def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
 
 
 def is_number_identifier(name: str, values: pd.Series) -> bool:
-    """Return whether a column of numbers is called like an identifier, and holds whole numbers, none of them twice."""
+    """Return whether a column has the name of an identifier, and unique whole numbers."""
     if not is_identifier_name(name) or len(values) < FEWEST_FOR_A_SLIP or values.dtype.kind == "m":
         return False
     return bool((values.dropna() % 1 == 0).all()) and bool(values.is_unique)
@@ -362,8 +365,8 @@ def is_row_counter(values: pd.Series, column: Column) -> bool:
     """Return whether a column only numbers the rows: the next file may start again at 1.
 
     Args:
-        values: As `learn_column` read them, n of them.
-        column: What it learned.
+        values: n values, as `learn_column` returned them.
+        column: The column, as `learn_column` returned it.
     """
     if column.kind != "number" or column.missing or len(values) < FEWEST_FOR_A_SLIP:
         return False
@@ -458,6 +461,11 @@ def _classify(
             return Column("text") if large.any() else Column("number", number_format=NumberFormat(decimal))
     if date_format := _date_format(distinct, fits, DATE_FORMATS if day_first is not False else _MONTH_FIRST):
         return Column("date", date_format=date_format)
+    if len(distinct) >= _MEASURED and (unit := common_unit(known)):
+        figures = without_unit(distinct, unit)
+        sign = infer_decimal_sign(figures) or decimal
+        if fits(~np.isnan(parse(figures, sign))):
+            return Column("number", number_format=NumberFormat(sign, unit))
     return Column("text")
 
 
@@ -698,12 +706,17 @@ def _plain_datetimes(texts: pd.Series, date_format: str) -> pd.Series:
 @functools.lru_cache(maxsize=10_000)
 def _in_english(text: str) -> str:
     """Return a date with its month in three English letters, and without the name of its weekday."""
+    text = _COMMA.sub("", text)
     if not re.search(r"[^\W\d_]", text):
         return text
-    text = _WEEKDAY.sub("", text.replace("a.m.", "AM").replace("p.m.", "PM"))
+    text = _AFTERNOON.sub(_half_of_day, _WEEKDAY.sub("", text))
     text = re.sub(r"(?<=\d)[年月](?=\d)", "/", re.sub(r"(?<=\d)[h時](?=\d)", ":", text)).replace("日 ", " ")
     text = _ORDINAL.sub("", text)
     return re.sub(r"[^\W\d_]{3,}\.?", _english_month, text)
+
+
+def _half_of_day(found: re.Match[str]) -> str:
+    return f"{(found[1] and ':' + found[1]) or ''} {found[2]}M"
 
 
 def _english_month(found: re.Match[str]) -> str:

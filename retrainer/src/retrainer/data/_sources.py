@@ -82,7 +82,8 @@ def copy(source: Location, *, settings: Settings) -> tuple[list[Path], str | Non
         ConfigurationError: a package is missing, or the URL is invalid.
     """
     before = state(source, settings=settings)
-    folder = _snapshot_folder(source, before or _unique_state(), settings)
+    unique = f"{datetime.datetime.now(datetime.UTC).isoformat()} {os.getpid()}"
+    folder = _snapshot_folder(source, before or unique, settings)
     if not folder.is_dir():
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
         shutil.rmtree(temporary, ignore_errors=True)
@@ -116,10 +117,6 @@ def _snapshot_folder(source: Location, its_state: str, settings: Settings) -> Pa
         for text in (f"{source.reveal()} {settings.data.query}", its_state)
     )
     return settings.resolve("data").joinpath("snapshots", *names)
-
-
-def _unique_state() -> str:
-    return f"{datetime.datetime.now(datetime.UTC).isoformat()} {os.getpid()}"
 
 
 def _prune_snapshots(folder: Path) -> None:
@@ -313,7 +310,14 @@ def _connect(source: Location, settings: Settings) -> Iterator["Connection"]:
 
     engine = _engine(source, settings)
     try:
-        with _open_connection(engine, source) as connection:
+        try:
+            opened = engine.connect()
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # a driver refuses what the URL asks of it in words of its own
+            said = f"{type(error).__name__}: {source.hide(first_line(error))}"
+            raise SourceError(f"The source {source} cannot be opened ({said}).") from None
+        with opened as connection:
             yield connection
     except SQLAlchemyError as error:
         raised = error.orig if isinstance(error, DBAPIError) and error.orig else error
@@ -323,19 +327,6 @@ def _connect(source: Location, settings: Settings) -> Iterator["Connection"]:
         raise SourceError(f"The source {source} (data.query) cannot be read: {said}.") from None
     finally:
         engine.dispose()
-
-
-def _open_connection(engine: "Engine", source: Location) -> "Connection":
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        return engine.connect()
-    except SQLAlchemyError:
-        raise
-    except Exception as error:  # a driver refuses what the URL asks of it in words of its own
-        raise SourceError(
-            f"The source {source} cannot be opened ({type(error).__name__}: {source.hide(first_line(error))})."
-        ) from None
 
 
 def _engine(source: Location, settings: Settings) -> "Engine":

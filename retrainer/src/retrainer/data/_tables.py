@@ -24,9 +24,11 @@ from ..errors import DataError, first_line
 from ._columns import LARGEST_EXACT, MISSING_VALUES, VALUE_WORDS, clean_text, nearest_floats
 from ._numbers import (
     MARKS_ATTRIBUTE,
+    OPEN_ATTRIBUTE,
     SIGNS_ATTRIBUTE,
     Signs,
     decimal_signs,
+    leaves_sign_open,
     most_common,
     proven_sign,
     sign_of,
@@ -93,14 +95,15 @@ class Dialect:
     """How a CSV file is written.
 
     Attributes:
-        separator: Between the fields.
-        signs: The decimal signs that its first records prove, see `decimal_signs`.
-        encoding: Of its text, for messages.
+        separator: The character between the fields.
+        signs: The decimal signs that the first records show; see `decimal_signs`.
+        encoding: The encoding of the text, for messages.
         header: The names of the columns as they are written.
-        words: Columns of text, in which a word such as `None` may be a value.
+        words: Text columns in which a word such as `None` may be a value.
         marks: Words that mean missing numbers.
-        skipped: Lines before the header.
-        line_end: `\\r` in files of old Macs.
+        unproven: Columns in which every number is like `45.300`, where no column shows the decimal sign.
+        skipped: The number of lines before the header.
+        line_end: The end of a line; `\\r` in files of old Macs.
     """
 
     separator: str
@@ -109,14 +112,18 @@ class Dialect:
     header: tuple[str, ...]
     words: frozenset[str] = frozenset()
     marks: frozenset[str] = frozenset()
+    unproven: frozenset[str] = frozenset()
     skipped: int = 0
     line_end: str = "\n"
 
     def __str__(self) -> str:
-        """Say it in the words of a log line."""
-        decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
+        """Return the dialect in words, for the log."""
+        sign = self.signs.get("")
+        decimal = f"decimal sign {sign!r}" if sign else "no decimals"
+        if self.unproven:
+            decimal = f"decimal sign {sign or '.'!r} (assumed)"
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
-        return f"separator {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
+        return f"separator {self.separator!r}, {decimal}, encoding {self.encoding}, {len(self.header)} columns{skipped}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -125,7 +132,7 @@ class Dialect:
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of rows, and make sure the file is whole; the table itself is not built.
+    """Return the number of rows, and check that the file is complete, without building the table.
 
     Raises:
         TableError: the file cannot be read, or is truncated.
@@ -143,17 +150,17 @@ def count_rows(path: Path) -> int:
 
 
 def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame":
-    """Read the files, which must have the same columns, one below the other.
+    """Read files with the same columns into one frame.
 
-    Columns of a text file are numbers where all their cells are plain numbers, otherwise the text that is written: a
-    contract reads it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
-    `MISSING_VALUES` are missing, in columns of text for the contract to say. Spaces around column names are removed.
-    `attrs` of the frame has the decimal signs of the file, see `decimal_signs`. A folder `name=value` is a column.
+    Columns of a text file are numbers where all their cells are plain numbers, otherwise the text as written, for a
+    contract to read. Separator, decimal sign, encoding and compression of a CSV file are detected, and `MISSING_VALUES`
+    are missing; in text columns the contract decides that. Spaces around column names are removed. `attrs` of the frame
+    has the decimal signs of the file, see `decimal_signs`. A folder named `name=value` becomes a column.
 
     Args:
         paths: The files.
-        texts: Columns to read as text; numbers with leading zeros, and those with more digits
-            than float64 holds, do anyway.
+        texts: Columns to read as text. Numbers with leading zeros, and numbers with more digits than float64 has, are
+            read as text anyway.
 
     Raises:
         TableError: a file cannot be read, or is truncated.
@@ -178,10 +185,15 @@ def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame
             require_same_columns(list(frames[0].columns), list(frames[-1].columns), paths[0], path)
         frame = frames[0] if len(frames) == 1 else pd.concat(_unify_decimal_signs(frames), ignore_index=True)
         frame.attrs[DIALECT_ATTRIBUTE] = "; ".join(filter(None, said))
+        frame.attrs[OPEN_ATTRIBUTE] = frozenset().union(*(one.attrs.get(OPEN_ATTRIBUTE, ()) for one in frames))
     if not len(frame):
         raise EmptyTableError(f"{_describe_paths(paths)} has no rows.")
     if SIGNS_ATTRIBUTE not in frame.attrs:
-        frame.attrs[SIGNS_ATTRIBUTE] = decimal_signs(frame)
+        frame.attrs[SIGNS_ATTRIBUTE] = signs = decimal_signs(frame)
+        if not signs and not frame.attrs.get(OPEN_ATTRIBUTE):
+            texts = frame.iloc[:_SAMPLE_RECORDS].select_dtypes("str")
+            found = (name for name in texts if leaves_sign_open(texts[name], "."))
+            frame.attrs[OPEN_ATTRIBUTE] = frozenset(map(str, found))
     return frame
 
 
@@ -233,12 +245,12 @@ def partitions(paths: Sequence[Path], *, rows: int) -> list[Partition]:
 def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection[str] = ()) -> "Iterator[pd.DataFrame]":
     """Read the files, or partitions, in parts of at most `rows` rows: memory does not grow with the table.
 
-    Other columns of CSV and JSON than `texts` are typed part by part: a contract takes numbers and text for one
-    another.
+    Each part of a CSV or JSON file gets its own column types, except for `texts`; a contract accepts numbers as text
+    and text as numbers.
 
     Args:
         paths: The files.
-        rows: Of a part, at most.
+        rows: The maximum number of rows of a part.
         texts: Columns to read as text.
 
     Raises:
@@ -365,7 +377,7 @@ def _cut_batches(batches: "Iterable[pa.RecordBatch]", rows: int, *, skip: int, t
 
 
 def detect_format(path: Path) -> Format:
-    """Tell the format of a file from its first bytes.
+    """Return the format of a file, detected from its first bytes.
 
     Raises:
         EmptyTableError: the file is empty.
@@ -422,7 +434,7 @@ def open_decompressed(path: Path) -> IO[bytes]:
 
 
 def detect_dialect(path: Path) -> Dialect:
-    """Find out how a CSV file is written, once for each state of it; see `_detect_dialect`."""
+    """Detect how a CSV file is written, once until the file changes; see `_detect_dialect`."""
     facts = path.stat()
     return _detect_dialect(path, facts.st_size, facts.st_mtime_ns)
 
@@ -463,9 +475,9 @@ def _detect_dialect(path: Path, size: int, changed: int) -> Dialect:
             f"{path} has {width} column names and {len(rest[0])} fields in each row: name every column in the header."
         )
     _column_names([name for name in header if name.strip()], path)  # pandas renames duplicates: look before
-    signs, words, marks = _detect_column_formats(header, rest, separator)
+    formats = _detect_column_formats(header, rest, separator)
     line_end = "\r" if "\r" in text and "\n" not in text else "\n"
-    return Dialect(separator, signs, encoding, tuple(header), words, marks, skipped, line_end)
+    return Dialect(separator, encoding=encoding, header=tuple(header), skipped=skipped, line_end=line_end, **formats)
 
 
 def _parse_records(lines: list[str], separator: str) -> list[list[str]]:
@@ -503,13 +515,11 @@ def _title_lines(lines: list[str]) -> int:
     return max(found)[2] if found else 0
 
 
-def _detect_column_formats(
-    header: list[str], rest: list[list[str]], separator: str
-) -> tuple[dict[str, str], frozenset[str], frozenset[str]]:
-    """Return the decimal signs that the records prove, the columns of text, and the words for missing numbers."""
+def _detect_column_formats(header: list[str], rest: list[list[str]], separator: str) -> dict[str, Any]:
+    """Return the decimal signs that the records prove, those they leave open, columns of text, and missing words."""
     signs: dict[str, str] = {}
     likely: dict[str, str] = {}
-    words, marks = set(), set()
+    words, marks, unproven = set(), set(), set()
     for position, raw in enumerate(header):
         name = clean_text(raw) or f"Unnamed: {position}"
         cells = [record[position].strip() for record in rest if position < len(record)]
@@ -523,11 +533,16 @@ def _detect_column_formats(
             signs[name] = sign
         elif separator == ";" and any("," in cell for cell in known):
             likely[name] = ","  # where commas are the separator of no one, they are decimal signs
+        if not sign and leaves_sign_open(known, likely.get(name, ".")):
+            unproven.add(name)
     if signs:
         signs[""] = most_common(signs.values())
-    elif likely:
-        signs = likely
-    return signs, frozenset(words), frozenset(marks)
+    return {
+        "signs": signs or likely,
+        "words": frozenset(words),
+        "marks": frozenset(marks),
+        "unproven": frozenset() if signs else frozenset(unproven),
+    }
 
 
 def _as_windows(error: UnicodeError) -> tuple[str, int]:
@@ -667,10 +682,13 @@ def _read_csv(path: Path, texts: Collection[str]) -> "pd.DataFrame":
 
     frame = read(dialect)
     signs = decimal_signs(frame, dialect.signs)
+    if signs.keys() - dialect.signs.keys() - {""}:
+        dialect = replace(dialect, unproven=frozenset())
     if signs.get("") == "," and dialect.signs.get("") is None:  # proven late in the file
         frame = read(replace(dialect, signs=signs))
     said = str(replace(dialect, signs=signs))
     frame.attrs = {SIGNS_ATTRIBUTE: signs, MARKS_ATTRIBUTE: dialect.marks, DIALECT_ATTRIBUTE: said}
+    frame.attrs[OPEN_ATTRIBUTE] = dialect.unproven
     if doubtful := _doubtful_numbers(frame, path, dialect):
         written = read(dialect, dtype="str", usecols=doubtful)
         digits = written.apply(lambda cells: cells.str.fullmatch(r"\s*(0\d[\d.]*|[-+]?\d{16,})\s*").any())

@@ -7,7 +7,7 @@ Never: reads a table or a model; changes what is in production.
 
 from ._alarms import Change, alarms, change, few_rows, worst_rows
 from ._comparability import Champion
-from ._decision import Criterion, Decision
+from ._decision import Criterion, Decision, shown_verdict
 from ._metrics import (
     METRICS,
     Metric,
@@ -22,11 +22,11 @@ from ._metrics import (
     recorded_metrics,
 )
 from ._own import OwnMetricError
-from ._predictions import Array, EncodedLabels, Predictions, encode_labels, predict
+from ._predictions import Array, Predictions, predict
 from ._promotion import Rival, apply_baseline_and_holds, to_staging
 from ._question import Question
 from ._resampling import Comparison, Pair, compare, standard_error
-from ._samples import PositiveClassError, find_positive
+from ._samples import PositiveClassError, Sample, encode_labels, find_positive
 from ._serving import lost_by_refit, what_serves
 from ._verdict import decide
 
@@ -38,7 +38,6 @@ __all__ = [
     "Comparison",
     "Criterion",
     "Decision",
-    "EncodedLabels",
     "Metric",
     "OwnMetricError",
     "Pair",
@@ -46,6 +45,7 @@ __all__ = [
     "Predictions",
     "Question",
     "Rival",
+    "Sample",
     "UnknownMetricError",
     "alarms",
     "apply_baseline_and_holds",
@@ -65,6 +65,7 @@ __all__ = [
     "lost_by_refit",
     "predict",
     "recorded_metrics",
+    "shown_verdict",
     "standard_error",
     "to_staging",
     "what_serves",

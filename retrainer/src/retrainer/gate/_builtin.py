@@ -64,7 +64,7 @@ def weighted(score: _OfClass) -> Measure:
 
 
 def macro(score: _OfClass) -> Measure:
-    """Return the mean over the classes that are there or predicted."""
+    """Return the mean over the classes that occur or are predicted."""
 
     def mean(hits: Array, predicted: Array, there: Array) -> Array:
         return _mean(score(hits, predicted, there), (there + predicted > 0).astype(np.float64))
@@ -106,7 +106,7 @@ def mean_of(loss: Callable[[Sample], Array], root: bool = False) -> Measure:
 
 
 def log_losses(sample: Sample) -> Array:
-    """Return minus the logarithm of the probability of each row's own class, shape (n,), never infinite."""
+    """Return the log loss of each row, shape (n,): always finite."""
     assert sample.probabilities is not None
     own = sample.probabilities[np.arange(len(sample.y)), sample.y]
     smallest = np.finfo(np.float64).eps
@@ -116,7 +116,6 @@ def log_losses(sample: Sample) -> Array:
 def _brier_losses(sample: Sample) -> Array:
     """Return squared distances from the truth, halved for two classes: the square of one probability's error."""
     assert sample.probabilities is not None
-    assert sample.classes is not None
     own = sample.probabilities[np.arange(len(sample.y)), sample.y]
     squares = (sample.probabilities**2).sum(axis=1) - 2 * own + 1
     return np.asarray(squares / 2 if len(sample.classes) == 2 else squares)

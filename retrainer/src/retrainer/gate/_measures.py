@@ -23,7 +23,7 @@ Scores = tuple[Array, Array]  # of the champion and of the challenger, each of s
 
 
 class Resampler(ABC):
-    """Champion and challenger on the same groups of rows, which can be exchanged or drawn again."""
+    """Champion and challenger on the same groups of rows, whose predictions can be exchanged or drawn again."""
 
     @abstractmethod
     def exchanged(self, mask: Array) -> Scores:
@@ -62,7 +62,6 @@ class Sums(Measure):
         """Return the scores for sums of shape (r, ...), shape (r,)."""
 
     def value(self, sample: Sample, positive: Any) -> float:
-        """Return the score of one model; nan where it is not defined."""
         table = self.tables([sample], positive, np.zeros(len(sample.y), dtype=np.intp), 1)[0]
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(self.score(table)[0])
@@ -70,7 +69,6 @@ class Sums(Measure):
     def resampler(
         self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models by groups of rows."""
         return _SumsResampler(self, *self.tables([champion, challenger], positive, group_of_row, n_groups))
 
 
@@ -106,9 +104,9 @@ def _count_in_groups(
 
 @dataclass(frozen=True)
 class ClassCounts(Sums):
-    """A function of how many rows of each class were found (hits), predicted and there, each of shape (r, k).
+    """A function of the numbers of hits, predictions and rows of each class, shape (r, k) each.
 
-    With `one_class` these are of the positive class alone, k being 1.
+    With `one_class` only the positive class is counted, and k is 1.
     """
 
     function: Callable[[Array, Array, Array], Array]
@@ -120,7 +118,6 @@ class ClassCounts(Sums):
         return [self._table(sample, positive, group_of_row, n_groups) for sample in samples]
 
     def _table(self, sample: Sample, positive: Any, group_of_row: Array, n_groups: int) -> Array:
-        assert sample.classes is not None
         size = len(sample.classes)
         hits = _count_in_groups(group_of_row, n_groups, sample.y, size, weights=sample.y == sample.labels)
         predicted = _count_in_groups(group_of_row, n_groups, sample.labels, size + 1)[:, :size]
@@ -128,7 +125,6 @@ class ClassCounts(Sums):
         return table[:, :, [find_positive(positive, sample.classes)]] if self.one_class else table
 
     def score(self, sums: Array) -> Array:
-        """Return the scores."""
         return self.function(sums[:, 0], sums[:, 1], sums[:, 2])
 
 
@@ -137,8 +133,9 @@ class Losses(Sums):
     """A function of sums of numbers that each row has.
 
     Attributes:
-        rows: Gives them for a sample, shape (n, m); the first is 1, so that its sum is the number of rows.
-        function: From sums (r, m) to scores (r,).
+        rows: Returns the numbers of a sample, shape (n, m). The first column is 1, so that its sum is the number of
+            rows.
+        function: Turns sums, shape (r, m), into scores, shape (r,).
     """
 
     rows: Callable[[Sample, Any], Array]
@@ -155,7 +152,6 @@ class Losses(Sums):
         return tables
 
     def score(self, sums: Array) -> Array:
-        """Return the scores."""
         return self.function(sums)
 
 
@@ -163,12 +159,13 @@ class Losses(Sums):
 class Ranking(Sums):
     """A function of how many rows lie at each rank, of a class and of the others.
 
-    With two classes it is about the positive one (the second, if none is set); with more, each is compared
-    with the others, and the mean is taken. What changes sides are ranks within each model: two models'
-    probabilities need not mean the same, their ranks do.
+    With two classes it is about the positive one (the second, if none is set); with more, each is compared with the
+    others, and the mean is taken. Ranks within each model are exchanged, as probabilities of two models may be on
+    different scales.
 
     Attributes:
-        function: From two arrays (r, c, levels), from the lowest rank to the highest, to scores (r, c).
+        function: Turns two arrays, shape (r, c, levels), from the lowest rank to the highest, into scores, shape (r,
+            c).
         weighted: Whether the mean over classes is weighted by their rows.
     """
 
@@ -179,7 +176,6 @@ class Ranking(Sums):
     def tables(self, samples: Sequence[Sample], positive: Any, group_of_row: Array, n_groups: int) -> list[Array]:
         """Return the rows at each level, of each class and of the others: shape (n_groups, c, 2, levels)."""
         y, classes = samples[0].y, samples[0].classes
-        assert classes is not None
         positions = list(range(len(classes)))
         if len(classes) == 2:
             positions = [1 if positive is None else find_positive(positive, classes)]
@@ -200,7 +196,6 @@ class Ranking(Sums):
         return tables
 
     def score(self, sums: Array) -> Array:
-        """Return the scores."""
         mine, others = sums[:, :, 0], sums[:, :, 1]
         rows, rest = mine.sum(axis=2), others.sum(axis=2)
         present = rows > 0
@@ -241,13 +236,11 @@ class NonAdditive(Measure):
     by_class: bool = False
 
     def value(self, sample: Sample, positive: Any) -> float:
-        """Return the score of one model."""
         return float(self.function(sample, positive))
 
     def resampler(
         self, champion: Sample, challenger: Sample, positive: Any, group_of_row: Array, n_groups: int
     ) -> Resampler:
-        """Return both models by groups of rows."""
         return _NonAdditiveResampler(self, champion, challenger, positive, group_of_row, n_groups)
 
 

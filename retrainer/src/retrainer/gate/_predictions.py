@@ -1,4 +1,4 @@
-"""What a fitted pipeline predicts, and classes as numbers so that metrics compare integers."""
+"""What a fitted pipeline predicts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,10 @@ class Predictions:
     """The predictions of a pipeline for n rows.
 
     Attributes:
-        labels: Shape (n,): the predicted classes, or the predicted values of a regression.
-        probabilities: Shape (n, k), in the order of `classes`; None for a regression, or a classifier without
-            them.
-        classes: Shape (k,); None for a regression.
+        labels: The predicted classes, or the predicted values of a regression, shape (n,).
+        probabilities: The probabilities of the `classes` in their order, shape (n, k); None for a regression, or a
+            classifier without them.
+        classes: The classes, shape (k,); None for a regression.
     """
 
     labels: Array
@@ -32,33 +32,16 @@ class Predictions:
         return Predictions(np.asarray(self.labels)[rows], probabilities, self.classes)
 
 
-@dataclass(frozen=True)
-class EncodedLabels:
-    """Classes as numbers, so that metrics compare integers.
-
-    Attributes:
-        classes: Shape (k,), sorted: every class of the rows and of the model.
-        y: Shape (n,), positions in `classes`.
-        labels: Shape (n,), positions in `classes`; k for a prediction that is no class at all.
-        probabilities: Shape (n, k), 0 for a class the model does not know; None if the model gives none.
-    """
-
-    classes: Array
-    y: Array
-    labels: Array
-    probabilities: Array | None
-
-
 def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Predictions:
-    """Run the fitted pipeline over the rows, its preprocessing once.
+    """Return the predictions of a fitted pipeline; its preprocessing runs once.
 
     Labels are those of the pipeline's `predict`, with its threshold if it has one. A row's label does
     not depend on the rows beside it.
 
     Args:
-        pipeline: Fitted.
+        pipeline: The fitted pipeline.
         X: The inputs, n rows.
-        problem_type: Whether to look for probabilities.
+        problem_type: Whether probabilities are of interest.
     """
     if problem_type == "regression":
         return Predictions(np.asarray(pipeline.predict(X), dtype=np.float64))
@@ -104,42 +87,3 @@ def _labels(model: Any, inputs: Any, probabilities: Array) -> Array:
     if len(tied) and type(model) is not RandomForestClassifier:
         labels[tied] = model.predict(inputs.iloc[tied] if hasattr(inputs, "iloc") else inputs[tied])
     return labels
-
-
-def encode_labels(y: Any, *predictions: Predictions) -> tuple[EncodedLabels, ...]:
-    """Turn classes into positions in the sorted union of all classes, for each model's predictions.
-
-    Returns:
-        One for each model, all with the same `classes` and `y`.
-    """
-    truth = pd.Index(np.asarray(y))
-    known = truth.unique()
-    for model in predictions:
-        names = model.classes if model.classes is not None else model.labels
-        known = known.union(pd.Index(names).unique(), sort=False)
-    classes = _sort_classes(known)
-    y_codes = classes.get_indexer(truth)
-    encoded = []
-    for model in predictions:
-        labels = classes.get_indexer(pd.Index(np.asarray(model.labels)))
-        labels[labels < 0] = len(classes)
-        encoded.append(EncodedLabels(classes.to_numpy(), y_codes, labels, _align_probabilities(model, classes)))
-    return tuple(encoded)
-
-
-def _sort_classes(classes: Any) -> Any:
-    try:
-        return classes.sort_values()
-    except TypeError:  # classes of several types
-        return pd.Index(sorted(classes, key=lambda value: (type(value).__name__, str(value))))
-
-
-def _align_probabilities(predictions: Predictions, classes: pd.Index) -> Array | None:
-    if predictions.probabilities is None or predictions.classes is None:
-        return None
-    positions = classes.get_indexer(pd.Index(predictions.classes))
-    if np.array_equal(positions, np.arange(len(classes))):
-        return predictions.probabilities
-    aligned = np.zeros((len(predictions.probabilities), len(classes)))
-    aligned[:, positions] = predictions.probabilities
-    return aligned

@@ -1,4 +1,4 @@
-"""One model's predictions beside the truth, in the form that metrics read and resampling can mix."""
+"""One model's predictions and the truth, in the form that metrics read and resampling can mix."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..settings import ProblemType
-from ._predictions import Array, Predictions, encode_labels
+from ._predictions import Array, Predictions
 
 
 class PositiveClassError(DataError):
@@ -17,20 +17,20 @@ class PositiveClassError(DataError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One model's predictions of n rows, beside the truth.
+    """One model's predictions of n rows, and the truth.
 
     Attributes:
-        y: Shape (n,): values, or positions in `classes`.
-        labels: Shape (n,): values, or positions in `classes`; k for a prediction that is not a class at all.
-        probabilities: Shape (n, k), in the order of `classes`; None if there are none.
-        classes: Shape (k,), sorted: every class of the rows and of the models; None for a regression.
-        rows: The n rows as the source has them, for metrics that read columns; None if not given.
+        y: The truth, shape (n,): values, or positions in `classes`.
+        labels: The predictions, shape (n,): values, or positions in `classes`; k for a prediction that is not a class.
+        probabilities: The probabilities of the `classes` in their order, shape (n, k); None if there are none.
+        classes: Every class of the rows and of the models, sorted, shape (k,); None for a regression.
+        rows: The n rows with the columns of the source, for metrics that read columns; None if not given.
     """
 
     y: Array
     labels: Array
     probabilities: Array | None = None
-    classes: Array | None = None
+    classes: Any = None
     rows: pd.DataFrame | None = None
 
     @property
@@ -58,18 +58,51 @@ class Sample:
 
 
 def make_samples(
-    y: Any,
-    *predictions: Predictions,
-    problem_type: ProblemType,
-    rows: pd.DataFrame | None = None,
+    y: Any, *predictions: Predictions, problem_type: ProblemType, rows: pd.DataFrame | None = None
 ) -> tuple[Sample, ...]:
     """Return each model's sample; all have the same classes in the same order."""
     if problem_type == "regression":
         truth = np.asarray(y, dtype=np.float64)
         return tuple(Sample(truth, np.asarray(one.labels, np.float64), rows=rows) for one in predictions)
-    return tuple(
-        Sample(one.y, one.labels, one.probabilities, one.classes, rows) for one in encode_labels(y, *predictions)
-    )
+    return encode_labels(y, *predictions, rows=rows)
+
+
+def encode_labels(y: Any, *predictions: Predictions, rows: pd.DataFrame | None = None) -> tuple[Sample, ...]:
+    """Return each classifier's sample: classes become positions in the sorted union, so that metrics compare integers.
+
+    A class that a model does not know has a probability of 0.
+    """
+    truth = pd.Index(np.asarray(y))
+    known = truth.unique()
+    for model in predictions:
+        names = model.classes if model.classes is not None else model.labels
+        known = known.union(pd.Index(names).unique(), sort=False)
+    classes = _sort_classes(known)
+    y_codes = classes.get_indexer(truth)
+    encoded = []
+    for model in predictions:
+        labels = classes.get_indexer(pd.Index(np.asarray(model.labels)))
+        labels[labels < 0] = len(classes)
+        encoded.append(Sample(y_codes, labels, _align_probabilities(model, classes), classes.to_numpy(), rows))
+    return tuple(encoded)
+
+
+def _sort_classes(classes: Any) -> Any:
+    try:
+        return classes.sort_values()
+    except TypeError:  # classes of several types
+        return pd.Index(sorted(classes, key=lambda value: (type(value).__name__, str(value))))
+
+
+def _align_probabilities(predictions: Predictions, classes: pd.Index) -> Array | None:
+    if predictions.probabilities is None or predictions.classes is None:
+        return None
+    positions = classes.get_indexer(pd.Index(predictions.classes))
+    if np.array_equal(positions, np.arange(len(classes))):
+        return predictions.probabilities
+    aligned = np.zeros((len(predictions.probabilities), len(classes)))
+    aligned[:, positions] = predictions.probabilities
+    return aligned
 
 
 def find_positive(positive: Any, classes: Any) -> int:

@@ -11,6 +11,7 @@ from ._monitoring import check_drift
 from ._record import Run, Saved, add_report, export_dry_run, record, save
 from ._scoring import Scorer, loaded_model, score_table, scored_batches
 from ._sides import SplitSide, preprocess, preprocess_holdout, split
+from ._to_do import to_do
 from ._training import (
     Refit,
     best_recipe,
@@ -52,5 +53,6 @@ __all__ = [
     "scored_batches",
     "selection_metric",
     "split",
+    "to_do",
     "train",
 ]

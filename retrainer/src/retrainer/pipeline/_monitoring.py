@@ -13,14 +13,18 @@ from .. import data, gate, monitoring, reporting
 from ..errors import DataError, ProjectError
 from ..project import Project
 from ..registry import Version, open_registry, open_store
-from ..settings import Settings
+from ..settings import Settings, rows_or_time
 from ..training import Model, load_evaluated_model, load_model, load_trained_rows, task_mismatch
 from ._record import PROFILE, profile_of
 
 PAGE = "drift.html"
 LEAST_LABELS = 30  # fewer say little about a score
 UNUSUAL = 0.05  # a score so unlikely by chance is mentioned, though it is no violation
-NO_CURE = "Correct the table or its query; a retrain helps only where the training table has changed in the same way."
+MISFIT = "the columns do not fit"
+NO_CURE = (
+    "Production is unchanged. Correct the table or its query; a retrain helps only if the training table changed in the"
+    " same way."
+)
 TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
 logger = logging.getLogger(__name__)
@@ -46,7 +50,7 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
         rows = model.contract.read(frame, report=report, keep_extra=True)
     except data.SchemaError as error:
         found = monitoring.Drift(True, f"{error}\n{NO_CURE}", (0, snapshot.rows), gone=error.gone)
-        window, failed = replace(window, live_reason="the columns do not fit"), []
+        window, failed = replace(window, live_reason=MISFIT), []
     else:
         rows = _newest_rows(rows, settings)
         found = _compare_columns(model, rows, champion, settings)
@@ -55,11 +59,12 @@ def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
             window = _evaluate_labels(window, model, rows, champion, project=project)
         except data.SchemaError as error:
             found = replace(found, drifted=True, reason=f"{error}\n{NO_CURE} {found.reason}")
-            window = replace(window, live_reason="the columns do not fit")
+            window = replace(window, live_reason=MISFIT)
         failed = data.failed_tests(rows, settings.data.tests, but=settings.data.target)
     reason = " ".join([found.reason, window.reason, *failed]).strip()
     window = replace(window, drifted=found.drifted, reason=reason, rows=found.rows[1])
-    return _record_window(window, found, settings) | {"failed_tests": failed}
+    misfit = window.live_reason == MISFIT
+    return _record_window(window, found, settings) | {"failed_tests": failed, "misfit": misfit}
 
 
 def _compare_columns(model: Model, rows: pd.DataFrame, champion: Version, settings: Settings) -> monitoring.Drift:
@@ -84,8 +89,14 @@ def _record_window(window: monitoring.Window, found: monitoring.Drift, settings:
         missing = f"{type(error).__name__}: {error}"
         logger.warning("The report is missing, it could not be drawn (%s).", missing, exc_info=True)
     decided = [each.violates for each in windows if each.violates is not None][-settings.monitor.windows :]
+    violations, rule = sum(decided) if window.violates else 0, settings.monitor
+    counts = (
+        f"This window counts: {violations} of the last {rule.windows} drifted or are worse; {rule.needed} start a "
+        "retrain."
+    )
     return asdict(window) | {
-        "violations": sum(decided) if window.violates else 0,
+        "violations": violations,
+        "counts": counts if violations else "",
         "retrain": retrain,
         "drifted_columns": [*found.gone, *(column.name for column in found.columns if column.drifted)],
         "report": None if missing else store.locate(PAGE),
@@ -102,10 +113,11 @@ def _newest_rows(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     times = data.times(rows, column=str(settings.split.time_column))
     if times.max() == np.iinfo(np.int64).min:  # no row has a time
         return rows
-    if monitor.last_rows:
-        since = np.sort(times)[-min(len(times), monitor.last_rows)]
+    count, span = rows_or_time(monitor.last)
+    if count:
+        since = np.sort(times)[-min(len(times), count)]
     else:
-        since = times.max() - monitor.last_time // datetime.timedelta(microseconds=1) + 1
+        since = times.max() - span // datetime.timedelta(microseconds=1) + 1
     return rows[times >= since].reset_index(drop=True)
 
 

@@ -1,4 +1,5 @@
-"""From the training part to a fitted model: the recipe that cross-validation chooses, and the fits of it."""
+"""From the training part to a fitted model: the recipe that cross-validation selects, and models that are fitted with
+it."""
 
 import dataclasses
 import logging
@@ -41,12 +42,12 @@ class RefitError(ProjectError):
 
 @dataclass(frozen=True)
 class Refit:
-    """The recipe, refit on all labelled rows: the model that serves.
+    """The model that serves: the recipe, refit on all labelled rows.
 
     Attributes:
-        part: The rows.
-        model: Fitted on them; None if that failed.
-        error: Why it failed.
+        part: The labelled rows.
+        model: The fitted model; None if fitting failed.
+        error: The reason of the failure.
     """
 
     part: SplitSide | None = None
@@ -55,7 +56,7 @@ class Refit:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the lineage and the result of a run show."""
+        """The facts for the lineage and the result of a run."""
         return {"failed": self.error} if self.part is None else {"rows": len(self.part.rows)}
 
 
@@ -71,7 +72,8 @@ def cross_validate(training: SplitSide, *, estimator: str, project: Project, thr
 
 
 def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
-    """Return what cross-validation needs of the training part: of several candidates, a sample of `compared_rows`."""
+    """Return the inputs of cross-validation: the training part, or a sample of `compared_rows` if there are several
+    candidates."""
     settings, split = project.settings, project.settings.split
     if len(settings.estimators) > 1 and len(training.rows) > settings.compared_rows:
         training = _sample_rows(training, settings)
@@ -139,12 +141,12 @@ def only_recipe(names: Sequence[str], *, project: Project) -> Recipe | None:
 
 
 def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: Project) -> Recipe:
-    """Return the candidate with the best cross-validation score, and the threshold it has it at.
+    """Return the candidate with the best cross-validation score, and its best threshold.
 
     Args:
-        names: Of the candidates, n of them.
-        scores: Of each, shape (t,) for the t possible thresholds; see `cross_validate`.
-        project: With the estimators and their spaces.
+        names: Names of the n candidates.
+        scores: One array per candidate, shape (t,): the score at each of the t thresholds; see `cross_validate`.
+        project: The project, with its estimators and settings.
     """
     metric, thresholds = selection_metric(project), possible_thresholds(project.settings.train.threshold)
     recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)
@@ -160,7 +162,7 @@ def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
     """Fit the recipe's estimator with its preprocessing on the training rows."""
     model = _fit_recipe(training, recipe, project)
     for column, reason in model.left_out.items():
-        logger.info("Column %r is left out: %s", column, reason)
+        logger.info("Column %r is not used: %s", column, reason)
     return model
 
 
@@ -177,10 +179,10 @@ def _fit_recipe(part: SplitSide, recipe: Recipe, project: Project) -> Model:
 
 
 def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, project: Project) -> Refit | None:
-    """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
+    """Fit the recipe on all labelled rows, if the model goes, or may go, to production; else return None.
 
-    This is before the version is saved, so that the version is complete and a run killed here leaves nothing behind.
-    If the refit fails, the evaluated model serves, without the newest rows.
+    This happens before the version is saved, so that the version is complete, and a run that is killed here leaves
+    nothing behind. If the refit fails, the evaluated model serves, without the newest rows.
     """
     settings, evaluation = project.settings, comparison.evaluation
     if not settings.refits or comparison.decision.verdict not in ("promoted", "staging"):

@@ -8,6 +8,7 @@ the server's:
 - Where the project's own code cannot even be imported, its disk is full, or its machine cannot reach the webhook,
   the confirmation does not come: the server sends the message.
 - A run that was cancelled because another is in progress, or that nobody starts, never had a process.
+- A run that was cancelled and that nobody ends is ended by Prefect's server, after five minutes.
 - A run that hangs may hang where nothing in its own process can end it: the server cancels it, and its runner kills it.
 """
 
@@ -38,95 +39,87 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled")}
 NOTIFIED_EVENT = "retraining.notified"
 DRIFT_EVENT = "retraining.drift"  # triggers the retrain deployment
-CONFIRMED_WITHIN = timedelta(seconds=60)  # a run's own message takes seconds
-COLLISION = "Deployment concurrency limit reached."  # as the server (3.8) says it in the state's message
+CONFIRMED_WITHIN = timedelta(seconds=120)  # a run's own message takes seconds, on a busy machine a minute
+# As the server says it in the state's message.
+COLLISION = "Deployment concurrency limit reached."
+NOT_ENDED = "Flow run cancellation timed out; marked this flow run as Cancelled."
 
 
 def automations(settings: Settings, *, silence: timedelta | None, block_id: Any | None) -> Iterator[AutomationCore]:
     """Yield the automations of this project's deployments.
 
     Args:
-        settings: Those of the project.
-        silence: A run without heartbeats for so long is dead; None where there are no heartbeats.
-        block_id: Of the notification block; None where there is none.
+        settings: The settings of the project.
+        silence: The time without heartbeats after which a run counts as dead; None if there are no heartbeats.
+        block_id: The id of the notification block; None without one.
     """
     project = settings.project
-
-    def trigger(*related: dict[str, str], **options: Any) -> EventTrigger:
-        any_run = {"prefect.resource.id": "prefect.flow-run.*"} | options.pop("match", {})
-        tag = {"prefect.resource.id": f"prefect.tag.{project}", "prefect.resource.role": "tag"}
-        return EventTrigger(
-            match=ResourceSpecification(any_run),
-            match_related=[ResourceSpecification(resource) for resource in (tag, *related)],
-            for_each={"prefect.resource.id"},
-            threshold=1,
-            **options,
-        )
-
-    def notification(kind: str) -> list[SendNotification]:
-        text = message(kind, project=project)
-        return [SendNotification(block_document_id=block_id, subject=text.subject, body=text.body)]
-
     if silence is not None:
         minutes = silence.total_seconds() / 60
         why = f"No heartbeat for {minutes:g} minutes: its process was killed, or its machine is gone."
         yield AutomationCore(
             name=f"{project}: crash detection",
             description="Ends a run whose heartbeats stopped.",
-            trigger=trigger(posture=Posture.Proactive, after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, within=silence),
+            trigger=_trigger(project, after={HEARTBEAT}, expect={HEARTBEAT, *ENDED}, within=silence),
             actions=[ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=why)],
         )
     for flow, schedule in settings.schedules.items():
         limit = timedelta(seconds=schedule.time_limit)
         setting = "schedule.time_limit" if flow == "retrain" else f"{flow}.schedule.time_limit"
         why = f"It ran for longer than {limit} ({setting})."
+        of_flow = {"prefect.resource.role": "flow", "prefect.resource.name": flow}
+        not_by_hand = {"prefect.resource.role": "deployment", "prefect.resource.name": project}
+        running = {"prefect.flow-run.Running"}
         yield AutomationCore(
             name=f"{project}: time limit of {flow}",
             description="Cancels a run that takes too long.",
-            trigger=trigger(
-                {"prefect.resource.role": "flow", "prefect.resource.name": flow},
-                {"prefect.resource.role": "deployment", "prefect.resource.name": project},  # not by hand
-                posture=Posture.Proactive,
-                after={"prefect.flow-run.Running"},
-                expect=ENDED,
-                within=limit,
-            ),
+            trigger=_trigger(project, of_flow, not_by_hand, after=running, expect=ENDED, within=limit),
             actions=[ChangeFlowRunState(state=StateType.CANCELLING, name="Cancelling", message=why)],
         )
-    if block_id is None:
-        return
-    yield AutomationCore(
-        name=f"{project}: unreported failures",
-        description="Notifies the team of a run that ended badly and could not say so itself.",
-        trigger=trigger(
-            posture=Posture.Proactive,
-            after={f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling")},
-            expect={NOTIFIED_EVENT},
-            within=CONFIRMED_WITHIN,
-        ),
-        actions=notification("unreported"),
-    )
-    yield AutomationCore(
-        name=f"{project}: collisions",
-        description="Notifies the team of a run that was cancelled because another is running.",
-        trigger=trigger(
-            posture=Posture.Reactive,
-            expect={"prefect.flow-run.Cancelled"},
-            match={"prefect.state-message": COLLISION},
-            within=timedelta(0),
-        ),
-        actions=notification("collision"),
-    )
-    yield AutomationCore(
-        name=f"{project}: late runs",
-        description="Notifies the team of a run that nobody started on time.",
-        trigger=trigger(posture=Posture.Reactive, expect={"prefect.flow-run.Late"}, within=timedelta(0)),
-        actions=notification("late"),
+    if block_id is not None:
+        yield from _notifications(project, block_id)
+
+
+def _notifications(project: str, block_id: Any) -> Iterator[AutomationCore]:
+    """Yield the automations that send a message: of what a run cannot report itself."""
+    ended_badly = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "Cancelling")}
+    unconfirmed = _trigger(project, after=ended_badly, expect={NOTIFIED_EVENT}, within=CONFIRMED_WITHIN)
+    now: dict[str, Any] = {"posture": Posture.Reactive, "within": timedelta(0)}
+    cancelled = {"prefect.flow-run.Cancelled"}
+    collided = _trigger(project, expect=cancelled, match={"prefect.state-message": COLLISION}, **now)
+    not_ended = _trigger(project, expect=cancelled, match={"prefect.state-message": NOT_ENDED}, **now)
+    late = _trigger(project, expect={"prefect.flow-run.Late"}, **now)
+    for name, kind, what, trigger in (
+        ("unreported failures", "unreported", "that ended badly and could not say so itself", unconfirmed),
+        ("collisions", "collision", "that was cancelled because another is running", collided),
+        ("cancellations", "not ended", "that somebody cancelled, and that nobody ended", not_ended),
+        ("late runs", "late", "that nobody started on time", late),
+    ):
+        text = message(kind, project=project)
+        yield AutomationCore(
+            name=f"{project}: {name}",
+            description=f"Notifies the team of a run {what}.",
+            trigger=trigger,
+            actions=[SendNotification(block_document_id=block_id, subject=text.subject, body=text.body)],
+        )
+
+
+def _trigger(
+    project: str, *related: dict[str, str], match: dict[str, str] | None = None, **options: Any
+) -> EventTrigger:
+    """Return a trigger for each run of the project, by default one that fires when an event stays away."""
+    tag = {"prefect.resource.id": f"prefect.tag.{project}", "prefect.resource.role": "tag"}
+    return EventTrigger(
+        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"} | (match or {})),
+        match_related=[ResourceSpecification(resource) for resource in (tag, *related)],
+        for_each={"prefect.resource.id"},
+        threshold=1,
+        **{"posture": Posture.Proactive} | options,
     )
 
 
 def register_automations(project: Project) -> None:
-    """Let the server watch the runs of this project's deployments, as deploy.py and prefect.yaml both do.
+    """Register the automations by which the server watches the runs of this project's deployments.
 
     One that is registered as it should be is left alone: the server forgets what an automation that is updated was
     waiting for, and would never notice that the present run is killed or takes too long.

@@ -19,7 +19,7 @@ from ._automations import register_automations
 
 
 def schedules(settings: ScheduleSettings | None) -> list[Schedule]:
-    """Return the schedule of the settings as Prefect has it; none where a flow is only started by hand."""
+    """Return the schedule of the settings in Prefect's form; an empty list if a flow is only started by hand."""
     if settings is None:
         return []
     if settings.cron:

@@ -12,7 +12,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import State
 from prefect.utilities.urls import url_for
 
-from ..errors import ProjectError
+from ..errors import ProjectError, shell_command
 from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
@@ -91,7 +91,7 @@ def _describe_production(reason: str, project: Project) -> str:
 
 def _find_retrain_deployment(name: str) -> tuple[bool, str]:
     """Return whether a retrain deployment is there to be started, and what to do."""
-    by_hand = "deploy the project (`make deploy`), or run `retrain` by hand."
+    by_hand = f"deploy the project (`make deploy`), or run {shell_command(name, 'retrain')}."
     try:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(f"retrain/{name}")
@@ -106,28 +106,30 @@ def _find_retrain_deployment(name: str) -> tuple[bool, str]:
 
 
 def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
-    """Notify the team of a decision; that the champion is kept only where the settings ask for it."""
+    """Notify the team of a decision; that it is not promoted only where the settings ask, or nothing was compared."""
     notifications = project.settings.notifications
-    if recorded["verdict"] == "kept" and not notifications.kept:
+    if recorded["verdict"] == "kept" and recorded["kind"] != "not_comparable" and not notifications.kept:
         return
     message = _messages.decision_message(project=project.settings.project, run=run, decision=recorded)
     _messages.send(message, block=notifications.block, logger=logger)
 
 
 def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logger: Any) -> dict[str, Any]:
-    """Emit the event that triggers the retrain deployment, and notify the team.
+    """Notify the team of a window, and emit the event that triggers the retrain deployment where it is time for one.
 
     Returns:
-        `triggered`, whether a deployment listens, and `to_do`, what to do about it.
+        `triggered` (whether a deployment starts a retrain) and `to_do` (what a person should do).
     """
     settings = project.settings
-    triggered, to_do = _find_retrain_deployment(settings.project)
+    triggered, to_do = False, f"To do: correct the table or its query. {window['counts']}"
+    if window["retrain"]:
+        triggered, to_do = _find_retrain_deployment(settings.project)
+        emit_event(
+            event=_automations.DRIFT_EVENT,
+            resource={"prefect.resource.id": f"retraining.{settings.project}"},
+            payload={name: window[name] for name in ("source", "version", "reason")},
+        )
     logger.info(to_do)
-    emit_event(
-        event=_automations.DRIFT_EVENT,
-        resource={"prefect.resource.id": f"retraining.{settings.project}"},
-        payload={name: window[name] for name in ("source", "version", "reason")},
-    )
     found = {"triggered": triggered, "to_do": to_do}
     message = _messages.drift_message(project=settings.project, run=run, window=window | found)
     _messages.send(message, block=settings.notifications.block, logger=logger)

@@ -21,11 +21,11 @@ _shown = threading.Lock()
 
 @contextmanager
 def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
-    """Show which step runs, and on how many rows, until the block ends.
+    """Show the running step and its number of rows until the block ends.
 
     Args:
-        what: The step, as a verb: `cross validate`.
-        inputs: What it was given; the largest of those that have `rows` says how many.
+        what: The step as a verb: `cross validate`.
+        inputs: The inputs of the step; the largest one with `rows` gives the number of rows.
     """
     rows = max(map(_count_rows, inputs), default=0)
     doing, on_rows = _gerund(what), f"{rows:,} rows" if rows else ""

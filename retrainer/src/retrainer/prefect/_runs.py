@@ -1,4 +1,4 @@
-"""What a run of any flow needs of Prefect: its settings, its source, and when to fetch and retry."""
+"""The start of a run of any flow: its settings, its source, and the rules for fetching and retrying."""
 
 import datetime
 import functools
@@ -58,7 +58,7 @@ _library.propagate = False  # the handler passes on what no run logs
 
 
 def this_run() -> Run:
-    """Return the present flow run, as records name it."""
+    """Return the present flow run, in the form that records contain."""
     return Run(flow_run.id, str(flow_run.name or ""), url_for("flow-run", flow_run.id) or "")
 
 
@@ -86,7 +86,7 @@ def reports_progress(function: Callable[..., Any]) -> Callable[..., Any]:
 def fingerprint_of_source(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
     """Return the key under which a fetch is cached: an unchanged source is not fetched again.
 
-    None, so that it is fetched, where the source has no fingerprint that changes with its content.
+    Without a fingerprint the key is None, and the source is fetched.
     """
     project: Project = parameters["project"]
     try:
@@ -107,11 +107,11 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
 
     Args:
         project: The project.
-        source: The run's parameter, which stands in for `data.source`.
-        as_of: The date to fill in, as in `resolve_source`.
+        source: The parameter of the run, which replaces `data.source`.
+        as_of: The date to fill in; see `resolve_source`.
 
     Raises:
-        ConfigurationError: they cannot work, as far as that can be known.
+        ConfigurationError: the settings cannot work.
     """
     given = reject_inline_secret(source)
     overrides = dict(project.overrides.get("data", {})) | ({} if given is None else {"source": given})
@@ -156,10 +156,10 @@ def _moment_of_dates(as_of: datetime.datetime | None, settings: Settings) -> dat
 
 
 def reject_inline_secret(source: str | None) -> Location | None:
-    """Return the source this run was given; one that carries a secret is refused, and taken out of Prefect's record.
+    """Return the source parameter of this run; one with a secret is refused, and removed from Prefect's record.
 
     Raises:
-        ConfigurationError: it may carry a secret.
+        ConfigurationError: it may contain a secret.
     """
     try:
         return refuse_secret(source)
@@ -179,10 +179,10 @@ def resolve_source(
     """Return the source of this run with its dates and secrets filled in.
 
     Args:
-        source: The parameter of the run; empty: the first default that is set, else `data.source`.
-        defaults: Locations of the settings.
-        as_of: The date to fill in; empty: the scheduled time of the run, in the time zone of its schedule.
-        project: For the settings.
+        source: The parameter of the run; if empty, the first default that is set, else `data.source`.
+        defaults: Locations of the settings, in the order of preference.
+        as_of: The date to fill in; if empty, the scheduled time of the run, in the time zone of its schedule.
+        project: The project, for its settings.
 
     Raises:
         ConfigurationError: a date is invalid, a Prefect Secret block does not exist, or the parameter contains a

@@ -1,4 +1,4 @@
-"""The trials of a search, as Prefect tasks: side by side in threads, or on Dask workers."""
+"""The trials of a search, as Prefect tasks: in parallel threads, or on Dask workers."""
 
 import math
 import os
@@ -23,12 +23,12 @@ from ._progress import best_so_far
 
 
 def search(training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, project: Project) -> tuning.Found:
-    """Search better parameters of an estimator by cross-validation on the training side; the holdout plays no part.
+    """Search better parameters of an estimator by cross-validation on the training side; the holdout is not used.
 
     This process gets the parameters of each trial from the study, and records its result. A study can be continued.
 
     Raises:
-        TimeLimitError: the limit is over before the first trial is.
+        TimeLimitError: the time limit ends before the first trial does.
         StudyInUseError: another process uses the same study.
     """
     inputs = pipeline.fold_inputs(training, project=project)

@@ -27,7 +27,7 @@ PARAMETERS = (
     *("split.method", "split.share", "split.seed", "split.keys"),
 )
 
-PICKLE = "model.pickle"
+PICKLE = "model.pickle"  # beside a model that joblib saved: what MLflow's own loader reads
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 def open_registry(settings: Settings) -> "MlflowRegistry":
     """Return the registry on the tracking server of the settings."""
     store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
-    return MlflowRegistry(store, metric=settings.metric)
+    return MlflowRegistry(store, metric=settings.metric, project=settings.project)
 
 
 class MlflowRegistry(Registry):
@@ -60,13 +60,9 @@ class MlflowRegistry(Registry):
             self.store.client.log_batch(run, metrics, params, tags[:90])
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
-        """Describe the saved pipeline as an MLflow model, with the signature that the rows of `example` have."""
+        """Describe the saved pipeline as an MLflow model, with a signature from the rows of `example`."""
         self.show_version(version)
         self._publish_model(version, pipeline, example, file=MODEL_FILE)
-
-    def show_copied_model(self, version: Version, pipeline: Any) -> None:
-        """Describe a pipeline that joblib saved, beside a pickle of it that MLflow's own loader reads."""
-        self._publish_model(version, pipeline, None, file=PICKLE)
 
     def _publish_model(self, version: Version, pipeline: Any, example: Any, *, file: str) -> None:
         import mlflow.pyfunc
@@ -88,11 +84,8 @@ class MlflowRegistry(Registry):
                     model.signature = infer_signature(example, pipeline.predict(example))
                 text = example.to_json(orient="split", index=False, date_format="iso", default_handler=str)
                 (folder / "input_example.json").write_text(text, encoding="utf-8")
-                model.saved_input_example_info = {
-                    "artifact_path": "input_example.json",
-                    "type": "dataframe",
-                    "pandas_orient": "split",
-                }
+                shape = {"type": "dataframe", "pandas_orient": "split"}
+                model.saved_input_example_info = {"artifact_path": "input_example.json"} | shape
             mlflow.pyfunc.add_to_model(model, loader_module="mlflow.sklearn", model_path=file, predict_fn="predict")
             model.add_flavor(
                 "sklearn",
@@ -186,12 +179,12 @@ class MlflowRegistry(Registry):
         return str(made.version)
 
     def copy_from(self, source: Registry) -> tuple[int, int]:
-        """Copy a registry with all its decisions; return how many versions and decisions were copied now.
+        """Copy a registry with all its decisions; return the numbers of versions and decisions that were copied now.
 
         Existing files are skipped, so that an interrupted copy can be finished.
 
         Raises:
-            RegistryError: the source is damaged, or this one holds something else.
+            RegistryError: the source is damaged, or this registry has other content.
         """
         for problem in source.verify():
             if problem.severity == "error":
@@ -208,7 +201,7 @@ class MlflowRegistry(Registry):
                 raise RegistryError(f"{self.store.where(key)} is another decision than {source.store.where(key)}.")
         copied = {key.split("/")[1] for key in wanted if key.startswith(VERSIONS) and key not in present}
         for name in sorted(copied):
-            files = [key for key in source.store.list(f"{VERSIONS}/{name}")]
+            files = source.store.list(f"{VERSIONS}/{name}")
             for key in sorted(set(files) - present, key=lambda key: (key.endswith(MANIFEST), key)):
                 with source.store.open(key) as old, self.store.writer(key) as new:
                     while block := old.read(2**20):
@@ -219,7 +212,7 @@ class MlflowRegistry(Registry):
                 try:
                     if changed := changed_packages(version.lineage):
                         raise RegistryError(f"It was saved with {described(changed)}.")
-                    self.show_copied_model(version, source.load_model(version))
+                    self._publish_model(version, source.load_model(version), None, file=PICKLE)
                 except RegistryError as error:
                     logger.warning("MLflow itself will not load %s: %s", name, error)
         decisions = [key for key in source.store.list(DECISIONS) if key not in present]

@@ -88,25 +88,21 @@ class MlflowStore(Store):
         return f"{page}/artifacts/{_artifact_path(name)}" if name else page
 
     def read(self, key: str) -> bytes:
-        """Return the content of `key`; FileNotFoundError when there is none."""
         with self.open(key) as file:
             return file.read()
 
     def open(self, key: str) -> BinaryIO:
-        """Download `key`, and open the copy; FileNotFoundError when there is none."""
         run, path, digest = self._locate_artifact(key)
         file = self._download(key, run, path)
-        if digest:
-            found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
-            file.seek(0)
-            if found != digest:
-                file.close()
-                what = f"was changed: its SHA-256 is {found}, recorded was {digest}"
-                raise Damaged(self.where(key), what, "Restore it from a backup.")
+        found = hashlib.file_digest(file, "sha256").hexdigest() if digest else ""  # type: ignore[arg-type]
+        file.seek(0)
+        if found != digest:
+            file.close()
+            what = f"was changed: its SHA-256 is {found}, recorded was {digest}"
+            raise Damaged(self.where(key), what, "Restore it from a backup.")
         return file
 
     def write(self, key: str, data: bytes) -> None:
-        """Put `data` at `key`, in place of what was there."""
         with self.writer(key) as file:
             file.write(data)
 
@@ -146,7 +142,6 @@ class MlflowStore(Store):
                 self.client.set_tag(run, FILE + name, str(path))
 
     def list(self, prefix: str) -> list[str]:
-        """Return every key under the folder `prefix`, sorted."""
         keys: list[str] = []
         if prefix in ("", "versions"):
             for run in self.runs():

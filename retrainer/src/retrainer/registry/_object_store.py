@@ -1,4 +1,4 @@
-"""The registry's files in an object store: S3 and what speaks its language, Google Cloud Storage, Azure Blob Storage.
+"""The registry's files in an object store: S3 and compatible stores, Google Cloud Storage, Azure Blob Storage.
 
 An object is seen whole or not at all, and a put may demand that there is none yet (`If-None-Match: *`, and its like at
 Google's and Azure's): the two promises that `storage` asks for. There is no lock between machines, and none is needed.
@@ -27,16 +27,17 @@ class ObjectStore(FileStore):
         """Use the objects under `url`, such as `s3://bucket/models`.
 
         Raises:
-            StorageError: the library is not installed, or the URL is none that it knows.
+            StorageError: the library is not installed, or does not know this kind of URL.
         """
         location = Location(url)
         self.url = str(location).rstrip("/")
         try:
+            import obstore
             from obstore.exceptions import BaseError
             from obstore.store import from_url
         except ImportError:
             raise StorageError(f"{self.url} needs the package obstore: make setup LOCK={LOCK}.") from None
-        self._error = BaseError
+        self._obstore, self._error = obstore, BaseError
         try:
             self._store = from_url(
                 location.reveal().rstrip("/"),
@@ -47,48 +48,35 @@ class ObjectStore(FileStore):
             raise StorageError(f"{self.url} cannot be used: {location.hide(first_line(error))}.") from None
 
     def where(self, key: str) -> str:
-        """Return the URL of `key`."""
         return f"{self.url}/{key}".rstrip("/")
 
     def read(self, key: str) -> bytes:
-        """Return the content of `key`; FileNotFoundError when there is none."""
-        import obstore
-
         with self._translate_os_errors(key, FileNotFoundError):
-            return bytes(obstore.get(self._store, key).bytes())
+            return bytes(self._obstore.get(self._store, key).bytes())
 
     def open(self, key: str) -> BinaryIO:
-        """Fetch `key` for reading and seeking; FileNotFoundError when there is none."""
-        import obstore
-
         file = _spooled_file()
         with self._translate_os_errors(key, FileNotFoundError):
-            for chunk in obstore.get(self._store, key).stream():
+            for chunk in self._obstore.get(self._store, key).stream():
                 file.write(chunk)
         file.seek(0)
         return file
 
     def write(self, key: str, data: bytes) -> None:
-        """Put `data` at `key`, in place of what was there."""
-        import obstore
-
         with self._translate_os_errors(key):
-            obstore.put(self._store, key, data)
+            self._obstore.put(self._store, key, data)
 
     def create(self, key: str, data: bytes) -> None:
-        """Put `data` at `key` if there is nothing; FileExistsError when another process was first."""
         self._create(key, data)
 
     @contextmanager
     def file(self, key: str) -> Iterator[Path]:
         """Yield a path in a temporary folder; at the end the file replaces what is at `key`."""
-        import obstore
-
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, key)
             yield path
             with self._translate_os_errors(key):
-                obstore.put(self._store, key, path)
+                self._obstore.put(self._store, key, path)
 
     @contextmanager
     def writer(self, key: str) -> Iterator[BinaryIO]:
@@ -99,28 +87,21 @@ class ObjectStore(FileStore):
             self._create(key, file)
 
     def list(self, prefix: str) -> list[str]:
-        """Return every key under the folder `prefix`, sorted."""
-        import obstore
-
         with self._translate_os_errors(prefix):
-            found = obstore.list(self._store, f"{prefix}/")
+            found = self._obstore.list(self._store, f"{prefix}/")
             return sorted(entry["path"] for chunk in found for entry in chunk)
 
     def delete(self, prefix: str) -> None:
-        """Remove the object `prefix`, or every one under it."""
-        import obstore
-
         keys = self.list(prefix) or [prefix]
         with self._translate_os_errors(prefix), suppress(FileNotFoundError):  # another process may be faster
-            obstore.delete(self._store, keys)
+            self._obstore.delete(self._store, keys)
 
     def _create(self, key: str, content: bytes | BinaryIO) -> None:
-        import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         with self._translate_os_errors(key, FileExistsError):
             try:
-                obstore.put(self._store, key, content, mode="create", use_multipart=False)
+                self._obstore.put(self._store, key, content, mode="create", use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 raise FileExistsError(self.where(key)) from None
 

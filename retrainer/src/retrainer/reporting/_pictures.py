@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..gate import Array, EncodedLabels
+from ..gate import Array, Sample
 from ._document import Picture
 
 POINTS = 500  # of a scatter plot
@@ -72,10 +72,10 @@ def draw(
     """Return a picture that can be put into a page.
 
     Args:
-        title: Above it.
-        plot: Draws on matplotlib's axes.
+        title: The title above the picture.
+        plot: A function that draws on matplotlib's axes.
         alt: A description of the picture.
-        size: Width and height in inches, of which a letter is about a tenth.
+        size: Width and height in inches; a letter is about a tenth of an inch wide.
         axes: Labels and limits of the axes.
     """
     import matplotlib
@@ -108,7 +108,7 @@ def _inline_svg(svg: str, alt: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}" class="chart"', 1)
 
 
-def _curves(models: Mapping[str, EncodedLabels], positive: int) -> Iterator[tuple[Array, Array, Any]]:
+def _curves(models: Mapping[str, Sample], positive: int) -> Iterator[tuple[Array, Array, Any]]:
     """Yield truth, score and look of each curve: of each model, or of each class of the first."""
     first = next(iter(models.values()))
     if len(first.classes) == 2:
@@ -129,13 +129,14 @@ def _curve_style(name: str, colour: str) -> dict[str, Any]:
     return {"name": name, "curve_kwargs": {"color": COLOURS[colour]}}
 
 
-def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[str]) -> list[Picture]:
-    """Return ROC, precision over recall, and calibration; of more than two classes each against the rest.
+def curves(models: Mapping[str, Sample], positive: int, alts: Sequence[str]) -> list[Picture]:
+    """Return the curves of ROC, precision over recall, and calibration; with more than two classes, each class against
+    the rest.
 
     Args:
         models: The predictions of each model.
-        positive: The position of the class that two classes' curves are about.
-        alts: A description of each of the three.
+        positive: The position of the class that the curves of two classes are about.
+        alts: A description of each of the three pictures.
     """
     from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
@@ -170,7 +171,7 @@ def curves(models: Mapping[str, EncodedLabels], positive: int, alts: Sequence[st
     ]
 
 
-def _calibration(axes: Any, models: Mapping[str, EncodedLabels], positive: int) -> None:
+def _calibration(axes: Any, models: Mapping[str, Sample], positive: int) -> None:
     """Draw how often a model is right over how sure it is, in ten groups of as many rows.
 
     Of two classes the probability of the positive one; of more, that of the predicted class (Guo et al. 2017).
@@ -249,10 +250,10 @@ def score_timeline(
     """Draw the score of each version over time, and which one was in production.
 
     Args:
-        axes: To draw on.
-        scored: For each version its time, its score on its own holdout, and the verdict.
-        champions: When the champion changed, and the score of the one in production from then on.
-        rollbacks: When production went back.
+        axes: The axes to draw on.
+        scored: The time, the score on its own holdout, and the verdict of each version.
+        champions: The times at which the champion changed, each with the score of the new champion.
+        rollbacks: The times of rollbacks.
     """
     if champions:
         until = (max(scored[-1][0], champions[-1][0]), champions[-1][1])

@@ -100,7 +100,7 @@ class Server:
         self.stale.set(1 if trouble else 0)
 
     def predict(self, model: ProductionModel, body: bytes, content_type: str) -> bytes:
-        """Answer a request from one whole version.
+        """Return the answer to a request; all its predictions are of one version.
 
         Raises:
             RefusedError: the rows do not match the contract.
@@ -153,10 +153,10 @@ class Server:
 
 
 def create_app(project: Project) -> FastAPI:
-    """Return the application, which loads the model when it starts and follows promotions and rollbacks.
+    """Return the ASGI application. It loads the model at its start, and follows promotions and rollbacks.
 
     Args:
-        project: With the model to serve.
+        project: The project whose model is served.
     """
     server = Server(project)
 
@@ -364,7 +364,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def run(project: Project) -> None:
-    """Serve until stopped by SIGTERM or Ctrl-C; requests that are being answered are finished first."""
+    """Serve until stopped by SIGTERM or Ctrl-C; requests in progress are finished first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     limits = project.settings.serving
     if not limits.token and not _is_loopback(limits.host):

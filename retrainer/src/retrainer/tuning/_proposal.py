@@ -26,15 +26,15 @@ _HEADER = (
 
 
 def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[str, Any]:
-    """Write the best parameters to params.toml, if they are better than those of today, and draw the page.
+    """Write the best parameters to params.toml if they are better than the current ones, and draw the page.
 
     Args:
-        found: By a search.
+        found: The result of the search.
         project: The project.
-        dry_run: Only show what would be written.
+        dry_run: Whether to leave params.toml unchanged.
 
     Returns:
-        The result: `reason` in a sentence, `diff` of params.toml, `page`, and what was found.
+        The facts of the search, with `reason` (a sentence), the `diff` of params.toml, and the path of the `page`.
     """
     file = project.params_file
     before = file.read_text(encoding="utf-8") if file.exists() else ""
