@@ -32,7 +32,7 @@ TODAY = -1  # the number of the trial of the parameters of today
 COMPARED = 5  # complete trials, before one is given up
 NOISE = 2.0  # standard errors over the folds: what is better by less is not proposed
 _BASELINE, _ERROR, _STOPPED, _AGAIN = "baseline", "error", "stopped", "again"  # of a trial
-_BASELINES = "baselines"  # of a study: what the parameters in use scored, for each that were in use
+_BASELINES = "baselines"  # of a study: the scores of each set of parameters that was the current one
 _SECONDS, _SCORES = "seconds", "scores"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 _KILLED_TWICE = "The process was killed in this trial, twice: it may need too much memory."
@@ -120,7 +120,8 @@ def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Pro
 
 
 class Study:
-    """The trials of a search: the parameters and the result of each; the first one has the current parameters."""
+    """The trials of a search: which parameters to try next, and the result of each; the first one has the current
+    parameters."""
 
     def __init__(self, file: Path, name: str, *, estimator: str, space: Space, project: Project) -> None:
         """Read the results of earlier runs; an interrupted trial is repeated."""
@@ -149,7 +150,10 @@ class Study:
 
     @property
     def today(self) -> Mapping[str, Any] | None:
-        """The score of the current parameters, as their own trial or as one that was proposed; None before that."""
+        """The trial of the current parameters, with `means` and `seconds`; None before it is complete.
+
+        Parameters that were proposed and adopted have been tried already.
+        """
         for facts in self._baselines:
             if facts["parameters"] == repr(self._today):
                 return facts
@@ -169,7 +173,7 @@ class Study:
         return len(self._ended_trials()) + len(self._baselines) + len(self._running)
 
     def goes_on(self, trials: int) -> bool:
-        """Return whether there are fewer trials than these, or the current parameters have no score yet."""
+        """Return whether there are fewer trials than this, or the current parameters have no score yet."""
         return self.count < trials or self._today_is_next
 
     @property
@@ -201,9 +205,9 @@ class Study:
         return trial.number, dict(trial.params)
 
     def medians(self, number: int) -> list[float]:
-        """Return the median of the complete trials' mean scores after each fold; empty to keep the trial going.
+        """Return the median of the complete trials' mean scores after each fold, by which a trial is pruned.
 
-        The trial of the current parameters is never given up, nor is any trial while too few are complete.
+        Empty if there are too few trials, and for the current parameters, which are never pruned.
         """
         if number == TODAY:
             return []
@@ -259,7 +263,8 @@ class Study:
             )
 
     def best(self) -> tuple[float, dict[str, Any]]:
-        """Return the best score and its parameters; these are empty where no trial is better beyond the noise."""
+        """Return the best score and its parameters; empty parameters where no trial is better than the current ones
+        beyond the noise."""
         assert self.today is not None
         score, parameters = self.today["means"][-1], {}
         for trial in self._ended_trials():
@@ -278,7 +283,7 @@ class Study:
         return len(better) > 1 and bool(better.mean() > NOISE * better.std(ddof=1) / np.sqrt(len(better)))
 
     def trials(self) -> tuple[Mapping[str, Any], ...]:
-        """Return the trials that ended, those of parameters in use first: what `Found.trials` has."""
+        """Return the trials that ended, first those of parameters that are or were the current ones."""
         in_use = [
             {
                 "trial": f"today {number}" if number > 1 else "today",
@@ -304,7 +309,7 @@ class Study:
         return *in_use, *others
 
     def found(self) -> Found:
-        """Return what was found so far."""
+        """Return the result so far."""
         assert self.today is not None
         score, parameters = self.best()
         today = self.today["means"][-1]
