@@ -141,9 +141,7 @@ def test_a_renamed_column_is_told_by_retrain_and_monitor_at_once(settings: Setti
 
     assert (kept["verdict"], window["retrain"], window["triggered"]) == ("kept", False, False)
     decided, watched = receiver.payloads
-    assert decided["title"] == (
-        f"{settings.project}: {kept['version']} not promoted, {champion} stays in production"
-    )
+    assert decided["title"] == (f"{settings.project}: {kept['version']} not promoted, {champion} stays in production")
     assert watched["title"] == (
         f"{settings.project}: the new data do not match the training data, no retrain is triggered"
     )
