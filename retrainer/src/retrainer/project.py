@@ -124,9 +124,7 @@ class Project:
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.
         """
-        from .settings import (
-            load_settings,
-        )  # with pydantic, which `champion` should not import before it is called
+        from .settings import load_settings  # with pydantic, which `champion` should not import before it is called
 
         root = {"root": self.checkout} if self.checkout else {}
         return load_settings(self.config_file, env_prefix=self.env_prefix, defaults=root, **self.overrides)

@@ -101,8 +101,7 @@ class ReadSettings(Section):
         default=None, description="The decimal sign of text files; empty: detected for each file."
     )
     day_first: bool | None = Field(
-        default=None,
-        description="Whether 03/02/2026 is 3 February; empty: detected, and yes where both are possible.",
+        default=None, description="Whether 03/02/2026 is 3 February; empty: detected, and yes where both are possible."
     )
     types: dict[str, Literal["number", "text", "date", "boolean"]] = Field(
         default={}, description="The type of a column, by name, where the detected one is wrong."
@@ -125,8 +124,7 @@ class DataTest(Section):
     )
     rows: tuple[int, int] | None = Field(default=None, description="The fewest and the most rows of the table.")
     severity: Literal["error", "warn"] = Field(
-        default="error",
-        description="`error`: the run ends before training; `warn`: the decision has an alarm.",
+        default="error", description="`error`: the run ends before training; `warn`: the decision has an alarm."
     )
 
     @model_validator(mode="after")
@@ -177,8 +175,7 @@ class DataSettings(Section):
     )
     read: ReadSettings = ReadSettings()
     tests: tuple[DataTest, ...] = Field(
-        default=(),
-        description="Tests of the table, each a `[[data.tests]]`: see [data.md](data.md#tests-of-the-data).",
+        default=(), description="Tests of the table, each a `[[data.tests]]`: see [data.md](data.md#tests-of-the-data)."
     )
 
     @field_validator("drop")
@@ -265,8 +262,7 @@ class GateSettings(Section):
     )
     floor: float | None = Field(default=None, description="A model worse than this never goes to production.")
     staging_floor: float | None = Field(
-        default=None,
-        description="A model between this and `floor` is staged; a worse one is rejected.",
+        default=None, description="A model between this and `floor` is staged; a worse one is rejected."
     )
     guard_metrics: dict[str, float] = Field(
         default={}, description="For each metric, how much worse it may be, in the units of min_improvement."
@@ -274,10 +270,7 @@ class GateSettings(Section):
     guard_slices: dict[str, float] = Field(
         default={}, description="For each column, how much worse the score of any of its values may be."
     )
-    approval: bool = Field(
-        default=False,
-        description="True: a challenger waits in staging until a person promotes it.",
-    )
+    approval: bool = Field(default=False, description="True: a challenger waits in staging until a person promotes it.")
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
     block: Length | None = Field(
         default=None,
@@ -407,13 +400,11 @@ class ScoreSettings(Section):
 
     source: Location | None = Field(default=None, description="In the syntax of `data.source`; empty: that source.")
     folder: Location = Field(
-        default=Location("predictions"),
-        description="A folder, or a place in an object store: s3://, gs:// or az://.",
+        default=Location("predictions"), description="A folder, or a place in an object store: s3://, gs:// or az://."
     )
     format: Literal["parquet", "csv"] = Field(default="parquet", description="Of the file with the predictions.")
     identifiers: tuple[str, ...] = Field(
-        default=(),
-        description="Columns to copy; empty: the identifiers that training left out, else row numbers.",
+        default=(), description="Columns to copy; empty: the identifiers that training left out, else row numbers."
     )
     query: str | None = Field(
         default=None,

@@ -138,17 +138,6 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(settings: Settings, tmp
     assert done.stderr == ""
 
 
-def test_scores_of_different_metrics_are_not_compared(settings: Settings, run: Run) -> None:
-    for metric, value in (("f1_score", 0.8), ("f1_score", 0.9), ("log_loss", 0.3)):
-        registry = Registry(open_registry(settings).store, metric=metric)
-        version = registry.stage(b"", metrics={metric: value}, lineage={})
-        registry.record(version, {"verdict": "promoted"}, expected_champion=registry.champion())
-
-    output = run("registry", "list")[1]
-
-    assert "oldest version first" not in output
-
-
 def test_list_says_that_there_is_nothing_yet(settings: Settings, run: Run) -> None:
     code, output, _ = run("registry", "list")
 

@@ -33,8 +33,7 @@ BACK = 'To return to v1: `churn registry rollback --reason "..."`.'
         (
             "not_comparable",
             {"verdict": "kept"},
-            "check why they cannot be compared. To promote a challenger without a comparison: "
-            "`churn retrain --accept-not-comparable`.",
+            "correct the table or its query. If the change is meant: `churn retrain --accept-not-comparable`.",
         ),
         ("approval", {}, f"not urgent, v1 stays in production. {EXPLAIN} {PROMOTE}"),
         ("approval", {"champion": None}, f"not urgent, no model is in production yet. {EXPLAIN} {PROMOTE}"),

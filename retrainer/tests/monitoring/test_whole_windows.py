@@ -95,7 +95,8 @@ def test_a_column_that_does_not_fit_is_named_with_what_cures_it(
 
     window = watched(spoil(line(seed=1)))
 
-    assert (window["drifted"], window["drifted_columns"]) == (True, ["z"])
+    assert (window["drifted"], window["drifted_columns"], window["misfit"]) == (True, ["z"], True)
+    assert window["counts"].startswith("This window counts: 1 of the last 5")
     assert said in window["reason"]
     assert "Correct the table or its query" in window["reason"]
     page = (settings.root / "monitoring" / "drift.html").read_text()

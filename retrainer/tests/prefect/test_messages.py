@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+import pandas as pd
 import pytest
 from churn import flows
 from prefect.blocks.notifications import SlackWebhook
@@ -130,6 +131,33 @@ def test_keeping_the_champion_is_only_told_when_asked_for(
     assert payload["title"] == f"{settings.project}: {kept['version']} not promoted, {stays}"
 
 
+def test_a_renamed_column_is_told_by_retrain_and_monitor_at_once(settings: Settings, receiver: Receiver) -> None:
+    champion = flows.retrain()["version"]
+    pd.read_csv(settings.root / "table.csv").rename(columns={"usage": "used"}).to_csv(
+        settings.root / "new.csv", index=False
+    )
+    receiver.payloads.clear()
+
+    kept, window = flows.retrain(source="new.csv"), flows.monitor(source="new.csv")
+
+    assert (kept["verdict"], window["retrain"], window["triggered"]) == ("kept", False, False)
+    decided, watched = receiver.payloads
+    assert decided["title"] == (f"{settings.project}: {kept['version']} not promoted, {champion} stays in production")
+    assert watched["title"] == (
+        f"{settings.project}: the new data do not match the training data, no retrain is triggered"
+    )
+    for payload in (decided, watched):
+        assert "'usage'" in payload["message"]
+        assert f"In production: {champion}" in payload["message"]
+        assert "To do: correct the table or its query" in payload["message"]
+    assert "was it renamed to 'used'?" in watched["message"]
+    assert "This window counts: 1 of the last 5 drifted or are worse; 2 start a retrain." in watched["message"]
+
+    flows.monitor(source="new.csv")
+    pd.read_csv(settings.root / "new.csv")[:300].to_csv(settings.root / "later.csv", index=False)
+    assert flows.monitor(source="later.csv")["retrain"] is True
+
+
 def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, receiver: Receiver) -> None:
     rolled_back = record_of("rolled_back", version="v1", held={"v2": "v2 was too slow."})
     window = {
@@ -138,7 +166,9 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
         "version": "v1",
         "report": "drift.html",
         "drifted": True,
+        "misfit": False,
         "drifted_columns": ["usage", "age"],
+        "misfit": False,
         "triggered": True,
         "to_do": "To do: check the source.",
     }
@@ -197,6 +227,7 @@ def test_a_failure_says_what_happened_and_that_production_is_as_it_was(settings:
 DECISION: dict[str, Any] = {
     "version": "v2",
     "verdict": "staging",
+    "kind": "below_floor",
     "reason": "Staging: below the floor.",
     "alarms": ["A class is hardly seen.", "The champion changed."],
     "champion": "v1",

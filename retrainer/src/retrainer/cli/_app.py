@@ -60,13 +60,7 @@ def retrain(
     as_json: AsJson = False,
 ) -> None:
     """Train a challenger on fresh data, compare it with the champion, and promote it if it is better."""
-    facts = run(
-        "retrain",
-        source=source,
-        as_of=as_of,
-        accept_not_comparable=accept_not_comparable,
-        dry_run=dry_run,
-    )
+    facts = run("retrain", source=source, as_of=as_of, accept_not_comparable=accept_not_comparable, dry_run=dry_run)
     if as_json:
         write_json(facts)
         return

@@ -1,7 +1,6 @@
 """What commands print: text as wide as it is, tables, and facts as JSON."""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -10,7 +9,6 @@ if TYPE_CHECKING:
     from .. import reporting
 
 NARROWEST = 60  # columns of a terminal in which a table still reads well
-BARS = "▁▂▃▄▅▆▇█"
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the facts as JSON.")]
 
@@ -43,11 +41,3 @@ def write_table(table: "reporting.Table") -> None:
 def write_json(facts: Any) -> None:
     """Print facts for a program."""
     print(json.dumps(facts, indent=2, default=str))
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """Return a chart of one line."""
-    low, high = min(values), max(values)
-    if low == high:
-        return BARS[0] * len(values)
-    return "".join(BARS[round((value - low) / (high - low) * (len(BARS) - 1))] for value in values)

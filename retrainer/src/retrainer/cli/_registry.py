@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from ..errors import ProjectError, RegistryError, shell_command, translate_file_errors
 from ._context import current_project
-from ._output import AsJson, sparkline, write, write_json, write_table
+from ._output import AsJson, write, write_json, write_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,11 +52,6 @@ def list_versions(*, as_json: AsJson = False) -> None:
     labels = {fact["metric"]: known_metric(fact["metric"], own_metrics=own).label for fact in facts}
     decisions = registry.decisions()
     write(_version_table(facts, labels, decisions))
-    metric = facts[0]["metric"]
-    scores = [fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None]
-    if len(scores) > 1:
-        note = "oldest version first; each on its own holdout, so not comparable exactly"
-        write(f"{sparkline(scores[-60:])}  {labels[metric]}, {note}")
     for name, reason in registry.held().items():
         write(f"on hold: {name} ({reason}); to end the hold: {_command('registry', 'release', name)}")
     if decisions and len(decisions) < decisions[-1].sequence:

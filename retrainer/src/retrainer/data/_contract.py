@@ -238,10 +238,7 @@ class Contract:
         check_duplicates(frame)
         self._require_columns(frame)
         signs = self._decimal_signs(frame)
-        names = [
-            *self.inputs,
-            *((name for name in frame.columns if name not in self.inputs) if keep_extra else ()),
-        ]
+        names = [*self.inputs, *((name for name in frame.columns if name not in self.inputs) if keep_extra else ())]
         nothing = pd.Series(math.nan, index=frame.index)  # for a column that was empty in training, and is gone
         parts: dict[str, pd.Series] = {}
         for name in names:

@@ -57,12 +57,7 @@ class FeatureCode:
         self._module = ModuleType(f"{project.package}.features_{self.sha256[:12]}")
         self._module.__package__ = project.package
         self._module.__file__ = str(project.features_file)
-        linecache.cache[self._filename] = (
-            len(source),
-            None,
-            source.splitlines(keepends=True),
-            self._filename,
-        )
+        linecache.cache[self._filename] = (len(source), None, source.splitlines(keepends=True), self._filename)
         sys.modules[self._module.__name__] = self._module  # for dataclasses and the like, which look themselves up
         self.files: set[str] = set()
         try:

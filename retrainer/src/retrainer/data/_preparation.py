@@ -61,11 +61,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
     """
     target = settings.data.target
     columns, read, report = learn_columns(
-        frame,
-        tolerance=settings.data.tolerance,
-        prior=prior,
-        target=target,
-        how=settings.data.read,
+        frame, tolerance=settings.data.tolerance, prior=prior, target=target, how=settings.data.read
     )
     words = columns[target].words if target in columns else ()
     rows = label(read, settings=settings, code=code, words=words)

@@ -62,13 +62,7 @@ class Split:
     gap_identities: Identities | None = None
 
 
-def split(
-    table: Table,
-    *,
-    settings: SplitSettings,
-    problem_type: ProblemType,
-    holdout: Table | None = None,
-) -> Split:
+def split(table: Table, *, settings: SplitSettings, problem_type: ProblemType, holdout: Table | None = None) -> Split:
     """Divide a labelled table into a training part and a holdout.
 
     - `hash`: a row is held out when its identity, shuffled by the seed, is below the share.
@@ -279,12 +273,7 @@ def require_times(values: pd.Series, column: str, *, setting: str) -> None:
 
 
 def _check_sides(
-    train: pd.DataFrame,
-    holdout: pd.DataFrame,
-    *,
-    settings: SplitSettings,
-    problem_type: ProblemType,
-    target: str,
+    train: pd.DataFrame, holdout: pd.DataFrame, *, settings: SplitSettings, problem_type: ProblemType, target: str
 ) -> None:
     gap = f" or split.gap (now {settings.gap})" if settings.gap else ""
     advice: dict[Literal["hash", "time", "source"], str] = {

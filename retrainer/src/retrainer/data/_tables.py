@@ -43,10 +43,7 @@ logger = logging.getLogger(__name__)
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 OTHERWISE_WINDOWS = "otherwise Windows"  # what becomes of bytes that are no UTF-8
-_ENCODING_ERRORS = (
-    "strict",
-    OTHERWISE_WINDOWS,
-)  # tried in turn: pandas takes a third longer where it may not fail
+_ENCODING_ERRORS = ("strict", OTHERWISE_WINDOWS)  # tried in turn: pandas takes a third longer where it may not fail
 DIALECT_ATTRIBUTE = "dialect"  # of a frame: how its file is written, in words
 _SAMPLE_BYTES = 256 * 1024
 _READ_BYTES = 1024 * 1024
@@ -883,14 +880,7 @@ def _translate_read_errors(path: Path) -> Iterator[None]:
         raise TableError(
             f"{path} cannot be read: {first_line(error)}. Remove lines that are no row, such as a title or a note."
         ) from None
-    except (
-        ValueError,
-        csv.Error,
-        zipfile.BadZipFile,
-        lzma.LZMAError,
-        gzip.BadGzipFile,
-        pa.ArrowException,
-    ) as error:
+    except (ValueError, csv.Error, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
         raise TableError(f"{path} cannot be read: {first_line(error)}") from None
 
 

@@ -168,9 +168,7 @@ PROBABILITY_LOSSES: dict[str, tuple[str, Measure]] = {
     "log_loss": ("log loss", mean_of(log_losses)),
     "neg_brier_score": ("Brier score", mean_of(_brier_losses)),
 }
-VALUES: dict[str, tuple[str, Measure]] = {
-    "r2": ("R²", Losses(_r2_rows, _r2)),
-}
+VALUES: dict[str, tuple[str, Measure]] = {"r2": ("R²", Losses(_r2_rows, _r2))}
 VALUE_LOSSES: dict[str, tuple[str, Measure]] = {
     "rmse": ("RMSE", mean_of(_squared_errors, root=True)),
     "mae": ("MAE", mean_of(_absolute_errors)),

@@ -86,11 +86,7 @@ def check_confidence(criteria: Criteria, found: Comparison, *, note: str = "") -
 
 
 def check_guard_metrics(
-    criteria: Criteria,
-    metrics: Mapping[str, Metric],
-    *,
-    challenger: Mapping[str, float],
-    champion: Mapping[str, float],
+    criteria: Criteria, metrics: Mapping[str, Metric], *, challenger: Mapping[str, float], champion: Mapping[str, float]
 ) -> list[str]:
     """Require that no guard metric is worse by more than its bound; return a sentence for each failed guard."""
     failed = []

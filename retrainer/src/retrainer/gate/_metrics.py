@@ -26,13 +26,7 @@ _OF_PROBABILITIES = re.compile(r"roc_auc_ov.*|top_k_accuracy|d2_(brier|log_loss)
 _OF_ONE_CLASS = re.compile(r"positive_likelihood_ratio|neg_negative_likelihood_ratio")
 _OF_CLUSTERS = {
     *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "fowlkes_mallows_score"),
-    *(
-        "homogeneity_score",
-        "mutual_info_score",
-        "normalized_mutual_info_score",
-        "rand_score",
-        "v_measure_score",
-    ),
+    *("homogeneity_score", "mutual_info_score", "normalized_mutual_info_score", "rand_score", "v_measure_score"),
 }
 
 
@@ -358,12 +352,7 @@ def evaluate(
 
 
 def evaluate_thresholds(
-    predictions: Predictions,
-    y: Any,
-    *,
-    metric: Metric,
-    thresholds: Sequence[float],
-    rows: pd.DataFrame | None = None,
+    predictions: Predictions, y: Any, *, metric: Metric, thresholds: Sequence[float], rows: pd.DataFrame | None = None
 ) -> Array:
     """Return a metric, shape (t,), where the positive class is predicted at or above each of t probabilities.
 

@@ -33,12 +33,7 @@ class Rival:
 
 
 def apply_baseline_and_holds(
-    decision: Decision,
-    question: Question,
-    challenger: Predictions,
-    *,
-    baseline: Rival,
-    held: Sequence[Rival] = (),
+    decision: Decision, question: Question, challenger: Predictions, *, baseline: Rival, held: Sequence[Rival] = ()
 ) -> Decision:
     """Return the decision with the baseline's score; a promotion that fails a further condition becomes staging.
 

@@ -105,10 +105,7 @@ def _metrics_to_evaluate(question: Question) -> dict[str, Metric]:
     metric = question.metric
     return {metric.name: metric} | {
         name: get_metric(
-            name,
-            problem_type=metric.problem_type,
-            positive=metric.positive,
-            own_metrics=question.own_metrics,
+            name, problem_type=metric.problem_type, positive=metric.positive, own_metrics=question.own_metrics
         )
         for name in question.gate.guard_metrics
     }
@@ -196,13 +193,7 @@ def _decide_compared(
 
 
 def _decide_by_criteria(
-    draft: Decision,
-    criteria: Criteria,
-    found: Comparison,
-    *,
-    enough: bool,
-    sure: bool,
-    failed_guards: list[str],
+    draft: Decision, criteria: Criteria, found: Comparison, *, enough: bool, sure: bool, failed_guards: list[str]
 ) -> Decision:
     """Turn the criteria of a comparison into the verdict, the reason being the first that failed."""
     metric = criteria.metric

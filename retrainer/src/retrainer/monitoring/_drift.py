@@ -117,11 +117,7 @@ def _learn_column(values: pd.Series) -> dict[str, Any]:
     found = found[found > 0]  # categories of the dtype that no row has
     named = (found if len(found) <= KNOWN_VALUES else found[found > 1]).head(KNOWN_VALUES)
     counts = _counts_by_text(named)
-    return facts | {
-        "distinct": len(found),
-        "counts": counts,
-        "other": len(values) - nulls - sum(counts.values()),
-    }
+    return facts | {"distinct": len(found), "counts": counts, "other": len(values) - nulls - sum(counts.values())}
 
 
 def _profile_kind(values: pd.Series) -> Kind:
@@ -309,12 +305,7 @@ def _judge_column(
     table, unseen, examples = _bin_counts(learned, tally)
     if table is None:
         return ColumnDrift(
-            name,
-            learned["kind"],
-            nulls=shares,
-            range=tally.range,
-            reasons=tuple(reasons),
-            strength=strength,
+            name, learned["kind"], nulls=shares, range=tally.range, reasons=tuple(reasons), strength=strength
         )
     unseen_share = unseen / rows[1]
     # A value that a single row, or key, of the training data has was unseen before it (Good 1953).
@@ -418,10 +409,7 @@ def _bin_counts(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | Non
         return np.array([learned["counts"], tally.bins]), 0, ()
     known, found = learned["counts"], tally.values
     rest = {value: count for value, count in found.items() if value not in known}
-    table = [
-        [*known.values(), learned["other"]],
-        [*(found.get(value, 0) for value in known), sum(rest.values())],
-    ]
+    table = [[*known.values(), learned["other"]], [*(found.get(value, 0) for value in known), sum(rest.values())]]
     if learned["distinct"] > len(known):  # the values that are in `other` are not known by name
         return np.array(table), 0, ()
     commonest = sorted(rest, key=lambda value: -rest[value])[:EXAMPLES]

@@ -119,10 +119,7 @@ def checked(
 
 
 def write(
-    batches: "Iterable[tuple[pa.Table, Counts]]",
-    path: Path,
-    *,
-    progress: Callable[[int], None] = lambda rows: None,
+    batches: "Iterable[tuple[pa.Table, Counts]]", path: Path, *, progress: Callable[[int], None] = lambda rows: None
 ) -> Scored:
     """Write the scored batches in this order; the file appears when it is complete.
 

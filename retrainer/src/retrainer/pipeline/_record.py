@@ -141,10 +141,7 @@ def _draw_report(saved: Saved, comparison: GateResult, *, project: Project, run:
         seed=settings.seed,
     )
     parts = reporting.sections(facts)
-    return {
-        CARD: reporting.card(facts, parts).encode(),
-        REPORT: reporting.page(facts, parts).encode(),
-    }
+    return {CARD: reporting.card(facts, parts).encode(), REPORT: reporting.page(facts, parts).encode()}
 
 
 def _same_features(champion: Version, challenger: Model, settings: Settings) -> bool:
@@ -157,12 +154,7 @@ def _same_features(champion: Version, challenger: Model, settings: Settings) -> 
 
 
 def record(
-    saved: Saved,
-    comparison: GateResult,
-    *,
-    project: Project,
-    run: Run,
-    permit: Callable[[], None] = lambda: None,
+    saved: Saved, comparison: GateResult, *, project: Project, run: Run, permit: Callable[[], None] = lambda: None
 ) -> dict[str, Any] | None:
     """Commit the decision: it takes effect here or not at all.
 

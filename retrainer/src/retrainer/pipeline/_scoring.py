@@ -68,11 +68,7 @@ def score_table(
 
 def _partition_scorer(project: Project) -> Scorer:
     def score(
-        paths: Sequence[Path],
-        output: Path,
-        champion: Version,
-        total: int | None,
-        progress: Callable[[int], None],
+        paths: Sequence[Path], output: Path, champion: Version, total: int | None, progress: Callable[[int], None]
     ) -> monitoring.Scored:
         model = loaded_model(champion, project)
         batches = scored_batches(model, champion, paths, project)

@@ -120,8 +120,4 @@ def split(
     data.check_features(training.rows, training.X, contract=contract, code=table.code)
     if sides.gap is not None and sides.gap_identities is not None:
         between = part(sides.gap, sides.gap_identities)
-    return (
-        training,
-        between,
-        part(sides.holdout, sides.holdout_identities),
-    )
+    return (training, between, part(sides.holdout, sides.holdout_identities))

@@ -26,7 +26,7 @@ def to_do(facts: Mapping[str, Any], *, project: str) -> str:
         return f"check the data. {command('registry', 'explain', facts['version'])} has the numbers."
     if facts["kind"] == "not_comparable":
         accept = command("retrain", "--accept-not-comparable")
-        return f"check why they cannot be compared. To promote a challenger without a comparison: {accept}."
+        return f"correct the table or its query. If the change is meant: {accept}."
     first = "check the alarms." if facts["alarms"] else "nothing."
     if facts["verdict"] == "promoted" and (before := facts["champion_before"]):
         return f"{first} To return to {before}: {command('registry', 'rollback')}."

@@ -129,10 +129,7 @@ def candidates(training: SplitSide, *, project: Project) -> tuple[str, ...]:
     if len(settings.estimators) > 1:
         rows, compared = len(training.rows), min(len(training.rows), settings.compared_rows)
         logger.info(
-            "%s are compared on %s of %s training rows",
-            ", ".join(settings.estimators),
-            f"{compared:,}",
-            f"{rows:,}",
+            "%s are compared on %s of %s training rows", ", ".join(settings.estimators), f"{compared:,}", f"{rows:,}"
         )
     return settings.estimators
 
@@ -230,11 +227,7 @@ def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, proj
         _judge_refit(model, evaluation, project)
     except Exception as error:  # an estimator may fail in any way
         reason = f"{type(error).__name__}: {error}"
-        logger.warning(
-            "The refit on all rows failed (%s), so the evaluated model serves.",
-            reason,
-            exc_info=True,
-        )
+        logger.warning("The refit on all rows failed (%s), so the evaluated model serves.", reason, exc_info=True)
         return Refit(error=reason)
     logger.info("Refit on all %s labelled rows", f"{len(part.rows):,}")
     return Refit(part, model)

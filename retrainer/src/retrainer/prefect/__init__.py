@@ -10,14 +10,7 @@ Never: holds logic that a room without Prefect could hold; uses what Prefect doe
 from ._automations import DRIFT_EVENT, register_automations
 from ._cancellation import refuse_if_cancelled
 from ._deployment import prepare_deployment, schedules
-from ._messages import (
-    UNSENT,
-    NotSent,
-    by_hand_message,
-    deliver,
-    message,
-    recipient,
-)
+from ._messages import UNSENT, NotSent, by_hand_message, deliver, message, recipient
 from ._outcome import notify_decision, report_outcome, trigger_retrain
 from ._parallel import check_workers, choose_recipe, scorer, task_runner
 from ._runner import serve

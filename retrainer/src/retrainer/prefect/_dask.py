@@ -129,11 +129,7 @@ def scorer_on_workers(project: Project) -> Scorer:
     settings = project.settings
 
     def score(
-        paths: Sequence[Path],
-        output: Path,
-        champion: Version,
-        total: int | None,
-        progress: Callable[[int], None],
+        paths: Sequence[Path], output: Path, champion: Version, total: int | None, progress: Callable[[int], None]
     ) -> monitoring.Scored:
         require_workers(settings)
         rows = settings.score.batch_rows

@@ -4,11 +4,7 @@ from datetime import timedelta
 from importlib import import_module
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import (
-    DeploymentScheduleCreate,
-    DeploymentScheduleUpdate,
-    DeploymentUpdate,
-)
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentScheduleUpdate, DeploymentUpdate
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Interval, RRule, Schedule
 

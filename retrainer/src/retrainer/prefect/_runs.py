@@ -189,10 +189,7 @@ def reject_inline_secret(source: str | None) -> Location | None:
 
 
 def resolve_source(
-    source: str | Location | None,
-    *defaults: Location | None,
-    as_of: datetime.datetime | None = None,
-    project: Project,
+    source: str | Location | None, *defaults: Location | None, as_of: datetime.datetime | None = None, project: Project
 ) -> Location:
     """Return the source of this run with its dates and secrets filled in.
 

@@ -341,11 +341,7 @@ class Registry:
         return record
 
     def promote(
-        self,
-        version: Version | str,
-        *,
-        reason: str,
-        check: Callable[[Version], object] = lambda version: None,
+        self, version: Version | str, *, reason: str, check: Callable[[Version], object] = lambda version: None
     ) -> Record:
         """Promote a version by hand, whatever the gate decided; its hold ends.
 

@@ -8,13 +8,7 @@ from ._document import Cell, Number, Picture, Section, Table, Tile, moment, rend
 
 SHOWN = 50  # windows
 DRAWN = 24  # columns that drifted
-LINE, BARS_FROM, BARS_TO, WIDTH, LABEL = (
-    34,
-    132,
-    306,
-    360,
-    20,
-)  # of a picture: in its units; LABEL in characters
+LINE, BARS_FROM, BARS_TO, WIDTH, LABEL = (34, 132, 306, 360, 20)  # of a picture: in its units; LABEL in characters
 
 ANSWERS = {True: "yes", False: "no", None: "too few rows"}
 HEADLINES = {

@@ -8,17 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..gate import (
-    Array,
-    Decision,
-    Metric,
-    Predictions,
-    Sample,
-    encode_labels,
-    evaluate,
-    find_positive,
-    predict,
-)
+from ..gate import Array, Decision, Metric, Predictions, Sample, encode_labels, evaluate, find_positive, predict
 from ..monitoring import Drift
 from ..registry import Version
 from ..settings import ProblemType

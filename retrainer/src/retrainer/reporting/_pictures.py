@@ -62,12 +62,7 @@ _VERDICTS = {  # marker, colour and filling
 
 
 def draw(
-    title: str,
-    plot: Callable[[Any], object],
-    *,
-    alt: str,
-    size: tuple[float, float] = (4.4, 3.4),
-    **axes: Any,
+    title: str, plot: Callable[[Any], object], *, alt: str, size: tuple[float, float] = (4.4, 3.4), **axes: Any
 ) -> Picture:
     """Return a picture that can be put into a page.
 
@@ -151,14 +146,7 @@ def curves(models: Mapping[str, Sample], positive: int, alts: Sequence[str]) -> 
     rates: dict[str, Any] = {"xlabel": "false positive rate", "ylabel": "true positive rate"}
     return [
         draw("ROC", roc, alt=alts[0], **rates, **_UNIT),
-        draw(
-            "Precision and recall",
-            precision_recall,
-            alt=alts[1],
-            xlabel="recall",
-            ylabel="precision",
-            **_UNIT,
-        ),
+        draw("Precision and recall", precision_recall, alt=alts[1], xlabel="recall", ylabel="precision", **_UNIT),
         draw(
             "Calibration",
             lambda axes: _calibration(axes, models, positive),
@@ -257,20 +245,12 @@ def score_timeline(
     if champions:
         until = (max(scored[-1][0], champions[-1][0]), champions[-1][1])
         axes.step(
-            *zip(*[*champions, until], strict=True),
-            where="post",
-            color=COLOURS["challenger"],
-            label="in production",
+            *zip(*[*champions, until], strict=True), where="post", color=COLOURS["challenger"], label="in production"
         )
     for verdict, (marker, colour, filling) in _VERDICTS.items():
         chosen = [(when, score) for when, score, one in scored if one == verdict]
         if chosen:
-            look = {
-                "color": COLOURS[colour],
-                "markerfacecolor": filling,
-                "linestyle": "none",
-                "label": verdict,
-            }
+            look = {"color": COLOURS[colour], "markerfacecolor": filling, "linestyle": "none", "label": verdict}
             axes.plot(*zip(*chosen, strict=True), marker=marker, **look)
     for when in rollbacks:
         axes.axvline(when, color=COLOURS["bad"], linestyle="dashed", label="rolled back")

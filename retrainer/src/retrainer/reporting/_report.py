@@ -107,10 +107,7 @@ def _gauge(facts: Facts) -> Gauge | None:
     recorded = decision.stored_champion
     simple = number(facts.baseline_scores.get(metric.name))
     threshold = floor.threshold if floor else None
-    values = [
-        own,
-        *(value for value in (threshold, recorded, simple) if value is not None and math.isfinite(value)),
-    ]
+    values = [own, *(value for value in (threshold, recorded, simple) if value is not None and math.isfinite(value))]
     if len(values) == 1:
         return None  # nothing to compare it with
     bounded = metric.greater_is_better and max(values) <= 1

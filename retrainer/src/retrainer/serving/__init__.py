@@ -7,7 +7,4 @@ Never: trains or decides; answers with a model whose digest is not the recorded 
 
 from ._app import create_app, run
 
-__all__ = [
-    "create_app",
-    "run",
-]
+__all__ = ["create_app", "run"]

@@ -61,9 +61,7 @@ class Server:
             "requests", "Requests by path and status.", ["path", "status"], registry=self.metrics
         )
         self.seconds = prometheus.Histogram(
-            "predict_seconds",
-            "Time of a prediction, from the whole body to the answer.",
-            registry=self.metrics,
+            "predict_seconds", "Time of a prediction, from the whole body to the answer.", registry=self.metrics
         )
         self.rows = prometheus.Counter(
             "predicted_rows", "Rows predicted, by version.", ["version"], registry=self.metrics
@@ -107,13 +105,7 @@ class Server:
         """
         started = time.perf_counter()
         contract = model.model.contract
-        rows = read_rows(
-            body,
-            content_type,
-            contract,
-            max_rows=self.limits.max_rows,
-            max_bytes=self.limits.max_bytes,
-        )
+        rows = read_rows(body, content_type, contract, max_rows=self.limits.max_rows, max_bytes=self.limits.max_bytes)
         report = data.ReadReport()
         try:
             predictions = model.model.predict(rows, report=report)
@@ -144,12 +136,7 @@ class Server:
         decisions = self.registry.decisions() if self.registry else []
         put = [record for record in decisions if record.champion == model.version]
         decision = {"verdict": put[0].verdict, "reason": put[0].reason, "time": put[0].time} if put else None
-        return {
-            "version": model.version,
-            "metrics": dict(model.metrics),
-            "decision": decision,
-            "trouble": self.trouble,
-        }
+        return {"version": model.version, "metrics": dict(model.metrics), "decision": decision, "trouble": self.trouble}
 
 
 def create_app(project: Project) -> FastAPI:

@@ -112,11 +112,7 @@ def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame
         if row.keys() != rows[0].keys():
             name = min(map(str, row.keys() ^ rows[0].keys()))
             problems.append(
-                {
-                    "row": number,
-                    "column": name,
-                    "reason": "in some rows only; give null where a value is missing",
-                }
+                {"row": number, "column": name, "reason": "in some rows only; give null where a value is missing"}
             )
             break
     columns: dict[str, Any] = {}

@@ -9,14 +9,7 @@ Never: learns from the holdout; decides what goes to production.
 
 from ._alarms import leaking_columns, shared_entities
 from ._baseline import Baseline, baseline
-from ._candidates import (
-    EstimatorError,
-    check_parameters,
-    make_pipeline,
-    nearest,
-    translate_estimator_errors,
-    tuned,
-)
+from ._candidates import EstimatorError, check_parameters, make_pipeline, nearest, translate_estimator_errors, tuned
 from ._cleaning import Feature, MissingColumnsError, TableCleaner
 from ._encoding import TextEncoder, TreeEncoder, categorical, linear_encoder, numbers, texts
 from ._folds import FoldError, FoldInputs, cross_validate_scores, fold_scores, make_folds, mean_scores
@@ -32,14 +25,7 @@ from ._loading import (
 )
 from ._model import Model, code_of_steps, packages_of_steps
 from ._production import Production, ProductionModel, production_model
-from ._recipe import (
-    Recipe,
-    best,
-    check_classes,
-    needs_probabilities,
-    possible_thresholds,
-    with_threshold,
-)
+from ._recipe import Recipe, best, check_classes, needs_probabilities, possible_thresholds, with_threshold
 from ._threads import thread_budget, with_jobs
 from ._trial import OtherPackagesError, example_files
 

@@ -63,10 +63,7 @@ class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        native_categories: int = 0,
-        problem_type: ProblemType = "classification",
-        random_state: int | None = None,
+        self, native_categories: int = 0, problem_type: ProblemType = "classification", random_state: int | None = None
     ) -> None:
         self.native_categories = native_categories
         self.problem_type = problem_type

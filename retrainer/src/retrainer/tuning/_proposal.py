@@ -40,14 +40,16 @@ def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[st
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     after = before
     if found.parameters:
+        entries = tuned(project)
+        others = entries.get(found.estimator, {}).get("parameters", {})  # set by hand, and in use in each trial
         entry = {
             "study": found.study,
             "metric": found.metric,
             "score": found.score,
             "score_before": found.today,
-            "parameters": found.parameters,
+            "parameters": {**others, **found.parameters},
         }
-        after = _format_toml(tuned(project) | {found.estimator: entry})
+        after = _format_toml(entries | {found.estimator: entry})
     diff = "".join(
         difflib.unified_diff(
             before.splitlines(keepends=True),

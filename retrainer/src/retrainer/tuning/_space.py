@@ -91,6 +91,8 @@ def space_of(name: str, *, project: Project) -> Space:
     """
     space = project.spaces(project.settings.problem_type)[name]
     where = f"spaces() of models.py, {name!r}"
+    if not isinstance(space, Mapping):
+        raise ConfigurationError(f"{where} is {space!r}: write a dict of parameters and what to search of each.")
     check_parameters(space, make_pipeline(name, project=project), where=where)
     for parameter, domain in space.items():
         if trouble := _describe_domain_error(domain):
@@ -107,7 +109,7 @@ def _describe_domain_error(domain: Any) -> str | None:
             return f"is {domain}: the lower end comes first, and both differ."
         if domain.log and domain.low <= 0:
             return f"is {domain}: on a logarithmic scale, the lower end must be above 0."
-    elif not isinstance(domain, list | tuple):
+    elif not isinstance(domain, list):
         return f"is {domain!r}: write a Range, or a list of choices."
     elif not domain:
         return "has no choices."
