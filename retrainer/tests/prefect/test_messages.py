@@ -167,7 +167,6 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
         "drifted": True,
         "misfit": False,
         "drifted_columns": ["usage", "age"],
-        "misfit": False,
         "triggered": True,
         "to_do": "To do: check the source.",
     }
