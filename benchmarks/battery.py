@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 TEMPLATE = Path(__file__).parents[1]
 NAME, POOL = "battery", "battery-pool"
 HEARTBEAT = 90
+SECOND = 120  # in which a second message about the same run would come
 TIME_LIMIT = "time limit of 10 s"
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 WAITING = """
@@ -308,8 +309,8 @@ def observed(life: Life, name: str, disturb: Callable[[Life, str], Any]) -> str:
         until(lambda: life.state(run)["type"] in ENDED, 600)
         ended = time.monotonic()
         with suppress(TimeoutError):
-            until(lambda: Messages.received, 150)
-        time.sleep(30)  # for what comes after the first message, and the state that is set last
+            until(lambda: Messages.received, 1200)
+        time.sleep(SECOND)  # for what comes after the first message, and the state that is set last
         state = life.state(run)
         told = "; ".join(f"{title} ({at - began:.0f} s)" for at, title in Messages.received)
         after = f"{ended - began:.0f} s (disturbed for {over - began:.0f})"

@@ -7,7 +7,8 @@ in a rendered project's environment, for hist_gradient_boosting on the tables of
 defaults were not chosen on. The searches have the same space, folds and metric, one thread, and the same processor
 time, so that other work on the machine takes nothing from one of them. RandomizedSearchCV draws a candidate at a time.
 HalvingRandomSearchCV begins with nine candidates on a ninth of the rows, and draws nine more until the time is over.
-What each finds is fitted with three seeds, and scored on rows that no trial saw. Writes docs/benchmarks/tuning.md.
+What each finds is fitted with three seeds, and scored on rows that no trial saw. Writes docs/benchmarks/tuning.md down
+to "What follows".
 """
 
 import argparse
@@ -44,6 +45,7 @@ gate = {{metric = "{}"}}
 """
 WAYS = ("default", "tuned", "RandomizedSearchCV", "HalvingRandomSearchCV")
 OTHERS = ("default", "RandomizedSearchCV", "HalvingRandomSearchCV")
+CONCLUSIONS = "## What follows"  # and all below it are written by hand, and kept
 FITS = 3  # of what was found, with other seeds
 
 Found = tuple[Mapping[str, Any], int]  # parameters, and the number of trials
@@ -70,7 +72,7 @@ def tuned(part: Part, seconds: float, seed: int) -> Found:
             while time.process_time() < end:
                 number, parameters = study.ask()
                 study.tell(
-                    number, tuning.score_trial(inputs, parameters=parameters, medians=study.medians(), **options)
+                    number, tuning.score_trial(inputs, parameters=parameters, medians=study.medians(number), **options)
                 )
             return study.best()[1], study.count
 
@@ -215,15 +217,17 @@ def main() -> None:
         "",
         f"Printed by `python benchmarks/tuning.py --tables tables --seconds {options.seconds:g}"
         f" --seeds {options.seeds}` with Python {platform.python_version()}: {options.seconds:g} s of processor time"
-        f" for each search of `{ESTIMATOR}`, one thread; {options.seeds} draws of each table, 2,000 rows to learn from,"
-        f" or four fifths of a smaller table. Scores are means over the draws and {FITS} fits of each, on rows that no"
-        " trial saw. Lower is better: below 0 % tuned is better.",
+        f" for each search of `{ESTIMATOR}`, one thread; draws of each table: {options.seeds}; 2,000 rows to learn"
+        f" from, or four fifths of a smaller table. Scores are means over the draws and {FITS} fits of each, on rows that"
+        " no trial saw. Lower is better: below 0 % tuned is better. The last column has the trials of `tune` and"
+        " RandomizedSearchCV, and the searches of nine candidates of HalvingRandomSearchCV.",
         "",
         *as_markdown(found),
     ]
     print("\n".join(lines))
     if not options.only:
-        OUTPUT.write_text("\n".join(lines) + "\n")
+        _, *kept = OUTPUT.read_text().partition(CONCLUSIONS)
+        OUTPUT.write_text("\n".join([*lines, "", ""]) + "".join(kept))
 
 
 if __name__ == "__main__":

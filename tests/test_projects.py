@@ -31,9 +31,13 @@ ANSWERS = {
     "GitLab": {"project_name": "Fraud", "ci_provider": "gitlab", "min_improvement": "0.02"},
 }
 OPTIONS = {"tracking", "scale_out"}  # whose packages are in the larger lock
+# Those that differ from the defaults in most are tried at once, the others among the long tests.
+FIRST = ("regression", "every option")
 
 
-@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize(
+    "name", [name if name in FIRST else pytest.param(name, marks=pytest.mark.long) for name in ANSWERS]
+)
 def test_a_project_passes_its_own_checks_and_tests(
     name: str, own_copy: Bake, check: Check, environment: Path, request: pytest.FixtureRequest
 ) -> None:

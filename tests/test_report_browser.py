@@ -75,10 +75,10 @@ def reports(
     def retrain(project: Project, verdict: str, *sections: str, **settings: str) -> Report:
         facts = runner.command(project, "retrain", "--json", **settings)
         assert facts["verdict"] == verdict, facts["reason"]
-        headline = {"promoted": "Promoted to production", "kept": "The champion stays"}.get(verdict, "Rejected")
+        headlines = {"promoted": "Promoted to production", "kept": "Not promoted, the champion stays"}
         words = (facts["reason"].partition(": ")[2][1:], facts["version"], str(facts["champion"]))
         common = ("Criteria", "Metrics", "Feature importance", "Data", "Lineage", "How to roll back")
-        return Report(Path(facts["report"]), headline, words, (*common, *sections))
+        return Report(Path(facts["report"]), headlines.get(verdict, "Rejected"), words, (*common, *sections))
 
     classes = ("Errors by class", "Probabilities")
     boosting = {"ESTIMATORS": '["hist_gradient_boosting"]'}

@@ -37,8 +37,8 @@ def test_a_champion_saved_with_another_scikit_learn_is_tried_before_it_is_used(
     kept = runner.command(project, "retrain", "--json")
     assert kept["verdict"] == "kept"
     assert kept["champion"] == before["id"]
-    assert "not comparable: it was saved with scikit-learn 1.8.0 (here 1.9" in kept["reason"]
-    assert "`retrain --accept-not-comparable`" in kept["reason"]
+    assert "not comparable with the champion (it was saved with scikit-learn 1.8.0 (here 1.9" in kept["reason"]
+    assert "retrain --accept-not-comparable`" in kept["to_do"]
     refused = runner.command(project, "score", code=1)
     assert f"{before['id']} cannot be used here: it was saved with scikit-learn 1.8.0" in refused
     after = runner.command(project, "retrain", "--accept-not-comparable", "--json")

@@ -110,7 +110,7 @@ def test_the_first_week(own_copy: Bake, runner: Runner) -> None:
     assert len(command("registry", "list", "--json")) == 1
     second = command("retrain", "--json")
     assert (tried["verdict"], second["verdict"]) == ("promoted", "promoted"), second["reason"]
-    assert "cost (decides)" in command("registry", "compare", first)
+    assert "cost (decides the promotion)" in command("registry", "compare", first)
     command("registry", "rollback", "--reason", "it answers slowly")
     assert champion() == first
     assert f"on hold: {second['version']} (it answers slowly)" in command("registry", "list")

@@ -237,7 +237,7 @@ def test_letters_come_composed_or_in_parts(project: Project) -> None:
     decision = project.retrain()
 
     assert_all_unseen(decision, least=30)
-    assert "unknown from training" not in project.said()
+    assert "not in the training data" not in project.said()
 
 
 def test_key_columns_were_text_one_month_and_numbers_the_next(project: Project) -> None:

@@ -44,6 +44,25 @@ def test_a_door_says_what_comes_in_what_goes_out_and_what_it_never_does(room: st
 
 
 @pytest.mark.parametrize("room", ROOMS)
+def test_a_door_names_all_that_is_public(room: str) -> None:
+    module = door(room)
+    visible = {
+        name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+
+    assert set(module.__all__) == visible
+    assert len(module.__all__) == len(visible), "a name is listed twice"
+    assert list(module.__all__) == sorted(module.__all__, key=_kind_then_name)
+
+
+def _kind_then_name(name: str) -> tuple[int, str]:
+    """Constants, then classes, then functions: the order that ruff keeps."""
+    if name.isupper():
+        return 0, name
+    return (1, name) if name[0].isupper() else (2, name)
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_what_is_behind_a_door_is_private(room: str) -> None:
     public = [path.name for path in (PACKAGE / room).glob("[!_]*.py")]
 

@@ -207,7 +207,7 @@ def test_figures_that_cannot_be_read_are_left_out_with_an_alarm(terminal: Termin
 
     alarms = terminal.retrain(frame(amount=odd, x=MONEY, target=MONEY))["alarms"]
 
-    assert any("'amount' is left out: figures such as" in alarm for alarm in alarms)
+    assert any("'amount' is not used: figures such as" in alarm for alarm in alarms)
     assert terminal.json("registry", "show")["lineage"]["split"]["identity_from"] == "content"
 
 
@@ -473,7 +473,7 @@ def test_how_a_file_is_read_is_said_and_overruled(terminal: Terminal) -> None:
     text = "\n".join(["day;city;amount;target", *lines]).encode("latin-1")
     facts = terminal.retrain(text)
 
-    said = "decimal commas, Windows-1252, 4 columns, day first"
+    said = "encoding Windows-1252, 4 columns, day first"
     assert any("data.read.day_first" in alarm for alarm in facts["alarms"])
     assert said in json.dumps(terminal.json("registry", "show"))
     assert said in Path(facts["report"]).read_text()

@@ -83,7 +83,7 @@ def test_a_password_in_a_source_is_nowhere_to_be_read(
 
     retrain(), score(), monitor()
     assert [check.found for check in doctor.examine(PROJECT) if check.name == "data source"] == [
-        f"{load_settings().data.source}, fetched by every run"
+        f"{load_settings().data.source}, read again by every run"
     ]
     use(monkeypatch, DATA__QUERY="nothing")
     with pytest.raises(ProjectError):

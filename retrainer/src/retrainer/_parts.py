@@ -1,4 +1,4 @@
-"""The optional parts: what each answer of the template adds to the library's copy in a project, and needs installed."""
+"""The optional parts: what each answer of the template adds to the library's copy, and the package it requires."""
 
 import importlib.util
 import json
@@ -36,10 +36,10 @@ def has_part(setting: str, value: str) -> bool:
 
 
 def check_part(setting: str, value: str) -> str:
-    """Return `value`, if this project has the optional part that it needs.
+    """Return `value` if this project has the optional part that it requires.
 
     Raises:
-        ValueError: it does not; the message names the command that adds it.
+        ValueError: the part is missing; the message has the command that adds it.
     """
     part = PARTS.get((setting, value))
     if part is None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_WITH_REASON = ("rollback", "promote", "hold", "release")  # of the commands about the registry
+
 
 class ProjectError(Exception):
     """An error with a message for the person who runs the project.
@@ -14,7 +16,7 @@ class ProjectError(Exception):
     The console command prints the message without a traceback and ends with `exit_code`.
 
     Attributes:
-        command: The shell command that fixes it, where one does.
+        command: The shell command that fixes the problem, if there is one.
     """
 
     exit_code = 1
@@ -44,7 +46,7 @@ def translate_file_errors(place: str | Path = "") -> Iterator[None]:
     """Turn an error of the operating system about a file into a `FileError`.
 
     Args:
-        place: What was being read or written, where the system's own error does not name a file.
+        place: The file or folder in use, for errors of the system that do not name it.
 
     Raises:
         FileError: a file or folder could not be read or written. Network errors are not changed: they may be temporary.
@@ -91,6 +93,17 @@ def advice(error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return "Create the folder, or correct the path."
     return "Fix the folder or its disk, then run this again; nothing was changed."
+
+
+def shell_command(project: str, *words: str) -> str:
+    """Return a command of a project in backticks, for texts: it can be pasted, and its reason filled in.
+
+    Examples:
+        >>> shell_command("churn", "registry", "release", "v6")
+        '`churn registry release v6 --reason "..."`'
+    """
+    reason = ['--reason "..."'] if words[0] == "registry" and words[1] in _WITH_REASON else []
+    return f"`{' '.join([project, *words, *reason])}`"
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Writing files: each is there whole or not at all, and values are written as JSON can hold them.
+"""Writing files: each file appears complete or not at all, and values become JSON.
 
 The registry's store promises more than `replacing` (exclusive creation, folders on disk) and has its own writer.
 """
@@ -30,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON holds it: NumPy's as numbers, NaN and infinity as null, the rest as text."""
+    """Return `value` in JSON's types: NumPy values as numbers, NaN and infinity as null, other values as text."""
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -70,13 +70,13 @@ class Location:
 
     @property
     def is_url(self) -> bool:
-        """Whether this is anything but a path on this machine."""
+        """Whether this is a URL, not a path on this machine."""
         text = self.reveal()
         return "://" in text and not text.startswith("file://")
 
     @property
     def has_secret(self) -> bool:
-        """Whether a part of it may be a secret; a placeholder for one is none."""
+        """Whether a part of the location may be a secret; a placeholder is not one."""
         return any(span.secret for span in self._spans)
 
     @property
@@ -85,7 +85,7 @@ class Location:
         return tuple(_PLACEHOLDER.findall("".join(span.text for span in self._spans)))
 
     def reveal(self) -> str:
-        """Return the whole, placeholders filled in from the environment: for opening it, never for showing it.
+        """Return the complete location, with placeholders filled in from the environment, to open it. Never show it.
 
         Raises:
             ConfigurationError: a variable is not set.
@@ -114,7 +114,7 @@ class Location:
         return Location._from_spans(spans())
 
     def edited(self, edit: Callable[[str], str]) -> "Location":
-        """Return the location with `edit` applied to what is not a placeholder; of a secret, to dates alone."""
+        """Return the location with `edit` applied to everything but placeholders; in a secret, only to dates."""
 
         def spans() -> Iterator[_Span]:
             for text, secret in self._spans:
@@ -127,7 +127,7 @@ class Location:
         return Location._from_spans(spans())
 
     def hide(self, text: str) -> str:
-        """Return the words of somebody else, such as a database driver's, without the secrets of this location."""
+        """Return a text of others, such as a database driver's, without the secrets of this location."""
         try:
             known = self.filled(self._from_environment)
         except ConfigurationError:

@@ -1,4 +1,4 @@
-"""The team's project, as the library sees it: handed in by the project's own package, never looked for."""
+"""The team's project as the library sees it; the project's package passes it in."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +20,15 @@ class OwnMetric:
     """A metric of the team's own.
 
     Attributes:
-        function: Gets `truth`, shape (n,); `predictions` with `labels` (n,), `probabilities` (n, k) and
-            `classes` (k,); and `rows`, a DataFrame of the n rows with `columns`, as the source has them.
-            Returns a number, or an array of shape (n,), and looks at each row by itself or at all alike.
+        function: The function of the metric. Its arguments are `truth`, shape (n,); `predictions` with `labels` (n,),
+            `probabilities` (n, k) and `classes` (k,); and `rows`, a DataFrame of the n rows with `columns`, as the
+            source has them. It returns a number, or an array of shape (n,), and treats each row by itself or all rows
+            alike.
         greater_is_better: False for a cost or an error.
-        columns: Those it reads.
+        columns: The columns of the source that it reads.
         relative: Whether an improvement is a share of the champion's value, or a difference (the default).
         needs_probabilities: Whether predicted classes are not enough.
-        label: For people; the metric's name if empty.
+        label: The name that people read; if empty, the metric's name.
     """
 
     function: Callable[..., Any]
@@ -43,9 +44,9 @@ class Range:
     """Numbers that `tune` searches between, both ends included; whole numbers where both ends are.
 
     Attributes:
-        low: The smallest.
-        high: The largest.
-        log: Whether each tenfold step gets the same share of the trials.
+        low: The smallest number.
+        high: The largest number.
+        log: Whether trials are spread evenly over the logarithm.
     """
 
     low: float
@@ -67,13 +68,13 @@ class Project:
     Estimators and metrics are functions, so that importing the project does not import scikit-learn.
 
     Attributes:
-        package: The name of the project's package; processes that a run starts import the project by it, so the package
-            keeps this object as `project`.
+        package: The name of the project's package. Processes of a run import the project by it, so the package must
+            contain this object as `project`.
         folder: The package's folder, with config.toml and features.py.
-        estimators: Returns the candidate estimators by name; each is a function of the problem type and a seed that
-            returns an unfitted pipeline.
-        metrics: Returns the team's own metrics by name.
-        spaces: Returns the search space of each estimator, for a problem type.
+        estimators: A function that returns the candidate estimators by name. Each is a function of the problem type and
+            a seed, and returns an unfitted pipeline.
+        metrics: A function that returns the team's own metrics by name.
+        spaces: A function that returns the search space of each estimator for a problem type.
         overrides: Settings that override the environment and config.toml, such as those of one run.
 
     Example:
@@ -112,7 +113,7 @@ class Project:
 
     @property
     def checkout(self) -> Path | None:
-        """The folder with pyproject.toml, while the package still lies in its `src`; None of an installed wheel."""
+        """The folder with pyproject.toml if the package lies in its `src`; None for an installed wheel."""
         source, folder = self.folder.resolve().parents[:2]
         return folder if source.name == "src" and (folder / "pyproject.toml").exists() else None
 
@@ -123,9 +124,7 @@ class Project:
         Raises:
             ConfigurationError: a setting is missing, unknown or impossible.
         """
-        from .settings import (
-            load_settings,
-        )  # with pydantic, which `champion` should not import before it is called
+        from .settings import load_settings  # with pydantic, which `champion` should not import before it is called
 
         root = {"root": self.checkout} if self.checkout else {}
         return load_settings(self.config_file, env_prefix=self.env_prefix, defaults=root, **self.overrides)

@@ -101,8 +101,7 @@ class ReadSettings(Section):
         default=None, description="The decimal sign of text files; empty: detected for each file."
     )
     day_first: bool | None = Field(
-        default=None,
-        description="Whether 03/02/2026 is 3 February; empty: detected, and yes where both are possible.",
+        default=None, description="Whether 03/02/2026 is 3 February; empty: detected, and yes where both are possible."
     )
     types: dict[str, Literal["number", "text", "date", "boolean"]] = Field(
         default={}, description="The type of a column, by name, where the detected one is wrong."
@@ -125,8 +124,7 @@ class DataTest(Section):
     )
     rows: tuple[int, int] | None = Field(default=None, description="The fewest and the most rows of the table.")
     severity: Literal["error", "warn"] = Field(
-        default="error",
-        description="`error`: the run ends before training; `warn`: the decision has an alarm.",
+        default="error", description="`error`: the run ends before training; `warn`: the decision has an alarm."
     )
 
     @model_validator(mode="after")
@@ -177,8 +175,7 @@ class DataSettings(Section):
     )
     read: ReadSettings = ReadSettings()
     tests: tuple[DataTest, ...] = Field(
-        default=(),
-        description="Tests of the table, each a `[[data.tests]]`: see [data.md](data.md#tests-of-the-data).",
+        default=(), description="Tests of the table, each a `[[data.tests]]`: see [data.md](data.md#tests-of-the-data)."
     )
 
     @field_validator("drop")
@@ -265,8 +262,7 @@ class GateSettings(Section):
     )
     floor: float | None = Field(default=None, description="A model worse than this never goes to production.")
     staging_floor: float | None = Field(
-        default=None,
-        description="A model between this and `floor` is staged; a worse one is rejected.",
+        default=None, description="A model between this and `floor` is staged; a worse one is rejected."
     )
     guard_metrics: dict[str, float] = Field(
         default={}, description="For each metric, how much worse it may be, in the units of min_improvement."
@@ -274,10 +270,7 @@ class GateSettings(Section):
     guard_slices: dict[str, float] = Field(
         default={}, description="For each column, how much worse the score of any of its values may be."
     )
-    approval: bool = Field(
-        default=False,
-        description="True: a challenger waits in staging until a person runs `registry promote --reason …`.",
-    )
+    approval: bool = Field(default=False, description="True: a challenger waits in staging until a person promotes it.")
     slice_rows: int = Field(default=50, ge=1, description="Values with fewer holdout rows are not guarded.")
     block: Length | None = Field(
         default=None,
@@ -407,13 +400,11 @@ class ScoreSettings(Section):
 
     source: Location | None = Field(default=None, description="In the syntax of `data.source`; empty: that source.")
     folder: Location = Field(
-        default=Location("predictions"),
-        description="A folder, or a place in an object store: s3://, gs:// or az://.",
+        default=Location("predictions"), description="A folder, or a place in an object store: s3://, gs:// or az://."
     )
     format: Literal["parquet", "csv"] = Field(default="parquet", description="Of the file with the predictions.")
     identifiers: tuple[str, ...] = Field(
-        default=(),
-        description="Columns to copy; empty: the identifiers that training left out, else row numbers.",
+        default=(), description="Columns to copy; empty: the identifiers that training left out, else row numbers."
     )
     query: str | None = Field(
         default=None,
@@ -447,7 +438,7 @@ class NotificationSettings(Section):
     """Who receives messages, and about what."""
 
     block: str | None = Field(default=None, description="`<block type>/<block name>` of a Prefect notification block.")
-    kept: bool = Field(default=False, description="Whether to send a message also when the champion is kept.")
+    kept: bool = Field(default=False, description="Whether to send a message also when the challenger is not promoted.")
 
 
 class RegistrySettings(Section):
@@ -504,7 +495,7 @@ def _stated_root(root: Any) -> Any:
 class Settings(Section):
     """Every setting of the project.
 
-    Relative paths are meant from `root`, wherever a command is started.
+    Relative paths begin at `root`, wherever a command is started.
     """
 
     root: Annotated[Path, BeforeValidator(_stated_root)] = Field(
@@ -565,10 +556,10 @@ class Settings(Section):
         return zoneinfo.ZoneInfo(own.timezone if stated else self.schedule.timezone)
 
     def resolve(self, path: str | Path | Location) -> Path:
-        """Return `path`, a relative one meant from `root`.
+        """Return the absolute path; a relative one begins at `root`.
 
         Raises:
-            ConfigurationError: it begins with the home of a user who is not there.
+            ConfigurationError: it begins with the home of an unknown user.
         """
         path = path.reveal() if isinstance(path, Location) else path
         try:
@@ -580,13 +571,13 @@ class Settings(Section):
 def load_settings(
     config_file: Path, *, env_prefix: str, defaults: Mapping[str, Any] | None = None, **overrides: Any
 ) -> Settings:
-    """Read the settings: `overrides` win over the environment, and that over config.toml.
+    """Read the settings: `overrides` win over the environment, which wins over config.toml.
 
     Args:
-        config_file: The file.
+        config_file: The path of config.toml.
         env_prefix: The prefix of environment variables, such as `CHURN_`.
-        defaults: Values that anything else wins over.
-        overrides: Sections and settings by name, a section as a dictionary.
+        defaults: Values with the lowest priority.
+        overrides: Sections and settings by name; a section is a dictionary.
 
     Raises:
         ConfigurationError: a setting is missing, unknown or impossible; the message lists every one.
@@ -632,7 +623,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, merged by section; `over` comes first."""
+    """Return both settings merged by section; `over` wins."""
     result = dict(under)
     for name, value in over.items():
         below = result.get(name)
@@ -685,7 +676,7 @@ def _set_by(item: "ErrorDetails", env_prefix: str) -> str:
 
 
 def refuse_secret(source: str | None) -> Location | None:
-    """Return the source that a command or a flow was given in place of the one of the settings.
+    """Return the source parameter of a command or a flow.
 
     Raises:
         ConfigurationError: it may contain a secret, which Prefect would store with the run's parameters.
@@ -700,9 +691,9 @@ def refuse_secret(source: str | None) -> Location | None:
 
 
 def read_leniently(name: str, *, config_file: Path, env_prefix: str) -> str | None:
-    """Return one setting that is text, such as `notifications.block`, even where another setting is broken.
+    """Return one text setting, such as `notifications.block`, even if another setting is broken.
 
-    Messages about a failure depend on it, since config.toml may be the cause.
+    Failure messages depend on it, since config.toml may be the cause.
     """
     variable = env_prefix + name.replace(".", "__").upper()
     for found, value in os.environ.items():

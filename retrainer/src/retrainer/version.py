@@ -1,4 +1,4 @@
-"""The release of the library, and whether this copy of it is as it was released."""
+"""The release of the library, and the changes in this copy of it."""
 
 import hashlib
 import json

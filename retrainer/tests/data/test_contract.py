@@ -157,9 +157,9 @@ def test_every_missing_column_is_named_with_what_was_expected() -> None:
 
     assert str(error.value).splitlines() == [
         "The table does not match the training data:",
-        "  column 'amount': expected a number such as '0.5', but it is missing (was it renamed to 'amounts'?)",
-        "  column 'since': expected a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, but it is missing",
-        "  column 'vip': expected a boolean such as 'True', but it is missing",
+        "  column 'amount', a number such as '0.5', is missing; was it renamed to 'amounts'?",
+        "  column 'since', a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, is missing",
+        "  column 'vip', a boolean such as 'True', is missing",
     ]
 
 
@@ -247,7 +247,7 @@ def test_categories_that_training_did_not_have_are_said_once(caplog: pytest.LogC
     contract.check(report)
 
     assert list(dict.fromkeys(caplog.messages)) == [
-        "Categories unknown from training, read as missing: "
+        "Categories that were not in the training data, read as missing: "
         "plan (3 rows, such as 'pro'), area (4 rows, such as 'north')"
     ]
 
@@ -415,7 +415,7 @@ def test_a_column_without_an_example_is_described_by_its_kind() -> None:
     contract = learned()
     columns = contract.columns | {"plan": Column("text")}
 
-    with pytest.raises(SchemaError, match="column 'plan': expected text, but it is missing"):
+    with pytest.raises(SchemaError, match="column 'plan', text, is missing"):
         replace(contract, columns=columns).read(table().drop(columns="plan"))
 
 

@@ -96,7 +96,7 @@ def test_an_improvement_by_no_more_than_the_margin_is_marginal() -> None:
     decision = judge(y, model(y, wrong=slice(0, 280)), model(y, wrong=slice(0, 300)))
     assert (decision.verdict, decision.kind) == ("kept", "marginal")
     assert failed(decision) == ["improvement"]
-    assert "better by 0.0100, but more than 0.0100 is required" in decision.reason
+    assert "better by 0.0100 (required: more than 0.0100)." in decision.reason
 
 
 def test_an_improvement_that_may_be_chance_is_uncertain() -> None:
@@ -104,7 +104,7 @@ def test_an_improvement_that_may_be_chance_is_uncertain() -> None:
     decision = judge(y, model(y, wrong=slice(400, 770)), model(y, wrong=slice(0, 400)))
     assert (decision.verdict, decision.kind) == ("kept", "uncertain")
     assert failed(decision) == ["confidence"]
-    assert "but chance may explain it (p-value 0." in decision.reason
+    assert "which may be chance (p-value 0." in decision.reason
     # Models that differ on 0.385 of the rows, by 0.015: 0.385 * (1.645 / 0.015)**2 is about 4,600.
     assert "about 4," in decision.reason
 
@@ -197,7 +197,7 @@ def test_too_few_rows_new_to_both_keep_the_champion_unless_accepted(new_to_both:
         assert decision.verdict == "kept"
         assert f"{new_to_both} of the 2,000 holdout rows" in decision.reason
         assert "seed 1 became 2" in decision.reason
-        assert "retrain --accept-not-comparable" in decision.reason
+        assert "not comparable with the champion (" in decision.reason
         assert accepted.kind == "accepted"
         assert judge(y, *models, against=options, accept_not_comparable=True, gate={"floor": 1.1}).verdict == "rejected"
 
@@ -224,7 +224,7 @@ def test_an_obstacle_without_words_and_the_reason_of_few_rows() -> None:
         model(y, wrong=slice(0, 9)),
         Champion(None),
     )
-    assert "not comparable: it has no predictions of the holdout. To promote" in nothing.reason
+    assert "not comparable with the champion (it has no predictions of the holdout)." in nothing.reason
     few = judge(
         y,
         model(y, wrong=slice(0, 9)),
@@ -253,7 +253,10 @@ def test_a_slice_is_guarded_from_so_many_rows_on(rows: int) -> None:
     assert (criterion.threshold, criterion.passed) == (0.05, rows < 50)
     if rows == 50:
         assert criterion.value == 1
-        assert "region = south (50 rows) is worse by 1.0000; worse by at most 0.0500" in criterion.detail
+        assert (
+            "south (50 rows) is worse by 1.0000 than the champion's (allowed: worse by at most 0.0500"
+            in criterion.detail
+        )
     else:
         assert criterion.value is not None
         assert criterion.value < 0
@@ -346,7 +349,7 @@ def test_a_champion_that_cannot_predict_at_all_is_not_comparable(floor: float | 
         assert decision.verdict == accepted.verdict == "rejected"
         return
     assert (decision.verdict, decision.kind) == ("kept", "not_comparable")
-    assert "not comparable: column 'plan' is gone. To promote without a comparison: `retrain" in decision.reason
+    assert "Not promoted: not comparable with the champion (column 'plan' is gone)." in decision.reason
     assert (accepted.verdict, accepted.kind) == ("promoted", "accepted")
     assert decision.champion is None
     assert Decision.from_dict(json.loads(json.dumps(decision.to_dict()))) == decision
@@ -378,7 +381,7 @@ def test_a_guard_metric_that_gets_worse_keeps_the_champion() -> None:
     decision = judge(y, unsure, champion, gate=guard)
     assert (decision.verdict, decision.kind) == ("kept", "guarded")
     assert failed(decision) == ["guard log_loss"]
-    assert "log loss is worse by" in decision.reason
+    assert "a guard failed. Log loss is worse by" in decision.reason
     assert set(decision.challenger) == {"accuracy", "log_loss"}
     generous = judge(y, unsure, champion, gate={"guard_metrics": {"log_loss": 5.0}})
     assert generous.verdict == "promoted"
@@ -439,8 +442,11 @@ def test_every_criterion_is_recorded_with_what_was_found_and_asked() -> None:
     assert decision.p_value is not None
     assert decision.p_value < 0.01
     assert decision.probability == 1
-    assert decision.reason.endswith(", more than the required 0.0100 and more than chance explains.")
-    assert "each with 90% confidence (permutation test, 1,999 resamples of row groups)" in decision.explain()
+    assert decision.reason.endswith(" (required: more than 0.0100), and more than chance explains (p-value 0.0005).")
+    assert (
+        "; permutation test, 1,999 resamples of row groups); one-sided 90% bounds of the improvement"
+        in decision.explain()
+    )
 
 
 def test_the_positive_class_of_the_settings_is_recorded() -> None:
@@ -457,7 +463,7 @@ def test_the_rows_that_certainty_takes_are_rounded_to_two_digits(rows: int) -> N
     y = make_truth(rows)
     decision = judge(y, model(y, wrong=slice(8, 10)), model(y, wrong=slice(0, 5)), gate={"min_improvement": 0.0})
     assert decision.kind == "uncertain"
-    found = re.search(r"about ([\d,]+) holdout rows are needed to be sure", decision.reason)
+    found = re.search(r"A holdout of about ([\d,]+) rows would be needed to be sure", decision.reason)
     assert found
     number = int(found[1].replace(",", ""))
     # 7 rows differ, 5 for the challenger and 2 against: their sum is 3, its standard deviation the root of 7 - 9 / n.

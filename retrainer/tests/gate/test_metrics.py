@@ -534,7 +534,7 @@ def test_unknown_and_unfitting_metrics_are_refused_with_the_possible_ones() -> N
     assert issubclass(UnknownMetricError, ConfigurationError)
     with pytest.raises(UnknownMetricError, match=r"Did you mean 'recall'"):
         get_metric("recal", problem_type="classification")
-    with pytest.raises(UnknownMetricError, match="There is no metric"):
+    with pytest.raises(UnknownMetricError, match="there is no metric"):
         get_metric("neg_mean_pinball_loss_1.5", problem_type="regression")
 
 

@@ -179,4 +179,4 @@ def test_an_alarm_lets_a_challenger_wait_where_that_is_set() -> None:
     staged = gate.to_staging(decision, "alarm", "gate.alarms leaves it to a person")
 
     assert (staged.verdict, staged.kind) == ("staging", "alarm")
-    assert staged.reason.startswith("Staging: gate.alarms leaves it to a person. ")
+    assert staged.reason.startswith("In staging, not promoted: gate.alarms leaves it to a person. ")

@@ -200,7 +200,7 @@ def test_a_challenger_with_an_alarm_waits_where_the_setting_says_so(
     assert (open_registry(settings).champion() is None) is (verdict == "staging")
     if verdict == "staging":
         assert decision.kind == "alarm"
-        assert "`registry promote staging --reason …`" in decision.reason
+        assert "gate.alarms leaves a promotion with an alarm to a person" in decision.reason
 
 
 @NUMBERS
@@ -305,7 +305,7 @@ def test_words_say_what_is_known(settings: Settings) -> None:
     assert "which may be chance" in worse.reason
     assert "more than chance explains" not in worse.reason
     assert (tie.kind, tie.probability) == ("tie", None)
-    assert "above 0.00% and below 0.00%" not in tie.explain()
+    assert "at least 0.00%, at most 0.00%" not in tie.explain()
 
 
 @CLASSES

@@ -102,7 +102,9 @@ def test_a_decision_is_told_with_its_reason_and_what_production_is(
     recorded = flows.retrain()
 
     (payload,) = receiver.payloads
-    assert payload["title"] == f"{settings.project}: {recorded['version']} {verdict}"
+    titles = {"promoted": "promoted", "staging": "waits in staging", "rejected": "rejected"}
+    stays = "" if verdict == "promoted" else ", no model is in production yet"
+    assert payload["title"] == f"{settings.project}: {recorded['version']} {titles[verdict]}{stays}"
     run_line, why, production, report, todo = payload["message"].splitlines()
     assert "/runs/flow-run/" in run_line
     assert why == f"Why: {recorded['reason']}"
@@ -123,7 +125,9 @@ def test_keeping_the_champion_is_only_told_when_asked_for(
     use(monkeypatch, NOTIFICATIONS__KEPT="true")
     kept = flows.retrain()
 
-    assert [payload["title"] for payload in receiver.payloads] == [f"{settings.project}: {kept['version']} kept"]
+    (payload,) = receiver.payloads
+    stays = f"{kept['champion']} stays in production"
+    assert payload["title"] == f"{settings.project}: {kept['version']} not promoted, {stays}"
 
 
 def test_a_renamed_column_is_told_by_retrain_and_monitor_at_once(settings: Settings, receiver: Receiver) -> None:
@@ -137,7 +141,7 @@ def test_a_renamed_column_is_told_by_retrain_and_monitor_at_once(settings: Setti
 
     assert (kept["verdict"], window["retrain"], window["triggered"]) == ("kept", False, False)
     decided, watched = receiver.payloads
-    assert decided["title"] == f"{settings.project}: {kept['version']} kept"
+    assert decided["title"] == (f"{settings.project}: {kept['version']} not promoted, {champion} stays in production")
     assert watched["title"] == (
         f"{settings.project}: the new data do not match the training data, no retrain is triggered"
     )
@@ -178,7 +182,7 @@ def test_rollback_drift_and_what_the_server_sends_are_told(settings: Settings, r
     rollback, drift, unreported = receiver.payloads
     assert rollback["title"] == "churn: rolled back to v1"
     assert rollback["message"].startswith("Why: v2 was too slow.\nIn production: v1\nOn hold: v2\nTo do: find out")
-    assert rollback["message"].endswith("until `registry release v2 --reason …`.")
+    assert rollback["message"].endswith('To end the hold: `churn registry release v2 --reason "..."`.')
     assert drift["title"] == "churn: the data drifted, a retrain is triggered"
     assert drift["message"].startswith(
         "Run: quiet-otter http://ui\nWhy: usage drifted.\nColumns: usage, age\n"
@@ -214,7 +218,7 @@ def test_a_failure_says_what_happened_and_that_production_is_as_it_was(settings:
         "Run: quiet-otter",
         "Why: The disk is full.",
         "In production: v1 (not changed by this run)",
-        "To do: fix the cause and run it again; `doctor` checks common causes.",
+        "To do: fix the cause and run it again; `churn doctor` checks common causes.",
     ]
 
 
@@ -230,6 +234,7 @@ DECISION: dict[str, Any] = {
     "refit": {"rows": 400},
     "report": "report.html",
     "report_error": None,
+    "to_do": "look.",
 }
 
 
@@ -239,7 +244,7 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
         return str(_messages.decision_message(project="churn", run=OTTER, decision=decision)).splitlines()
 
     assert lines() == [
-        "churn: v2 staging",
+        "churn: v2 waits in staging, v1 stays in production",
         "Run: quiet-otter http://ui",
         "Why: Staging: below the floor.",
         "Alarm: A class is hardly seen.",
@@ -247,59 +252,30 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
         "In production: v1",
         "On hold: v0, v3",
         "Report: report.html",
-        "To do: read `registry explain`; `registry promote staging --reason …` puts it into production.",
+        "To do: look.",
     ]
     few = {"alarms": [], "held": {}, "champion": None, "verdict": "rejected"}
     assert lines(**few, refit=None, report=None, report_error="no font") == [
-        "churn: v2 rejected",
+        "churn: v2 rejected, no model is in production yet",
         "Run: quiet-otter http://ui",
         "Why: Staging: below the floor.",
         "In production: no model yet",
         "Report: missing, drawing it failed (no font)",
-        "To do: check the data; `registry explain` has the numbers.",
+        "To do: look.",
     ]
     failed = "Refit: failed (no memory); the evaluated model serves"
     assert failed in lines(refit={"failed": "no memory"})
 
 
-@pytest.mark.parametrize(
-    ("changes", "to_do"),
-    [
-        ({"verdict": "kept"}, "nothing."),
-        (
-            {"verdict": "kept", "kind": "not_comparable"},
-            "correct the table or its query; if the change is meant, `retrain --accept-not-comparable`.",
-        ),
-        ({"verdict": "kept", "alarms": ["A leak."]}, "check the alarms."),
-        ({"verdict": "promoted", "champion_before": None}, "nothing."),
-        (
-            {"verdict": "promoted", "champion_before": None, "alarms": ["A leak."]},
-            "check the alarms.",
-        ),
-        ({"verdict": "promoted"}, "nothing; `registry rollback --reason …` puts the previous model back."),
-        (
-            {"verdict": "promoted", "alarms": ["A leak."]},
-            "check the alarms; `registry rollback --reason …` puts the previous model back.",
-        ),
-    ],
-)
-def test_what_to_do_follows_from_the_alarms_and_from_whether_there_is_a_model_to_go_back_to(
-    settings: Settings, changes: dict[str, Any], to_do: str
-) -> None:
-    decision = DECISION | {"alarms": []} | changes
-    message = _messages.decision_message(project="churn", run=OTTER, decision=decision)
-    assert message.body.splitlines()[-1] == f"To do: {to_do}"
-
-
 def test_a_promotion_by_hand_says_what_the_gate_had_decided(settings: Settings) -> None:
     promoted, gate = (record_of(verdict, version="v1") for verdict in ("promoted", "kept"))
-    gate.decision["reason"] = "Kept: a tie."
+    gate.decision["reason"] = "Not promoted: a tie."
 
     def body(record: Record, gate: Record) -> list[str]:
         return _messages.by_hand_message(project="churn", record=record, gate=gate).body.splitlines()
 
-    assert body(promoted, gate)[1] == "The gate had kept the champion: a tie."
-    assert body(promoted, gate)[-1] == "To do: nothing; `registry rollback --reason …` puts the previous model back."
+    assert body(promoted, gate)[1] == "The gate did not promote it: a tie."
+    assert body(promoted, gate)[-1] == 'To do: nothing. To return to v2: `churn registry rollback --reason "..."`.'
     assert body(promoted, promoted)[1] == "In production: v1"
     first = dataclasses.replace(promoted, champion_before=None)
     assert body(first, gate)[-1] == "To do: nothing."
@@ -330,10 +306,10 @@ def test_what_was_rolled_back_from_is_said_only_while_it_is_on_hold(settings: Se
     assert "v2 is on hold" in body(held={"v2": "slow"})
     assert body().splitlines()[1:] == [
         "In production: v1",
-        "To do: find out what was wrong with the previous model.",
+        "To do: find out what was wrong with v2.",
     ]
     held = _messages.by_hand_message(project="churn", record=record_of("held", version="v1"))
-    assert held.body.endswith("until `registry release v1 --reason …`.")
+    assert held.body.endswith('To end the hold: `churn registry release v1 --reason "..."`.')
 
 
 def test_a_message_does_not_wait_for_the_import_of_whatever_else_has_blocks(
@@ -424,7 +400,8 @@ def test_a_message_that_nobody_takes_is_a_warning_and_the_runs_own_outcome_stand
     assert any(recorded["reason"] in warning for warning in warnings)
     assert any("retrain failed" in warning and "table.csv" in warning for warning in warnings)
     if trouble == "block missing":
-        missing = "The notification block slack-webhook/nobody does not exist: `setup slack` saves it, or set"
+        saved = f"`{settings.project} setup slack` saves it, or set"
+        missing = f"The notification block slack-webhook/nobody does not exist: {saved}"
         assert any(warning.startswith(f"No message was sent. {missing}") for warning in warnings)
     assert "hidden-token" not in caplog.text
 

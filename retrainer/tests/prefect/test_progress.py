@@ -77,6 +77,25 @@ def test_a_terminal_shows_one_step_and_is_free_again(monkeypatch: pytest.MonkeyP
     assert "etching" not in terminal.getvalue()
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_best_so_far_is_a_line_in_place_on_a_terminal_and_in_the_log_elsewhere(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream, tables = Terminal() if terminal else io.StringIO(), []
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN", 0)
+    monkeypatch.setattr(_progress, "create_table_artifact", lambda *given, **more: tables.append(given) or 1 / 0)
+
+    with caplog.at_level(logging.INFO), _progress.best_so_far() as show:
+        show("linear: 3 of 8 trials", [{"trial": 1, "score": None}])
+
+    assert ("linear: 3 of 8 trials" in stream.getvalue()) is terminal
+    assert ("linear: 3 of 8 trials" in caplog.messages) is not terminal
+    assert tables == [([{"trial": "1", "score": "None"}],)]
+    assert "Prefect does not show the trials (ZeroDivisionError" in caplog.text
+
+
 def _beside() -> None:
     with _progress.sign_of_life("fetch"):
         pass

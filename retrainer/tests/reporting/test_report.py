@@ -128,11 +128,11 @@ def regressed() -> Facts:
 CASES: dict[str, tuple[Callable[[], Facts], str]] = {
     "first promotion": (lambda: classified(champion=None), "Promoted to production"),
     "pair": (classified, "Promoted to production"),
-    "kept": (lambda: classified(gate={"min_improvement": 0.9}), "The champion stays"),
+    "kept": (lambda: classified(gate={"min_improvement": 0.9}), "Not promoted, the champion stays"),
     "staging": (lambda: classified(gate={"floor": 0.999, "staging_floor": 0.1}), "To staging"),
     "rejected": (lambda: classified(gate={"floor": 0.999, "staging_floor": 0.998}), "Rejected"),
-    "not comparable": (lambda: classified(comparable=np.zeros(400, dtype=bool)), "The champion stays"),
-    "several classes": (lambda: classified(classes=4), "The champion stays"),
+    "not comparable": (lambda: classified(comparable=np.zeros(400, dtype=bool)), "Not promoted, the champion stays"),
+    "several classes": (lambda: classified(classes=4), "Not promoted, the champion stays"),
     "regression": (regressed, "Promoted to production"),
 }
 
@@ -187,7 +187,7 @@ def test_page_and_card_open_with_the_decision(case: tuple[Facts, str]) -> None:
     assert markdown == card(facts, sections(facts))
     assert rows_of_page(html) == rows_of_card(markdown)
     assert ["seed", "3"] in rows_of_card(markdown)
-    undo = "registry rollback --reason … --to 20261113-060000-bbbbbb"
+    undo = "registry rollback --reason &#34;...&#34; --to 20261113-060000-bbbbbb"
     assert (undo in markdown) == (facts.decision.promoted and facts.champion is not None)
 
 
@@ -209,7 +209,7 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     other = facts.champion_predictions
     assert other is not None
     scores = [f"{f1_score(truth, one, average='weighted'):.4f}" for one in (labels, other.labels)]
-    assert f"| weighted F1 (decides) | {scores[0]} | {scores[1]} |" in markdown
+    assert f"| weighted F1 (decides the promotion) | {scores[0]} | {scores[1]} |" in markdown
     assert "| 0.5000 |" in markdown  # as recorded
     assert "| nan |" not in markdown  # of what was not
     assert facts.predictions.probabilities is not None
@@ -231,7 +231,7 @@ def test_the_errors_are_those_of_scikit_learn() -> None:
     assert other is not None
     values = [mean_squared_error(facts.y, one.labels) ** 0.5 for one in (facts.predictions, other)]
 
-    assert f"| RMSE (decides) | {values[0]:.4g} | {values[1]:.4g} |" in card(facts, sections(facts))
+    assert f"| RMSE (decides the promotion) | {values[0]:.4g} | {values[1]:.4g} |" in card(facts, sections(facts))
 
 
 @pytest.mark.parametrize("signal", [True, False])

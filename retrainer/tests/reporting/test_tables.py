@@ -43,7 +43,7 @@ def test_the_first_figures_of_a_comparison() -> None:
     own = f1_score(facts.y, facts.predictions.labels, average=None, labels=["no", "yes"])
     for name, mine, theirs in zip(["no", "yes"], own, other, strict=True):
         rows = int((facts.y == name).sum())
-        assert tiles[f"F1 of '{name}', {rows} rows; champion {theirs:.4f}"][0] == f"{mine:.4f}"
+        assert tiles[f"F1 of '{name}' ({rows} rows)"][0] == f"{mine:.4f}, champion {theirs:.4f}"
 
 
 def test_of_many_classes_those_predicted_worst_are_on_the_first_screen(
@@ -133,7 +133,7 @@ def test_what_was_learned_from_and_how_it_changed() -> None:
         ColumnDrift("usage", "number", None),
     )
     drift = Drift(True, "1 of 2 drifted.", (1_500, 200), changes, gone=("region",), added=("age",))
-    lineage = {"unread": ["Column 'usage': 1 cell."], "split": {"classes_left_out": {"rare": 3}}}
+    lineage = {"reading_notes": ["Column 'usage': 1 cell."], "split": {"classes_left_out": {"rare": 3}}}
 
     section = _sections._data(profile, drift, lineage)
 
@@ -167,7 +167,7 @@ def test_where_a_model_comes_from() -> None:
     assert rows["trained"] == "2026-11-20 06:00 UTC"
     assert (rows["run"], rows["run's page"]) == ("retrain 1", "http://127.0.0.1/run")
     assert "d1" in rows.values()
-    assert "champion before" not in rows
+    assert "previous champion" not in rows
     assert {row[1] for row in styles(table)} == {"long"}
 
 
@@ -179,7 +179,7 @@ def test_every_decision_is_a_row() -> None:
     (table,) = _history._decisions_section(versions, told, known_metric).tables
 
     assert texts(table) == [
-        ["3", "2026-11-12 06:00 UTC", "kept", "v1", "weighted F1 0.8100", "", "Because of 2 & <b>."],
+        ["3", "2026-11-12 06:00 UTC", "not promoted", "v1", "weighted F1 0.8100", "", "Because of 2 & <b>."],
         ["2", "2026-11-11 06:00 UTC", "rejected", "v1", "weighted F1 0.8100", "", "Because of 1 & <b>."],
         ["1", "2026-11-10 06:00 UTC", "promoted", "v0", "weighted F1 0.8000", "400", "Because of 0 & <b>."],
     ]

@@ -89,16 +89,20 @@ def test_categories_of_any_cardinality_stay_text_is_told_by_its_words() -> None:
         ("column", ["same"] * ROWS, "constant"),
         ("column", [True] * ROWS, "constant"),
         ("column", [pd.Timestamp("2026-01-01")] * ROWS, "constant"),
-        ("customerID", [f"{row:04}-ABC" for row in range(ROWS)], "identifier: a different text in every row"),
-        ("e-mail", [f"u{row}@example.org" for row in range(ROWS)], "identifier: a different text in every row"),
+        ("customerID", [f"{row:04}-ABC" for row in range(ROWS)], "it is an identifier, a different value in every row"),
+        (
+            "e-mail",
+            [f"u{row}@example.org" for row in range(ROWS)],
+            "it is an identifier, a different value in every row",
+        ),
         (
             "customer_id",
             list(np.random.default_rng(0).permutation(ROWS)),
-            "identifier: a different whole number in every row",
+            "it is an identifier, a different whole number in every row",
         ),
-        ("PassengerId", range(1, ROWS + 1), "identifier: a different whole number in every row"),
-        ("Unnamed: 0", range(ROWS), "identifier: a different whole number in every row"),
-        ("id", [float(row) for row in range(ROWS)], "identifier: a different whole number in every row"),
+        ("PassengerId", range(1, ROWS + 1), "it is an identifier, a different whole number in every row"),
+        ("Unnamed: 0", range(ROWS), "it is an identifier, a different whole number in every row"),
+        ("id", [float(row) for row in range(ROWS)], "it is an identifier, a different whole number in every row"),
         ("column", [{"a": 1}] * ROWS, "neither number, text nor date"),
     ],
 )
@@ -135,7 +139,7 @@ def test_an_identifier_may_be_kept() -> None:
 
 
 def test_nothing_left_is_an_error_that_says_why() -> None:
-    with pytest.raises(DataError, match=r"id \(identifier.*blank \(empty\)"):
+    with pytest.raises(DataError, match=r"id \(it is an identifier.*blank \(empty\)"):
         TableCleaner().fit(pd.DataFrame({"id": range(ROWS), "blank": [None] * ROWS}))
 
 

@@ -124,7 +124,7 @@ def test_a_champion_that_cannot_be_loaded_leaves_the_one_before(
 
 @pytest.mark.parametrize("settings", ["classification"], indirect=True)
 def test_without_a_champion_there_is_an_error_that_says_what_to_do(settings: Settings) -> None:
-    with pytest.raises(RegistryError, match="Run `retrain` first"):
+    with pytest.raises(RegistryError, match="Run `churn retrain` first"):
         champion()
 
 

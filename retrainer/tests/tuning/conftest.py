@@ -42,9 +42,9 @@ def search(
     """Run trials one by one, as the flow does with one worker."""
     project = project or now()
     with tuning.open_study(inputs, estimator=estimator, project=project) as study:
-        while study.count < trials:
+        while study.goes_on(trials):
             number, parameters = study.ask()
-            options = {"medians": study.medians(), "deadline": float("inf"), "threads": 1}
+            options = {"medians": study.medians(number), "deadline": float("inf"), "threads": 1}
             try:
                 outcome = score(inputs, estimator=estimator, parameters=parameters, project=project, **options)
             except Exception as error:

@@ -1,15 +1,20 @@
 """The search as it runs in production: a flow against a real server, whose result the next retrain uses."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from churn import flows, models
 from sklearn.linear_model import LogisticRegression
 
 import retrainer
 from retrainer import tuning
+from retrainer.prefect import _progress
 from retrainer.registry import open_registry
 from retrainer.settings import Settings
 
@@ -30,15 +35,28 @@ class Moody(LogisticRegression):
         return super().fit(X, y)
 
 
+def shown_trials(api: str) -> list[dict[str, Any]]:
+    """Return the versions of the table in Prefect's UI, the oldest first."""
+    wanted = {"artifacts": {"key": {"any_": ["trials"]}}, "sort": "CREATED_DESC"}
+    found: list[dict[str, Any]] = httpx.post(f"{api}/artifacts/filter", json=wanted, timeout=30).json()
+    return found[::-1]
+
+
 def test_a_search_proposes_what_the_next_retrain_uses_and_names(
-    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, receiver: Receiver, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = models.ESTIMATORS["linear"]
     monkeypatch.setitem(
         models.ESTIMATORS, "linear", lambda *options: good(*options).set_params(model=Moody(max_iter=1000))
     )
 
+    monkeypatch.setattr(_progress, "SECONDS_BETWEEN", 0)
+
     (dry,) = flows.tune(trials=8, dry_run=True)
+    first, *_, last = shown_trials(prefect_api)
+    assert re.match(r"linear: \d of 8 trials, best 0.\d+: ", first["description"])
+    assert len(json.loads(first["data"])) < len(json.loads(last["data"])) == 8
+    assert dry["reason"] in last["description"]
     assert not PROJECT.params_file.exists()
     (facts,) = flows.tune(trials=8)
 

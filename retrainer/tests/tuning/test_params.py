@@ -39,6 +39,14 @@ def test_a_proposal_is_a_difference_and_keeps_what_was_there(inputs: FoldInputs)
     assert tuning.propose(found(model__alpha=2.5), project=now())["diff"] == ""
 
 
+def test_a_parameter_that_a_person_set_is_in_use_in_the_trials_and_stays(side: SplitSide) -> None:
+    PROJECT.params_file.write_text("[linear.parameters]\nmodel__fit_intercept = false\n")
+    tuning.propose(found(model__alpha=2.5), project=now())
+
+    parameters = tomllib.loads(PROJECT.params_file.read_text())["linear"]["parameters"]
+    assert parameters == {"model__fit_intercept": False, "model__alpha": 2.5}
+
+
 def test_where_nothing_is_better_nothing_is_written(inputs: FoldInputs) -> None:
     facts = tuning.propose(search(inputs, 1), project=now())
 

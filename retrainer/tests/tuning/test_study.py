@@ -90,6 +90,25 @@ def test_the_best_is_what_cross_validation_says_of_it_and_no_worse_than_today(
     assert found.score == pytest.approx(again[0])
 
 
+def test_what_was_proposed_and_is_in_use_is_what_the_next_must_be_better_than(inputs: FoldInputs) -> None:
+    first = search(inputs, 8)
+    assert first.parameters
+    tuning.propose(first, project=now())
+
+    again = search(inputs, 8)
+    assert (again.study, again.trials) == (first.study, first.trials), "no trial is run again"
+    assert (again.today, again.parameters) == (first.score, {})
+
+    file = now().params_file
+    file.write_text("[linear.parameters]\nmodel__C = 1e-6\n")  # by hand, and worse than all that was tried
+    by_hand = search(inputs, 8)
+    assert [trial["trial"] for trial in by_hand.trials][:2] == ["today", "today 2"]
+    assert by_hand.today > first.today, "log loss"
+    assert by_hand.parameters == first.parameters
+    file.unlink()
+    assert search(inputs, 8).today == first.today
+
+
 def test_what_is_better_within_the_noise_of_the_folds_is_not_proposed(inputs: FoldInputs) -> None:
     def complete(*scores: float) -> tuning.Outcome:
         return tuning.Outcome("complete", tuple(np.cumsum(scores) / range(1, 6)), 1.0, 5, scores)

@@ -6,3 +6,5 @@ Never: imports at its start what only one command needs; shows a traceback for a
 """
 
 from ._app import app, main
+
+__all__ = ["app", "main"]

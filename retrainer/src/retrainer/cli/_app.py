@@ -60,13 +60,7 @@ def retrain(
     as_json: AsJson = False,
 ) -> None:
     """Train a challenger on fresh data, compare it with the champion, and promote it if it is better."""
-    facts = run(
-        "retrain",
-        source=source,
-        as_of=as_of,
-        accept_not_comparable=accept_not_comparable,
-        dry_run=dry_run,
-    )
+    facts = run("retrain", source=source, as_of=as_of, accept_not_comparable=accept_not_comparable, dry_run=dry_run)
     if as_json:
         write_json(facts)
         return
@@ -78,11 +72,14 @@ def retrain(
     summary += f"\n  baseline, {facts['baseline']['name']}: {_format_scores(facts['baseline']['metrics'])}"
     if threshold := facts["threshold"]:
         tuned = f", tuned for {threshold['tuned_for']}" if "tuned_for" in threshold else ""
-        summary += f"\nThreshold: {threshold['positive']} at or above a probability of {threshold['value']:g}{tuned}"
+        at = f"at or above a probability of {threshold['value']:g}{tuned}"
+        summary += f"\nThreshold: {str(threshold['positive'])!r} is predicted {at}."
     if refit := facts["refit"]:
         again = f"on all {refit['rows']:,} labelled rows; this model serves, its score is the evaluated model's"
         summary += f"\nRefit: {'failed, ' + refit['failed'] if 'failed' in refit else again}"
-    title = f"dry run, nothing recorded: {facts['verdict']}" if dry_run else facts["verdict"]
+    from ..gate import shown_verdict
+
+    title = ("dry run, nothing recorded: " if dry_run else "") + shown_verdict(facts["verdict"])
     write(Panel(summary, title=title, title_align="left"))
     for alarm in facts["alarms"]:
         write(f"alarm          {alarm}")
@@ -91,6 +88,8 @@ def retrain(
         write(f"on hold        {name} ({reason})")
     write(f"report         {facts['report'] or 'missing: ' + facts['report_error']}")
     write(f"registry       {facts['registry']}")
+    if not dry_run:
+        write(f"to do          {facts['to_do']}")
 
 
 @app.command
@@ -112,7 +111,7 @@ def monitor(*, source: SourceName = None, as_of: AsOf = None, as_json: AsJson = 
     if as_json:
         write_json(window)
     else:
-        write(window["reason"])
+        write(("Warning: " if window["drifted"] or window["worse"] else "") + window["reason"])
         if window["counts"]:
             write(window["counts"])
         if window["retrain"]:
@@ -249,8 +248,14 @@ def main(project: Project, *, flows: Callable[[], ModuleType]) -> None:
     """Run the command line of a project; a `ProjectError` ends it with a message and no traceback.
 
     Args:
-        project: What the commands are about.
-        flows: Imports and returns its flows.
+        project: The project of the commands.
+        flows: A function that imports and returns the project's flows.
+
+    Examples:
+        >>> sys.argv = ["churn", "registry", "list"]
+        >>> with contextlib.suppress(SystemExit):
+        ...     main(project, flows=dict)
+        There is no version yet. `churn retrain` trains the first one.
     """
     enter(project, flows)
     for name, value in TELEMETRY_OFF.items():

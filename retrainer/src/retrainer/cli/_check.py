@@ -11,9 +11,9 @@ class Check:
     Attributes:
         name: What was checked.
         severity: `ok`, `warning` or `error`.
-        found: What was found.
-        fix: What to do; empty without a problem.
-        command: The command for the fix; empty where a person has to choose or edit.
+        found: The finding.
+        fix: The fix in words; empty without a problem.
+        command: The command of the fix; empty if a person has to choose or edit.
     """
 
     name: str

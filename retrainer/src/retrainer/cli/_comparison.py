@@ -19,12 +19,12 @@ from ..training import Model, baseline, load_evaluated_model, predict_with_versi
 def compare_versions(challenger: str, champion: str, *, project: Project) -> reporting.Facts:
     """Compare two versions on the rows of today's holdout that neither was trained on.
 
-    The rules are those of a retrain without its floors, which are about a single model.
+    The rules are those of a retrain, without floors, which are about a single model.
 
     Args:
         challenger: The version in question, or `champion` or `staging`.
         champion: The version it is compared with.
-        project: For the table, its split and the gate.
+        project: The project; its table, split and gate are used.
 
     Raises:
         RegistryError: a version does not exist, both are the same, or they cannot be compared.

@@ -1,4 +1,4 @@
-"""The project that a command is about: handed in when the command line starts."""
+"""The project that a command is about, set when the command line starts."""
 
 from collections.abc import Callable
 from contextvars import ContextVar

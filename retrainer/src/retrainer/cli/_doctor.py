@@ -26,8 +26,8 @@ def examine(project: Project, *, send: bool = False) -> list[Check]:
     """Run every check; a check is left out where an earlier one that it needs has failed.
 
     Args:
-        project: What to examine.
-        send: Also send a test message, the way that failures are reported.
+        project: The project to examine.
+        send: Whether to send a test message too, in the way of failure messages.
     """
     test_message = [_send_test_message(project)] if send else []
     try:
@@ -87,7 +87,7 @@ def _check_library() -> Check:
     try:
         patched = patched_files()
     except FileNotFoundError:
-        return Check("library", "ok", f"retrainer {VERSION}, not a project's copy")
+        return Check("library", "ok", f"retrainer {VERSION}, an installed package, not a copy in this project")
     if not patched:
         return Check("library", "ok", f"retrainer {VERSION}, unchanged")
     more = f" and {len(patched) - 10} more" if len(patched) > 10 else ""
@@ -106,7 +106,7 @@ def _check_source(project: Project) -> Check:
     state = data.fingerprint(source, settings=settings)
     if (head := data.head(source, settings=settings, rows=HEAD_ROWS)) is not None:
         data.require_target(head, settings=settings, code=data.current_code(project))
-    seen = "fetched only when it changes" if state else "fetched by every run"
+    seen = "read again only when it changed" if state else "read again by every run"
     return Check("data source", "ok", f"{settings.data.source}, {seen}")
 
 
@@ -203,7 +203,7 @@ def _check_lock(settings: Settings) -> Check:
         if not (settings.root / "pyproject.toml").exists():  # such as the volume of a container
             return Check("lock", "ok", f"none at {lock.parent}: the environment was made elsewhere")
         return Check("lock", "warning", f"there is no {lock.name} at {lock.parent}", "restore it from git")
-    differing = []
+    missing, differing = [], []
     for line in lock.read_text(encoding="utf-8").splitlines():
         if "==" not in line or line.startswith(("#", " ")):
             continue
@@ -213,10 +213,17 @@ def _check_lock(settings: Settings) -> Check:
         try:
             installed = version(pinned.name)
         except PackageNotFoundError:
-            installed = "not installed"
-        if not pinned.specifier.contains(installed, prereleases=True) if installed[0].isdigit() else True:
-            differing.append(f"{pinned.name} {installed} (lock: {pinned.specifier})")
-    if differing:
-        found, command = "; ".join(differing[:5]), f"touch {lock.name} && make setup LOCK={lock.name}"
-        return Check("lock", "error", found, "install the versions of the lock", command)
+            missing.append(f"{pinned.name} {str(pinned.specifier).removeprefix('==')}")
+            continue
+        if not pinned.specifier.contains(installed, prereleases=True):
+            differing.append(f"{pinned.name} {installed} (required: {str(pinned.specifier).removeprefix('==')})")
+    if missing or differing:
+        kinds = {f"of {lock.name} not installed": missing, f"with another version than in {lock.name}": differing}
+        found = "; ".join(
+            f"{len(names)} package{'s' * (len(names) > 1)} {what}: {', '.join(names[:5] + ['…'] * (len(names) > 5))}"
+            for what, names in kinds.items()
+            if names
+        )
+        command = f"touch {lock.name} && make setup LOCK={lock.name}"
+        return Check("lock", "error", found, f"install the package versions of {lock.name}", command)
     return Check("lock", "ok", "matches the installed packages")

@@ -1,7 +1,6 @@
 """What commands print: text as wide as it is, tables, and facts as JSON."""
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -10,7 +9,6 @@ if TYPE_CHECKING:
     from .. import reporting
 
 NARROWEST = 60  # columns of a terminal in which a table still reads well
-BARS = "▁▂▃▄▅▆▇█"
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the facts as JSON.")]
 
@@ -18,8 +16,8 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the f
 def write(content: Any) -> None:
     """Print text or a rich object.
 
-    A line of text is left to the terminal to wrap, so that a path or a command can be copied whole. A table is folded
-    where there is a terminal, and has long lines in a file.
+    The terminal wraps long lines of text, so that a path or a command can be copied as a whole. A table is folded on a
+    terminal, and has long lines in a file.
     """
     from rich.console import Console
 
@@ -43,11 +41,3 @@ def write_table(table: "reporting.Table") -> None:
 def write_json(facts: Any) -> None:
     """Print facts for a program."""
     print(json.dumps(facts, indent=2, default=str))
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """Return a chart of one line."""
-    low, high = min(values), max(values)
-    if low == high:
-        return BARS[0] * len(values)
-    return "".join(BARS[round((value - low) / (high - low) * (len(BARS) - 1))] for value in values)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ..errors import ProjectError, RegistryError, translate_file_errors
+from ..errors import ProjectError, RegistryError, shell_command, translate_file_errors
 from ._context import current_project
-from ._output import AsJson, sparkline, write, write_json, write_table
+from ._output import AsJson, write, write_json, write_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,7 +44,7 @@ def list_versions(*, as_json: AsJson = False) -> None:
         write_json(facts)
         return
     if not facts:
-        write("There is no version yet. `retrain` trains the first one.")
+        write(f"There is no version yet. {_command('retrain')} trains the first one.")
         return
     from ..gate import known_metric
 
@@ -52,14 +52,10 @@ def list_versions(*, as_json: AsJson = False) -> None:
     labels = {fact["metric"]: known_metric(fact["metric"], own_metrics=own).label for fact in facts}
     decisions = registry.decisions()
     write(_version_table(facts, labels, decisions))
-    metric = facts[0]["metric"]
-    scores = [fact["score"] for fact in reversed(facts) if fact["metric"] == metric and fact["score"] is not None]
-    if len(scores) > 1:
-        write(f"{sparkline(scores[-60:])}  {labels[metric]}, oldest first; each version on its own holdout")
     for name, reason in registry.held().items():
-        write(f"on hold: {name} ({reason}); `registry release {name} --reason …` lifts it")
+        write(f"on hold: {name} ({reason}); to end the hold: {_command('registry', 'release', name)}")
     if decisions and len(decisions) < decisions[-1].sequence:
-        write("Some decisions cannot be read. `registry verify` lists them.")
+        write(f"Some decisions cannot be read. {_command('registry', 'verify')} lists them.")
 
 
 def _version_facts(registry: "Registry") -> list[dict[str, Any]]:
@@ -85,16 +81,18 @@ def _version_table(facts: list[dict[str, Any]], labels: dict[str, str], decision
     """Return the versions as a table that fits a terminal of 60 columns."""
     from rich.table import Column, Table
 
+    from ..gate import shown_verdict
+
     of_gate = {record.version: record.verdict for record in decisions if "criteria" in record.decision}
-    wide = {"verdict": 10, "now": 8}  # so that no word is cut
+    wide = {"verdict": 12, "role": 8}  # so that no word is cut
     columns = (Column(name, min_width=width) for name, width in wide.items())
     table = Table(Column("version", no_wrap=True), "metric", "score", *columns, box=None, padding=(0, 1, 0, 0))
     for fact in facts:
         score = "" if fact["score"] is None else f"{fact['score']:.4f}"
         verdict, gate = fact["verdict"], of_gate.get(fact["version"])
         if verdict == "promoted" and gate not in (None, "promoted"):
-            verdict = f"{gate}, then promoted by hand"
-        table.add_row(fact["version"], labels[fact["metric"]], score, verdict, ", ".join(fact["now"]))
+            verdict = f"{shown_verdict(gate)}, then promoted by hand"
+        table.add_row(fact["version"], labels[fact["metric"]], score, shown_verdict(verdict), ", ".join(fact["now"]))
     return table
 
 
@@ -128,14 +126,14 @@ def explain(
         return
     from ..gate import Decision
 
-    text = Decision.from_dict(record.decision).explain(current_project().metrics())
+    text = Decision.from_dict(record.decision).explain(current_project().metrics(), champion=record.champion_before)
     later = [decision for decision in registry.decisions() if decision.sequence > record.sequence]
     sentences = (_describe_manual_decision(decision, about=record.version) for decision in reversed(later))
     if by_hand := [sentence for sentence in sentences if sentence]:
         text = "\n".join([*by_hand, f"  The gate, decision {record.sequence}: {text}"])
     if record.version in registry.held():
-        text += "\n  On hold: a challenger must also be better than this version."
-        text += f" To lift the hold: `registry release {record.version} --reason …`"
+        text += "\n  On hold: a challenger must be better than this version and the champion."
+        text += f" To end the hold: {_command('registry', 'release', str(record.version))}"
     if markdown:
         from ..reporting import escaped
 
@@ -230,7 +228,7 @@ def hold(version: VersionName, *, reason: Reason) -> None:
 
 @registry_app.command
 def release(version: VersionName, *, reason: Reason) -> None:
-    """Lift the hold of a version."""
+    """End the hold of a version."""
     _announce_decision(_registry().release(version, reason=reason))
 
 
@@ -238,6 +236,10 @@ def _registry() -> "Registry":
     from ..registry import open_registry
 
     return open_registry(current_project().settings)
+
+
+def _command(*words: str) -> str:
+    return shell_command(current_project().settings.project, *words)
 
 
 def _announce_decision(record: "Record", *, gate: "Record | None" = None) -> None:
@@ -283,7 +285,9 @@ def _describe_manual_decision(record: "Record", *, about: str | None) -> str:
 def _decision(registry: "Registry", version: str | None) -> "Record":
     records = _gate_decisions(registry, about=registry.version(version).id if version else None)
     if not records:
-        raise ProjectError(f"There is no decision about {version or 'any version'} yet. Run `retrain` first.")
+        raise ProjectError(
+            f"There is no decision about {version or 'any version'} yet. Run {_command('retrain')} first."
+        )
     return records[0]
 
 

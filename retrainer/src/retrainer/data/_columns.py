@@ -113,19 +113,20 @@ class Column:
 
     Attributes:
         kind: `number`, `boolean`, `date`, `text` (names, codes, prose), `empty`, or `other` (lists, bytes).
-        number_format: Of numbers written as text.
-        date_format: Of dates written as text, as strptime has it, or `ISO8601`.
+        number_format: The form of numbers that are written as text.
+        date_format: The strptime format of dates that are written as text, or `ISO8601`.
         missing: Share of missing cells, 0 to 1.
-        minimum: Of numbers, and of dates as ISO 8601; None if there are none.
-        maximum: Likewise.
+        minimum: The smallest number, or the first date in ISO 8601; None without numbers or dates.
+        maximum: The largest number or the last date, in the same form.
         categories: Every value of a text column, sorted, if at most 100, or 5,000 that come twice each on average.
-        example: A value, as text.
+        example: One value, as text.
         leading_zeros: Whether the numbers of a text column are codes such as 007.
-        shortest: The digits of the shortest of these.
-        plain_codes: Whether no code of a text column is a whole number with `.0` at its end, the result of a gap.
+        shortest: The number of digits of the shortest such code.
+        plain_codes: Whether no code of a text column ends in `.0`; whole numbers get that ending where a value is
+            missing.
         words: Words for missing values that are values in this column.
         absent: Words and numbers that mean a missing value here, in addition to the usual ones.
-        middle: The median of some of the numbers.
+        middle: The median of a sample of the numbers.
     """
 
     kind: Kind
@@ -152,14 +153,14 @@ class Column:
 
 @dataclass
 class Cells:
-    """A column, read.
+    """The cells of a column after reading.
 
     Attributes:
         values: The cells in the form of the column's kind: float64, `boolean`, datetime64[us] in UTC without a time
             zone, `str`; shape (n,).
         missing: The number of missing cells, without those that could not be read.
         bad: The number of cells that could not be read and are treated as missing.
-        bad_example: The first of them, as it came, and its position.
+        bad_example: The first cell that could not be read, with its text and position.
         new_categories: New values of a text column, with the number of cells of each.
     """
 
@@ -219,10 +220,10 @@ def learn_column(
         values: The cells as the file has them, n of them.
         tolerance: The share of cells that may be unreadable.
         prior: The column for the model in production; its kind is kept if the cells still fit.
-        decimal: The decimal sign of this column; None: detected from the column.
+        decimal: The decimal sign of this column; None detects it.
         marks: Words that are known to mean a missing value, however frequent.
-        kind: The kind by the settings; None: detected.
-        how: How files are read.
+        kind: The kind that the settings name; None detects it.
+        how: The settings of `data.read`.
     """
     decimal = decimal or infer_decimal_sign(values)
     if prior is not None and prior.kind == (kind or prior.kind) and _keeps_kind(prior, how):
@@ -270,7 +271,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
     Args:
         values: The cells as a file has them, of any type, n of them.
         column: What `learn_column` returned.
-        decimal: The decimal sign of this column in the file; None: as learned.
+        decimal: The decimal sign of this column in the file; None takes the learned one.
     """
     if column.kind == "number" and values.dtype == np.float64 and not column.absent:  # most cells of most tables
         return Cells(values, int(np.count_nonzero(np.isnan(values.to_numpy()))))
@@ -309,7 +310,7 @@ def read_column(values: pd.Series, column: Column, *, decimal: str | None = None
 def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
     """Return a frame of few rows and float64 columns alone as one array; None for any other.
 
-    A look at each column costs as much as one at all of few rows: most of the time that a single row takes.
+    For a single row, inspecting each column would take most of the time.
     """
     if len(frame) <= FEW_ROWS and all(dtype == np.float64 for dtype in frame.dtypes):
         return frame.to_numpy(dtype=np.float64)
@@ -319,13 +320,13 @@ def as_floats(frame: pd.DataFrame) -> "np.ndarray[Any, np.dtype[np.float64]] | N
 def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
     """Return whether the values of a column identify the rows, as a key does.
 
-    That is text of one word that differs in every row, or whole numbers that do in a column named like an identifier,
-    unless they only count the rows.
+    These are one-word texts that differ in every row, or such whole numbers in a column named like an identifier.
+    Numbers that only count the rows are not.
 
     Args:
-        name: The column's.
-        values: As `learn_column` read them, n of them.
-        column: What it learned.
+        name: The name of the column.
+        values: n values, as `learn_column` returned them.
+        column: The column, as `learn_column` returned it.
     """
     if len(values) < FEWEST_FOR_A_SLIP or column.missing or column.kind not in ("text", "number"):
         return False
@@ -337,7 +338,7 @@ def is_identifier(name: str, values: pd.Series, column: Column) -> bool:
 
 
 def is_number_identifier(name: str, values: pd.Series) -> bool:
-    """Return whether a column of numbers is called like an identifier, and holds whole numbers, none of them twice."""
+    """Return whether a column has the name of an identifier, and unique whole numbers."""
     if not is_identifier_name(name) or len(values) < FEWEST_FOR_A_SLIP or values.dtype.kind == "m":
         return False
     return bool((values.dropna() % 1 == 0).all()) and bool(values.is_unique)
@@ -364,8 +365,8 @@ def is_row_counter(values: pd.Series, column: Column) -> bool:
     """Return whether a column only numbers the rows: the next file may start again at 1.
 
     Args:
-        values: As `learn_column` read them, n of them.
-        column: What it learned.
+        values: n values, as `learn_column` returned them.
+        column: The column, as `learn_column` returned it.
     """
     if column.kind != "number" or column.missing or len(values) < FEWEST_FOR_A_SLIP:
         return False

@@ -105,7 +105,7 @@ class ReadReport:
     guesses: list[str] = field(default_factory=list)
 
     def note(self, name: str, cells: Cells) -> None:
-        """Note one column of the rows."""
+        """Add the cells of one column to the report."""
         self.missing[name] = cells.missing
         if cells.bad_example:
             text, position = cells.bad_example
@@ -116,7 +116,7 @@ class ReadReport:
             self.note_spans({name: cells.values.to_numpy()})
 
     def note_spans(self, columns: Mapping[str, Any]) -> None:
-        """Note the smallest and the largest number of columns that have one, what is between, and a sum at the end."""
+        """Record smallest, largest and median number of each number column, and whether the last one is a sum."""
         for name, numbers in columns.items():
             if not len(numbers) or math.isnan(least := np.fmin.reduce(numbers)):
                 continue
@@ -153,21 +153,22 @@ class Contract:
     """How a model reads its input.
 
     Attributes:
-        columns: Every column of the table it was trained on, by name, the target among them.
+        columns: Every column of the training table by name, including the target.
         inputs: The columns that `features()` is given, in order.
         target: The column that is predicted.
         problem_type: What is predicted.
         classes: The classes of the target, in order; None for a regression.
         identity: The columns whose values identify a row; empty where all inputs do. A column that counts the
             rows does not.
-        identity_from: Why these: `keys` and `time` of the settings, an `identifier` that was found, or the `content`.
-        content: The columns that tell a row where `identity` does not, those that the model does not get among them;
-            empty: the inputs.
+        identity_from: The source of `identity`: `keys` (and the time) of the settings, an `identifier` that was found,
+            or the `content`.
+        content: The columns that identify a row where `identity` does not, including columns that the model does not
+            get; empty means the inputs.
         tolerance: The share of a column's cells that may be unreadable.
-        features_sha256: Of the features.py the model was trained with.
-        decimal: The decimal sign of text files by the settings; None: what each file proves.
-        imports: Modules of the project that features.py or the pipeline use, and that the version does not hold, to
-            their SHA-256.
+        features_sha256: The SHA-256 of the features.py that the model was trained with.
+        decimal: The decimal sign of text files that the settings name; None takes the one that each file shows.
+        imports: Maps each module of the project that features.py or the pipeline use to its SHA-256. The version does
+            not contain these modules.
     """
 
     columns: dict[str, Column]
@@ -195,7 +196,7 @@ class Contract:
 
     @cached_property
     def input_index(self) -> "pd.Index[str]":
-        """The inputs as the columns of a frame: frames that share it share its hash table, which is built here."""
+        """The names of the inputs as a pandas Index. Frames that share it also share its hash table."""
         names = pd.Index(self.inputs)
         assert names.is_unique
         return names
@@ -212,14 +213,14 @@ class Contract:
     def read(self, frame: pd.DataFrame, *, report: ReadReport | None = None, keep_extra: bool = False) -> pd.DataFrame:
         """Return the inputs in the form they had in training: float64, `boolean`, datetime64[us] and `str`.
 
-        The value of a cell depends only on that cell and the contract. Cells that cannot be read are missing; whether
-        they are too many is for `check` to say, when the whole table was read.
+        The value of a cell depends only on that cell and the contract. Cells that cannot be read become missing. When
+        the whole table was read, `check` refuses it if there are too many.
 
         Args:
             frame: n rows as a file has them, or as another contract read them.
-            report: Gets the counts.
-            keep_extra: Return the other columns of the table too, as far as they are there, those new since training as
-                they come: for label().
+            report: Counts of unreadable cells and of unknown values are added to it.
+            keep_extra: Whether to return the other columns of the table too, for `label()`. Columns that are new since
+                training keep their type.
 
         Raises:
             SchemaError: columns are missing; ten are named, the others counted.
@@ -237,10 +238,7 @@ class Contract:
         check_duplicates(frame)
         self._require_columns(frame)
         signs = self._decimal_signs(frame)
-        names = [
-            *self.inputs,
-            *((name for name in frame.columns if name not in self.inputs) if keep_extra else ()),
-        ]
+        names = [*self.inputs, *((name for name in frame.columns if name not in self.inputs) if keep_extra else ())]
         nothing = pd.Series(math.nan, index=frame.index)  # for a column that was empty in training, and is gone
         parts: dict[str, pd.Series] = {}
         for name in names:
@@ -267,15 +265,16 @@ class Contract:
         """Check that the table matches the contract, and warn of new categories.
 
         Args:
-            report: Of the whole table, or of its beginning.
-            rows: Of the whole table, where it is known and `report` is of its beginning: only what more rows could
-                not cure is an error then.
-            counted: What the rows are called in messages.
-            unknown: Whether most values of a column may not be new.
+            report: The report of the whole table, or of its beginning.
+            rows: The number of rows of the whole table, where `report` is of its beginning. Then only problems that
+                more rows cannot solve are errors.
+            counted: The word for a row in messages.
+            unknown: Whether new values in most rows of a column are an error.
 
         Raises:
-            SchemaError: too many cells of a column could not be read, most of its values are unknown from training, or
-                it is emptier by 30 points or more; ten are named with what was expected, what came, and where.
+            SchemaError: too many cells of a column could not be read, most of its values were not in the training data,
+                or it is emptier by 30 points or more. The message names ten columns, with the expected and the actual
+                values.
         """
         rest = max(0, (rows or 0) - report.rows)
         problems = []
@@ -313,7 +312,9 @@ class Contract:
                 for name, counts in report.new_categories.items()
             ]
             more = f" and {len(new) - _SHOWN:,} more columns" if len(new) > _SHOWN else ""
-            logger.warning("Categories unknown from training, read as missing: %s", ", ".join(new[:_SHOWN]) + more)
+            logger.warning(
+                "Categories that were not in the training data, read as missing: %s", ", ".join(new[:_SHOWN]) + more
+            )
 
     def _scaled(self, report: ReadReport) -> Iterator[str]:
         """Name the columns whose numbers are all beyond those of training, and among them times or over a thousand."""
@@ -347,9 +348,9 @@ class Contract:
                 continue
             if len(self.columns[name].categories or ()) <= CATEGORIES_KEPT:  # more: new codes come with new customers
                 yield (
-                    f"column {name!r}: {new:,} of {known:,} cells hold values unknown from training, such as "
-                    f"{next(iter(counts))!r}; training had values such as {self.columns[name].example!r}. Write them "
-                    "as in training. A column whose values are always new cannot be learned: leave it out (data.drop)"
+                    f"column {name!r}: {new:,} of {known:,} cells have values that were not in the training data, such "
+                    f"as {next(iter(counts))!r} (in training: {self.columns[name].example!r}). If this column has new "
+                    "values each time, leave it out (data.drop); otherwise check the source"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
@@ -423,8 +424,8 @@ class Contract:
         for name in gone:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
-            hint = f" (was it renamed to {near[0]!r}?)" if near else ""
-            lines.append(f"column {name!r}: expected {_expected_text(self.columns[name])}, but it is missing{hint}")
+            hint = f"; was it renamed to {near[0]!r}?" if near else ""
+            lines.append(f"column {name!r}, {_expected_text(self.columns[name])}, is missing{hint}")
         error = _not_as_trained_error(lines)
         error.gone = tuple(gone)
         raise error
@@ -466,7 +467,7 @@ def learn_columns(
         frame: The n rows as loaded.
         tolerance: The share of a column's cells that may be unreadable.
         prior: The contract of the model in production; a column keeps its kind where the cells still fit.
-        target: The target, in which a word for missing numbers is not a class.
+        target: The name of the target. In this column a word for missing numbers is a class.
         how: The settings of `data.read`.
 
     Returns:
@@ -560,20 +561,20 @@ def identity_of(
 ) -> tuple[tuple[str, ...], Literal["keys", "identifier", "content"]]:
     """Choose the columns that identify a row.
 
-    The keys of the settings, with the time of the row where the split is by time; else the identifier that the model
-    in production uses, if the table still has it; else one that is found; else the whole row.
+    The first of these that exists: the keys of the settings, with the time column of a split by time; the identifier
+    that the model in production uses; an identifier that is found; the whole row.
 
     Args:
-        frame: The table, read.
+        frame: The table, as `learn_columns` returned it.
         columns: The learned columns.
         names: The columns to choose from: those of the source, whether or not the model uses them.
-        keys: Of the settings.
-        time_column: Of a split by time.
+        keys: The setting `split.key_columns`.
+        time_column: The time column of a split by time; else None.
         prior: The contract of the model in production.
 
     Returns:
-        The columns, empty for the whole row, and where they come from. A column that counts the rows tells nothing: the
-        next file may count them anew.
+        The columns, empty for the whole row, and their source (`Contract.identity_from`). A column that counts the rows
+        is never used: the next file may start again at 1.
     """
     if keys := tuple(keys):
         return (*keys, *([time_column] if time_column and time_column not in keys else [])), "keys"

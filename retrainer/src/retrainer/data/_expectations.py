@@ -28,7 +28,7 @@ def run_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, now: datetime.
     Args:
         rows: The labelled rows, read by a contract.
         tests: The tests of `data.tests`.
-        now: The time to compare `newest` with; None: now.
+        now: The time that `newest` is compared with; None means the present.
 
     Raises:
         DataTestError: a test with severity `error` failed; the message lists all of them, with column and rows.
@@ -48,9 +48,9 @@ def failed_tests(rows: pd.DataFrame, tests: tuple[DataTest, ...], *, but: str) -
     """Return a sentence for each test that new rows, which may have no label yet, do not pass.
 
     Args:
-        rows: As a contract read them.
-        tests: Those of `data.tests`. Tests of absent columns and of the number of labelled rows are left out.
-        but: The target, whose labels come late.
+        rows: The rows, as a contract read them.
+        tests: The tests of `data.tests`. Tests of absent columns and of the number of labelled rows are skipped.
+        but: The target. Its tests are skipped, as labels come late.
     """
     moment = datetime.datetime.now(datetime.UTC)
     failed: list[str] = []

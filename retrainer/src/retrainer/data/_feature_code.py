@@ -31,11 +31,11 @@ class FeatureCode:
     """One version of features.py.
 
     Attributes:
-        source: Its text.
-        sha256: Of the text.
-        imports: Modules of the project that it uses, directly or through others, to the SHA-256 of each: what a version
-            does not hold.
-        files: What it has opened so far, when it was run or in `features()` under `opened_files`.
+        source: The text of features.py.
+        sha256: The SHA-256 of `source`.
+        imports: Maps each module of the project that features.py imports, directly or not, to its SHA-256. The version
+            does not contain these modules.
+        files: The files that the code opened, when it was loaded or in `features()` within `opened_files`.
     """
 
     def __init__(self, source: str, *, project: Project, origin: str = "features.py") -> None:
@@ -43,8 +43,8 @@ class FeatureCode:
 
         Args:
             source: The text of a features.py.
-            project: Whose package it may import from.
-            origin: Named in errors.
+            project: The project whose package the code may import.
+            origin: The file name in errors.
 
         Raises:
             FeaturesError: it cannot be run.
@@ -57,12 +57,7 @@ class FeatureCode:
         self._module = ModuleType(f"{project.package}.features_{self.sha256[:12]}")
         self._module.__package__ = project.package
         self._module.__file__ = str(project.features_file)
-        linecache.cache[self._filename] = (
-            len(source),
-            None,
-            source.splitlines(keepends=True),
-            self._filename,
-        )
+        linecache.cache[self._filename] = (len(source), None, source.splitlines(keepends=True), self._filename)
         sys.modules[self._module.__name__] = self._module  # for dataclasses and the like, which look themselves up
         self.files: set[str] = set()
         try:
@@ -192,7 +187,7 @@ def changed_imports(recorded: dict[str, str], project: Project) -> list[str]:
 
 
 def local_modules(names: Iterable[str], project: Project) -> dict[str, str]:
-    """Return those of the modules that are the team's own, in its package, to their SHA-256."""
+    """Return the SHA-256 of each module that belongs to the team's package, by name."""
     found = {}
     for name in names:
         inner = name.removeprefix(f"{project.package}.")

@@ -36,12 +36,12 @@ def row_identities(frame: pd.DataFrame, *, columns: Iterable[str], otherwise: Se
 
 
 def shuffled(identities: Identities, *, seed: int) -> Identities:
-    """Return a uniform 64-bit number for each identity, drawn by a seed."""
+    """Return a uniform 64-bit number for each identity, which depends on the seed."""
     return _spread_bits(identities + _hash_texts([str(seed)])[0])
 
 
 def known_identities(identities: Identities) -> Identities:
-    """Return each identity once, sorted, for `are_known`; sorting alone is quicker than NumPy's unique."""
+    """Return each identity once, sorted, for `are_known`."""
     ordered = np.sort(identities)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
@@ -50,8 +50,8 @@ def are_known(identities: Identities, known: Identities) -> np.ndarray[tuple[int
     """Tell which identities are among the known ones.
 
     Args:
-        identities: Shape (n,).
-        known: Sorted, shape (k,).
+        identities: Identities to look up, shape (n,).
+        known: Sorted identities, shape (k,).
 
     Examples:
         >>> are_known(np.array([3, 5], dtype=np.uint64), np.array([1, 3], dtype=np.uint64)).tolist()

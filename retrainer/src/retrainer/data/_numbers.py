@@ -1,7 +1,7 @@
-"""Numbers as people write them, and the decimal sign that a file proves.
+"""Numbers as people write them, and the decimal sign that a file shows.
 
 `1,234` may be one number or another; `98,1` can only be one. The sign is found once for a file, from all its columns,
-and every cell is read by it: a cell that only the other sign could read is none.
+and every cell is read with it. A cell that only fits the other sign is not a number.
 """
 
 import itertools
@@ -63,7 +63,7 @@ _PROOF = 5  # numbers in groups beside smaller ones without: decimals of three d
 
 
 def parse(texts: Iterable[Any], decimal: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the numbers that the texts hold, NaN where one holds none; a currency or % sign beside it is ignored.
+    """Return the number in each text, NaN where there is none; a currency or % sign beside it is ignored.
 
     A duration becomes its number of seconds, as from a file with a duration type.
     """
@@ -92,7 +92,7 @@ def _strip_signs_and_currency(text: str) -> str:
 
 
 def infer_decimal_sign(values: pd.Series) -> str | None:
-    """Return the decimal sign that the texts of a column prove, None if they prove none or are no numbers."""
+    """Return the decimal sign that the texts of a column show; None if they show none or are not numbers."""
     if not _may_be_numbers(values):
         return None
     counts = Counter(
@@ -103,12 +103,13 @@ def infer_decimal_sign(values: pd.Series) -> str | None:
 
 
 def proven_sign(counts: Mapping[str, int]) -> tuple[str | None, Counter[str | None]]:
-    """Return the sign that most texts prove, None if none does or many are no numbers, and the votes for each.
+    """Return the sign that most texts show (None if none does, or many are not numbers), and the votes for each sign.
 
-    `1.275` and `830` in one column prove a comma: decimals would not always have three digits or none.
+    `1.275` and `830` in one column show that the decimal sign is a comma: decimals would not always have three digits
+    or none.
 
     Args:
-        counts: Each text, and how many cells have it.
+        counts: Maps each text to its number of cells.
     """
     votes: Counter[str | None] = Counter()
     words = 0  # such as k.A. and #DIV/0!, which may stand for missing numbers
@@ -139,7 +140,7 @@ def sign_of(text: str) -> str | None:
 
 
 def is_word(text: str) -> bool:
-    """Return whether a text can only be a word or an error value of a spreadsheet, and no number of any kind."""
+    """Return whether a text is a word or a spreadsheet's error value, and cannot be a number."""
     return (text.startswith("#") or not any(map(str.isdigit, text))) and sign_of(text) is None
 
 
@@ -160,14 +161,15 @@ class Signs(dict[str, str]):
 
 
 def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> Signs:
-    """Return the decimal sign of the columns that hold text: what each proves, else what most others do.
+    """Return the decimal sign of each text column: the one that its numbers show, else the one of most other columns.
 
     Args:
-        frame: The rows of one file, or its first.
-        known: Signs that columns have proven already.
+        frame: The rows of one file, or its first rows.
+        known: Signs that earlier rows showed, by column.
 
     Returns:
-        Column to sign; the sign of most columns is under the empty name. Empty where nothing is proven.
+        Maps each column to its sign, and the empty name to the sign of most columns. Empty where no number shows a
+        sign.
     """
     signs = Signs(known or {})
     signs.pop("", None)
@@ -180,7 +182,7 @@ def decimal_signs(frame: pd.DataFrame, known: dict[str, str] | None = None) -> S
 
 
 def most_common(signs: Iterable[str]) -> str:
-    """Return the sign that most columns have, the first of equals."""
+    """Return the sign that most columns have, the first one in a tie."""
     return Counter(signs).most_common(1)[0][0]
 
 
@@ -217,6 +219,6 @@ def leaves_sign_open(texts: Iterable[Any], decimal: str) -> bool:
 
 
 def looks_like_sums(values: pd.Series) -> bool:
-    """Return whether most texts are digits with the signs of numbers among them."""
+    """Return whether most texts consist of digits and of signs that numbers have."""
     some = values.iloc[:_LOOKED_AT].dropna().astype("str")
     return bool(len(some)) and bool(some.str.fullmatch(_SUM.pattern).mean() >= 0.5)

@@ -27,13 +27,13 @@ class Table:
     """The labelled rows.
 
     Attributes:
-        rows: The labelled rows, n of them: the columns of the table as the contract reads them, and the target.
-        identities: Of the rows, shape (n,).
+        rows: n labelled rows: the columns as the contract reads them, and the target.
+        identities: The identity of each row, shape (n,).
         contract: The learned columns.
         code: The features.py that labelled them.
-        report: The report of reading.
-        notes: Sentences about the table, for the report.
-        alarms: What a person should check, in sentences.
+        report: The report of the reading.
+        notes: Sentences about the reading, for the report of the run.
+        alarms: Sentences about what a person should check.
     """
 
     rows: pd.DataFrame
@@ -50,9 +50,9 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
 
     Args:
         frame: The table as loaded.
-        settings: For the target, the problem type, the keys and the tolerance.
-        code: With the `label()` to call.
-        prior: The contract of the model in production, see `learn_columns`.
+        settings: Target, problem type, keys and tolerance are used.
+        code: The code whose `label()` is called.
+        prior: The contract of the model in production; see `learn_columns`.
 
     Raises:
         FeaturesError: features.py cannot be used.
@@ -61,11 +61,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
     """
     target = settings.data.target
     columns, read, report = learn_columns(
-        frame,
-        tolerance=settings.data.tolerance,
-        prior=prior,
-        target=target,
-        how=settings.data.read,
+        frame, tolerance=settings.data.tolerance, prior=prior, target=target, how=settings.data.read
     )
     words = columns[target].words if target in columns else ()
     rows = label(read, settings=settings, code=code, words=words)
@@ -100,7 +96,7 @@ def prepare(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, prior
 
 
 def describe_reading(frame: pd.DataFrame, contract: Contract) -> tuple[str, ...]:
-    """Say how a table, as loaded, is written, as far as that was a guess."""
+    """Describe how the text of a loaded table was read: separator, decimal sign, order of day and month."""
     texts = [column for name, column in contract.columns.items() if name in frame and kind_of(frame[name]) == "text"]
     formats = [column.date_format[:2] for column in texts if column.kind == "date"]
     days = {"%d": "day first", "%m": "month first"}
@@ -153,10 +149,10 @@ def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: 
     Calls `label()` of features.py, drops rows without a target, and reads the target as the problem type needs it.
 
     Args:
-        frame: The table as a contract read it.
-        settings: For the target and the problem type.
-        code: With the `label()` to call.
-        words: Words of missingness that are classes, see `Column.words`.
+        frame: The table, as a contract read it.
+        settings: Target and problem type are used.
+        code: The code whose `label()` is called.
+        words: Words for missing values that are classes; see `Column.words`.
 
     Raises:
         FeaturesError: `label()` failed.
@@ -172,7 +168,7 @@ def label(frame: pd.DataFrame, *, settings: Settings, code: FeatureCode, words: 
 
 
 def require_target(head: pd.DataFrame, *, settings: Settings, code: FeatureCode) -> None:
-    """Make sure that the first rows of a table have the target, or that `label()` gives it to them.
+    """Check that the first rows of a table have the target, or get it from `label()`.
 
     Raises:
         FeaturesError: `label()` failed.
@@ -184,7 +180,7 @@ def require_target(head: pd.DataFrame, *, settings: Settings, code: FeatureCode)
 
 
 def identities_of(rows: pd.DataFrame, contract: Contract) -> Identities:
-    """Return the identity of each row, shape (n,), after making sure that the columns it needs are there.
+    """Return the identity of each row, shape (n,), and check that the columns for it exist.
 
     Raises:
         SplitColumnError: a key column is not in the table.
@@ -197,13 +193,13 @@ def check_features(rows: pd.DataFrame, X: pd.DataFrame, *, contract: Contract, c
     """Check that the features of a row depend only on that row and on files of the version.
 
     Args:
-        rows: Rows that the contract read, n of them.
-        X: Their features, shape (n, features).
-        contract: Names the inputs.
-        code: With the `features()` to call.
+        rows: n rows that the contract read.
+        X: The features of the rows, shape (n, features).
+        contract: The contract that names the inputs.
+        code: The code whose `features()` is called.
 
     Raises:
-        FeaturesError: rows alone, or half of them shuffled, have other features, or it opens a file.
+        FeaturesError: Single rows, or half of the rows in another order, have other features; or the code opens a file.
     """
     order = np.random.default_rng(0).permutation(len(rows))
     given = rows[list(contract.inputs)]
@@ -248,9 +244,9 @@ def inputs(rows: pd.DataFrame, *, contract: Contract, code: FeatureCode) -> pd.D
     """Return the inputs of the pipeline: `features()` of the rows, one row for each.
 
     Args:
-        rows: Rows that the contract read, with or without other columns.
-        contract: Names the inputs.
-        code: With the `features()` to call.
+        rows: Rows that the contract read; other columns are ignored.
+        contract: The contract that names the inputs.
+        code: The code whose `features()` is called.
 
     Raises:
         FeaturesError: `features()` failed, changed the number of rows, made the target, or returned no columns.

@@ -43,11 +43,11 @@ class Snapshot:
     """The table as it was fetched; small enough to be cached, and recorded with every version.
 
     Attributes:
-        source: Where it came from, without passwords and keys.
+        source: The source, without passwords and keys.
         paths: Its local files, in the order of reading.
-        digest: SHA-256 of the file's bytes; of several files, of their digests in order.
-        rows: Of all files together.
-        fingerprint: Changes with the content of the source; None where it has none.
+        digest: The SHA-256 of the file; of several files, the SHA-256 of their digests in order.
+        rows: The number of rows in all files.
+        fingerprint: A text that changes with the content of the source; None where there is none.
     """
 
     source: str
@@ -61,12 +61,11 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
     """Fill in the dates of a source.
 
     `trips/{as_of:%Y-%m}.parquet` names the file of the month that `as_of` lies in, `{as_of-1month:%Y-%m}` the one
-    before; hours, days, weeks, months and years can be added and taken away. A brace of the source's own is written
-    twice.
+    before; hours, days, weeks, months and years can be added and subtracted. Write a literal brace twice.
 
     Args:
-        source: As in the settings.
-        as_of: The moment, in the time zone of the dates; by default now, in UTC.
+        source: The source, as in the settings.
+        as_of: The date and time to fill in, in the time zone of the dates; by default now, in UTC.
 
     Raises:
         ConfigurationError: a placeholder is none of these.
@@ -122,11 +121,11 @@ def _format_date(name: str, date_format: str, moment: datetime.datetime) -> str:
 def fingerprint(source: Location | str, *, settings: Settings) -> str | None:
     """Return a fingerprint that stays the same while the source does, without reading it.
 
-    Of local files path, size and time of change; of a store or a web server what it says about its files (ETag, time
-    of change, size); of a database the answer to `data.watermark`.
+    It consists of path, size and time of change of local files, of what a store or a web server reports about its files
+    (ETag, time of change, size), or of a database's answer to `data.watermark`.
 
     Returns:
-        None where a change could not be seen, or a copy is to be made first: the source has to be fetched then.
+        None where a change could not be noticed or no copy exists yet; the source has to be fetched then.
 
     Raises:
         SourceError: the source does not exist, or cannot be read.
@@ -166,11 +165,11 @@ def fetch(source: Location | str, *, settings: Settings) -> Snapshot:
 
 
 def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
-    """Read the table of a snapshot, its files one below the other.
+    """Read the table of a snapshot, all files in one frame.
 
     Args:
-        snapshot: As `fetch` returned it.
-        texts: Columns to read as text, see `Contract.texts`.
+        snapshot: The snapshot that `fetch` returned.
+        texts: Columns to read as text; see `Contract.texts`.
 
     Raises:
         SourceChangedError: a file is no longer the one that was fetched.
@@ -184,7 +183,7 @@ def load(snapshot: Snapshot, *, texts: Collection[str] = ()) -> "pd.DataFrame":
 
 
 def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFrame | None":
-    """Return the first rows of a source that is here; None if it would have to be fetched first.
+    """Return the first rows of a local source; None if it would have to be fetched first.
 
     Raises:
         DataError: the source does not exist, or is not a table.
@@ -200,8 +199,8 @@ def head(source: Location | str, *, settings: Settings, rows: int) -> "pd.DataFr
 def local_files(source: Location | str, *, settings: Settings) -> list[Path]:
     """Return the files of a local source, sorted: one file, or those of a folder or a glob.
 
-    Of a folder those with the name of a table (`.csv`, `.parquet`, `.jsonl.gz`, …), also from folders below it, but
-    none that is hidden or begins with an underscore.
+    From a folder and its subfolders, files named like tables (`.csv`, `.parquet`, `.jsonl.gz`, …) are taken. Hidden
+    names, and names that begin with an underscore, are skipped.
 
     Raises:
         SourceError: there is none; the message has the nearest names.

@@ -36,16 +36,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # what goes wron
 # What stores and web servers say about the state of a file; its size alone would not show every change.
 _STATE = (
     *("ETag", "etag", "e_tag", "md5", "md5Hash", "Content-MD5", "content_md5", "Digest", "generation"),
-    *(
-        "VersionId",
-        "LastModified",
-        "Last-Modified",
-        "last_modified",
-        "updated",
-        "mtime",
-        "modified",
-        "created",
-    ),
+    *("VersionId", "LastModified", "Last-Modified", "last_modified", "updated", "mtime", "modified", "created"),
 )
 _TABLE_NAME = re.compile(r"(?:([\w$]+)\.)?([\w$]+)")
 
@@ -301,12 +292,7 @@ def _escape_colons(query: str) -> str:
 @contextlib.contextmanager
 def _connect(source: Location, settings: Settings) -> Iterator["Connection"]:
     """Connect to the database, and turn what it raises into errors that name the source and hide its secrets."""
-    from sqlalchemy.exc import (
-        DBAPIError,
-        InterfaceError,
-        OperationalError,
-        SQLAlchemyError,
-    )
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
     engine = _engine(source, settings)
     try:

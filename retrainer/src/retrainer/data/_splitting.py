@@ -46,11 +46,11 @@ class Split:
     Attributes:
         train: The training rows, in the order of the table.
         holdout: The holdout rows.
-        train_identities: Of the training rows, shape (n,).
-        holdout_identities: Of the rows held out, shape (m,).
-        gap: The rows between the two, which are in neither; without any, None.
-        gap_identities: Of these rows, shape (g,).
-        definition: JSON-able, for the lineage.
+        train_identities: The identities of the training rows, shape (n,).
+        holdout_identities: The identities of the holdout rows, shape (m,).
+        gap: The rows between the two, which are on neither side; None without a gap.
+        gap_identities: The identities of these rows, shape (g,).
+        definition: The split for the lineage, JSON-able.
     """
 
     train: pd.DataFrame
@@ -62,13 +62,7 @@ class Split:
     gap_identities: Identities | None = None
 
 
-def split(
-    table: Table,
-    *,
-    settings: SplitSettings,
-    problem_type: ProblemType,
-    holdout: Table | None = None,
-) -> Split:
+def split(table: Table, *, settings: SplitSettings, problem_type: ProblemType, holdout: Table | None = None) -> Split:
     """Divide a labelled table into a training part and a holdout.
 
     - `hash`: a row is held out when its identity, shuffled by the seed, is below the share.
@@ -82,12 +76,12 @@ def split(
     Args:
         table: The labelled rows.
         settings: The method and its parameters.
-        problem_type: Whether there are classes.
-        holdout: The labelled holdout of the `source` method.
+        problem_type: Whether the target has classes.
+        holdout: The labelled holdout of the method `source`.
 
     Raises:
         SplitColumnError: a key or time column is missing.
-        TimeColumnError: the time column holds no points in time.
+        TimeColumnError: the time column does not contain times.
         TooFewSplitRowsError: a side has fewer than 10 rows.
         MissingClassError: fewer than two classes are on both sides.
     """
@@ -185,10 +179,10 @@ def _warn_of_rare_classes(rare: dict[Any, int], target: str) -> None:
 
 
 def group_codes(frame: pd.DataFrame, *, keys: Sequence[str]) -> Identities | None:
-    """Return the same number for rows with the same keys, to keep groups together.
+    """Return a number for each row, equal for rows with the same keys.
 
     Returns:
-        Shape (n,), a row without any key being a group of its own content; None when `keys` is empty.
+        Shape (n,); a row without any key is identified by its content. None when `keys` is empty.
 
     Examples:
         >>> first, second, other = group_codes(pd.DataFrame({"customer": ["a", "a", "b"]}), keys=["customer"])
@@ -206,7 +200,7 @@ def times(frame: pd.DataFrame, *, column: str) -> np.ndarray[tuple[int], np.dtyp
 
     Raises:
         SplitColumnError: the column does not exist.
-        TimeColumnError: the column does not hold times.
+        TimeColumnError: the column does not contain times.
     """
     require_columns(frame, [column], setting="split.time_column", table="the table")
     values, known = _microseconds(frame[column])
@@ -262,10 +256,10 @@ def _hold_out_newest(labelled: pd.DataFrame, settings: SplitSettings, definition
 
 
 def require_times(values: pd.Series, column: str, *, setting: str) -> None:
-    """Make sure that a column of the settings holds points in time.
+    """Check that a column of the settings contains times.
 
     Raises:
-        TimeColumnError: it holds something else.
+        TimeColumnError: the column contains something else.
     """
     advice = "Convert it in features.label(), for example with pd.to_datetime(…, unit='s') for seconds since 1970."
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
@@ -279,12 +273,7 @@ def require_times(values: pd.Series, column: str, *, setting: str) -> None:
 
 
 def _check_sides(
-    train: pd.DataFrame,
-    holdout: pd.DataFrame,
-    *,
-    settings: SplitSettings,
-    problem_type: ProblemType,
-    target: str,
+    train: pd.DataFrame, holdout: pd.DataFrame, *, settings: SplitSettings, problem_type: ProblemType, target: str
 ) -> None:
     gap = f" or split.gap (now {settings.gap})" if settings.gap else ""
     advice: dict[Literal["hash", "time", "source"], str] = {

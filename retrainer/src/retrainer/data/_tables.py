@@ -43,10 +43,7 @@ logger = logging.getLogger(__name__)
 SEPARATORS = ",;\t|"
 UTF_8 = "utf-8-sig"  # with or without a byte-order mark
 OTHERWISE_WINDOWS = "otherwise Windows"  # what becomes of bytes that are no UTF-8
-_ENCODING_ERRORS = (
-    "strict",
-    OTHERWISE_WINDOWS,
-)  # tried in turn: pandas takes a third longer where it may not fail
+_ENCODING_ERRORS = ("strict", OTHERWISE_WINDOWS)  # tried in turn: pandas takes a third longer where it may not fail
 DIALECT_ATTRIBUTE = "dialect"  # of a frame: how its file is written, in words
 _SAMPLE_BYTES = 256 * 1024
 _READ_BYTES = 1024 * 1024
@@ -95,15 +92,15 @@ class Dialect:
     """How a CSV file is written.
 
     Attributes:
-        separator: Between the fields.
-        signs: The decimal signs that its first records prove, see `decimal_signs`.
-        encoding: Of its text, for messages.
+        separator: The character between the fields.
+        signs: The decimal signs that the first records show; see `decimal_signs`.
+        encoding: The encoding of the text, for messages.
         header: The names of the columns as they are written.
-        words: Columns of text, in which a word such as `None` may be a value.
+        words: Text columns in which a word such as `None` may be a value.
         marks: Words that mean missing numbers.
-        unproven: Columns all of whose numbers are like `45.300`, where no column proves the decimal sign.
-        skipped: Lines before the header.
-        line_end: `\\r` in files of old Macs.
+        unproven: Columns in which every number is like `45.300`, where no column shows the decimal sign.
+        skipped: The number of lines before the header.
+        line_end: The end of a line; `\\r` in files of old Macs.
     """
 
     separator: str
@@ -117,12 +114,13 @@ class Dialect:
     line_end: str = "\n"
 
     def __str__(self) -> str:
-        """Say it in the words of a log line."""
-        decimal = {",": "decimal commas", ".": "decimal points"}.get(self.signs.get("", ""), "no decimals")
+        """Return the dialect in words, for the log."""
+        sign = self.signs.get("")
+        decimal = f"decimal sign {sign!r}" if sign else "no decimals"
         if self.unproven:
-            decimal = f"decimal {'commas' if self.signs else 'points'} assumed"
+            decimal = f"decimal sign {sign or '.'!r} (assumed)"
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
-        return f"separator {self.separator!r}, {decimal}, {self.encoding}, {len(self.header)} columns{skipped}"
+        return f"separator {self.separator!r}, {decimal}, encoding {self.encoding}, {len(self.header)} columns{skipped}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,7 +129,7 @@ class Dialect:
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of rows, and make sure the file is whole; the table itself is not built.
+    """Return the number of rows, and check that the file is complete, without building the table.
 
     Raises:
         TableError: the file cannot be read, or is truncated.
@@ -149,17 +147,17 @@ def count_rows(path: Path) -> int:
 
 
 def read(paths: Sequence[Path], *, texts: Collection[str] = ()) -> "pd.DataFrame":
-    """Read the files, which must have the same columns, one below the other.
+    """Read files with the same columns into one frame.
 
-    Columns of a text file are numbers where all their cells are plain numbers, otherwise the text that is written: a
-    contract reads it. Separator, decimal sign, encoding and compression of a CSV file are detected, and
-    `MISSING_VALUES` are missing, in columns of text for the contract to say. Spaces around column names are removed.
-    `attrs` of the frame has the decimal signs of the file, see `decimal_signs`. A folder `name=value` is a column.
+    Columns of a text file are numbers where all their cells are plain numbers, otherwise the text as written, for a
+    contract to read. Separator, decimal sign, encoding and compression of a CSV file are detected, and `MISSING_VALUES`
+    are missing; in text columns the contract decides that. Spaces around column names are removed. `attrs` of the frame
+    has the decimal signs of the file, see `decimal_signs`. A folder named `name=value` becomes a column.
 
     Args:
         paths: The files.
-        texts: Columns to read as text; numbers with leading zeros, and those with more digits
-            than float64 holds, do anyway.
+        texts: Columns to read as text. Numbers with leading zeros, and numbers with more digits than float64 has, are
+            read as text anyway.
 
     Raises:
         TableError: a file cannot be read, or is truncated.
@@ -244,12 +242,12 @@ def partitions(paths: Sequence[Path], *, rows: int) -> list[Partition]:
 def batches(paths: "Sequence[Path | Partition]", *, rows: int, texts: Collection[str] = ()) -> "Iterator[pd.DataFrame]":
     """Read the files, or partitions, in parts of at most `rows` rows: memory does not grow with the table.
 
-    Other columns of CSV and JSON than `texts` are typed part by part: a contract takes numbers and text for one
-    another.
+    Each part of a CSV or JSON file gets its own column types, except for `texts`; a contract accepts numbers as text
+    and text as numbers.
 
     Args:
         paths: The files.
-        rows: Of a part, at most.
+        rows: The maximum number of rows of a part.
         texts: Columns to read as text.
 
     Raises:
@@ -376,7 +374,7 @@ def _cut_batches(batches: "Iterable[pa.RecordBatch]", rows: int, *, skip: int, t
 
 
 def detect_format(path: Path) -> Format:
-    """Tell the format of a file from its first bytes.
+    """Return the format of a file, detected from its first bytes.
 
     Raises:
         EmptyTableError: the file is empty.
@@ -433,7 +431,7 @@ def open_decompressed(path: Path) -> IO[bytes]:
 
 
 def detect_dialect(path: Path) -> Dialect:
-    """Find out how a CSV file is written, once for each state of it; see `_detect_dialect`."""
+    """Detect how a CSV file is written, once until the file changes; see `_detect_dialect`."""
     facts = path.stat()
     return _detect_dialect(path, facts.st_size, facts.st_mtime_ns)
 
@@ -882,14 +880,7 @@ def _translate_read_errors(path: Path) -> Iterator[None]:
         raise TableError(
             f"{path} cannot be read: {first_line(error)}. Remove lines that are no row, such as a title or a note."
         ) from None
-    except (
-        ValueError,
-        csv.Error,
-        zipfile.BadZipFile,
-        lzma.LZMAError,
-        gzip.BadGzipFile,
-        pa.ArrowException,
-    ) as error:
+    except (ValueError, csv.Error, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile, pa.ArrowException) as error:
         raise TableError(f"{path} cannot be read: {first_line(error)}") from None
 
 

@@ -7,7 +7,7 @@ Never: reads a table or a model; changes what is in production.
 
 from ._alarms import Change, alarms, change, few_rows, worst_rows
 from ._comparability import Champion
-from ._decision import Criterion, Decision
+from ._decision import Criterion, Decision, shown_verdict
 from ._metrics import (
     METRICS,
     Metric,
@@ -29,3 +29,45 @@ from ._resampling import Comparison, Pair, compare, standard_error
 from ._samples import PositiveClassError, Sample, encode_labels, find_positive
 from ._serving import lost_by_refit, what_serves
 from ._verdict import decide
+
+__all__ = [
+    "METRICS",
+    "Array",
+    "Champion",
+    "Change",
+    "Comparison",
+    "Criterion",
+    "Decision",
+    "Metric",
+    "OwnMetricError",
+    "Pair",
+    "PositiveClassError",
+    "Predictions",
+    "Question",
+    "Rival",
+    "Sample",
+    "UnknownMetricError",
+    "alarms",
+    "apply_baseline_and_holds",
+    "change",
+    "check_table",
+    "compare",
+    "decide",
+    "deciding_metric",
+    "encode_labels",
+    "evaluate",
+    "evaluate_thresholds",
+    "few_rows",
+    "find_positive",
+    "gate_metrics",
+    "get_metric",
+    "known_metric",
+    "lost_by_refit",
+    "predict",
+    "recorded_metrics",
+    "shown_verdict",
+    "standard_error",
+    "to_staging",
+    "what_serves",
+    "worst_rows",
+]

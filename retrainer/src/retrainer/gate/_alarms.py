@@ -27,10 +27,10 @@ _FEW_SHARE, _MOST_ERROR, _NAMED, _ENOUGH = 0.005, 0.5, 0.95, 100  # so few of th
 
 @dataclass(frozen=True)
 class Change:
-    """How a model's score on some rows differs from the one that was recorded on others.
+    """The difference between a model's score on some rows and its recorded score on others.
 
     Attributes:
-        worse: In the units of `Metric.improvement`; negative when better.
+        worse: The loss, in the units of `Metric.improvement`; negative when the score is better.
         p_value: The probability of at least such a loss by chance.
     """
 
@@ -39,18 +39,17 @@ class Change:
 
 
 def change(metric: Metric, *, now: float, recorded: float, error: float, rows: int, recorded_rows: int) -> Change:
-    """Compare a score with a recorded one, of which the rows are no longer there.
+    """Compare a score with a recorded one whose rows no longer exist.
 
-    Both are scores of the same model, so the recorded score is taken to be as uncertain as today's, adjusted by its
-    number of rows.
+    Both are scores of the same model, so both get the same uncertainty, adjusted by the number of rows.
 
     Args:
-        metric: The score.
-        now: On today's rows.
-        recorded: On the rows of its time.
-        error: The standard error of today's, see `standard_error`; with nan nothing is certain.
-        rows: Today's.
-        recorded_rows: Those of its time.
+        metric: The metric of both scores.
+        now: The score on the present rows.
+        recorded: The recorded score.
+        error: The standard error of the present score; see `standard_error`. With nan nothing is certain.
+        rows: The number of present rows.
+        recorded_rows: The number of rows of the recorded score.
     """
     from scipy.stats import t
 
@@ -67,13 +66,13 @@ def change(metric: Metric, *, now: float, recorded: float, error: float, rows: i
 def alarms(
     decision: Decision, question: Question, challenger: Predictions, champion: Champion | None
 ) -> tuple[str, ...]:
-    """Return the alarms, a sentence each: classes that hardly count in the metric, a changed champion score.
+    """Return alarms about classes that hardly count in the metric, and about a changed champion score.
 
     Args:
-        decision: Of `decide`.
-        question: That was decided on.
-        challenger: Predictions of the n rows.
-        champion: The model in production, None without one.
+        decision: The decision, as `decide` returned it.
+        question: The question that `decide` answered.
+        challenger: Predictions of the n holdout rows.
+        champion: The model in production; None without one.
     """
     truth, metric = np.asarray(question.y), question.metric
     found = [*_hardly_seen(truth, challenger, metric)]
@@ -118,13 +117,13 @@ def _effect_of(name: Any, y: Any, challenger: Predictions, metric: Metric, *, co
 
 
 def few_rows(y: Any, predictions: Predictions, metric: Metric, *, where: str) -> Iterator[str]:
-    """Yield an alarm where a few rows cause most of the squared error: the metric depends little on the others.
+    """Yield an alarm where a few rows cause most of the squared error, so that the metric depends little on the others.
 
     Args:
         y: The truth, shape (n,).
-        predictions: Of the n rows.
-        metric: The score.
-        where: The rows, as a word.
+        predictions: Predictions of the n rows.
+        metric: The metric.
+        where: The word for the rows: `training` or `holdout`.
     """
     y = np.asarray(y)
     worst, share = worst_rows(y, predictions, metric)
@@ -139,14 +138,14 @@ def few_rows(y: Any, predictions: Predictions, metric: Metric, *, where: str) ->
 
 
 def worst_rows(y: Any, predictions: Predictions, metric: Metric) -> tuple[Array, float]:
-    """Return the positions of the few rows that make most of the squared error, and their share of it.
+    """Return the positions of the few rows that cause most of the squared error, and their share of it.
 
-    No rows where no few do, or the metric is about something else.
+    There are none if no few rows cause most of it, or the metric does not measure squared errors.
 
     Args:
         y: The truth, shape (n,).
-        predictions: Of the n rows.
-        metric: The score.
+        predictions: Predictions of the n rows.
+        metric: The metric.
     """
     y = np.asarray(y)
     nothing: tuple[Array, float] = np.empty(0, dtype=np.intp), 0.0
@@ -184,7 +183,8 @@ def _far_from_recorded(decision: Decision, question: Question, champion: Champio
     chance = 1.0 if math.isnan(error) else min(found.p_value, 1 - found.p_value)
     if chance < _SIGNIFICANCE and abs(found.worse) > (_FAR_SHARE if metric.relative else _FAR):
         yield (
-            f"The champion's {metric.label} changed from {metric.format(recorded)} ({recorded_rows:,} holdout rows "
-            f"when it was recorded) to {metric.format(now)} ({count:,} holdout rows now), more than chance explains. "
-            "The data, their meaning, or the split of the settings have changed."
+            f"The champion's {metric.label} was {metric.format(recorded)} when it was trained ({recorded_rows:,} "
+            f"holdout rows) and is {metric.format(now)} on this table ({count:,} holdout rows). Chance does not "
+            "explain the change. Possible causes: the data changed, a column has a new meaning, or the split settings "
+            "changed. Check the source: if live data have the same fault, production predictions are wrong too."
         )

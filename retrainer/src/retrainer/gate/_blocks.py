@@ -37,9 +37,10 @@ def blocks_of_time(
         y: Shape (n,), the truth.
         champion: Predictions of the n rows.
         challenger: Predictions of the n rows.
-        times: Shape (n,), microseconds.
-        problem_type: What is predicted.
-        block: `7 days` or `50 rows`; None: as long as the differences of the losses go alike.
+        times: Microseconds since 1970, shape (n,).
+        problem_type: Whether the target is a class or a number.
+        block: The length, `7 days` or `50 rows`; None means as long as neighbouring differences of the losses
+            correlate.
     """
     wanted = length_of(block) if block is not None else None
     if isinstance(wanted, datetime.timedelta):

@@ -64,7 +64,7 @@ def weighted(score: _OfClass) -> Measure:
 
 
 def macro(score: _OfClass) -> Measure:
-    """Return the mean over the classes that are there or predicted."""
+    """Return the mean over the classes that occur or are predicted."""
 
     def mean(hits: Array, predicted: Array, there: Array) -> Array:
         return _mean(score(hits, predicted, there), (there + predicted > 0).astype(np.float64))
@@ -106,7 +106,7 @@ def mean_of(loss: Callable[[Sample], Array], root: bool = False) -> Measure:
 
 
 def log_losses(sample: Sample) -> Array:
-    """Return minus the logarithm of the probability of each row's own class, shape (n,), never infinite."""
+    """Return the log loss of each row, shape (n,): always finite."""
     assert sample.probabilities is not None
     own = sample.probabilities[np.arange(len(sample.y)), sample.y]
     smallest = np.finfo(np.float64).eps
@@ -168,9 +168,7 @@ PROBABILITY_LOSSES: dict[str, tuple[str, Measure]] = {
     "log_loss": ("log loss", mean_of(log_losses)),
     "neg_brier_score": ("Brier score", mean_of(_brier_losses)),
 }
-VALUES: dict[str, tuple[str, Measure]] = {
-    "r2": ("R²", Losses(_r2_rows, _r2)),
-}
+VALUES: dict[str, tuple[str, Measure]] = {"r2": ("R²", Losses(_r2_rows, _r2))}
 VALUE_LOSSES: dict[str, tuple[str, Measure]] = {
     "rmse": ("RMSE", mean_of(_squared_errors, root=True)),
     "mae": ("MAE", mean_of(_absolute_errors)),

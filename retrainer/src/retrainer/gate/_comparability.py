@@ -15,16 +15,18 @@ MINIMUM_COMPARABLE_ROWS = 30
 
 @dataclass(frozen=True)
 class Champion:
-    """The model in production, as far as the challenger can be compared with it.
+    """The model in production, and what is needed to compare the challenger with it.
 
     Attributes:
-        predictions: Of the holdout's n rows; None where it cannot predict them (`obstacle` says why).
-        comparable: Shape (n,), the rows it was not trained on; None for all.
-        obstacle: Why it cannot be compared at all, as a clause: `column 'plan' is gone`; None if it can.
-        why_few_rows: Added to the reason where too few rows are comparable.
-        stored_score: Its score when it was recorded: to be shown, never compared.
-        stored_rows: How many rows that was measured on; None if that is not known.
-        served: The refit that serves; None where the evaluated model serves.
+        predictions: Predictions of the n holdout rows; None where the model cannot predict them (`obstacle` gives the
+            reason).
+        comparable: Mask of the rows that the model was not trained on, shape (n,); None for all.
+        obstacle: The reason why no comparison is possible, as a clause: `column 'plan' is gone`; None if it is
+            possible.
+        why_few_rows: A clause that is added to the reason where too few rows are comparable.
+        stored_score: The score at training. It is shown, and never compared.
+        stored_rows: The number of rows of `stored_score`; None if it is not known.
+        served: The refit model that serves; None where the evaluated model serves.
     """
 
     predictions: Predictions | None
@@ -58,7 +60,7 @@ def find_obstacle(champion: Champion, challenger: Predictions, y: Array) -> str 
 
 
 def too_few_of_a_class(y: Array, metric: Metric, confidence: float) -> str | None:
-    """Say which class has too few rows for any difference to be certain.
+    """Return a clause about the class that has too few rows for any difference to be certain; None if there is none.
 
     With m rows of a class, chance alone puts all of them on one model's side once in 2^m times.
     """

@@ -15,6 +15,7 @@ from ._metrics import Metric, evaluate
 from ._predictions import Array
 from ._resampling import TINY, Comparison, Pair, compare
 
+CHAMPION = "the champion's"  # score
 _SLICE_RESAMPLES, _SLICE_GROUPS = 400, 500
 
 
@@ -39,7 +40,8 @@ class Criteria:
 def check_finite(criteria: Criteria, score: float, rows: str) -> bool:
     """Require a score that is a finite number."""
     finite = math.isfinite(score)
-    detail = f"{criteria.metric.label} on {rows} is {score:.4g}"
+    value = criteria.metric.format(score)
+    detail = f"{criteria.metric.label} is {'a' if finite else 'not a'} finite number: {value} on {rows}"
     return criteria.require("finite", finite, score if finite else None, None, detail)
 
 
@@ -62,12 +64,12 @@ def check_improvement(criteria: Criteria, found: Comparison) -> bool:
         found.improvement - margin > TINY,
         found.improvement,
         margin,
-        f"{signed(metric, found.improvement)}, more than {metric.format_difference(margin)} is required",
+        f"{signed(metric, found.improvement)} ({required(metric, found.improvement, margin)})",
     )
 
 
-def check_confidence(criteria: Criteria, found: Comparison) -> bool:
-    """Require that equally good models would seldom show such an improvement by chance."""
+def check_confidence(criteria: Criteria, found: Comparison, *, note: str = "") -> bool:
+    """Require that equally good models would seldom show such an improvement by chance; `note` explains the limit."""
     metric, confidence = criteria.metric, criteria.gate.confidence
     allowed = 1 - confidence
     if abs(found.improvement) < TINY and found.standard_error < TINY:
@@ -77,30 +79,27 @@ def check_confidence(criteria: Criteria, found: Comparison) -> bool:
         found.p_value <= allowed + TINY and found.lower > TINY,
         found.p_value,
         allowed,
-        f"p-value {found.p_value:.4f}, at most {allowed:.4f} is allowed; the improvement is above "
-        f"{metric.format_difference(found.lower)} and below {metric.format_difference(found.upper)}, each with "
-        f"{confidence:.0%} confidence ({found.method})",
+        f"p-value {found.p_value:.4f} (limit {allowed:.4f}{note}; {found.method}); one-sided {confidence * 100:g}% "
+        f"bounds of the improvement: at least {metric.format_difference(found.lower)}, at most "
+        f"{metric.format_difference(found.upper)}",
     )
 
 
 def check_guard_metrics(
-    criteria: Criteria,
-    metrics: Mapping[str, Metric],
-    *,
-    challenger: Mapping[str, float],
-    champion: Mapping[str, float],
+    criteria: Criteria, metrics: Mapping[str, Metric], *, challenger: Mapping[str, float], champion: Mapping[str, float]
 ) -> list[str]:
     """Require that no guard metric is worse by more than its bound; return a sentence for each failed guard."""
     failed = []
     for name, bound in criteria.gate.guard_metrics.items():
         metric = metrics[name]
         change = metric.improvement(challenger[name], champion[name])
+        than_champion = beside(metric, change, CHAMPION)
         detail = (
-            f"{metric.label} {metric.format(challenger[name])} is {signed(metric, change)} than the champion's "
-            f"{metric.format(champion[name])}; worse by at most {metric.format_difference(bound)} is allowed"
+            f"{metric.label} is {metric.format(challenger[name])}, {than_champion} "
+            f"({metric.format(champion[name])}; {_allowed(metric, bound)})"
         )
         if not criteria.require(f"guard {name}", -change - bound <= TINY, -change, bound, detail):
-            failed.append(f"{metric.label} is {signed(metric, change)}")
+            failed.append(f"{capitalized(metric.label)} is {than_champion} ({_allowed(metric, bound)})")
     return failed
 
 
@@ -108,10 +107,10 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
     """Require that no value of a guarded column is worse by more than its bound and beyond chance.
 
     Args:
-        criteria: Those of the decision.
-        pair: Of m rows.
-        columns: The guarded columns by name, each of the m rows.
-        seed: Of the resampling.
+        criteria: The criteria of the decision.
+        pair: The predictions of m rows.
+        columns: The guarded columns by name, m values each.
+        seed: The seed of the resampling.
 
     Returns:
         A sentence for each failed guard.
@@ -124,7 +123,7 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
     failed = []
     for column, bound in gate.guard_slices.items():
         slices = [
-            (f"{column} = {value} ({len(rows):,} rows) is {signed(metric, found.improvement)}", found)
+            (f"{column} = {value} ({len(rows):,} rows) is {beside(metric, found.improvement, CHAMPION)}", found)
             for value, rows in members[column]
             if (found := _compare_slice(criteria, pair.take(rows), seed))
         ]
@@ -138,10 +137,9 @@ def check_guard_slices(criteria: Criteria, pair: Pair, columns: Mapping[str, pd.
             said, worst = min(slices, key=lambda each: each[1].improvement)
             worsening = -worst.improvement
             which = "; ".join(bad) if bad else f"the worst of {len(members[column])} values, {said}"
-            allowed = metric.format_difference(bound)
-            detail = f"{which}; worse by at most {allowed} is allowed, or by what chance explains"
+            detail = f"{metric.label} for {which} ({_allowed(metric, bound)}, or what chance explains)"
         criteria.require(f"slice {column}", not bad, worsening, bound, detail)
-        failed += bad
+        failed += [f"{capitalized(metric.label)} for {said} ({_allowed(metric, bound)})" for said in bad]
     return failed
 
 
@@ -177,6 +175,26 @@ def guarded_columns(gate: GateSettings, rows: pd.DataFrame | None) -> dict[str, 
             have = ", ".join(map(str, columns)) or "nothing"
             raise SliceColumnError(f"Column {column!r} (gate.guard_slices) is not in the holdout, which has: {have}.")
     return {} if rows is None else {column: rows[column] for column in gate.guard_slices}
+
+
+def beside(metric: Metric, improvement: float, other: str) -> str:
+    """Return `equal to` another, or `better by` or `worse by` how much `than` it."""
+    return f"{signed(metric, improvement)} {'to' if abs(improvement) < TINY else 'than'} {other}"
+
+
+def _allowed(metric: Metric, bound: float) -> str:
+    return f"allowed: worse by at most {metric.format_difference(bound)}"
+
+
+def required(metric: Metric, improvement: float, margin: float) -> str:
+    """Return what is required of an improvement, beside one that is named before."""
+    better = "" if improvement > TINY else "better by "
+    return f"required: {better}more than {metric.format_difference(margin)}"
+
+
+def capitalized(text: str) -> str:
+    """Return a text with a capital at its beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def signed(metric: Metric, improvement: float) -> str:

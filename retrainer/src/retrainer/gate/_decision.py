@@ -27,19 +27,33 @@ Kind = Literal[
     "approval",
     "alarm",
 ]
+STAGED = "In staging, not promoted"  # begins a reason
+# What people read for a stored word.
+_SHOWN_VERDICTS = {"kept": "not promoted", "staging": "staged", "rolled_back": "rolled back"}
+_SHOWN_CRITERIA = {"finite": "valid score", "on hold": "held version"}
+
+
+def shown_verdict(verdict: str) -> str:
+    """Return a verdict as people read it.
+
+    Examples:
+        >>> shown_verdict("kept"), shown_verdict("promoted")
+        ('not promoted', 'promoted')
+    """
+    return _SHOWN_VERDICTS.get(verdict, verdict)
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One condition of the gate, and how it came out.
+    """One condition of the gate, and its result.
 
     Attributes:
         name: `finite`, `floor`, `comparable`, `improvement`, `confidence`, `guard <metric>` or `slice
             <column>`.
-        passed: Whether it is met.
-        value: What was measured; None where nothing could be.
-        threshold: What it was compared with; None where there is no number.
-        detail: The same in words.
+        passed: Whether the condition is met.
+        value: The measured value; None where nothing could be measured.
+        threshold: The limit of the value; None where there is no number.
+        detail: The condition and its result in words.
     """
 
     name: str
@@ -47,6 +61,11 @@ class Criterion:
     value: float | None
     threshold: float | None
     detail: str
+
+    @property
+    def label(self) -> str:
+        """The name as people read it."""
+        return _SHOWN_CRITERIA.get(self.name, self.name)
 
 
 @dataclass(frozen=True)
@@ -56,31 +75,30 @@ class Decision:
     Attributes:
         verdict: `promoted`: the challenger goes to production. `kept`: the champion stays. `staging`: not
             good enough for production, good enough for a review. `rejected`: not good enough for either.
-        kind: Why, as one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
-            accepted it); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
-            chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (no
-            better than no model), `held` (no better than a version on hold), `approval` (a person promotes),
-            `alarm` (a person looks at it first).
-        reason: One sentence with the numbers.
-        criteria: Each condition that was looked at, in order.
-        metric: The name of the metric compared.
-        challenger: The compared and guarded metrics of the challenger, on the rows compared.
-        champion: The same of the champion on the same rows; None without a comparison.
-        baseline: The compared metric of what can be predicted without a model, on the same rows; None in records
-            of earlier releases.
-        baseline_name: What the baseline does, such as `always predicting 'no'`.
-        stored_champion: The champion's score when it was recorded: to be shown, never compared.
-        improvement: In points of a score, or as a share of the champion's error.
-        interval: Bounds of the true improvement, each with the confidence of the settings.
-        probability: Of the challenger being better at all.
-        method: How interval and probability were found.
-        confidence: Of each bound of the interval.
-        holdout_rows: The rows of the holdout.
-        compared_rows: Those that neither model was trained on, on which they were compared.
-        seed: Of the resampling.
-        p_value: How often equally good models would show such an improvement, or a larger one, by chance.
+        kind: The reason in one word: `first` (no champion), `improvement`, `accepted` (not comparable, and a person
+            accepted that); `marginal` (better by no more than the margin), `uncertain` (better by more, perhaps by
+            chance), `tie`, `regression`, `guarded`, `not_comparable`; `below_floor`, `not_finite`; `baseline` (not
+            better than the baseline), `held` (not better than a version on hold), `approval` (a person promotes),
+            `alarm` (a person checks it first).
+        reason: The reason in sentences, with the numbers.
+        criteria: Each condition that was checked, in order.
+        metric: The name of the metric that decides.
+        challenger: The scores of the challenger on the compared rows, by metric: the deciding metric and the guards.
+        champion: The same scores of the champion; None without a comparison.
+        baseline: The deciding score of a prediction without a model; None in records of earlier releases.
+        baseline_name: The baseline in words, such as `always predicting 'no'`.
+        stored_champion: The champion's score at training. It is shown, and never compared.
+        improvement: The improvement: a difference of scores, or a share of the champion's error.
+        interval: The one-sided bounds of the true improvement, lower and upper.
+        probability: The share of bootstrap draws in which the challenger is better.
+        method: The method of `interval` and `p_value` in words.
+        confidence: The confidence of each bound of `interval`.
+        holdout_rows: The number of holdout rows.
+        compared_rows: The number of rows on which both models were compared; neither was trained on them.
+        seed: The seed of the resampling.
+        p_value: The probability of such an improvement, or a larger one, between equally good models.
         positive: The positive class of the settings.
-        alarms: What a person should check, a sentence each; never a reason for the verdict.
+        alarms: Sentences about what a person should check; they are never a reason for the verdict.
     """
 
     verdict: Verdict
@@ -110,18 +128,24 @@ class Decision:
         """Whether the challenger goes to production."""
         return self.verdict == "promoted"
 
-    def explain(self, own_metrics: Mapping[str, OwnMetric] | None = None) -> str:
-        """Return the reason and every criterion, one a line; a metric of the team is shown by its own label."""
+    def explain(self, own_metrics: Mapping[str, OwnMetric] | None = None, *, champion: str | None = None) -> str:
+        """Return the reason and every criterion, one a line.
+
+        Args:
+            own_metrics: The team's own metrics by name, for their labels.
+            champion: The id of the champion at the time of the decision.
+        """
         lines = [self.reason]
         for criterion in self.criteria:
-            lines.append(f"  {'passed' if criterion.passed else 'failed'}  {criterion.name}: {criterion.detail}")
+            lines.append(f"  {'passed' if criterion.passed else 'failed'}  {criterion.label}: {criterion.detail}")
         metric = known_metric(self.metric, positive=self.positive, own_metrics=own_metrics)
         if self.baseline is not None:
             score = metric.format(self.baseline[self.metric])
             lines.append(f"  Baseline, {self.baseline_name}: {metric.label} {score}")
         if self.stored_champion is not None:
             stored = f"{metric.label} {metric.format(self.stored_champion)}"
-            lines.append(f"  The champion's score on its own holdout, not compared: {stored}")
+            who = f"{champion}, the champion at that time," if champion else "the champion"
+            lines.append(f"  For information: {who} scored {stored} on its own holdout.")
         lines += [f"  Alarm: {alarm}" for alarm in self.alarms]
         return "\n".join(lines)
 

@@ -23,7 +23,7 @@ Scores = tuple[Array, Array]  # of the champion and of the challenger, each of s
 
 
 class Resampler(ABC):
-    """Champion and challenger on the same groups of rows, which can be exchanged or drawn again."""
+    """Champion and challenger on the same groups of rows, whose predictions can be exchanged or drawn again."""
 
     @abstractmethod
     def exchanged(self, mask: Array) -> Scores:
@@ -104,9 +104,9 @@ def _count_in_groups(
 
 @dataclass(frozen=True)
 class ClassCounts(Sums):
-    """A function of how many rows of each class were found (hits), predicted and there, each of shape (r, k).
+    """A function of the numbers of hits, predictions and rows of each class, shape (r, k) each.
 
-    With `one_class` these are of the positive class alone, k being 1.
+    With `one_class` only the positive class is counted, and k is 1.
     """
 
     function: Callable[[Array, Array, Array], Array]
@@ -133,8 +133,9 @@ class Losses(Sums):
     """A function of sums of numbers that each row has.
 
     Attributes:
-        rows: Gives them for a sample, shape (n, m); the first is 1, so that its sum is the number of rows.
-        function: From sums (r, m) to scores (r,).
+        rows: Returns the numbers of a sample, shape (n, m). The first column is 1, so that its sum is the number of
+            rows.
+        function: Turns sums, shape (r, m), into scores, shape (r,).
     """
 
     rows: Callable[[Sample, Any], Array]
@@ -158,12 +159,13 @@ class Losses(Sums):
 class Ranking(Sums):
     """A function of how many rows lie at each rank, of a class and of the others.
 
-    With two classes it is about the positive one (the second, if none is set); with more, each is compared
-    with the others, and the mean is taken. What changes sides are ranks within each model: two models'
-    probabilities need not mean the same, their ranks do.
+    With two classes it is about the positive one (the second, if none is set); with more, each is compared with the
+    others, and the mean is taken. Ranks within each model are exchanged, as probabilities of two models may be on
+    different scales.
 
     Attributes:
-        function: From two arrays (r, c, levels), from the lowest rank to the highest, to scores (r, c).
+        function: Turns two arrays, shape (r, c, levels), from the lowest rank to the highest, into scores, shape (r,
+            c).
         weighted: Whether the mean over classes is weighted by their rows.
     """
 

@@ -26,13 +26,7 @@ _OF_PROBABILITIES = re.compile(r"roc_auc_ov.*|top_k_accuracy|d2_(brier|log_loss)
 _OF_ONE_CLASS = re.compile(r"positive_likelihood_ratio|neg_negative_likelihood_ratio")
 _OF_CLUSTERS = {
     *("adjusted_mutual_info_score", "adjusted_rand_score", "completeness_score", "fowlkes_mallows_score"),
-    *(
-        "homogeneity_score",
-        "mutual_info_score",
-        "normalized_mutual_info_score",
-        "rand_score",
-        "v_measure_score",
-    ),
+    *("homogeneity_score", "mutual_info_score", "normalized_mutual_info_score", "rand_score", "v_measure_score"),
 }
 
 
@@ -42,19 +36,19 @@ class UnknownMetricError(ConfigurationError):
 
 @dataclass(frozen=True)
 class Metric:
-    """How good predictions are, as one number.
+    """A metric: one number that says how good predictions are.
 
     Attributes:
-        name: The key in records.
-        label: For people.
+        name: The name in settings and records.
+        label: The name that people read.
         greater_is_better: False for errors and losses.
         relative: True where an improvement is a share of the champion's value (errors and losses), False
             where it is a difference (scores, in points).
-        problem_type: What it measures.
-        needs_probabilities: Whether predicted classes are not enough.
-        measure: How it is computed and resampled.
-        positive: The positive class, for metrics about one class; None for the one that the classes name.
-        columns: Columns of the rows that it reads.
+        problem_type: The problem type that it fits.
+        needs_probabilities: Whether it needs probabilities, not only predicted classes.
+        measure: The computation and resampling of the metric.
+        positive: The positive class, for metrics about one class; None where the names of the classes imply it.
+        columns: The columns of the rows that the metric reads.
     """
 
     name: str
@@ -70,8 +64,8 @@ class Metric:
     def improvement(self, challenger: float, champion: float) -> float:
         """Return how much better the challenger is: in points, or as a share of the champion's value.
 
-        The share is of the absolute value, as a profit can be below zero. Of a value of 0 no share is defined: an equal
-        challenger is 0 better, another 1 or -1.
+        The share is of the absolute value, as a profit can be below zero. For a value of 0 no share is defined: the
+        result is 0 for an equal challenger, else 1 or -1.
         """
         gain = challenger - champion if self.greater_is_better else champion - challenger
         if not self.relative:
@@ -91,7 +85,7 @@ class Metric:
 
     @property
     def one_class(self) -> bool:
-        """Whether it is about the positive class alone."""
+        """Whether the metric is about the positive class alone."""
         return bool(getattr(self.measure, "one_class", False))
 
     @property
@@ -174,17 +168,20 @@ def get_metric(
     problem_type: ProblemType,
     positive: Any = None,
     own_metrics: Mapping[str, OwnMetric] | None = None,
+    setting: str = "gate.metric",
 ) -> Metric:
     """Return the metric of this name: one of the team's own, or one built in.
 
     Args:
-        name: As the settings have it; also the name in records.
-        problem_type: What it must measure.
+        name: The name in the settings and in records.
+        problem_type: The problem type that it must fit.
         positive: The positive class (data.positive).
-        own_metrics: The team's own by name, those of metrics.py.
+        own_metrics: The team's own metrics of metrics.py, by name.
+        setting: The setting that contains the name, for messages.
 
     Raises:
-        UnknownMetricError: there is none, it measures the other problem type, or metrics.py has one of this name too.
+        UnknownMetricError: there is no such metric, it fits another problem type, or metrics.py redefines a built-in
+        one.
 
     Examples:
         >>> get_metric("f1", problem_type="classification", positive="yes").label
@@ -205,16 +202,15 @@ def get_metric(
     which = f"Metrics for {problem_type}: {shown}; or one of your own in metrics.py. docs/promotion.md lists them."
     if known:
         raise UnknownMetricError(
-            f"Metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type} (gate.metric, "
-            f"gate.guard_metrics). {which}"
+            f"{setting}: metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type}. {which}"
         )
     near = difflib.get_close_matches(name, possible, n=3)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise UnknownMetricError(f"There is no metric {name!r} (gate.metric, gate.guard_metrics).{hint} {which}")
+    raise UnknownMetricError(f"{setting}: there is no metric {name!r}.{hint} {which}")
 
 
 def known_metric(name: str, *, positive: Any = None, own_metrics: Mapping[str, OwnMetric] | None = None) -> Metric:
-    """Return the metric of a recorded name, for showing; one that is no longer there has its name in words."""
+    """Return the metric of a recorded name, for display; an unknown name becomes its label."""
     return _for_positive_class(
         _own_metric(name, "classification", own_metrics) or METRICS.get(name) or _scorer_metric(name), positive
     )
@@ -252,20 +248,22 @@ def _own_metric(name: str, problem_type: ProblemType, own_metrics: Mapping[str, 
 
 
 def gate_metrics(project: Project) -> dict[str, Metric]:
-    """Return the metric that the gate compares, first, and those it guards, by name.
+    """Return the deciding metric and the guard metrics by name, the deciding one first.
 
     Raises:
         UnknownMetricError: there is no such metric, or it measures the other problem type.
     """
     settings, own_metrics = project.settings, project.metrics()
+    guards = dict.fromkeys(settings.gate.guard_metrics, "gate.guard_metrics")
     return {
         name: get_metric(
             name,
             problem_type=settings.problem_type,
             positive=settings.data.positive,
             own_metrics=own_metrics,
+            setting=setting,
         )
-        for name in (settings.metric, *settings.gate.guard_metrics)
+        for name, setting in ({settings.metric: "gate.metric"} | guards).items()
     }
 
 
@@ -275,7 +273,7 @@ def deciding_metric(project: Project) -> Metric:
 
 
 def recorded_metrics(project: Project) -> dict[str, Metric]:
-    """Return the metrics that are recorded with a version: those of the gate, and the usual ones."""
+    """Return the metrics that are recorded with a version: the gate's and the usual ones."""
     settings = project.settings
     names = (name for name in RECORDED if METRICS[name].problem_type == settings.problem_type)
     return {name: _for_positive_class(METRICS[name], settings.data.positive) for name in names} | gate_metrics(project)
@@ -329,10 +327,10 @@ def evaluate(
     on these rows (one class only), or predictions that are not finite numbers, give nan.
 
     Args:
-        predictions: Of n rows.
-        y: Shape (n,), the truth.
-        metrics: Those to compute, all for the same problem type.
-        rows: The n rows as the source has them, for metrics that read columns.
+        predictions: Predictions of n rows.
+        y: The truth, shape (n,).
+        metrics: The metrics to compute, all for the same problem type.
+        rows: The n rows with the columns of the source, for metrics that read columns.
 
     Raises:
         OwnMetricError: a metric of metrics.py cannot be computed.
@@ -354,21 +352,16 @@ def evaluate(
 
 
 def evaluate_thresholds(
-    predictions: Predictions,
-    y: Any,
-    *,
-    metric: Metric,
-    thresholds: Sequence[float],
-    rows: pd.DataFrame | None = None,
+    predictions: Predictions, y: Any, *, metric: Metric, thresholds: Sequence[float], rows: pd.DataFrame | None = None
 ) -> Array:
     """Return a metric, shape (t,), where the positive class is predicted at or above each of t probabilities.
 
     Args:
-        predictions: Of n rows, with probabilities.
-        y: Shape (n,), the truth.
-        metric: What to compute; it names the positive class.
-        thresholds: The t probabilities.
-        rows: The n rows as the source has them, for a metric that reads columns.
+        predictions: Predictions of n rows, with probabilities.
+        y: The truth, shape (n,).
+        metric: The metric; it names the positive class.
+        thresholds: The t probabilities, each used as a threshold.
+        rows: The n rows with the columns of the source, for a metric that reads columns.
     """
     (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
     if not sample.usable:

@@ -31,7 +31,7 @@ def missing_column(metric: str, column: str, have: Iterable[Any]) -> OwnMetricEr
 
 @dataclass(frozen=True)
 class Own(Measure):
-    """A function of the team; one number for each row is summed, one for all rows is computed for each resample."""
+    """A function of the team: numbers for each row are summed, one for all rows is computed for each resample."""
 
     name: str
     own: OwnMetric
@@ -53,7 +53,7 @@ class Own(Measure):
         return measure.resampler(champion, challenger, positive, group_of_row, n_groups)
 
     def check(self, table: pd.DataFrame, target: str, problem_type: ProblemType) -> None:
-        """Try the function before anything is trained: on the truth itself, and on one and the same answer.
+        """Call the function before anything is trained: with perfect and with constant predictions.
 
         Raises:
             OwnMetricError: it fails, gives no number for a perfect prediction, or none for some row.
@@ -106,7 +106,7 @@ class Own(Measure):
 
 
 def simple_answers(truth: Array, problem_type: ProblemType) -> Iterator[tuple[str, Predictions]]:
-    """Yield answers that a model could give, in words and as predictions; the first is the truth."""
+    """Yield predictions that a model could make, each with a description; the first is the truth."""
     if problem_type == "regression":
         yield "when every row is predicted perfectly", Predictions(truth)
         yield "when every row is predicted as the mean", Predictions(np.full(len(truth), np.mean(truth)))

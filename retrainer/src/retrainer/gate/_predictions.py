@@ -16,10 +16,10 @@ class Predictions:
     """The predictions of a pipeline for n rows.
 
     Attributes:
-        labels: Shape (n,): the predicted classes, or the predicted values of a regression.
-        probabilities: Shape (n, k), in the order of `classes`; None for a regression, or a classifier without
-            them.
-        classes: Shape (k,); None for a regression.
+        labels: The predicted classes, or the predicted values of a regression, shape (n,).
+        probabilities: The probabilities of the `classes` in their order, shape (n, k); None for a regression, or a
+            classifier without them.
+        classes: The classes, shape (k,); None for a regression.
     """
 
     labels: Array
@@ -33,15 +33,15 @@ class Predictions:
 
 
 def predict(pipeline: Any, X: pd.DataFrame, *, problem_type: ProblemType) -> Predictions:
-    """Run the fitted pipeline over the rows, its preprocessing once.
+    """Return the predictions of a fitted pipeline; its preprocessing runs once.
 
     Labels are those of the pipeline's `predict`, with its threshold if it has one. A row's label does
     not depend on the rows beside it.
 
     Args:
-        pipeline: Fitted.
+        pipeline: The fitted pipeline.
         X: The inputs, n rows.
-        problem_type: Whether to look for probabilities.
+        problem_type: Whether probabilities are of interest.
     """
     if problem_type == "regression":
         return Predictions(np.asarray(pipeline.predict(X), dtype=np.float64))

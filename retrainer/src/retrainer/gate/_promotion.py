@@ -1,12 +1,12 @@
-"""What a promotion needs besides a better score than the champion: to beat the baseline and each version on hold."""
+"""Further conditions of a promotion: a better score than the baseline, and than each version on hold."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ._comparability import Champion
-from ._criteria import Criteria, check_confidence, check_improvement, signed
-from ._decision import Criterion, Decision, Kind
+from ._criteria import Criteria, beside, capitalized, check_confidence, check_improvement, required, signed
+from ._decision import STAGED, Criterion, Decision, Kind
 from ._metrics import METRICS, Metric
 from ._predictions import Predictions
 from ._question import Question, compare_by_evidence, score_on_common_rows
@@ -22,35 +22,28 @@ class Rival:
     """A model that a challenger must beat, besides the champion.
 
     Attributes:
-        name: For people: `always predicting 'no'`, or the version that is on hold, and why.
-        model: Its predictions, as far as they can be compared.
-        advice: What a person can do where the challenger is not better, as a sentence without its full stop.
-        proper: For the baseline, the best prediction by the proper score; None if it is the same.
+        name: The name that people read: `always predicting 'no'`, or the id of a version on hold.
+        model: The predictions of the model, or the obstacle to a comparison.
+        proper: For the baseline, the best prediction by the proper score; None if it is the same prediction.
     """
 
     name: str
     model: Champion
-    advice: str = ""
     proper: Champion | None = None
 
 
 def apply_baseline_and_holds(
-    decision: Decision,
-    question: Question,
-    challenger: Predictions,
-    *,
-    baseline: Rival,
-    held: Sequence[Rival] = (),
+    decision: Decision, question: Question, challenger: Predictions, *, baseline: Rival, held: Sequence[Rival] = ()
 ) -> Decision:
-    """Return the decision with the baseline's score; a promotion becomes staging where it must not stand.
+    """Return the decision with the baseline's score; a promotion that fails a further condition becomes staging.
 
     Any promoted model must be better than the baseline, with evidence of skill, and better than every version on hold
-    by the gate's own rule, without floors and guards. With `gate.approval` a person promotes.
+    by the gate's rule, without floors and guards. With `gate.approval` a person promotes.
 
     Args:
-        decision: Of `decide`.
-        question: That was decided on.
-        challenger: Predictions of the holdout's rows.
+        decision: The decision, as `decide` returned it.
+        question: The question that `decide` answered.
+        challenger: Predictions of the holdout rows.
         baseline: The best prediction without a model.
         held: The versions on hold.
     """
@@ -63,37 +56,45 @@ def apply_baseline_and_holds(
         shown = replace(baseline, name=f"{baseline.name} ({metric.format(scores[metric.name])})")
         gain = metric.improvement(found.challenger[metric.name], scores[metric.name])
         criterion = _check_skill(question, challenger, shown, gain)
-        decision = _apply_criterion(decision, "baseline", shown, criterion)
+        doubt = ", which may be chance" if gain > TINY else ""
+        found_text = f"{capitalized(metric.label)} is {beside(metric, gain, f'that of {shown.name}')}{doubt}"
+        reason = f"not better than a prediction without a model. {found_text}"
+        decision = _apply_criterion(decision, "baseline", shown, criterion, reason)
     for rival in held:
         if decision.promoted:
-            decision = _apply_criterion(decision, "held", rival, _check_held_version(question, challenger, rival))
+            criterion, reason = _check_held_version(question, challenger, rival)
+            decision = _apply_criterion(decision, "held", rival, criterion, reason)
     if decision.promoted and question.gate.approval:
-        reason = "gate.approval leaves the promotion to a person: `registry promote staging --reason …`"
-        return to_staging(decision, "approval", reason)
+        return to_staging(decision, "approval", "gate.approval leaves every promotion to a person")
     return decision
 
 
 def to_staging(decision: Decision, kind: Kind, reason: str) -> Decision:
-    """Return the decision to promote as one to stage; the reason for it comes first."""
+    """Turn a decision to promote into one to stage; the new reason comes first."""
     clause = _reason_clause(decision)
-    return replace(
-        decision, verdict="staging", kind=kind, reason=f"Staging: {reason}. {clause[:1].upper()}{clause[1:]}."
-    )
+    return replace(decision, verdict="staging", kind=kind, reason=f"{STAGED}: {reason}. {capitalized(clause)}.")
 
 
-def _check_held_version(question: Question, challenger: Predictions, rival: Rival) -> Criterion:
-    """Compare with a version on hold, as with a champion."""
+def _check_held_version(question: Question, challenger: Predictions, rival: Rival) -> tuple[Criterion, str]:
+    """Compare with a version on hold, as with a champion; return also why it failed."""
     metric = question.metric
     found = score_on_common_rows(question, challenger, rival.model, {metric.name: metric}, name="rival")
     if found.obstacle is not None or found.pair is None:
         accepted = question.accept_not_comparable
-        said = f"not comparable: {found.obstacle}" + ("; accepted by request" if accepted else "")
-        return Criterion("on hold", accepted, None, None, said)
+        said = f"{rival.name} could not be compared ({found.obstacle})" + ("; accepted by request" if accepted else "")
+        reason = f"{rival.name}, which is on hold, could not be compared ({found.obstacle})"
+        return Criterion("on hold", accepted, None, None, said), reason
     criteria = Criteria(question.gate, metric)
     compared, _ = compare_by_evidence(question, found.pair)
-    passed = check_improvement(criteria, compared) & check_confidence(criteria, compared)
-    detail = next((one for one in criteria.checked if not one.passed), criteria.checked[-1]).detail
-    return Criterion("on hold", passed, compared.improvement, None, detail)
+    enough, sure = check_improvement(criteria, compared), check_confidence(criteria, compared)
+    why = f"({required(metric, compared.improvement, question.gate.min_improvement)})"
+    why += f", which may be chance (p-value {compared.p_value:.2f})" if enough and not sure else ""
+    told = beside(metric, compared.improvement, rival.name)
+    detail = f"{told} {why}" + (f"; {criteria.checked[-1].detail}" if enough and sure else "")
+    reason = (
+        f"{metric.label} is {beside(metric, compared.improvement, f'that of {rival.name}, which is on hold')} {why}"
+    )
+    return Criterion("on hold", enough and sure, compared.improvement, None, detail), reason
 
 
 def _check_skill(question: Question, challenger: Predictions, baseline: Rival, gain: float) -> Criterion:
@@ -104,7 +105,7 @@ def _check_skill(question: Question, challenger: Predictions, baseline: Rival, g
     """
     metric = question.metric
     if gain <= TINY:
-        return Criterion("baseline", False, gain, 0.0, signed(metric, gain))
+        return Criterion("baseline", False, gain, 0.0, beside(metric, gain, baseline.name))
     proper = _proper_score(metric, challenger)
     looks = [(metric, baseline.model)]
     if proper is not None:
@@ -120,12 +121,13 @@ def _check_skill(question: Question, challenger: Predictions, baseline: Rival, g
             continue
         compared, _ = compare_by_evidence(by_look, found.pair)
         criteria = Criteria(gate, look)
-        known = check_confidence(criteria, compared) and compared.improvement > TINY
+        note = ", half of the usual because two scores are tested" if len(looks) > 1 else ""
+        known = check_confidence(criteria, compared, note=note) and compared.improvement > TINY
         difference = "" if look is metric else f"by {look.label} {signed(look, compared.improvement)}, "
         said.append(difference + criteria.checked[-1].detail)
         if known:
-            return Criterion("baseline", True, gain, 0.0, f"{signed(metric, gain)}; {said[-1]}")
-    return Criterion("baseline", False, gain, 0.0, f"{signed(metric, gain)}; {'; '.join(said)}")
+            return Criterion("baseline", True, gain, 0.0, f"{beside(metric, gain, baseline.name)}; {said[-1]}")
+    return Criterion("baseline", False, gain, 0.0, f"{beside(metric, gain, baseline.name)}; {'; '.join(said)}")
 
 
 def _proper_score(metric: Metric, challenger: Predictions) -> Metric | None:
@@ -136,16 +138,14 @@ def _proper_score(metric: Metric, challenger: Predictions) -> Metric | None:
     return None if proper.needs_probabilities and challenger.probabilities is None else proper
 
 
-def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criterion) -> Decision:
-    shown = replace(found, detail=f"compared with {rival.name}: {found.detail}")
-    decision = replace(decision, criteria=(*decision.criteria, shown))
-    if found.passed:
-        return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}.")
-    doubt = ", which may be chance" if kind == "baseline" and (found.value or 0.0) > TINY else ""
-    trouble = "not better than" if found.value is not None else "not compared with"
-    why = found.detail.partition(";")[0].removeprefix("not comparable: ")
-    reason = f"{trouble} {rival.name} ({why}{doubt})"
-    return to_staging(decision, kind, f"{reason}. {rival.advice}" if rival.advice else reason)
+def _apply_criterion(decision: Decision, kind: Kind, rival: Rival, found: Criterion, reason: str) -> Decision:
+    decision = replace(decision, criteria=(*decision.criteria, found))
+    if not found.passed:
+        return to_staging(decision, kind, reason)
+    if found.value is None:  # accepted without a comparison
+        return decision
+    held = "" if kind == "baseline" else ", which is on hold"
+    return replace(decision, reason=f"Promoted: {_reason_clause(decision)}. Better than {rival.name}{held}.")
 
 
 def _reason_clause(decision: Decision) -> str:

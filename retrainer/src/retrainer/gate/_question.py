@@ -1,4 +1,4 @@
-"""The comparison of two models: its inputs, and their scores on the same rows, which neither was trained on."""
+"""The comparison of two models: its inputs, and the scores of both on rows that neither was trained on."""
 
 import math
 from collections.abc import Mapping
@@ -19,18 +19,19 @@ from ._resampling import Comparison, Pair, compare
 
 @dataclass(frozen=True)
 class Question:
-    """What a challenger and its rivals are compared by: the truth, the metric and the settings.
+    """The question for the gate: the truth, the metric and the settings of a comparison.
 
     Attributes:
-        y: Shape (n,), the truth on the holdout.
-        metric: What to compare.
-        gate: The settings.
-        rows: The holdout's rows, with the columns that metrics and `guard_slices` read.
-        entities: Shape (n,), what each row is about: rows about the same count as one piece of evidence.
-        times: Shape (n,), when each row was: rows of one time, or of times that go alike, count as one.
-        seed: Of the resampling; the same seed gives the same decision.
-        accept_not_comparable: Accept models that cannot be compared.
-        own_metrics: The team's own by name.
+        y: The truth on the holdout, shape (n,).
+        metric: The metric that decides.
+        gate: The settings of the gate.
+        rows: The holdout rows, with the columns that metrics and `guard_slices` read.
+        entities: The entity of each row, shape (n,): all rows of an entity count as one piece of evidence.
+        times: The time of each row, shape (n,): rows of one time, or of neighbouring times with similar errors, count
+            as one.
+        seed: The seed of the resampling; the same seed gives the same decision.
+        accept_not_comparable: Whether to promote also where no comparison is possible.
+        own_metrics: The team's own metrics by name.
     """
 
     y: Any
@@ -44,7 +45,7 @@ class Question:
     own_metrics: Mapping[str, OwnMetric] | None = None
 
     def columns(self, metrics: Mapping[str, Metric]) -> pd.DataFrame | None:
-        """Return the columns that the metrics read, as far as they are there; None if they read none."""
+        """Return the existing columns that the metrics read; None if they read none."""
         names = {column for metric in metrics.values() for column in metric.columns}
         if self.rows is None or not names:
             return None
@@ -53,13 +54,13 @@ class Question:
 
 @dataclass(frozen=True)
 class PairedScores:
-    """Two models on the rows that both can be judged by.
+    """Two models on the rows on which both can be compared.
 
     Attributes:
-        pair: Their predictions there; None where an obstacle is found before.
-        challenger: Its scores there.
-        rival: The other's.
-        obstacle: Why they cannot be compared, as a clause; None if they can.
+        pair: The predictions on these rows; None where an obstacle is found before.
+        challenger: The challenger's scores on these rows, by metric.
+        rival: The other model's scores, by metric.
+        obstacle: The reason why no comparison is possible, as a clause; None if it is possible.
     """
 
     pair: Pair | None
@@ -74,11 +75,11 @@ def score_on_common_rows(
     """Score two models on the rows that neither was trained on.
 
     Args:
-        question: What to compare, on which rows.
-        challenger: Predictions of the holdout's rows.
-        rival: What it is compared with.
-        metrics: To score, the one that is compared among them.
-        name: Of the rival, for messages.
+        question: The question for the gate.
+        challenger: Predictions of the holdout rows.
+        rival: The model to compare the challenger with.
+        metrics: The metrics to compute by name, including the deciding one.
+        name: The word for the rival in messages.
     """
     truth = np.asarray(question.y)
     obstacle = find_obstacle(rival, challenger, truth)
@@ -103,8 +104,8 @@ def score_on_common_rows(
 def compare_by_evidence(question: Question, pair: Pair) -> tuple[Comparison, Pair]:
     """Compare two models, and return the pair with its units of evidence.
 
-    Rows about the same are one piece, and rows of one block of time. Where both are known, the less certain
-    result counts.
+    All rows of an entity are one piece of evidence, and so are all rows of a block of time. If both are known, the less
+    certain result counts.
     """
     evidence: list[tuple[Array | None, str]] = []
     if pair.entities is not None:

@@ -37,16 +37,16 @@ _FEWEST, _MOST, _ROWS_IN_ALL = 199, 499, 20_000_000  # where each resample compu
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better a challenger is, and how sure that is.
+    """The improvement of a challenger, and its uncertainty.
 
     Attributes:
-        improvement: In the units of `Metric.improvement`; negative when worse.
-        lower: With the confidence required, the true improvement is above this.
-        upper: With the confidence required, the true improvement is below this.
-        probability: Share of the bootstrap's draws in which the challenger is better at all.
-        standard_error: Of the improvement.
-        p_value: How often equally good models would show such an improvement, or a larger one, by chance.
-        method: In words.
+        improvement: The improvement, in the units of `Metric.improvement`; negative when worse.
+        lower: The lower bound of the true improvement, with the confidence required.
+        upper: The upper bound of the true improvement, with the confidence required.
+        probability: The share of bootstrap draws in which the challenger is better.
+        standard_error: The standard error of the improvement.
+        p_value: The probability of such an improvement, or a larger one, between equally good models.
+        method: The method in words.
     """
 
     improvement: float
@@ -63,12 +63,12 @@ class Pair:
     """Two models' predictions of the same m rows.
 
     Attributes:
-        y: Shape (m,), the truth.
-        champion: Predictions of the m rows.
-        challenger: Predictions of the m rows.
-        rows: The m rows with the columns that a metric reads; None if none does.
-        entities: Shape (m,), what each row is about; None if no two rows are about the same.
-        times: Shape (m,), when each row was; None if that says nothing.
+        y: The truth, shape (m,).
+        champion: The champion's predictions of the m rows.
+        challenger: The challenger's predictions of the m rows.
+        rows: The m rows with the columns that a metric reads; None if no metric reads any.
+        entities: The entity of each row, shape (m,); None if each row is an entity of its own.
+        times: The time of each row, shape (m,); None if times do not matter.
     """
 
     y: Array
@@ -98,13 +98,13 @@ def compare(
     """Compare two models' predictions of the same rows.
 
     Args:
-        metric: What to compare; on the rows it must be defined.
-        pair: The predictions beside the truth.
-        confidence: Of each of the two bounds.
-        seed: The same seed gives the same figures.
-        named: What the entities are, for messages.
-        resamples: How many times the rows change sides, and are drawn again.
-        groups: The most groups of rows that change sides or are drawn.
+        metric: The metric; it must be defined on these rows.
+        pair: The predictions and the truth.
+        confidence: The confidence of each of the two bounds.
+        seed: The seed of the resampling; the same seed gives the same result.
+        named: The word for the entities in messages.
+        resamples: The number of exchanges, and of bootstrap draws.
+        groups: The maximum number of groups that rows are divided into.
     """
     old, new = make_samples(pair.y, pair.champion, pair.challenger, problem_type=metric.problem_type, rows=pair.rows)
     count = len(old.y)
@@ -147,15 +147,16 @@ def standard_error(
 ) -> float:
     """Return the standard error of a model's score on n rows, from a bootstrap of rows, or of entities.
 
-    It is nan where it cannot be known: the score is not defined, or a class that it needs has fewer than 30 rows.
+    It is nan where the score is not defined, or a class that it needs has fewer than 30 rows.
 
     Args:
-        metric: The score.
-        y: Shape (n,), the truth.
-        predictions: Of the n rows.
-        seed: The same seed gives the same figure.
-        rows: The n rows as the source has them, for a metric that reads columns.
-        entities: Shape (n,), what each row is about: rows about the same are drawn together; None if none are.
+        metric: The metric.
+        y: The truth, shape (n,).
+        predictions: Predictions of the n rows.
+        seed: The seed of the bootstrap; the same seed gives the same result.
+        rows: The n rows with the columns of the source, for a metric that reads columns.
+        entities: The entity of each row, shape (n,): its rows are drawn together; None if each row is an entity of its
+            own.
     """
     (sample,) = make_samples(y, predictions, problem_type=metric.problem_type, rows=rows)
     count = len(sample.y)

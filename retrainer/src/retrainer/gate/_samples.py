@@ -1,4 +1,4 @@
-"""One model's predictions beside the truth, in the form that metrics read and resampling can mix."""
+"""One model's predictions and the truth, in the form that metrics read and resampling can mix."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,14 +17,14 @@ class PositiveClassError(DataError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One model's predictions of n rows, beside the truth.
+    """One model's predictions of n rows, and the truth.
 
     Attributes:
-        y: Shape (n,): values, or positions in `classes`.
-        labels: Shape (n,): values, or positions in `classes`; k for a prediction that is not a class at all.
-        probabilities: Shape (n, k), in the order of `classes`; None if there are none.
-        classes: Shape (k,), sorted: every class of the rows and of the models; None for a regression.
-        rows: The n rows as the source has them, for metrics that read columns; None if not given.
+        y: The truth, shape (n,): values, or positions in `classes`.
+        labels: The predictions, shape (n,): values, or positions in `classes`; k for a prediction that is not a class.
+        probabilities: The probabilities of the `classes` in their order, shape (n, k); None if there are none.
+        classes: Every class of the rows and of the models, sorted, shape (k,); None for a regression.
+        rows: The n rows with the columns of the source, for metrics that read columns; None if not given.
     """
 
     y: Array

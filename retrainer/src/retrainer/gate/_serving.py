@@ -18,7 +18,7 @@ def what_serves(question: Question, champion: Champion) -> tuple[Champion, tuple
     and an alarm says so.
 
     Args:
-        question: What the challenger is compared by.
+        question: The question for the gate.
         champion: The model in production; with `served` if it was refit.
     """
     served, metric = champion.served, question.metric
@@ -43,8 +43,8 @@ def lost_by_refit(question: Question, served: Predictions, twin: Champion) -> st
     """Return by how much a refit model is worse than the evaluated one, beyond chance; None where it is not.
 
     Args:
-        question: Of which rows.
-        served: Its predictions of them.
+        question: The question for the gate, with the rows to compare on.
+        served: The refit model's predictions of these rows.
         twin: The evaluated model, with the rows that count.
     """
     metric = question.metric

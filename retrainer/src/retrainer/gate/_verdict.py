@@ -11,36 +11,43 @@ import pandas as pd
 from ..errors import ConfigurationError
 from . import _criteria as criteria_of
 from ._comparability import MINIMUM_COMPARABLE_ROWS, Champion
-from ._criteria import Criteria, signed
-from ._decision import Decision, Kind, Verdict
+from ._criteria import Criteria, capitalized, required, signed
+from ._decision import STAGED, Decision, Kind, Verdict
 from ._metrics import Metric, evaluate, get_metric
 from ._predictions import Array, Predictions
 from ._question import Question, compare_by_evidence, score_on_common_rows
 from ._resampling import TINY, Comparison, Pair
 
+_BEGINNINGS: dict[Verdict, str] = {
+    "promoted": "Promoted",
+    "kept": "Not promoted",
+    "staging": STAGED,
+    "rejected": "Rejected",
+}
+
 
 def decide(question: Question, challenger: Predictions, champion: Champion | None) -> Decision:
     """Decide whether a challenger takes the champion's place.
 
-    In this order: a score that is not a finite number is rejected. Below the floor the challenger is rejected,
-    or goes to staging where it reaches the staging floor. Without a champion it is promoted. With one, both
-    are compared on the rows neither was trained on, and the challenger is promoted when it is better by more
-    than `min_improvement`, is better at all with the confidence required, and fails no guard; otherwise the
-    champion is kept, a tie included.
+    The rules apply in this order. A challenger whose score is not a finite number is rejected. Below the floor it is
+    rejected, or goes to staging if it reaches the staging floor. Without a champion it is promoted. With one, both are
+    compared on rows that neither was trained on. The challenger is promoted if it is better by more than
+    `min_improvement`, is better with the confidence required, and fails no guard. Otherwise, and in a tie, the champion
+    is kept.
 
-    The champion is not comparable when it cannot predict the holdout (`Champion.obstacle`), when its classes
-    are others, when fewer than 30 rows are new to both (or fewer than all of a smaller holdout), when a class
-    of the holdout has none among them, or when it has no finite score on them. It is kept then, unless
-    `accept_not_comparable`.
+    The models are not comparable if the champion cannot predict the holdout (`Champion.obstacle`), if it has other
+    classes, if fewer than 30 rows are new to both (or not all rows of a smaller holdout), if a class of the holdout has
+    no such row, or if a score on these rows is not finite. Then the champion is kept, unless `accept_not_comparable` is
+    set.
 
-    A guard metric fails when it is worse by more than its bound. A guard slice fails when a value of the
-    column with at least `slice_rows` rows is worse by more than the bound and that is not chance: worse at all
-    with the confidence required, shared among all slices (Bonferroni).
+    A guard metric fails when it is worse by more than its bound. A guard slice fails when a value of the column with at
+    least `slice_rows` rows is worse by more than the bound, and worse beyond chance. The significance level is divided
+    by the number of slices (Bonferroni).
 
     Args:
-        question: What to compare, on which rows.
-        challenger: Predictions of the holdout's rows.
-        champion: The model in production; None where there is none.
+        question: The question for the gate.
+        challenger: Predictions of the holdout rows.
+        champion: The model in production; None without one.
 
     Raises:
         UnknownMetricError: a guard metric does not exist or fit.
@@ -98,10 +105,7 @@ def _metrics_to_evaluate(question: Question) -> dict[str, Metric]:
     metric = question.metric
     return {metric.name: metric} | {
         name: get_metric(
-            name,
-            problem_type=metric.problem_type,
-            positive=metric.positive,
-            own_metrics=question.own_metrics,
+            name, problem_type=metric.problem_type, positive=metric.positive, own_metrics=question.own_metrics
         )
         for name in question.gate.guard_metrics
     }
@@ -131,7 +135,7 @@ def _decide_alone(draft: Decision, criteria: Criteria, *, first: bool) -> Decisi
     reaches_staging = criteria_of.check_floor(criteria, "staging floor", gate.staging_floor, score, rows)
     shown = f"{metric.label} {metric.format(score)} on {rows}"
     if reaches_floor and reaches_staging:
-        reason = f"the first model. {shown[:1].upper()}{shown[1:]}"
+        reason = f"the first model. {capitalized(shown)}"
         return _finish_decision(draft, criteria, "promoted", "first", reason) if first else None
     if reaches_staging and gate.staging_floor is not None and gate.floor is not None:
         reason = (
@@ -155,11 +159,10 @@ def _decide_not_comparable(
     if accepted:
         criteria.require("comparable", True, count, MINIMUM_COMPARABLE_ROWS, f"{said}; accepted by request")
         score = f"{metric.label} {metric.format(draft.challenger[metric.name])} on {_holdout_text(draft)}"
-        reason = f"{score}; the champion is {said}, which --accept-not-comparable accepted"
+        reason = f"without a comparison, as --accept-not-comparable allows ({obstacle}). {capitalized(score)}"
         return _finish_decision(draft, criteria, "promoted", "accepted", reason)
     criteria.require("comparable", False, count, MINIMUM_COMPARABLE_ROWS, said)
-    advice = "To promote without a comparison: `retrain --accept-not-comparable`"
-    return _finish_decision(draft, criteria, "kept", "not_comparable", f"the champion is {said}. {advice}")
+    return _finish_decision(draft, criteria, "kept", "not_comparable", f"not comparable with the champion ({obstacle})")
 
 
 def _decide_compared(
@@ -190,24 +193,18 @@ def _decide_compared(
 
 
 def _decide_by_criteria(
-    draft: Decision,
-    criteria: Criteria,
-    found: Comparison,
-    *,
-    enough: bool,
-    sure: bool,
-    failed_guards: list[str],
+    draft: Decision, criteria: Criteria, found: Comparison, *, enough: bool, sure: bool, failed_guards: list[str]
 ) -> Decision:
     """Turn the criteria of a comparison into the verdict, the reason being the first that failed."""
     metric = criteria.metric
     assert draft.champion is not None
     challenger, champion = draft.challenger[metric.name], draft.champion[metric.name]
-    label = metric.label[:1].upper() + metric.label[1:]
     values = f"{metric.format(challenger)} against the champion's {metric.format(champion)}"
-    compared = f"{label} is {values} on the same {draft.compared_rows:,} rows"
-    difference = f"{compared}, {signed(metric, found.improvement)}"
-    margin = metric.format_difference(criteria.gate.min_improvement)
-    guard = f"a guard failed: {'; '.join(failed_guards)}"
+    overall = f"{metric.label} is {values} on the same {draft.compared_rows:,} rows"
+    compared, overall = capitalized(overall), f"{overall}, {signed(metric, found.improvement)}"
+    difference = capitalized(overall)
+    needed = f"({required(metric, found.improvement, criteria.gate.min_improvement)})"
+    guards = ". ".join(failed_guards)
 
     def keep(kind: Kind, reason: str) -> Decision:
         return _finish_decision(draft, criteria, "kept", kind, reason)
@@ -219,28 +216,31 @@ def _decide_by_criteria(
             return keep("regression", f"not better. {difference}, which may be chance")
         return keep("regression", f"worse. {difference}, more than chance explains")
     if not enough:
-        return keep("marginal", f"too small an improvement. {difference}, but more than {margin} is required")
+        return keep("marginal", f"too small an improvement. {difference} {needed}")
     if not sure:
-        doubt = _why_uncertain(draft, criteria, found) + (f"; {guard}" if failed_guards else "")
-        return keep("uncertain", f"uncertain. {difference}, but {doubt}")
+        doubt = _why_uncertain(draft, criteria, found) + (f". A guard failed too. {guards}" if failed_guards else "")
+        return keep("uncertain", f"uncertain. {difference}, which may be chance {doubt}")
     if failed_guards:
-        return keep("guarded", f"{guard}. {difference}")
-    reason = f"better than the champion. {difference}, more than the required {margin} and more than chance explains"
+        return keep("guarded", f"a guard failed. {guards}. Overall, {overall}")
+    sure_by = f"more than chance explains (p-value {found.p_value:.4f})"
+    reason = f"better than the champion. {difference} {needed}, and {sure_by}"
     return _finish_decision(draft, criteria, "promoted", "improvement", reason)
 
 
 def _why_uncertain(draft: Decision, criteria: Criteria, found: Comparison) -> str:
-    """Return why an improvement is not certain."""
+    """Return the number that makes an improvement uncertain, and how many rows would make it certain."""
     if found.p_value <= 1 - criteria.gate.confidence + TINY:
         lower = criteria.metric.format_difference(found.lower)
-        return f"with {criteria.gate.confidence:.0%} confidence only above {lower}"
-    doubt = f"chance may explain it (p-value {found.p_value:.2f})"
-    known = found.standard_error > TINY  # not where all rows are one piece of evidence
-    return doubt + (f"; about {_rows_needed(draft, found)} holdout rows are needed to be sure" if known else "")
+        return f"({criteria.gate.confidence * 100:g}% lower bound: {lower})"
+    doubt = f"(p-value {found.p_value:.2f})"
+    if found.standard_error <= TINY:  # all rows are one piece of evidence
+        return doubt
+    new = "" if draft.compared_rows == draft.holdout_rows else " new to both models"
+    return f"{doubt}. A holdout of about {_rows_needed(draft, found)} rows{new} would be needed to be sure"
 
 
 def _finish_decision(draft: Decision, criteria: Criteria, verdict: Verdict, kind: Kind, reason: str) -> Decision:
-    sentence = f"{verdict.capitalize()}: {reason}."
+    sentence = f"{_BEGINNINGS[verdict]}: {reason}."
     return replace(draft, verdict=verdict, kind=kind, reason=sentence, criteria=tuple(criteria.checked))
 
 

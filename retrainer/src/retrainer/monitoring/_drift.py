@@ -1,4 +1,4 @@
-"""What the training data looked like, as bins and counts, and whether new data still look like it."""
+"""A profile of the training data (bins and counts), and the comparison of new data with it."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -27,21 +27,21 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """How one column of the window differs from the training data.
+    """The difference of one column between a window and the training data.
 
     Attributes:
-        name: The column.
-        kind: What it held in training.
-        psi: Population stability index of the values that are there; None for datetimes and empty columns.
-        chance: What the index comes to on average without any drift, with as few rows as there are.
-        p_value: Of the chi-squared test that both are drawn from one distribution; None without an index.
+        name: The name of the column.
+        kind: The kind of its values in training.
+        psi: The population stability index of the values that are not missing; None for datetimes and empty columns.
+        chance: The expected index without any drift, for this number of rows.
+        p_value: The p-value of the chi-squared test for one common distribution; None without an index.
         nulls: The share of missing values, in training and in the window.
-        unseen: The share of the window's rows with a value that training did not have.
-        examples: Some of those values.
-        range: The first and last moment of a datetime in the window, ISO 8601.
-        reasons: Why the column counts as drifted; empty if it does not.
-        histogram: Of the values that are there: what a bin holds, and its share in training and in the window.
-        strength: How far beyond what the settings allow the column is, 1 being the limit.
+        unseen: The share of the window's rows with a value that was not in the training data.
+        examples: Some of these values.
+        range: The first and the last moment of a datetime column in the window, ISO 8601.
+        reasons: The reasons why the column counts as drifted; empty if it does not.
+        histogram: For each bin its name, and its share in training and in the window.
+        strength: The size of the drift relative to the limit of the settings; 1 is the limit.
     """
 
     name: str
@@ -65,15 +65,15 @@ class ColumnDrift:
 
 @dataclass(frozen=True)
 class Drift:
-    """How a window of new data differs from the training data.
+    """The difference between a window of new data and the training data.
 
     Attributes:
-        drifted: The verdict; None when the window has too few rows to tell.
+        drifted: Whether the window drifted; None if it has too few rows.
         reason: One sentence, with the numbers.
-        rows: Of the training data and of the window.
-        columns: Every column of the profile, those that drifted most first.
-        gone: Columns of the training data that the window has not.
-        added: Columns of the window that the training data had not.
+        rows: The numbers of rows of the training data and of the window.
+        columns: Every column of the profile, the strongest drift first.
+        gone: Columns of the training data that the window lacks.
+        added: Columns of the window that the training data lack.
     """
 
     drifted: bool | None
@@ -91,12 +91,12 @@ class Drift:
 def learn_profile(X: pd.DataFrame, *, left_out: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Describe the training inputs by bins and counts, small enough to be stored as JSON, without any row.
 
-    Numbers are counted between their deciles, categories by value (the commonest 200 and the rest), datetimes
-    by their range. Of a column with more than 200 values, those that a single row has are not kept.
+    Numbers are counted between their deciles, categories by value (the commonest 200 and the rest), datetimes by their
+    range. If a column has more than 200 values, values of a single row are not stored.
 
     Args:
         X: The training inputs, shape (n, features).
-        left_out: Columns the model does not use, with the reason: neither profiled nor compared.
+        left_out: Columns that the model does not use, with the reason. They are neither profiled nor compared.
     """
     ignored = {str(name): reason for name, reason in (left_out or {}).items()}
     columns = {str(name): _learn_column(values) for name, values in X.items() if str(name) not in ignored}
@@ -117,11 +117,7 @@ def _learn_column(values: pd.Series) -> dict[str, Any]:
     found = found[found > 0]  # categories of the dtype that no row has
     named = (found if len(found) <= KNOWN_VALUES else found[found > 1]).head(KNOWN_VALUES)
     counts = _counts_by_text(named)
-    return facts | {
-        "distinct": len(found),
-        "counts": counts,
-        "other": len(values) - nulls - sum(counts.values()),
-    }
+    return facts | {"distinct": len(found), "counts": counts, "other": len(values) - nulls - sum(counts.values())}
 
 
 def _profile_kind(values: pd.Series) -> Kind:
@@ -209,20 +205,20 @@ def compare_with_profile(
 ) -> Drift:
     """Compare new data with the profile of the training data.
 
-    A column has drifted when its population stability index, less the part that chance explains, is above `psi`
-    *and* a chi-squared test is significant, or when the share of its missing values
-    changed, or that of values unseen in training is, by more than `rate_change`. The window has drifted when
-    `drifted_columns` have. Datetimes are shown and not judged: time moves on in every window.
+    A column has drifted when its population stability index, less the part that chance explains, is above `psi` *and* a
+    chi-squared test is significant, or when the share of its missing values changed by more than `rate_change`, or when
+    the share of new values is larger than that. The window has drifted when `drifted_columns` have. Datetimes are shown
+    but never count as drifted, since time moves on.
 
-    Rows of one customer, or of one day, are alike and count less than independent rows. For a column that seems to
-    have drifted, the number of rows is reduced accordingly: by the design effect (Kish 1965), in
-    the first-order correction of Rao and Scott (1984).
+    Rows of one customer, or of one day, resemble each other, and count less than independent rows. For a column that
+    seems to have drifted, the number of rows is reduced accordingly: by the design effect (Kish 1965), in the
+    first-order correction of Rao and Scott (1984).
 
     Args:
-        profile: What `learn_profile` returned.
+        profile: The profile, as `learn_profile` returned it.
         X: The new inputs, shape (m, features).
-        settings: The thresholds.
-        units: Shape (m,), what each row is about, where several are about the same; None if none are.
+        settings: The settings of `monitor`.
+        units: The unit of each row (a customer, a day), shape (m,); None if each row is a unit of its own.
 
     Examples:
         >>> from retrainer.settings import MonitorSettings
@@ -309,12 +305,7 @@ def _judge_column(
     table, unseen, examples = _bin_counts(learned, tally)
     if table is None:
         return ColumnDrift(
-            name,
-            learned["kind"],
-            nulls=shares,
-            range=tally.range,
-            reasons=tuple(reasons),
-            strength=strength,
+            name, learned["kind"], nulls=shares, range=tally.range, reasons=tuple(reasons), strength=strength
         )
     unseen_share = unseen / rows[1]
     # A value that a single row, or key, of the training data has was unseen before it (Good 1953).
@@ -418,10 +409,7 @@ def _bin_counts(learned: Mapping[str, Any], tally: _Tally) -> tuple[Counts | Non
         return np.array([learned["counts"], tally.bins]), 0, ()
     known, found = learned["counts"], tally.values
     rest = {value: count for value, count in found.items() if value not in known}
-    table = [
-        [*known.values(), learned["other"]],
-        [*(found.get(value, 0) for value in known), sum(rest.values())],
-    ]
+    table = [[*known.values(), learned["other"]], [*(found.get(value, 0) for value in known), sum(rest.values())]]
     if learned["distinct"] > len(known):  # the values that are in `other` are not known by name
         return np.array(table), 0, ()
     commonest = sorted(rest, key=lambda value: -rest[value])[:EXAMPLES]
@@ -485,14 +473,13 @@ def _p_value(table: np.ndarray[Any, Any], units: _Units | None = None) -> float:
 
 
 def should_fire(windows: Sequence[bool | None], *, settings: MonitorSettings) -> bool:
-    """Return whether to retrain: the latest window violates, and with it `needed` of the last `windows`.
+    """Return whether to retrain: the latest window violates the limits, and so do `needed` of the last `windows`.
 
-    One unusual window is not enough, and neither is drift that is over. Windows without a result (None)
-    are passed over.
+    One unusual window is not enough, and neither is drift that has ended. Windows without a result (None) are ignored.
 
     Args:
-        windows: Whether each window violated, the latest last.
-        settings: `windows` and `needed`.
+        windows: Whether each window violated the limits, the latest last.
+        settings: The settings of `monitor`; `windows` and `needed` are used.
     """
     decided = [bool(window) for window in windows if window is not None][-settings.windows :]
     return bool(decided) and windows[-1] is True and sum(decided) >= settings.needed

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Counts:
-    """What was predicted.
+    """Statistics of the predictions.
 
     Attributes:
-        rows: How many.
-        predictions: How often each class was predicted; empty for a regression.
-        total: Sum of the predicted values, for their mean; 0 for classes.
-        report: The report of reading.
+        rows: The number of rows.
+        predictions: The number of predictions of each class; empty for a regression.
+        total: The sum of the predicted values, for their mean; 0 for classes.
+        report: The report of the reading.
     """
 
     rows: int = 0
@@ -38,11 +38,11 @@ class Counts:
 
     @property
     def unseen(self) -> dict[str, int]:
-        """By column, rows with a category that training did not have."""
+        """The number of rows with a new category, by column."""
         return {name: sum(counts.values()) for name, counts in self.report.new_categories.items()}
 
     def add(self, more: "Counts") -> None:
-        """Count another batch too."""
+        """Add the statistics of another batch."""
         self.rows += more.rows
         self.predictions.update(more.predictions)
         self.total += more.total
@@ -81,10 +81,10 @@ def score_batch(
     """Predict one batch.
 
     Args:
-        model: The champion.
-        batch: A part of the table as its files have it, of any number of rows; with or without the target.
-        version: The champion's id, written beside each prediction.
-        identifiers: Columns to carry over as they came, as far as the table has them.
+        model: The model in production.
+        batch: A part of the table as its files have it, with or without the target.
+        version: The id of the version; it is written with each prediction.
+        identifiers: Columns to copy unchanged, if the table has them.
 
     Raises:
         SchemaError: columns are missing.
@@ -103,9 +103,9 @@ def checked(
     """Yield the scored batches, and check the whole table as early as possible.
 
     Args:
-        batches: In the order of the table.
-        contract: Of the champion.
-        rows: Of the table, where it is known.
+        batches: The batches in the order of the table.
+        contract: The contract of the model.
+        rows: The number of rows of the table, if it is known.
 
     Raises:
         SchemaError: the table does not fit the champion.
@@ -119,10 +119,7 @@ def checked(
 
 
 def write(
-    batches: "Iterable[tuple[pa.Table, Counts]]",
-    path: Path,
-    *,
-    progress: Callable[[int], None] = lambda rows: None,
+    batches: "Iterable[tuple[pa.Table, Counts]]", path: Path, *, progress: Callable[[int], None] = lambda rows: None
 ) -> Scored:
     """Write the scored batches in this order; the file appears when it is complete.
 

@@ -18,26 +18,26 @@ KEPT = 1000
 
 @dataclass(frozen=True)
 class Window:
-    """One window of new data, and the result of its check.
+    """One window of new data, and the result of its comparison.
 
     Attributes:
-        time: When it was checked, in UTC, ISO 8601.
-        source: Where the data came from.
-        digest: SHA-256 of the data: comparing the same data again does not add a window.
-        version: The champion whose training data it was compared with.
+        time: The time of the comparison in UTC, ISO 8601.
+        source: The source of the data.
+        digest: The SHA-256 of the data; the same data do not add a second window.
+        version: The id of the champion.
         drifted: Whether the inputs drifted; None with too few rows.
         reason: The result in a sentence.
-        metric: The champion's score on these rows, where they have labels.
-        score_at_training: Its score on its own holdout.
-        worse: Whether it is worse than at training by more than the settings allow, and beyond chance.
-        live_reason: Why there is no score on these rows.
+        metric: The champion's score on these rows, if they have labels.
+        score_at_training: The champion's score on its own holdout.
+        worse: Whether the score is worse than at training by more than the settings allow, and beyond chance.
+        live_reason: The reason why there is no score on these rows.
         live_rows: The number of labelled rows that the champion was not trained on.
         live_p_value: The probability of such a score by chance.
-        twin: The score of the evaluated model on these rows, where a refit serves.
+        twin: The score of the evaluated model on these rows, if a refit serves.
         rows: The number of rows.
         labelled: The number of rows with a label, whether or not the champion was trained on them.
         labelled_from: The time of the first labelled row by `split.time_column`, ISO 8601.
-        labelled_to: The time of the last one.
+        labelled_to: The time of the last labelled row.
     """
 
     time: str
@@ -65,13 +65,13 @@ class Window:
 
 
 def is_worse(live: Change | None, *, settings: Settings) -> bool:
-    """Return whether a live score is worse by more than is allowed, and by more than chance would have it.
+    """Return whether a live score is worse by more than the limit, and by more than chance explains.
 
     The limit is `monitor.worsening`, or by default the margin of the gate.
 
     Args:
-        live: The score, compared with the one at training; None where there is none.
-        settings: `monitor` and `gate.min_improvement`.
+        live: The change of the score since training; None without a score.
+        settings: The settings; `monitor` and `gate.min_improvement` are used.
     """
     return (
         live is not None and live.worse > _allowed_score_loss(settings) and live.p_value < settings.monitor.significance
@@ -91,7 +91,7 @@ def _allowed_score_loss(settings: Settings) -> float:
 
 
 class History:
-    """The windows looked at, oldest first, in one JSON file that is replaced whole."""
+    """The compared windows, oldest first, in one JSON file that is replaced as a whole."""
 
     def __init__(self, store: Store) -> None:
         """Use `windows.json` in `store`."""
@@ -125,12 +125,12 @@ class History:
 
 
 def needs_retrain(windows: Sequence[Window], *, settings: Settings) -> bool:
-    """Return whether the latest windows of one champion trigger a retrain, see `should_fire`."""
+    """Return whether the latest windows of one champion trigger a retrain; see `should_fire`."""
     return should_fire([window.violates for window in windows], settings=settings.monitor)
 
 
 def summary(drift: Drift) -> list[Mapping[str, Any]]:
-    """Return one row a column, for tables in the terminal and in Prefect."""
+    """Return one row for each column, for tables in the terminal and in Prefect."""
     gone = {"index": None, "missing": "", "unseen": "", "drifted": "gone"}
     return [{"column": name, **gone} for name in drift.gone] + [
         {

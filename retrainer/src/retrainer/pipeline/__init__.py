@@ -11,6 +11,7 @@ from ._monitoring import check_drift
 from ._record import Run, Saved, add_report, export_dry_run, record, save
 from ._scoring import Scorer, loaded_model, score_table, scored_batches
 from ._sides import SplitSide, preprocess, preprocess_holdout, split
+from ._to_do import to_do
 from ._training import (
     Refit,
     best_recipe,
@@ -22,3 +23,36 @@ from ._training import (
     selection_metric,
     train,
 )
+
+__all__ = [
+    "Evaluation",
+    "GateResult",
+    "Refit",
+    "Run",
+    "Saved",
+    "Scorer",
+    "SplitSide",
+    "add_report",
+    "best_recipe",
+    "candidates",
+    "check",
+    "check_drift",
+    "compare_with_production",
+    "cross_validate",
+    "evaluate",
+    "export_dry_run",
+    "fold_inputs",
+    "loaded_model",
+    "only_recipe",
+    "preprocess",
+    "preprocess_holdout",
+    "record",
+    "refit",
+    "save",
+    "score_table",
+    "scored_batches",
+    "selection_metric",
+    "split",
+    "to_do",
+    "train",
+]

@@ -1,4 +1,4 @@
-"""What can be known to be wrong before any work is done: the start of a run and doctor make the same checks."""
+"""Checks before any work is done; the start of a run and `doctor` make the same ones."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 
 def check(project: Project) -> None:
-    """Refuse settings that are each possible, and cannot work with this project's code and environment.
+    """Refuse settings that cannot work together, or with this project's code and environment.
 
     Raises:
         ConfigurationError: an estimator or a metric is unknown or cannot work with the other settings, or a source
             needs a variable that is not set.
+
+    Examples:
+        >>> check(project)
     """
     from ..gate import gate_metrics
     from ..training import make_pipeline

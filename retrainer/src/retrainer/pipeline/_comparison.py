@@ -13,7 +13,7 @@ from ..registry import Version, open_registry
 from ..training import Baseline, Model, baseline, leaking_columns, predict_with_version, shared_entities
 from ._sides import SplitSide
 
-LEFT_TO_A_PERSON = "gate.alarms leaves a promotion with an alarm to a person: `registry promote staging --reason …`"
+LEFT_TO_A_PERSON = "gate.alarms leaves a promotion with an alarm to a person"
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,13 @@ class GateResult:
 
 
 def evaluate(challenger: Model, training: SplitSide, holdout: SplitSide, *, project: Project) -> Evaluation:
-    """Score the challenger and the baseline on the holdout."""
+    """Score the challenger and the baseline on the holdout.
+
+    Examples:
+        >>> evaluation = evaluate(challenger, training, holdout, project=project)
+        >>> evaluation.metrics["accuracy"] > evaluation.baseline_metrics["accuracy"]
+        True
+    """
     settings = project.settings
     predictions = gate.predict(challenger.pipeline, holdout.X, problem_type=settings.problem_type)
     simple = baseline(
@@ -70,7 +76,7 @@ def _training_alarms(
     settings = project.settings
     target, problem_type = training.contract.target, settings.problem_type
     found = [*training.alarms]
-    found += [f"Column {name!r} is left out: {why}." for name, why in unused.items() if why.startswith("figures")]
+    found += [f"Column {name!r} is not used: {why}." for name, why in unused.items() if why.startswith("figures")]
     found += leaking_columns(
         training.X,
         training.y,
@@ -98,7 +104,14 @@ def _few_rows_dominate(
 
 
 def compare_with_production(evaluation: Evaluation, *, project: Project, accept_not_comparable: bool) -> GateResult:
-    """Predict the holdout with the champion, the baseline and the versions on hold, and let the gate decide."""
+    """Predict the holdout with the champion, the baseline and the versions on hold, and let the gate decide.
+
+    Examples:
+        >>> evaluation = evaluate(challenger, training, holdout, project=project)
+        >>> found = compare_with_production(evaluation, project=project, accept_not_comparable=False)
+        >>> found.decision.verdict, found.decision.kind
+        ('kept', 'tie')
+    """
     settings, rows = project.settings, evaluation.holdout.rows
     registry = open_registry(settings)
     champion, held = registry.to_beat(), registry.held()
@@ -112,14 +125,7 @@ def compare_with_production(evaluation: Evaluation, *, project: Project, accept_
     in_production, alarms = opponent(champion) if champion else (None, ())
     decision = gate.decide(question, evaluation.predictions, in_production)
     compared = in_production.comparable if in_production and decision.compared_rows else None
-    rivals = [
-        gate.Rival(
-            f"{name}, which is on hold",
-            opponent(registry.version(name))[0],
-            advice=f"To lift the hold: `registry release {name} --reason …`",
-        )
-        for name in (held if decision.promoted else ())
-    ]
+    rivals = [gate.Rival(name, opponent(registry.version(name))[0]) for name in (held if decision.promoted else ())]
     simple = evaluation.baseline
     proper = gate.Champion(simple.proper, compared) if simple.proper else None
     no_model = gate.Rival(simple.name, gate.Champion(simple.predictions, compared), proper=proper)

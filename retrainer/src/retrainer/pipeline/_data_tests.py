@@ -20,12 +20,12 @@ CERTAIN = 0.001  # how often a share that has not changed may be called changed
 
 
 def tested(table: data.Table, *, fetched: int, project: Project) -> data.Table:
-    """Return the table with its alarms, and with how many of its rows have a label.
+    """Return the table with its alarms, and with a note on how many of its rows have a label.
 
     Args:
-        table: The labelled rows.
-        fetched: The rows of the source.
-        project: For `data.tests`, and the champion.
+        table: The table with labelled rows.
+        fetched: The number of rows of the source.
+        project: The project; its `data.tests` and its champion are used.
 
     Raises:
         DataTestError: it does not pass a test that is an error.

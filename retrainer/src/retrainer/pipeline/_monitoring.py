@@ -21,14 +21,22 @@ PAGE = "drift.html"
 LEAST_LABELS = 30  # fewer say little about a score
 UNUSUAL = 0.05  # a score so unlikely by chance is mentioned, though it is no violation
 MISFIT = "the columns do not fit"
-NO_CURE = "Correct the table or its query; a retrain helps only where the training table has changed in the same way."
+NO_CURE = (
+    "Production is unchanged. Correct the table or its query; a retrain helps only if the training table changed in the"
+    " same way."
+)
 TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
 logger = logging.getLogger(__name__)
 
 
 def check_drift(snapshot: data.Snapshot, *, project: Project) -> dict[str, Any]:
-    """Compare new data with the champion's training data, and its predictions with new labels."""
+    """Compare new data with the champion's training data, and its predictions with new labels.
+
+    Examples:
+        >>> check_drift(snapshot, project=project)["drifted"]
+        False
+    """
     settings = project.settings
     registry = open_registry(settings)
     champion = registry.version("champion")

@@ -1,4 +1,4 @@
-"""From a decision to what is kept and known of it: the version with its report, the record, and the message."""
+"""From a decision to its traces: the version with its report, the record, and the facts for the message."""
 
 import dataclasses
 import json
@@ -15,6 +15,7 @@ from ..registry import Registry, StaleDecision, Version, lineage, open_registry
 from ..settings import Settings
 from ..training import Model, Recipe, example_files, load_contract, packages_of_steps, tuned
 from ._comparison import GateResult
+from ._to_do import to_do
 from ._training import Refit
 
 EXAMPLE_ROWS = 5
@@ -28,9 +29,9 @@ class Run:
     """The run that a record names.
 
     Attributes:
-        id: Of the flow run; None outside one.
-        name: For people.
-        url: Of its page; empty where there is none.
+        id: The id of the flow run; None outside one.
+        name: The name that people read.
+        url: The URL of the run's page; empty if there is none.
     """
 
     id: str | None = None
@@ -55,9 +56,14 @@ def save(
     project: Project,
     run: Run,
 ) -> Saved:
-    """Save the version and its files; it is not in use until its decision is recorded.
+    """Save the version and its files; it is not used until its decision is recorded.
 
     A model that was refit on all rows is the version's model, and the challenger its evaluated model.
+
+    Examples:
+        >>> saved = save(comparison, None, snapshot=snapshot, recipe=Recipe("linear"), project=project, run=Run())
+        >>> "contract.json" in saved.version.files
+        True
     """
     settings, evaluation = project.settings, comparison.evaluation
     training, holdout = evaluation.training, evaluation.holdout
@@ -81,7 +87,7 @@ def save(
             "rows": {"training": len(training.rows), "holdout": len(holdout.rows)},
             "split": training.definition,
             "identity": training.contract.identity_from,
-            "unread": list(training.unread),
+            "reading_notes": list(training.unread),
             "estimator": recipe.estimator,
             "tuned": tuned(project).get(recipe.estimator),
             "threshold": _threshold_facts(recipe, training.contract.classes or (), settings),
@@ -135,10 +141,7 @@ def _draw_report(saved: Saved, comparison: GateResult, *, project: Project, run:
         seed=settings.seed,
     )
     parts = reporting.sections(facts)
-    return {
-        CARD: reporting.card(facts, parts).encode(),
-        REPORT: reporting.page(facts, parts).encode(),
-    }
+    return {CARD: reporting.card(facts, parts).encode(), REPORT: reporting.page(facts, parts).encode()}
 
 
 def _same_features(champion: Version, challenger: Model, settings: Settings) -> bool:
@@ -151,23 +154,23 @@ def _same_features(champion: Version, challenger: Model, settings: Settings) -> 
 
 
 def record(
-    saved: Saved,
-    comparison: GateResult,
-    *,
-    project: Project,
-    run: Run,
-    permit: Callable[[], None] = lambda: None,
+    saved: Saved, comparison: GateResult, *, project: Project, run: Run, permit: Callable[[], None] = lambda: None
 ) -> dict[str, Any] | None:
     """Commit the decision: it takes effect here or not at all.
 
-    None if another retrain changed the champion: the version is removed, and has to be compared again.
+    Returns None if another retrain changed the champion: the version is removed, and has to be compared again.
 
     Args:
-        saved: The version.
+        saved: The saved version.
         comparison: The decision about it.
         project: The project.
-        run: That decided it.
-        permit: Called right before; if it raises, nothing is recorded.
+        run: The run that decided.
+        permit: Called right before the commit; if it raises an error, nothing is recorded.
+
+    Examples:
+        >>> saved = save(comparison, None, snapshot=snapshot, recipe=Recipe("linear"), project=project, run=Run())
+        >>> record(saved, comparison, project=project, run=Run())["to_do"]
+        'nothing.'
     """
     settings = project.settings
     registry, version = open_registry(settings), saved.version
@@ -197,7 +200,7 @@ def add_report(
 ) -> tuple[dict[str, Any], str]:
     """Draw the report of a recorded decision and save it with the version; return the facts and the model card.
 
-    Nobody waits for it: the decision is recorded, and the team notified.
+    It is drawn last, after the decision was recorded and the team notified.
     """
 
     def keep(name: str, content: bytes) -> None:
@@ -242,7 +245,7 @@ def _with_report(
 
 def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, report: str) -> dict[str, Any]:
     version, decision, champion = saved.version, comparison.decision, registry.to_beat()
-    return {
+    facts = {
         "version": version.id,
         "verdict": decision.verdict,
         "kind": decision.kind,
@@ -261,6 +264,7 @@ def _outcome_facts(saved: Saved, comparison: GateResult, registry: Registry, *, 
         "report": report,
         "report_error": None,
     }
+    return facts | {"to_do": to_do(facts, project=registry.project)}
 
 
 @contextmanager
@@ -274,6 +278,6 @@ def _discarded_on_failure(version: Version, settings: Settings) -> Iterator[None
 
 
 def profile_of(version: Version, settings: Settings) -> dict[str, Any]:
-    """Return what a version's training data looked like, as `monitoring.learn_profile` wrote it."""
+    """Return the profile of a version's training data; see `monitoring.learn_profile`."""
     profile: dict[str, Any] = json.loads(open_registry(settings).read_file(version, PROFILE))
     return profile

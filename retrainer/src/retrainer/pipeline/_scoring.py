@@ -1,4 +1,4 @@
-"""Letting the model in production predict a table, batch by batch."""
+"""Batch predictions of a table with the model in production."""
 
 import datetime
 import logging
@@ -24,17 +24,21 @@ def score_table(
     progress: Callable[[int], None] = lambda rows: None,
     scorer: Scorer | None = None,
 ) -> dict[str, Any]:
-    """Let the champion, verified, predict a table; the same table gives the same file.
+    """Predict a table with the champion, after its files were verified; the same table gives the same file.
 
     Args:
-        snapshot: The table.
-        project: Whose champion predicts it.
+        snapshot: The table, as `data.fetch` returned it.
+        project: The project whose champion predicts.
         progress: Called with the number of rows done so far.
-        scorer: Predicts and writes; None: this process does.
+        scorer: A function that predicts and writes; None does it in this process.
 
     Raises:
         RegistryError: there is no champion, or it is damaged.
         DataError: the table does not fit its contract.
+
+    Examples:
+        >>> score_table(snapshot, project=project)["rows"]
+        600
     """
     settings = project.settings
     champion = open_registry(settings).version("champion")
@@ -64,11 +68,7 @@ def score_table(
 
 def _partition_scorer(project: Project) -> Scorer:
     def score(
-        paths: Sequence[Path],
-        output: Path,
-        champion: Version,
-        total: int | None,
-        progress: Callable[[int], None],
+        paths: Sequence[Path], output: Path, champion: Version, total: int | None, progress: Callable[[int], None]
     ) -> monitoring.Scored:
         model = loaded_model(champion, project)
         batches = scored_batches(model, champion, paths, project)
@@ -80,7 +80,7 @@ def _partition_scorer(project: Project) -> Scorer:
 def scored_batches(
     model: Model, version: Version, paths: Sequence[Path | data.Partition], project: Project
 ) -> Iterator[Any]:
-    """Let a model predict the table at `paths`, batch by batch."""
+    """Yield the predictions of the table at `paths`, batch by batch."""
     settings = project.settings
     identifiers = settings.score.identifiers or _identifier_columns(model)
     texts = model.contract.texts | set(identifiers)
@@ -95,12 +95,18 @@ def scored_batches(
 
 def _identifier_columns(model: Model) -> list[str]:
     """Return the columns that name a row: those of the contract, and those that training left out as identifiers."""
-    found = [name for name, reason in model.left_out.items() if reason.startswith("identifier")]
+    found = [name for name, reason in model.left_out.items() if "identifier" in reason]
     return list(dict.fromkeys([*model.contract.identifiers, *found]))
 
 
 def loaded_model(version: Version, project: Project) -> Model:
-    """Return the model of a version, and warn if it depends on code that changed since."""
+    """Return the model of a version, and warn if it depends on code that changed since.
+
+    Examples:
+        >>> champion = open_registry(project.settings).version("champion")
+        >>> loaded_model(champion, project).contract.target
+        'target'
+    """
     model = load_model(open_registry(project.settings), version, project=project)
     if changed := data.changed_imports(model.contract.imports, project):
         logger.warning(

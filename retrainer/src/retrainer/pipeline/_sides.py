@@ -25,15 +25,15 @@ class SplitSide:
     """One side of the split, or the gap.
 
     Attributes:
-        rows: The rows as labelled, n of them.
-        X: Their inputs to the pipeline, shape (n, features).
+        rows: n labelled rows.
+        X: The inputs of the pipeline for these rows, shape (n, features).
         y: The target, shape (n,).
-        identities: Of the rows, shape (n,).
-        contract: How the rows were read.
-        code: The features.py that made X.
-        definition: The split, as the lineage records it.
+        identities: The identity of each row, shape (n,).
+        contract: The contract that read the rows.
+        code: The features.py that made `X`.
+        definition: The split as the lineage records it.
         unread: Sentences about unreadable cells and missing labels.
-        alarms: What a person should check in the table.
+        alarms: Sentences about what a person should check in the table.
     """
 
     rows: pd.DataFrame
@@ -48,7 +48,13 @@ class SplitSide:
 
 
 def preprocess(snapshot: data.Snapshot, *, project: Project, accept_not_comparable: bool = False) -> data.Table:
-    """Read the snapshot as the model in production does, where it still fits; derive the label, and check the table."""
+    """Read the snapshot, by the contract of the model in production if it fits, label the rows, and check them.
+
+    Examples:
+        >>> table = preprocess(snapshot, project=project)
+        >>> table.contract.target, len(table.rows)
+        ('target', 600)
+    """
     prior = None if accept_not_comparable else _contract_in_production(project)
     frame = data.load(snapshot, texts=data.texts_of(project.settings, prior))
     table = data.prepare(frame, settings=project.settings, code=data.current_code(project), prior=prior)
@@ -77,7 +83,13 @@ def preprocess_holdout(snapshot: data.Snapshot, table: data.Table, *, project: P
 def split(
     table: data.Table, *, project: Project, holdout: data.Table | None = None
 ) -> tuple[SplitSide, SplitSide | None, SplitSide]:
-    """Hold rows out that the challenger is not trained on; return the training part, the gap, and the holdout."""
+    """Hold out rows that the challenger is not trained on; return the training part, the gap, and the holdout.
+
+    Examples:
+        >>> training, gap, holdout = split(preprocess(snapshot, project=project), project=project)
+        >>> len(training.rows) + len(holdout.rows), gap
+        (600, None)
+    """
     settings = project.settings
     sides = data.split(table, settings=settings.split, problem_type=settings.problem_type, holdout=holdout)
     gap = "" if sides.gap is None else f", {len(sides.gap):,} rows in the gap between them"
@@ -108,8 +120,4 @@ def split(
     data.check_features(training.rows, training.X, contract=contract, code=table.code)
     if sides.gap is not None and sides.gap_identities is not None:
         between = part(sides.gap, sides.gap_identities)
-    return (
-        training,
-        between,
-        part(sides.holdout, sides.holdout_identities),
-    )
+    return (training, between, part(sides.holdout, sides.holdout_identities))

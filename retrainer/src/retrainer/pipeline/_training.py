@@ -1,4 +1,4 @@
-"""From the training part to a fitted model: the recipe that cross-validation chooses, and the fits of it."""
+"""From the training part to a fitted model: the recipe that cross-validation selects, and its fits."""
 
 import dataclasses
 import logging
@@ -41,12 +41,12 @@ class RefitError(ProjectError):
 
 @dataclass(frozen=True)
 class Refit:
-    """The recipe, refit on all labelled rows: the model that serves.
+    """The model that serves: the recipe, refit on all labelled rows.
 
     Attributes:
-        part: The rows.
-        model: Fitted on them; None if that failed.
-        error: Why it failed.
+        part: The labelled rows.
+        model: The fitted model; None if fitting failed.
+        error: The reason of the failure.
     """
 
     part: SplitSide | None = None
@@ -55,12 +55,17 @@ class Refit:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the lineage and the result of a run show."""
+        """The facts for the lineage and the result of a run."""
         return {"failed": self.error} if self.part is None else {"rows": len(self.part.rows)}
 
 
 def cross_validate(training: SplitSide, *, estimator: str, project: Project, threads: int | None) -> gate.Array:
-    """Score one candidate at each threshold by cross-validation on the training rows; the holdout is not used."""
+    """Score one candidate at each threshold by cross-validation on the training rows; the holdout is not used.
+
+    Examples:
+        >>> cross_validate(training, estimator="linear", project=project, threads=1).shape
+        (1,)
+    """
     return cross_validate_scores(
         make_pipeline(estimator, project=project),
         fold_inputs(training, project=project),
@@ -71,7 +76,12 @@ def cross_validate(training: SplitSide, *, estimator: str, project: Project, thr
 
 
 def fold_inputs(training: SplitSide, *, project: Project) -> FoldInputs:
-    """Return what cross-validation needs of the training part: of several candidates, a sample of `compared_rows`."""
+    """Return the inputs of cross-validation: the training part; for several candidates, a sample of `compared_rows`.
+
+    Examples:
+        >>> fold_inputs(training, project=project).problem_type
+        'classification'
+    """
     settings, split = project.settings, project.settings.split
     if len(settings.estimators) > 1 and len(training.rows) > settings.compared_rows:
         training = _sample_rows(training, settings)
@@ -92,6 +102,10 @@ def selection_metric(project: Project) -> gate.Metric:
     """Return the metric that selects a candidate: the gate's if it or a threshold is set, else log loss or RMSE.
 
     On few rows log loss separates candidates that F1 does not: it uses probabilities, not only classes.
+
+    Examples:
+        >>> selection_metric(project).label
+        'log loss'
     """
     settings = project.settings
     chosen = settings.gate.metric is not None or settings.train.threshold is not None
@@ -105,15 +119,17 @@ def selection_metric(project: Project) -> gate.Metric:
 
 
 def candidates(training: SplitSide, *, project: Project) -> tuple[str, ...]:
-    """Return the estimators to compare, and log on how many rows."""
+    """Return the estimators to compare, and log on how many rows.
+
+    Examples:
+        >>> candidates(training, project=project)
+        ('linear',)
+    """
     settings = project.settings
     if len(settings.estimators) > 1:
         rows, compared = len(training.rows), min(len(training.rows), settings.compared_rows)
         logger.info(
-            "%s are compared on %s of %s training rows",
-            ", ".join(settings.estimators),
-            f"{compared:,}",
-            f"{rows:,}",
+            "%s are compared on %s of %s training rows", ", ".join(settings.estimators), f"{compared:,}", f"{rows:,}"
         )
     return settings.estimators
 
@@ -133,18 +149,28 @@ def _sample_rows(training: SplitSide, settings: Settings) -> SplitSide:
 
 
 def only_recipe(names: Sequence[str], *, project: Project) -> Recipe | None:
-    """Return the recipe if there is only one estimator and threshold, else None."""
+    """Return the recipe if there is only one estimator and threshold, else None.
+
+    Examples:
+        >>> only_recipe(["linear"], project=project)
+        Recipe(estimator='linear', threshold=None)
+    """
     thresholds = possible_thresholds(project.settings.train.threshold)
     return Recipe(names[0], thresholds[0]) if len(names) == len(thresholds) == 1 else None
 
 
 def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: Project) -> Recipe:
-    """Return the candidate with the best cross-validation score, and the threshold it has it at.
+    """Return the candidate with the best cross-validation score, and its best threshold.
 
     Args:
-        names: Of the candidates, n of them.
-        scores: Of each, shape (t,) for the t possible thresholds; see `cross_validate`.
-        project: With the estimators and their spaces.
+        names: Names of the n candidates.
+        scores: One array per candidate, shape (t,): the score at each of the t thresholds; see `cross_validate`.
+        project: The project, with its estimators and settings.
+
+    Examples:
+        >>> losses = [np.array([0.41]), np.array([0.35])]
+        >>> best_recipe(["linear", "random_forest"], losses, project=project).estimator
+        'random_forest'
     """
     metric, thresholds = selection_metric(project), possible_thresholds(project.settings.train.threshold)
     recipe = best(dict(zip(names, scores, strict=True)), metric=metric, thresholds=thresholds)
@@ -157,10 +183,16 @@ def best_recipe(names: Sequence[str], scores: Sequence[gate.Array], *, project: 
 
 
 def train(training: SplitSide, *, recipe: Recipe, project: Project) -> Model:
-    """Fit the recipe's estimator with its preprocessing on the training rows."""
+    """Fit the recipe's estimator with its preprocessing on the training rows.
+
+    Examples:
+        >>> model = train(training, recipe=Recipe("linear"), project=project)
+        >>> len(model.predict(holdout.rows).labels) == len(holdout.rows)
+        True
+    """
     model = _fit_recipe(training, recipe, project)
     for column, reason in model.left_out.items():
-        logger.info("Column %r is left out: %s", column, reason)
+        logger.info("Column %r is not used: %s", column, reason)
     return model
 
 
@@ -177,10 +209,14 @@ def _fit_recipe(part: SplitSide, recipe: Recipe, project: Project) -> Model:
 
 
 def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, project: Project) -> Refit | None:
-    """Fit the recipe on all labelled rows, for a model that goes, or may go, to production; None where it does not.
+    """Fit the recipe on all labelled rows, if the model goes, or may go, to production; else return None.
 
-    This is before the version is saved, so that the version is complete and a run killed here leaves nothing behind.
-    If the refit fails, the evaluated model serves, without the newest rows.
+    This happens before the version is saved, so that the version is complete, and a run that is killed here leaves
+    nothing behind. If the refit fails, the evaluated model serves, without the newest rows.
+
+    Examples:
+        >>> comparison.decision.verdict, refit(comparison, None, recipe=Recipe("linear"), project=project)
+        ('kept', None)
     """
     settings, evaluation = project.settings, comparison.evaluation
     if not settings.refits or comparison.decision.verdict not in ("promoted", "staging"):
@@ -191,11 +227,7 @@ def refit(comparison: GateResult, gap: SplitSide | None, *, recipe: Recipe, proj
         _judge_refit(model, evaluation, project)
     except Exception as error:  # an estimator may fail in any way
         reason = f"{type(error).__name__}: {error}"
-        logger.warning(
-            "The refit on all rows failed (%s), so the evaluated model serves.",
-            reason,
-            exc_info=True,
-        )
+        logger.warning("The refit on all rows failed (%s), so the evaluated model serves.", reason, exc_info=True)
         return Refit(error=reason)
     logger.info("Refit on all %s labelled rows", f"{len(part.rows):,}")
     return Refit(part, model)

@@ -10,14 +10,7 @@ Never: holds logic that a room without Prefect could hold; uses what Prefect doe
 from ._automations import DRIFT_EVENT, register_automations
 from ._cancellation import refuse_if_cancelled
 from ._deployment import prepare_deployment, schedules
-from ._messages import (
-    UNSENT,
-    NotSent,
-    by_hand_message,
-    deliver,
-    message,
-    recipient,
-)
+from ._messages import UNSENT, NotSent, by_hand_message, deliver, message, recipient
 from ._outcome import notify_decision, report_outcome, trigger_retrain
 from ._parallel import check_workers, choose_recipe, scorer, task_runner
 from ._runner import serve
@@ -34,3 +27,37 @@ from ._runs import (
 from ._shown import rename_run, scoring_progress
 from ._slack import set_up_slack
 from ._trials import search
+
+__all__ = [
+    "DRIFT_EVENT",
+    "UNSENT",
+    "NotSent",
+    "begin",
+    "by_hand_message",
+    "check_workers",
+    "choose_recipe",
+    "deliver",
+    "fingerprint_of_source",
+    "is_transient",
+    "message",
+    "notify_decision",
+    "prepare_deployment",
+    "recipient",
+    "refuse_if_cancelled",
+    "register_automations",
+    "reject_inline_secret",
+    "rename_run",
+    "report_outcome",
+    "reports_progress",
+    "resolve_source",
+    "schedules",
+    "scorer",
+    "scoring_progress",
+    "search",
+    "serve",
+    "set_up_slack",
+    "task_runner",
+    "this_run",
+    "trigger_retrain",
+    "with_prefect_secrets",
+]

@@ -49,9 +49,9 @@ def automations(settings: Settings, *, silence: timedelta | None, block_id: Any 
     """Yield the automations of this project's deployments.
 
     Args:
-        settings: Those of the project.
-        silence: A run without heartbeats for so long is dead; None where there are no heartbeats.
-        block_id: Of the notification block; None where there is none.
+        settings: The settings of the project.
+        silence: The time without heartbeats after which a run counts as dead; None if there are no heartbeats.
+        block_id: The id of the notification block; None without one.
     """
     project = settings.project
     if silence is not None:
@@ -119,7 +119,7 @@ def _trigger(
 
 
 def register_automations(project: Project) -> None:
-    """Let the server watch the runs of this project's deployments, as deploy.py and prefect.yaml both do.
+    """Register the automations by which the server watches the runs of this project's deployments.
 
     One that is registered as it should be is left alone: the server forgets what an automation that is updated was
     waiting for, and would never notice that the present run is killed or takes too long.

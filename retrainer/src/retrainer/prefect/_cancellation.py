@@ -8,12 +8,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import State, StateType
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed
@@ -36,12 +31,12 @@ class RunCancelled(ProjectError):
 
 
 def refuse_if_cancelled() -> None:
-    """Ask the server, right before a decision is recorded, whether the run may still record it.
+    """Check with the server, right before a decision is recorded, that the run was not cancelled.
 
-    The run waits for a server that does not answer. Where it stays away nothing is recorded: the next retrain sees
-    the same data, while a decision that somebody cancelled could not be taken back. A run that was cancelled is
-    left to Prefect's runner, which ends its process as cancelled. Where that is gone, or lost sight of the server,
-    the run ends itself.
+    The run waits for a server that does not answer. If the server stays away, nothing is recorded: the next retrain
+    sees the same data, while a decision that somebody cancelled could not be taken back. A run that was cancelled is
+    left to Prefect's runner, which ends its process as cancelled. Where that is gone, or lost sight of the server, the
+    run ends itself.
 
     From here on SIGTERM does not end a run that a runner started: what is left takes seconds, and the team is to learn
     of the decision. A runner that is in a hurry kills it half a minute later, which the registry survives.
@@ -63,7 +58,7 @@ def refuse_if_cancelled() -> None:
 
 
 def ended_itself(flow_run_id: object) -> State | None:
-    """Return how a run of this process ended that was cancelled and noticed it by itself, None for any other.
+    """Return the final state of a run that noticed its cancellation by itself; None for any other run.
 
     It is set once more: Prefect takes the error that ends such a run for a failure, and overwrites what was set.
     """
@@ -99,7 +94,7 @@ def _set_final_state(flow_run_id: str, state: State) -> None:
 
 
 def recorded_decision(flow_run_id: object, project: Project) -> bool:
-    """Return whether a run recorded its decision, however it ended."""
+    """Return whether a run recorded its decision, whatever its final state."""
     return str(flow_run_id) in _deciding_runs(project)
 
 

@@ -125,15 +125,11 @@ def read(path: Path) -> training.FoldInputs:
 
 
 def scorer_on_workers(project: Project) -> Scorer:
-    """Return what has parts of a table scored on workers, and writes them in the order of the table as they come."""
+    """Return a function that scores parts of a table on workers, and writes them in the order of the table."""
     settings = project.settings
 
     def score(
-        paths: Sequence[Path],
-        output: Path,
-        champion: Version,
-        total: int | None,
-        progress: Callable[[int], None],
+        paths: Sequence[Path], output: Path, champion: Version, total: int | None, progress: Callable[[int], None]
     ) -> monitoring.Scored:
         require_workers(settings)
         rows = settings.score.batch_rows

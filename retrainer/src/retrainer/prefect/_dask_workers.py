@@ -1,4 +1,4 @@
-"""What can be known to be wrong with the Dask cluster before anything is computed on it."""
+"""Checks of the Dask cluster before anything is computed on it."""
 
 import logging
 
@@ -9,7 +9,7 @@ SECONDS = 5.0  # a scheduler that takes longer is not there
 
 
 class NoWorkersError(ProjectError):
-    """Nobody would compute: the scheduler does not answer, or has no workers."""
+    """The Dask scheduler does not answer, or has no workers."""
 
     def __init__(self, message: str, command: str) -> None:
         super().__init__(f"{message}: {command}")
@@ -17,10 +17,10 @@ class NoWorkersError(ProjectError):
 
 
 def require_workers(settings: Settings) -> str:
-    """Make sure that tasks would be computed, and return where; without workers Dask waits without end or message.
+    """Check that there are workers, and return their description; without workers Dask would wait forever.
 
     Raises:
-        NoWorkersError: they would not; the message has the command that helps.
+        NoWorkersError: there are none; the message has the command that starts them.
     """
     address = settings.scale_out.address
     if settings.scale_out.runner != "dask":

@@ -4,11 +4,7 @@ from datetime import timedelta
 from importlib import import_module
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import (
-    DeploymentScheduleCreate,
-    DeploymentScheduleUpdate,
-    DeploymentUpdate,
-)
+from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentScheduleUpdate, DeploymentUpdate
 from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Interval, RRule, Schedule
 
@@ -19,7 +15,12 @@ from ._automations import register_automations
 
 
 def schedules(settings: ScheduleSettings | None) -> list[Schedule]:
-    """Return the schedule of the settings as Prefect has it; none where a flow is only started by hand."""
+    """Return the schedule of the settings in Prefect's form; an empty list if a flow is only started by hand.
+
+    Examples:
+        >>> schedules(ScheduleSettings(cron="0 6 * * 1"))[0].cron
+        '0 6 * * 1'
+    """
     if settings is None:
         return []
     if settings.cron:

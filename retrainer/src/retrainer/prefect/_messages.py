@@ -10,9 +10,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from string import Formatter
 from typing import Any, TypeVar
 
+from ..errors import shell_command
 from ..pipeline import Run
 from ..project import Project
 from ..registry import Record
@@ -29,15 +31,18 @@ logging.getLogger("apprise").addFilter(lambda record: False)
 
 @dataclass(frozen=True)
 class Message:
-    """A subject of one line and a body of a few."""
+    """A subject of one line and a body of a few, about a project."""
 
     subject: str
     body: str
+    project: str = ""
 
     def __str__(self) -> str:
         return f"{self.subject}\n{self.body}"
 
 
+# Each text has PROJECT in place of the name of the project, which is that of its console command.
+DOCTOR, REGISTRY = shell_command("PROJECT", "doctor"), partial(shell_command, "PROJECT", "registry")
 UNSENT = "The message was: "  # begins the log line of a message that was not sent
 RUN, WHY, TO_DO = "Run: {run}", "Why: {reason}", "To do: {to_do}"
 PRODUCTION, HOLD, REPORT = "In production: {champion}", "On hold: {held}", "Report: {report}"
@@ -54,10 +59,10 @@ TEXTS: dict[str, tuple[str, ...]] = {
         RUN,
         WHY,
         "In production: {champion} ({touched})",
-        "To do: fix the cause and run it again; `doctor` checks common causes.",
+        f"To do: fix the cause and run it again; {DOCTOR} checks common causes.",
     ),
     "decided": (
-        "{version} {verdict}",
+        "{what}",
         RUN,
         WHY,
         "{alarms}",
@@ -83,8 +88,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "{{ flow.name }} {{ flow_run.state.name | lower }}",
         SERVER_RUN,
         SERVER_WHY,
-        "In production: see `registry list`; a killed run does not damage the registry",
-        "To do: check that the machine is up and that deploy.py or the worker runs; `doctor` checks the rest.",
+        f"In production: see {REGISTRY('list')}; a killed run does not damage the registry",
+        f"To do: check that the machine is up and that deploy.py or the worker runs; {DOCTOR} checks the rest.",
     ),
     "collision": (
         "{{ flow.name }} cancelled, another run is in progress",
@@ -102,32 +107,41 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "{{ flow.name }} is late",
         SERVER_RUN,
         "Why: no process has started it: none serves it, or every slot is taken",
-        "To do: check that deploy.py or the worker runs and has a free slot; `doctor` checks both.",
+        f"To do: check that deploy.py or the worker runs and has a free slot; {DOCTOR} checks both.",
     ),
 }
-DECIDED_TO_DO = {
-    "not_comparable": "correct the table or its query; if the change is meant, `retrain --accept-not-comparable`.",
-    "staging": "read `registry explain`; `registry promote staging --reason …` puts it into production.",
-    "rejected": "check the data; `registry explain` has the numbers.",
+DECIDED = {
+    "promoted": "{version} promoted",
+    "kept": "{version} not promoted, {production}",
+    "staging": "{version} waits in staging, {production}",
+    "rejected": "{version} rejected, {production}",
 }
 BY_HAND = {
-    "rolled_back": ("rolled back to {version}", "find out what was wrong with the previous model."),
-    "promoted": ("{version} promoted by hand", "nothing{rollback}."),
-    "held": ("{version} is on hold", "nothing; {until}"),
-    "released": ("{version} is no longer on hold", "nothing; the next retrain does not compare with it."),
+    "rolled_back": ("rolled back to {version}", "find out what was wrong with {before}."),
+    "promoted": ("{version} promoted by hand", "nothing."),
+    "held": ("{version} is on hold", "nothing."),
+    "released": ("{version} is no longer on hold", "nothing. The next retrain does not compare with it."),
 }
-ROLLBACK = "; `registry rollback --reason …` puts the previous model back"
-UNTIL = "a challenger must also be better than this version, until `registry release {} --reason …`."
-OVERRULED = {"kept": "kept the champion", "staging": "put it into staging", "rejected": "rejected it"}
+ROLLBACK = f" To return to {{before}}: {REGISTRY('rollback')}."
+HOLD_RULE = (
+    " {held} is on hold: a challenger must be better than {held} and the champion. To end the hold:"
+    f" {REGISTRY('release', '{held}')}."
+)
+OVERRULED = {"kept": "did not promote it", "staging": "put it into staging", "rejected": "rejected it"}
 
 
 def message(kind: str, *, project: str, **values: str) -> Message:
-    """Return a message of `TEXTS`; one without values is for the server to fill in, or has none."""
-    subject, *lines = TEXTS[kind]
+    """Return a message of `TEXTS`. Without values, its placeholders are for the server, or there are none.
+
+    Examples:
+        >>> message("trial", project="churn").subject
+        'churn: a test message'
+    """
+    subject, *lines = (text.replace("PROJECT", project) for text in TEXTS[kind])
     if values:
         kept = (line for line in lines if all(values[name] for name in _placeholders(line)))
         subject, lines = subject.format(**values), [line.format(**values) for line in kept]
-    return Message(f"{project}: {subject}", "\n".join(lines))
+    return Message(f"{project}: {subject}", "\n".join(lines), project)
 
 
 def _placeholders(line: str) -> list[str]:
@@ -136,19 +150,18 @@ def _placeholders(line: str) -> list[str]:
 
 def decision_message(*, project: str, run: Run, decision: dict[str, Any]) -> Message:
     """Return the message about a decision; `decision` is the result of the record task."""
-    alarms, verdict = decision["alarms"], decision["verdict"]
-    look = "check the alarms" if alarms else "nothing"
-    back = ROLLBACK if verdict == "promoted" and decision["champion_before"] else ""
+    champion = decision["champion"]
+    production = f"{champion} stays in production" if champion else "no model is in production yet"
     return message(
         "decided",
         project=project,
+        what=DECIDED[decision["verdict"]].format(version=decision["version"], production=production),
         run=_name_and_url(run),
-        alarms="\n".join(f"Alarm: {alarm}" for alarm in alarms),
+        alarms="\n".join(f"Alarm: {alarm}" for alarm in decision["alarms"]),
         failed=(decision["refit"] or {}).get("failed", ""),
         report=_report_text(decision),
-        to_do=DECIDED_TO_DO.get(decision["kind"]) or DECIDED_TO_DO.get(verdict) or f"{look}{back}.",
-        **_production_fields(decision["champion"], decision["held"]),
-        **{name: decision[name] for name in ("version", "verdict", "reason")},
+        **_production_fields(champion, decision["held"]),
+        **{name: decision[name] for name in ("reason", "to_do")},
     )
 
 
@@ -164,19 +177,26 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
     """Return the message about a person's decision: a rollback, a promotion by hand, a hold, or its end.
 
     Args:
-        project: The project's name.
-        record: The decision.
+        project: The name of the project.
+        record: The decision by hand.
         gate: The gate's decision about the same version, which a promotion may overrule.
+
+    Examples:
+        >>> print(by_hand_message(project="churn", record=rollback).subject)
+        churn: rolled back to v1
     """
-    before = record.champion_before
-    facts = {"rollback": ROLLBACK if before else "", "until": UNTIL.format(record.version)}
-    what, to_do = (text.format(version=record.version, **facts) for text in BY_HAND[record.verdict])
-    overruled = ""
-    if record.verdict == "promoted" and gate and gate.verdict in OVERRULED:
-        reason = gate.reason.removeprefix(f"{gate.verdict.capitalize()}: ")
-        overruled = f"The gate had {OVERRULED[gate.verdict]}: {reason}"
-    if record.verdict == "rolled_back" and before in record.held:
-        to_do += f" {before} is on hold: {UNTIL.format(before)}"
+    before, verdict, overruled, more = record.champion_before, record.verdict, "", ""
+    if verdict == "promoted" and gate and gate.verdict in OVERRULED:
+        overruled = f"The gate {OVERRULED[gate.verdict]}: {gate.reason.partition(': ')[2]}"
+    if verdict == "promoted" and before:
+        more = ROLLBACK
+    if verdict == "held" or (verdict == "rolled_back" and before in record.held):
+        more = HOLD_RULE
+    held = record.version if verdict == "held" else before
+    what, to_do = (
+        text.replace("PROJECT", project).format(version=record.version, before=before, held=held)
+        for text in (BY_HAND[verdict][0], BY_HAND[verdict][1] + more)
+    )
     in_production = _production_fields(record.champion, record.held)
     facts = {"what": what, "reason": record.reason, "gate": overruled, "to_do": to_do}
     return message("by hand", project=project, **facts, **in_production)
@@ -185,7 +205,7 @@ def by_hand_message(*, project: str, record: Record, gate: Record | None = None)
 def drift_message(*, project: str, run: Run, window: dict[str, Any]) -> Message:
     """Report drift, a worse score on new data, or data that do not match the training data.
 
-    `window` is what `check_drift` returned, with `triggered` and `to_do`.
+    `window` is the result of `check_drift`, with `triggered` and `to_do`.
     """
     return message(
         "drift",
@@ -215,7 +235,13 @@ class NotSent(Exception):
 
 
 def recipient(project: Project) -> tuple[str, str | None]:
-    """Return the project's name and its notification block, also from settings that are broken elsewhere."""
+    """Return the project's name and its notification block, also from settings that are broken elsewhere.
+
+    Examples:
+        >>> name, block = recipient(project)
+        >>> name
+        'churn'
+    """
     try:
         settings = project.settings
     except Exception:
@@ -266,7 +292,8 @@ def deliver(message: Message, *, block: str) -> None:
     except Exception as error:
         missing = isinstance(error.__cause__, ObjectNotFound)
         trouble = "does not exist" if missing else f"cannot be loaded ({type(error).__name__})"
-        slack = "`setup slack` saves it, or " if block.startswith("slack-webhook/") else ""
+        save = f"{shell_command(message.project, 'setup', 'slack')} saves it, or "
+        slack = save if block.startswith("slack-webhook/") else ""
         raise NotSent(
             f"The notification block {block} {trouble}: {slack}set notifications.block to one you have."
         ) from None
@@ -276,7 +303,7 @@ def deliver(message: Message, *, block: str) -> None:
 
 
 def notify(block: Any, message: Message, *, name: str) -> None:
-    """Send `message` through a notification block that is loaded, and maybe not saved.
+    """Send `message` through a loaded notification block; it need not be saved.
 
     Raises:
         NotSent: its service did not take the message in time.
@@ -295,8 +322,8 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     """Return the result of `call`, or stop waiting after `seconds`.
 
     Raises:
-        TimeoutError: it took longer.
-        Exception: whatever the call raised.
+        TimeoutError: the call took longer.
+        Exception: the call raised an error.
     """
     results: list[Result] = []
     errors: list[Exception] = []

@@ -12,7 +12,7 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import State
 from prefect.utilities.urls import url_for
 
-from ..errors import ProjectError
+from ..errors import ProjectError, shell_command
 from ..pipeline import Run
 from ..project import Project
 from ..registry import open_registry
@@ -91,7 +91,7 @@ def _describe_production(reason: str, project: Project) -> str:
 
 def _find_retrain_deployment(name: str) -> tuple[bool, str]:
     """Return whether a retrain deployment is there to be started, and what to do."""
-    by_hand = "deploy the project (`make deploy`), or run `retrain` by hand."
+    by_hand = f"deploy the project (`make deploy`), or run {shell_command(name, 'retrain')}."
     try:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name(f"retrain/{name}")
@@ -106,7 +106,7 @@ def _find_retrain_deployment(name: str) -> tuple[bool, str]:
 
 
 def notify_decision(recorded: dict[str, Any], *, project: Project, run: Run, logger: Any) -> None:
-    """Notify the team of a decision; that the champion is kept only where the settings ask, or no model is compared."""
+    """Notify the team of a decision; that it is not promoted only where the settings ask, or nothing was compared."""
     notifications = project.settings.notifications
     if recorded["verdict"] == "kept" and recorded["kind"] != "not_comparable" and not notifications.kept:
         return
@@ -118,7 +118,7 @@ def trigger_retrain(window: dict[str, Any], *, project: Project, run: Run, logge
     """Notify the team of a window, and emit the event that triggers the retrain deployment where it is time for one.
 
     Returns:
-        `triggered`, whether a deployment listens, and `to_do`, what to do about it.
+        `triggered` (whether a deployment starts a retrain) and `to_do` (what a person should do).
     """
     settings = project.settings
     triggered, to_do = False, f"To do: correct the table or its query. {window['counts']}"

@@ -1,4 +1,4 @@
-"""What runs side by side, as Prefect tasks: in threads of the run's process, or on Dask workers."""
+"""Parallel steps as Prefect tasks: in threads of the run's process, or on Dask workers."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,12 @@ from ._runs import reports_progress
 
 
 def task_runner(project: Project) -> Any:
-    """Return the task runner of the settings; threads where they cannot be read, as the run will say so."""
+    """Return the task runner of the settings; threads if the settings cannot be read; the run reports that itself.
+
+    Examples:
+        >>> type(task_runner(project)).__name__
+        'ThreadPoolTaskRunner'
+    """
     try:
         on_dask = project.settings.scale_out.runner == "dask"
     except ProjectError:
@@ -32,10 +37,10 @@ def task_runner(project: Project) -> Any:
 
 
 def check_workers(settings: Settings) -> str:
-    """Make sure that Dask workers would compute, and return where.
+    """Check that there are Dask workers, and return their description.
 
     Raises:
-        NoWorkersError: they would not; the message has the command that helps.
+        NoWorkersError: there are none; the message has the command that starts them.
     """
     from ._dask_workers import require_workers
 
@@ -72,12 +77,16 @@ def candidate_scores(training: SplitSide, names: Sequence[str], *, project: Proj
 @task(task_run_name="cross-validate {estimator}", cache_policy=NO_CACHE, persist_result=False)
 @reports_progress
 def cross_validate(training: SplitSide, *, estimator: str, project: Project, threads: int) -> Array:
-    """Score one candidate at each threshold on folds of the training rows; the holdout plays no part in the choice."""
+    """Score one candidate at each threshold on folds of the training rows; the holdout is not used."""
     return pipeline.cross_validate(training, estimator=estimator, project=project, threads=threads)
 
 
 def scorer(project: Project) -> Scorer | None:
-    """Return what scores a table on Dask workers; None where this process does."""
+    """Return a function that scores a table on Dask workers; None if this process scores it.
+
+    Examples:
+        >>> scorer(project)  # without Dask
+    """
     if project.settings.scale_out.runner != "dask":
         return None
     from ._dask import scorer_on_workers

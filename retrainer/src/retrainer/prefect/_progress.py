@@ -4,10 +4,11 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from prefect.artifacts import create_table_artifact
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 from rich.console import Console
@@ -20,11 +21,11 @@ _shown = threading.Lock()
 
 @contextmanager
 def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
-    """Show which step runs, and on how many rows, until the block ends.
+    """Show the running step and its number of rows until the block ends.
 
     Args:
-        what: The step, as a verb: `cross validate`.
-        inputs: What it was given; the largest of those that have `rows` says how many.
+        what: The step as a verb: `cross validate`.
+        inputs: The inputs of the step; the largest one with `rows` gives the number of rows.
     """
     rows = max(map(_count_rows, inputs), default=0)
     doing, on_rows = _gerund(what), f"{rows:,} rows" if rows else ""
@@ -50,21 +51,30 @@ def sign_of_life(what: str, *, inputs: Iterable[Any] = ()) -> Iterator[None]:
 
 
 @contextmanager
-def best_so_far() -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows a line: updated in place on a terminal, logged every ten seconds elsewhere."""
-    if sys.stderr.isatty():
-        with Console(stderr=True).status("") as status:
-            yield status.update
-        return
-    logger, shown = _logger(), time.monotonic()
+def best_so_far() -> Iterator[Callable[[str, Sequence[Mapping[str, Any]]], None]]:
+    """Yield a function that shows a line and the trials that ended.
 
-    def show(text: str) -> None:
-        nonlocal shown
-        if time.monotonic() - shown >= SECONDS_BETWEEN:
-            logger.info(text)
+    The line is updated in place on a terminal. Every ten seconds it is logged elsewhere, and Prefect's UI gets both.
+    """
+    terminal, logger, shown = sys.stderr.isatty(), _logger(), time.monotonic()
+    with Console(stderr=True).status("") if terminal else nullcontext() as status:
+
+        def show(text: str, trials: Sequence[Mapping[str, Any]]) -> None:
+            nonlocal shown
+            if status:
+                status.update(text)
+            if time.monotonic() - shown < SECONDS_BETWEEN:
+                return
+            if not terminal:
+                logger.info(text)
+            rows = [{name: str(value) for name, value in trial.items()} for trial in trials]
+            try:
+                create_table_artifact(rows, key="trials", description=text)
+            except Exception as error:  # a search does not end because nobody can see it
+                logger.warning("Prefect does not show the trials (%s: %s)", type(error).__name__, error)
             shown = time.monotonic()
 
-    yield show
+        yield show
 
 
 def _gerund(what: str) -> str:

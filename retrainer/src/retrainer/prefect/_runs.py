@@ -1,4 +1,4 @@
-"""What a run of any flow needs of Prefect: its settings, its source, and when to fetch and retry."""
+"""The start of a run of any flow: its settings, its source, and the rules for fetching and retrying."""
 
 import datetime
 import functools
@@ -58,12 +58,18 @@ _library.propagate = False  # the handler passes on what no run logs
 
 
 def this_run() -> Run:
-    """Return the present flow run, as records name it."""
+    """Return the present flow run, in the form that records contain."""
     return Run(flow_run.id, str(flow_run.name or ""), url_for("flow-run", flow_run.id) or "")
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
-    """Return whether to retry: temporary errors (network, disk), not those that a person has to fix."""
+    """Return whether to retry: temporary errors (network, disk), not those that a person has to fix.
+
+    Examples:
+        >>> from prefect.states import Failed
+        >>> is_transient(None, None, Failed(data=SourceUnavailable("The database does not answer.")))
+        True
+    """
     error = state.result(raise_on_failure=False)
     return isinstance(error, SourceUnavailable) or not isinstance(error, ProjectError)
 
@@ -86,7 +92,11 @@ def reports_progress(function: Callable[..., Any]) -> Callable[..., Any]:
 def fingerprint_of_source(context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
     """Return the key under which a fetch is cached: an unchanged source is not fetched again.
 
-    None, so that it is fetched, where the source has no fingerprint that changes with its content.
+    Without a fingerprint the key is None, and the source is fetched.
+
+    Examples:
+        >>> len(fingerprint_of_source(None, {"project": project, "source": project.settings.data.source}))
+        64
     """
     project: Project = parameters["project"]
     try:
@@ -107,11 +117,15 @@ def begin(project: Project, *, source: str | None = None, as_of: datetime.dateti
 
     Args:
         project: The project.
-        source: The run's parameter, which stands in for `data.source`.
-        as_of: The date to fill in, as in `resolve_source`.
+        source: The parameter of the run, which replaces `data.source`.
+        as_of: The date to fill in; see `resolve_source`.
 
     Raises:
-        ConfigurationError: they cannot work, as far as that can be known.
+        ConfigurationError: the settings cannot work.
+
+    Examples:
+        >>> begin(project, source="other.csv").settings.data.source
+        Location('other.csv')
     """
     given = reject_inline_secret(source)
     overrides = dict(project.overrides.get("data", {})) | ({} if given is None else {"source": given})
@@ -156,10 +170,14 @@ def _moment_of_dates(as_of: datetime.datetime | None, settings: Settings) -> dat
 
 
 def reject_inline_secret(source: str | None) -> Location | None:
-    """Return the source this run was given; one that carries a secret is refused, and taken out of Prefect's record.
+    """Return the source parameter of this run; one with a secret is refused, and removed from Prefect's record.
 
     Raises:
-        ConfigurationError: it may carry a secret.
+        ConfigurationError: it may contain a secret.
+
+    Examples:
+        >>> reject_inline_secret("table.csv")
+        Location('table.csv')
     """
     try:
         return refuse_secret(source)
@@ -171,22 +189,23 @@ def reject_inline_secret(source: str | None) -> Location | None:
 
 
 def resolve_source(
-    source: str | Location | None,
-    *defaults: Location | None,
-    as_of: datetime.datetime | None = None,
-    project: Project,
+    source: str | Location | None, *defaults: Location | None, as_of: datetime.datetime | None = None, project: Project
 ) -> Location:
     """Return the source of this run with its dates and secrets filled in.
 
     Args:
-        source: The parameter of the run; empty: the first default that is set, else `data.source`.
-        defaults: Locations of the settings.
-        as_of: The date to fill in; empty: the scheduled time of the run, in the time zone of its schedule.
-        project: For the settings.
+        source: The parameter of the run; if empty, the first default that is set, else `data.source`.
+        defaults: Locations of the settings, in the order of preference.
+        as_of: The date to fill in; if empty, the scheduled time of the run, in the time zone of its schedule.
+        project: The project, for its settings.
 
     Raises:
         ConfigurationError: a date is invalid, a Prefect Secret block does not exist, or the parameter contains a
             secret.
+
+    Examples:
+        >>> resolve_source("table-{as_of:%Y-%m}.csv", as_of=datetime.datetime(2026, 5, 1), project=project)
+        Location('table-2026-05.csv')
     """
     settings = project.settings
     given = source if isinstance(source, Location) else reject_inline_secret(source)
@@ -200,6 +219,10 @@ def with_prefect_secrets(source: Location) -> Location:
 
     Raises:
         ConfigurationError: there is no such block, or the server does not give it.
+
+    Examples:
+        >>> with_prefect_secrets(Location("table.csv"))
+        Location('table.csv')
     """
 
     def value(placeholder: str) -> str | None:

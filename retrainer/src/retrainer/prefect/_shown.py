@@ -1,4 +1,4 @@
-"""What a run shows of itself in Prefect's UI."""
+"""The name and the progress of a run in Prefect's UI."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +13,12 @@ from prefect.runtime import flow_run
 from rich.console import Console
 from rich.progress import Progress
 
+from ..gate import shown_verdict
+
 
 def rename_run(recorded: dict[str, Any]) -> None:
     """Name the present run after its decision."""
-    version, verdict = recorded["version"], recorded["verdict"]
+    version, verdict = recorded["version"], shown_verdict(recorded["verdict"])
     name = f"retrain {version[:4]}-{version[4:6]}-{version[6:8]} {verdict} {version[-6:]}"
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run_id=UUID(str(flow_run.id)), name=name)
@@ -24,7 +26,7 @@ def rename_run(recorded: dict[str, Any]) -> None:
 
 @contextmanager
 def scoring_progress(total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show how many rows are done: as a bar on a terminal, as a log line a batch elsewhere, and in Prefect's UI."""
+    """Show the number of scored rows: as a bar on a terminal, else as a log line per batch, and in Prefect's UI."""
     logger = get_run_logger()
     artifact = create_progress_artifact(0.0, key="scoring", description="rows scored") if total else None
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:

@@ -31,7 +31,7 @@ def webhook_url() -> SecretStr:
 
 
 def set_up_slack(project: Project) -> None:
-    """Send the test message, and save the block under the name of the settings, over an older one.
+    """Send the test message, and save the notification block that the settings name; an older one is replaced.
 
     Raises:
         ConfigurationError: the URL is missing or refuses messages, or the settings name no Slack webhook.

@@ -1,4 +1,4 @@
-"""The trials of a search, as Prefect tasks: side by side in threads, or on Dask workers."""
+"""The trials of a search, as Prefect tasks: in parallel threads, or on Dask workers."""
 
 import math
 import os
@@ -23,12 +23,12 @@ from ._progress import best_so_far
 
 
 def search(training: pipeline.SplitSide, *, estimator: str, plan: tuning.Plan, project: Project) -> tuning.Found:
-    """Search better parameters of an estimator by cross-validation on the training side; the holdout plays no part.
+    """Search better parameters of an estimator by cross-validation on the training side; the holdout is not used.
 
     This process gets the parameters of each trial from the study, and records its result. A study can be continued.
 
     Raises:
-        TimeLimitError: the limit is over before the first trial is.
+        TimeLimitError: the time limit ends before the first trial does.
         StudyInUseError: another process uses the same study.
     """
     inputs = pipeline.fold_inputs(training, project=project)
@@ -58,13 +58,12 @@ def _run_trials(
     running: dict[PrefectFuture[tuning.Outcome], int] = {}
     stopped, begun = None, False
     while True:
-        while len(running) < workers and study.count < trials and not (begun and time.time() >= options["deadline"]):
+        while len(running) < workers and study.goes_on(trials) and not (begun and time.time() >= options["deadline"]):
             begun = True
             number, parameters = study.ask()
             name = "today" if number == tuning.TODAY else number
-            running[trial.submit(inputs, number=name, parameters=parameters, medians=study.medians(), **options)] = (
-                number
-            )
+            given = {"number": name, "parameters": parameters, "medians": study.medians(number)}
+            running[trial.submit(inputs, **given, **options)] = number
         if not running:
             return stopped
         future = next(as_completed(list(running)))
@@ -75,7 +74,8 @@ def _run_trials(
         if study.today is not None:
             score, parameters = study.best()
             shown = ", ".join(f"{name} {value}" for name, value in parameters.items()) or "today's parameters"
-            show(f"{study.estimator}: {study.count} of {trials} trials, best {study.metric.format(score)}: {shown}")
+            line = f"{study.estimator}: {study.count} of {trials} trials, best {study.metric.format(score)}: {shown}"
+            show(line, study.trials())
 
 
 def _trial_outcome(future: PrefectFuture[tuning.Outcome]) -> tuning.Outcome | Exception:

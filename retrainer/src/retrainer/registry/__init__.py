@@ -12,3 +12,26 @@ from ._pickles import unpickled
 from ._records import Damaged, Problem, Record, Version
 from ._registry import Registry, StaleDecision
 from ._store import LocalStore, StorageError, Store
+
+__all__ = [
+    "Damaged",
+    "LocalStore",
+    "ObjectStore",
+    "Problem",
+    "Record",
+    "Registry",
+    "StaleDecision",
+    "StorageError",
+    "Store",
+    "Version",
+    "changed_packages",
+    "described",
+    "git_commit",
+    "lineage",
+    "open_files",
+    "open_registry",
+    "open_store",
+    "package_versions",
+    "show_study",
+    "unpickled",
+]

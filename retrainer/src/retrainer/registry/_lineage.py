@@ -24,7 +24,7 @@ PACKAGES = {
 
 
 def lineage(root: Path) -> dict[str, Any]:
-    """Return `git_commit`, `retrainer`, `python`, `cores` and `packages` (name to version): a model's lineage."""
+    """Return a model's lineage: `git_commit`, `retrainer`, `python`, `cores` and `packages` (versions by name)."""
     return {
         "retrainer": VERSION,
         "git_commit": git_commit(root),
@@ -38,7 +38,7 @@ def package_versions(modules: Iterable[str] = ()) -> dict[str, str]:
     """Return the installed versions of the packages that decide whether a saved pipeline can be loaded.
 
     Args:
-        modules: Of further classes in the pipeline; the packages that they come from are among them.
+        modules: The modules of further classes in the pipeline; the packages that they come from are included.
     """
     names = set(PACKAGES.values())
     own = __package__.partition(".")[0]
@@ -53,7 +53,7 @@ def package_versions(modules: Iterable[str] = ()) -> dict[str, str]:
 def changed_packages(lineage: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Return the packages whose saved and installed versions differ, by name.
 
-    Python counts where its minor version is another.
+    Python is among them if its minor version differs.
     """
     changed = {
         name: (saved, here or "not installed")
@@ -90,7 +90,7 @@ def git_commit(root: Path) -> str | None:
 
 
 def by_a_person() -> dict[str, str]:
-    """Return who decides by hand, and where: the user of the system, and the name of the machine."""
+    """Return the user and the machine of a decision by hand."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number without a name

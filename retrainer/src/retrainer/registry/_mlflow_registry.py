@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 def open_registry(settings: Settings) -> "MlflowRegistry":
     """Return the registry on the tracking server of the settings."""
     store = MlflowStore(settings.registry.tracking_uri, project=settings.project)
-    return MlflowRegistry(store, metric=settings.metric)
+    return MlflowRegistry(store, metric=settings.metric, project=settings.project)
 
 
 class MlflowRegistry(Registry):
@@ -60,7 +60,7 @@ class MlflowRegistry(Registry):
             self.store.client.log_batch(run, metrics, params, tags[:90])
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
-        """Describe the saved pipeline as an MLflow model, with the signature that the rows of `example` have."""
+        """Describe the saved pipeline as an MLflow model, with a signature from the rows of `example`."""
         self.show_version(version)
         self._publish_model(version, pipeline, example, file=MODEL_FILE)
 
@@ -179,12 +179,12 @@ class MlflowRegistry(Registry):
         return str(made.version)
 
     def copy_from(self, source: Registry) -> tuple[int, int]:
-        """Copy a registry with all its decisions; return how many versions and decisions were copied now.
+        """Copy a registry with all its decisions; return the numbers of versions and decisions that were copied now.
 
         Existing files are skipped, so that an interrupted copy can be finished.
 
         Raises:
-            RegistryError: the source is damaged, or this one holds something else.
+            RegistryError: the source is damaged, or this registry has other content.
         """
         for problem in source.verify():
             if problem.severity == "error":

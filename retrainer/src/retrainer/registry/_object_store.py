@@ -1,4 +1,4 @@
-"""The registry's files in an object store: S3 and what speaks its language, Google Cloud Storage, Azure Blob Storage.
+"""The registry's files in an object store: S3 and compatible stores, Google Cloud Storage, Azure Blob Storage.
 
 An object is seen whole or not at all, and a put may demand that there is none yet (`If-None-Match: *`, and its like at
 Google's and Azure's): the two promises that `storage` asks for. There is no lock between machines, and none is needed.
@@ -27,7 +27,7 @@ class ObjectStore(FileStore):
         """Use the objects under `url`, such as `s3://bucket/models`.
 
         Raises:
-            StorageError: the library is not installed, or the URL is none that it knows.
+            StorageError: the library is not installed, or does not know this kind of URL.
         """
         location = Location(url)
         self.url = str(location).rstrip("/")

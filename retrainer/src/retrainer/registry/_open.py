@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_registry(settings: "Settings") -> Registry:
-    """Return the registry of the settings, after finishing what a killed process left.
+    """Return the registry of the settings, after completing what a killed process left unfinished.
 
     Raises:
         RegistryError: it cannot be reached or read.
@@ -28,8 +28,9 @@ def open_registry(settings: "Settings") -> Registry:
 
 
 def open_files(settings: "Settings") -> Registry:
-    """Return the registry that is files, in a folder or an object store, whichever kind the settings use."""
-    return Registry(open_store(settings.registry.path, settings=settings), metric=settings.metric)
+    """Return the registry of files, in a folder or an object store, whatever kind the settings name."""
+    store = open_store(settings.registry.path, settings=settings)
+    return Registry(store, metric=settings.metric, project=settings.project)
 
 
 def open_store(place: Location, *, settings: "Settings") -> FileStore:
@@ -42,11 +43,11 @@ def open_store(place: Location, *, settings: "Settings") -> FileStore:
 
 
 def show_study(study: Mapping[str, Any], *, settings: "Settings") -> None:
-    """Show a search and its trials where the registry is in MLflow; files show nothing.
+    """Show a search and its trials in MLflow if the registry is there; otherwise do nothing.
 
     Args:
-        study: With `study`, `estimator`, `metric` and `trials`.
-        settings: Of the project.
+        study: The facts of the search: `study`, `estimator`, `metric` and `trials`.
+        settings: The settings of the project.
 
     Raises:
         RegistryError: MLflow cannot be reached.

@@ -25,12 +25,11 @@ class Version:
 
 @dataclass(frozen=True)
 class Record:
-    """A recorded decision: `decision` is the gate's own, the rest is how it left the registry.
+    """A recorded decision: `decision` is the gate's, the other fields are the state of the registry after it.
 
-    `promoted_by` is the number of the decision that made `champion` the champion, at `promoted_at`. `pins`
-    holds the seal of every version named here, `previous` the seal of the decision before. `held` maps the
-    versions that are on hold after it to the reason of each. A clean-up is recorded too: its `version` is None,
-    and `pruned` lists the versions it removed.
+    `promoted_by` is the number of the decision that made `champion` the champion, at `promoted_at`. `pins` holds the
+    seal of every version named here, `previous` the seal of the decision before. `held` maps each version on hold to
+    the reason. A clean-up is recorded too: its `version` is None, and `pruned` lists the versions it removed.
     """
 
     sequence: int
@@ -62,7 +61,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something `verify` found: an `error` breaks a promise of the registry, an `info` is worth knowing."""
+    """A finding of `verify`: an `error` breaks a promise of the registry, an `info` is worth knowing."""
 
     severity: Literal["error", "info"]
     path: str
@@ -93,7 +92,7 @@ def seal(content: Mapping[str, Any]) -> str:
 
 
 def sealed(content: Mapping[str, Any]) -> bytes:
-    """Return the file of a version or decision."""
+    """Return the content of the file of a version or decision."""
     body = plain(content)
     return (json.dumps(body | {"sha256": seal(body)}, indent=2) + "\n").encode()
 
@@ -101,7 +100,7 @@ def sealed(content: Mapping[str, Any]) -> bytes:
 def unsealed(kind: type[Entry], data: bytes) -> Entry:
     """Return the version or decision in a file; ValueError, with the difference, if the file was changed.
 
-    Unknown fields are left out and fields with a default may be missing, because the digest is of the file.
+    Unknown fields are ignored, and fields with a default may be missing, as the digest is of the file's content.
     """
     try:
         content = json.loads(data)

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
-from ..errors import RegistryError
+from ..errors import RegistryError, shell_command
 from ..files import plain
 from ._lineage import by_a_person, changed_packages, described, package_versions
 from ._pickles import unpickled
@@ -35,10 +35,6 @@ VERSIONS, DECISIONS = "versions", "decisions"
 VERDICTS = ("promoted", "staging", "kept", "rejected")
 ABANDONED = timedelta(days=1)
 RESTORE = "Restore it from a backup"
-RESTORE_VERSION = (
-    f"{RESTORE}. If it is the champion, `registry rollback --reason …` puts the one before back; where there is none,"
-    " `retrain --accept-not-comparable` trains a replacement."
-)
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +46,22 @@ class StaleDecision(RegistryError):
 class Registry:
     """Versions and decisions in a `Store`; every method may raise `RegistryError`."""
 
-    def __init__(self, store: Store, *, metric: str) -> None:
-        """Use the files in `store`; `metric` names the score that new versions show first."""
+    def __init__(self, store: Store, *, metric: str, project: str = "PROJECT") -> None:
+        """Use the files in `store`.
+
+        Args:
+            store: The files.
+            metric: The name of the score that new versions show first.
+            project: The name of the project, which its console command has too, for messages.
+        """
         self.store = store
         self.metric = metric
+        self.project = project
+        self.replace_champion = f"{shell_command(project, 'retrain', '--accept-not-comparable')} trains a replacement"
+        self._restore_version = (
+            f"{RESTORE}. If it is the champion, {shell_command(project, 'registry', 'rollback')} puts the one before "
+            f"back; where there is none, {self.replace_champion}."
+        )
 
     def champion(self) -> Version | None:
         """Return the version in production, None before the first promotion."""
@@ -61,11 +69,11 @@ class Registry:
         return self._read_version(last.champion, last.pins) if last and last.champion else None
 
     def described(self) -> str | None:
-        """Return the version that `production_metrics.json` describes, also where the last decision is damaged."""
+        """Return the version that `production_metrics.json` describes, even if the last decision is damaged."""
         return self._read_pointer().get("version")
 
     def to_beat(self) -> Version | None:
-        """Return the champion to compare with; where its description is lost, its id alone, so it has no files."""
+        """Return the champion to compare with; if its description is lost, a version with its id and no files."""
         last = self._last_record()
         if not last or not last.champion:
             return None
@@ -75,10 +83,10 @@ class Registry:
             return Version(last.champion, "", "", {}, {}, {}, last.pins[last.champion])
 
     def check_writable(self) -> None:
-        """Save a file as a version's and remove it: whether that is allowed is only known by trying.
+        """Write a file as for a version, and remove it, to find out whether that is possible.
 
         Raises:
-            StorageError: it is not, or the disk is full.
+            StorageError: writing is not allowed, or the disk is full.
         """
         folder = f"{VERSIONS}/trial-{secrets.token_hex(4)}"
         self.store.create(f"{folder}/trial", b"")
@@ -90,12 +98,12 @@ class Registry:
         return self._read_version(last.staging, last.pins) if last and last.staging else None
 
     def versions(self) -> list[Version]:
-        """Return every complete version, oldest first; of pruned ones only the description is left."""
+        """Return every complete version, oldest first; a pruned version has only its description."""
         found = [self._read_version(name) for name, files in self._files().items() if MANIFEST in files]
         return sorted(found, key=lambda version: version.created_at)
 
     def held(self) -> dict[str, str]:
-        """Return the versions on hold with the reason; a challenger must also beat each of them."""
+        """Return the reason of each version on hold, by its id; a challenger must be better than each of them."""
         last = self._last_record()
         return last.held if last else {}
 
@@ -105,7 +113,8 @@ class Registry:
             found = self.champion() if name == "champion" else self.staging()
             if found is None:
                 what = "no model in production" if name == "champion" else "nothing in staging"
-                raise RegistryError(f"There is {what} in {self.store.where('')} yet. Run `retrain` first.")
+                run = shell_command(self.project, "retrain")
+                raise RegistryError(f"There is {what} in {self.store.where('')} yet. Run {run} first.")
             return found
         known = [version for version, files in self._files().items() if MANIFEST in files]
         matching = [version for version in known if name and (version.startswith(name) or version.endswith(name))]
@@ -136,10 +145,10 @@ class Registry:
 
         Args:
             pipeline: The pipeline that serves.
-            metrics: Its scores; those of the evaluated model, if it is another one.
-            lineage: Where it comes from.
-            files: Its other files, by name.
-            twin: The evaluated pipeline, where it is another one.
+            metrics: The scores of the pipeline, or of the evaluated pipeline if there is another one.
+            lineage: The origin of the model; see `lineage`.
+            files: Other files of the version, by name.
+            twin: The evaluated pipeline, if it is another one.
         """
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -189,16 +198,16 @@ class Registry:
         joblib.dump(pipeline, file)
 
     def attach(self, version: Version, name: str, data: bytes) -> None:
-        """Add a file to a version, such as its report; it can be derived again, so it is not sealed."""
+        """Add a file to a version, such as its report; it is derived from other files, so it is not sealed."""
         if name in version.files:
             raise ValueError(f"{name!r} is a sealed file of {version.id}")
         self.store.write(_extra_key(version.id, name), data)
 
     def show_model(self, version: Version, pipeline: Any, example: Any = None) -> None:
-        """Describe a staged pipeline to whoever loads models without this project; files need no such thing."""
+        """Describe a staged pipeline for tools that load models without this project; files need nothing."""
 
     def discard(self, version: Version | str) -> None:
-        """Remove a staged version, after a failure before its decision."""
+        """Remove a staged version that has no decision, after a failure."""
         with self.store.lock():
             name = str(_id(version))
             if name in _recorded_seals(self.decisions()):
@@ -215,7 +224,7 @@ class Registry:
         return self._load(version, MODEL)
 
     def load_evaluated_model(self, version: Version) -> Any:
-        """Return the evaluated pipeline: that of the version's twin.joblib, or the only one."""
+        """Return the evaluated pipeline: the one in twin.joblib, or the only one."""
         return self._load(version, EVALUATED_MODEL if EVALUATED_MODEL in version.files else MODEL)
 
     def _load(self, version: Version, name: str) -> Any:
@@ -241,9 +250,9 @@ class Registry:
     ) -> int:
         """Commit a decision (`verdict`, `reason`, criteria) about a staged version, and return its number.
 
-        A promotion takes effect here or not at all. `promoted` turns the version into the champion, empties
-        staging and lifts every hold, `staging` puts it there; `kept` and `rejected` change nothing. To record
-        the last decision again changes nothing, so this may be retried.
+        A promotion takes effect here or not at all. `promoted` turns the version into the champion, empties staging and
+        ends every hold. `staging` puts the version into staging; `kept` and `rejected` change nothing. Recording the
+        last decision again changes nothing, so this may be retried.
 
         Raises:
             StaleDecision: the champion is no longer `expected_champion`, the one the gate compared with, or a
@@ -285,16 +294,16 @@ class Registry:
         reason: str = "",
         check: Callable[[Version], object] = lambda version: None,
     ) -> Record:
-        """Put an earlier champion back, by default the one before this one; recorded as `rolled_back`.
+        """Put an earlier champion back, by default the previous one, and record it as `rolled_back`.
 
-        The replaced version is put on hold, so that a retrain does not promote an equal one.
-        The default goes further back each time: a champion that was rolled back returns only when named. A
-        named one returns even when decisions are damaged; if the last is, the registry is usable again.
+        The replaced version is put on hold, so that a retrain does not promote an equal one. The default goes further
+        back each time: a champion that was rolled back returns only when named. A named champion returns even if
+        decisions are damaged; if the last one was, the registry becomes usable again.
 
         Args:
             to: The version to put back.
-            reason: Why, in one sentence.
-            check: Called with the version before anything changes; raises where it must not go to production.
+            reason: The reason, in one sentence.
+            check: Called with the version before anything changes; raises an error if it must not go to production.
 
         Raises:
             RegistryError: there is no such version, or it is pruned, damaged, or was never in production.
@@ -306,8 +315,8 @@ class Registry:
             goal = goal or next(reversed(_rollback_targets(log)), None)
             if goal is None:
                 raise RegistryError(
-                    "There is no earlier champion to roll back to. `retrain --accept-not-comparable` trains"
-                    " a replacement for a champion that cannot be used."
+                    f"There is no earlier champion to roll back to. {self.replace_champion} for a champion that cannot "
+                    "be used."
                 )
             champions = {name for record in log for name in (record.champion, record.champion_before)}
             if goal not in champions | {self.described()}:
@@ -332,21 +341,17 @@ class Registry:
         return record
 
     def promote(
-        self,
-        version: Version | str,
-        *,
-        reason: str,
-        check: Callable[[Version], object] = lambda version: None,
+        self, version: Version | str, *, reason: str, check: Callable[[Version], object] = lambda version: None
     ) -> Record:
-        """Promote a version by hand, whatever the gate decided; its hold is lifted.
+        """Promote a version by hand, whatever the gate decided; its hold ends.
 
         Args:
             version: The version, or its name.
-            reason: Why.
-            check: Called with the version before anything changes; raises where it must not go to production.
+            reason: The reason, in one sentence.
+            check: Called with the version before anything changes; raises an error if it must not go to production.
 
         Raises:
-            RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
+            RegistryError: it is in production already, was pruned, is damaged, or has no decision.
         """
         with self.store.lock():
             last, found = self._last_and_usable(version)
@@ -360,10 +365,10 @@ class Registry:
         return record
 
     def hold(self, version: Version | str, *, reason: str) -> Record:
-        """Put a version on hold: a challenger must also beat it, until it is released.
+        """Put a version on hold: a challenger must be better than it too, until it is released.
 
         Raises:
-            RegistryError: it is in production, or it is pruned, damaged, or was never decided on.
+            RegistryError: it is in production, was pruned, is damaged, or has no decision.
         """
         with self.store.lock():
             last, found = self._last_and_usable(version)
@@ -374,7 +379,7 @@ class Registry:
             return self._append_once(last.sequence + 1, last, content, version=found, after=after)
 
     def release(self, version: Version | str, *, reason: str) -> Record:
-        """Lift the hold of a version.
+        """End the hold of a version.
 
         Raises:
             RegistryError: it is not on hold.
@@ -563,7 +568,8 @@ class Registry:
 
     def _read_record(self, number: int) -> Record:
         key = _decision_key(number)
-        fix = f"{RESTORE}; `registry rollback --to VERSION --reason …` names the champion without it."
+        rollback = shell_command(self.project, "registry", "rollback", "--to", "VERSION")
+        fix = f"{RESTORE}; {rollback} names the champion without it."
         record = self._read_sealed(Record, key, fix)
         if record.sequence != number:
             raise Damaged(self.store.where(key), f"is a copy of decision {record.sequence}", fix)
@@ -571,11 +577,11 @@ class Registry:
 
     def _read_version(self, name: str, pins: Mapping[str, str] | None = None) -> Version:
         key = _key(name, MANIFEST)
-        version = self._read_sealed(Version, key, RESTORE_VERSION)
+        version = self._read_sealed(Version, key, self._restore_version)
         recorded = (pins or {}).get(name, version.sha256)
         if version.sha256 != recorded:
             what = f"was changed: its seal is {version.sha256}, recorded was {recorded}"
-            raise Damaged(self.store.where(key), what, RESTORE_VERSION)
+            raise Damaged(self.store.where(key), what, self._restore_version)
         return version
 
     def _read_sealed(self, kind: type[Entry], key: str, fix: str) -> Entry:
@@ -601,11 +607,13 @@ class Registry:
         try:
             file = self.store.open(_key(version.id, name))
         except FileNotFoundError:
-            raise Damaged(where, "is missing", RESTORE_VERSION) from None
+            raise Damaged(where, "is missing", self._restore_version) from None
         with file:
             found = _fingerprint(file)["sha256"]
             if found != recorded:
-                raise Damaged(where, f"was changed: its SHA-256 is {found}, recorded was {recorded}", RESTORE_VERSION)
+                raise Damaged(
+                    where, f"was changed: its SHA-256 is {found}, recorded was {recorded}", self._restore_version
+                )
             file.seek(0)
             yield file
 

@@ -28,7 +28,7 @@ class Store(Protocol):
         """Return the path or URL of `key`, for messages and for scripts."""
 
     def locate(self, key: str) -> str:
-        """Return the path or URL of `key` in full, good from anywhere."""
+        """Return the absolute path or URL of `key`."""
         return self.where(key)
 
     def read(self, key: str) -> bytes:
@@ -38,7 +38,7 @@ class Store(Protocol):
         """Open `key` for reading and seeking; FileNotFoundError when there is none."""
 
     def write(self, key: str, data: bytes) -> None:
-        """Put `data` at `key`, in place of what was there: a reader sees the old content or the new."""
+        """Put `data` at `key`, and replace what was there: a reader sees the old content or the new."""
 
     def create(self, key: str, data: bytes) -> None:
         """Put `data` at `key`, which must be new; FileExistsError when another process was first."""
@@ -50,19 +50,19 @@ class Store(Protocol):
         """Return every key under the folder `prefix`, sorted."""
 
     def delete(self, prefix: str) -> None:
-        """Remove the key `prefix`, or every key under it; nothing there is no error."""
+        """Remove the key `prefix`, or every key under it; a missing key is not an error."""
 
     def sweep(self, *, older_than: float) -> None:
-        """Remove what killed writers left unpublished more than `older_than` seconds ago."""
+        """Remove unpublished files that killed writers left more than `older_than` seconds ago."""
         return  # most stores leave nothing of an upload that was broken off
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keep other writers waiting, where the store can; the registry does not depend on it to be right."""
+        """Keep other writers waiting, if the store can. The registry is correct without it too."""
         return nullcontext()
 
 
 class FileStore(Store, Protocol):
-    """A store for whole files of others too: predictions, windows, logs of requests."""
+    """A store that also keeps other files: predictions, windows, logs of requests."""
 
     def file(self, key: str) -> AbstractContextManager[Path]:
         """Yield a path on this machine; the file that is there when the block ends is the one of `key`.
@@ -83,12 +83,12 @@ class LocalStore(FileStore):
     """
 
     def __init__(self, root: Path, *, base: Path | None = None) -> None:
-        """Keep files under `root`; `where` names them relative to `base`, when they lie in it."""
+        """Keep files under `root`; `where` names them relative to `base` if they are below it."""
         self.root = root.absolute()
         self.base = base.absolute() if base else None
 
     def where(self, key: str) -> str:
-        """Return the path of `key`, relative to the base folder when it lies in it."""
+        """Return the path of `key`, relative to the base folder if it is below it."""
         path = self.root / key
         return str(path.relative_to(self.base) if self.base and path.is_relative_to(self.base) else path)
 
@@ -147,7 +147,7 @@ class LocalStore(FileStore):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder's one lock; the system lets go of it when the holder dies."""
+        """Hold the folder's one lock; the system releases it if the holder dies."""
         with self._translate_os_errors(".lock"):
             self.root.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o666)

@@ -12,3 +12,5 @@ from ._history import history
 from ._report import card, page
 from ._sections import scores, sections
 from ._tuning_page import tuning_page
+
+__all__ = ["Facts", "Table", "card", "drift_page", "escaped", "history", "page", "scores", "sections", "tuning_page"]

@@ -17,10 +17,10 @@ class Cell:
     """A cell of a table.
 
     Attributes:
-        text: What it says.
-        style: Words of `number`, `good`, `bad`, `wait`, `whole` (on one line) and `long`.
-        bar: From 0 to 1, drawn as a bar instead of the text.
-        heat: From 0 to 1, the colour behind the text.
+        text: The text of the cell.
+        style: Any of the words `number`, `good`, `bad`, `wait`, `whole` (on one line) and `long`.
+        bar: The length of a bar that is drawn instead of the text, from 0 to 1.
+        heat: The strength of the background colour, from 0 to 1.
     """
 
     text: str
@@ -102,7 +102,7 @@ class Mark:
 
     @property
     def anchor(self) -> str:
-        """Which end of the label stands at the place, so that it stays on the page."""
+        """The SVG text anchor that keeps the label on the page."""
         if self.at < 34:
             return "start"
         return "end" if self.at > 66 else "middle"
@@ -110,7 +110,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Gauge:
-    """Where the challenger stands: against the champion and the margin, or against a floor."""
+    """A scale with the challenger, and with the champion and the margin, or a floor."""
 
     alt: str
     caption: str
@@ -128,7 +128,7 @@ def moment(time: str) -> str:
 
 
 def sentence(reason: str) -> str:
-    """Return the reason without the verdict in front of it, which stands above."""
+    """Return a reason without the verdict at its beginning."""
     verdict, colon, rest = reason.partition(": ")
     if not colon or " " in verdict:
         return reason
@@ -187,6 +187,6 @@ def escaped(text: str) -> str:
 
 
 def fenced(code: str) -> str:
-    """Return a block of code that no line of it ends early."""
+    """Return a block of code in Markdown, whatever its lines contain."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
     return f"{fence}\n{code}\n{fence}"

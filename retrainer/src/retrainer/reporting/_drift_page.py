@@ -8,13 +8,7 @@ from ._document import Cell, Number, Picture, Section, Table, Tile, moment, rend
 
 SHOWN = 50  # windows
 DRAWN = 24  # columns that drifted
-LINE, BARS_FROM, BARS_TO, WIDTH, LABEL = (
-    34,
-    132,
-    306,
-    360,
-    20,
-)  # of a picture: in its units; LABEL in characters
+LINE, BARS_FROM, BARS_TO, WIDTH, LABEL = (34, 132, 306, 360, 20)  # of a picture: in its units; LABEL in characters
 
 ANSWERS = {True: "yes", False: "no", None: "too few rows"}
 HEADLINES = {
@@ -26,7 +20,7 @@ HEADLINES = {
 
 
 def drift_page(drift: Drift, windows: Sequence[Window], *, project: str, retrain: bool) -> str:
-    """Return one HTML page about the latest window, without a reference to anything outside.
+    """Return one HTML page about the latest window, which needs no network.
 
     Args:
         drift: The latest window, compared with the training data.
@@ -89,7 +83,7 @@ def _windows_table(windows: Sequence[Window]) -> Table:
 
 
 def labels(window: Window) -> str:
-    """Say how many rows of a window have labels, and from when they are."""
+    """Return a sentence about the number and the times of a window's labelled rows."""
     if not window.rows:
         return ""
     share = f"{window.labelled:,} of {window.rows:,} rows ({window.labelled / window.rows:.0%}) have a label"

@@ -1,4 +1,4 @@
-"""What a report is made from, and what follows from it."""
+"""The facts of a report, and values derived from them."""
 
 import functools
 from collections.abc import Mapping
@@ -8,17 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..gate import (
-    Array,
-    Decision,
-    Metric,
-    Predictions,
-    Sample,
-    encode_labels,
-    evaluate,
-    find_positive,
-    predict,
-)
+from ..gate import Array, Decision, Metric, Predictions, Sample, encode_labels, evaluate, find_positive, predict
 from ..monitoring import Drift
 from ..registry import Version
 from ..settings import ProblemType
@@ -31,28 +21,29 @@ class Facts:
     """The facts of a report.
 
     Attributes:
-        project: The project's name, which is the console command's too.
-        problem_type: Which metrics and pictures fit.
-        decision: The gate's.
-        version: The challenger, staged.
-        pipeline: The challenger, fitted.
+        project: The name of the project and of its console command.
+        problem_type: The problem type; it selects metrics and pictures.
+        decision: The decision of the gate.
+        version: The challenger's version, staged.
+        pipeline: The challenger's fitted pipeline.
         X: The holdout's inputs, shape (n, features).
         y: The truth, shape (n,).
-        predictions: The challenger's, of the n rows.
-        baseline: Of the same n rows, without a model.
+        predictions: The challenger's predictions of the n rows.
+        baseline: The baseline's predictions of the n rows.
         champion: The version in production before the decision.
-        champion_predictions: Of the same n rows.
-        metrics: Those to show, by name; the one that was decided by is among them.
-        holdout: The n rows as the source has them, for metrics that read columns.
-        comparable: Shape (n,), the rows that the champion was not trained on; None for all.
-        held: The versions on hold, each with the reason.
-        profile: Of the training inputs, see `monitoring.learn_profile`.
-        drift: The training inputs, compared with the champion's profile.
-        slices: Columns of the holdout to break the score down by; None chooses those of few values.
+        champion_predictions: The champion's predictions of the n rows.
+        metrics: The metrics to show, by name, including the one that decided.
+        holdout: The n rows with the columns of the source, for metrics that read columns.
+        comparable: Mask of the rows that the champion was not trained on, shape (n,); None for all.
+        held: Maps each version on hold to the reason.
+        profile: The profile of the training inputs; see `monitoring.learn_profile`.
+        drift: The comparison of the training inputs with the champion's profile.
+        slices: Columns of the holdout for scores by value; None selects columns with few values.
         run: The name of the run.
-        run_url: Where the run can be looked at.
-        seed: Of the samples drawn.
-        recorded: Whether a run made the version and the decision; else two versions of the registry are compared.
+        run_url: The URL of the run's page.
+        seed: The seed of samples.
+        recorded: Whether a run recorded the version and the decision; False for a comparison of two versions of the
+            registry.
     """
 
     project: str
@@ -85,37 +76,37 @@ class Facts:
 
     @property
     def compared(self) -> bool:
-        """Whether champion and challenger met on the same rows."""
+        """Whether champion and challenger were compared on the same rows."""
         return self.decision.champion is not None and self.champion_predictions is not None
 
     @functools.cached_property
     def rows(self) -> Array:
-        """The rows both models are compared on, shape (n,): those compared, or all."""
+        """Mask of the rows on which both models are compared, or of all rows, shape (n,)."""
         if not self.compared or self.comparable is None:
             return np.ones(len(self.y), dtype=bool)
         return np.asarray(self.comparable, dtype=bool)
 
     @functools.cached_property
     def coded(self) -> dict[str, Sample]:
-        """Truth and predictions of a classification on those rows, of each model, as numbers."""
+        """Truth and predictions of each model of a classification on these rows, as numbers."""
         coded = encode_labels(self.truth, *self.models.values())
         return dict(zip(self.models, coded, strict=True))
 
     @property
     def positive(self) -> int:
-        """The position of the positive class among those of `coded`: data.positive, or the last."""
+        """The position of the positive class among the classes of `coded`: data.positive, or the last one."""
         classes = self.coded["challenger"].classes
         positive = self.decision.positive
         return len(classes) - 1 if positive is None else find_positive(positive, classes)
 
     @functools.cached_property
     def truth(self) -> Array:
-        """The truth on those rows."""
+        """The truth on these rows."""
         return np.asarray(self.y)[self.rows]
 
     @functools.cached_property
     def models(self) -> dict[str, Predictions]:
-        """The predictions on those rows, of the challenger and, if compared, the champion."""
+        """The predictions on these rows by model: the challenger and, if compared, the champion."""
         models = {"challenger": self.predictions.take(self.rows)}
         if self.compared and self.champion_predictions is not None:
             models["champion"] = self.champion_predictions.take(self.rows)
@@ -123,16 +114,16 @@ class Facts:
 
     @functools.cached_property
     def scores(self) -> dict[str, dict[str, float]]:
-        """Every metric of each model on those rows."""
+        """Every metric of each model on these rows."""
         every = np.arange(len(self.truth))
         return {name: self.score(name, every, self.metrics) for name in self.models}
 
     def score(self, model: str, chosen: Array, metrics: Mapping[str, Metric]) -> dict[str, float]:
-        """Return metrics of a model on some of those rows, given by their positions."""
+        """Return metrics of a model on some of these rows, given by their positions."""
         return self._evaluate(self.models[model].take(chosen), chosen, metrics)
 
     def score_with_labels(self, labels: Array) -> float:
-        """Return the deciding metric of the challenger on those rows, if it predicted these labels, shape (n,)."""
+        """Return the deciding metric of other predicted labels on these rows, shape (n,)."""
         predictions = replace(self.models["challenger"], labels=labels)
         return self._evaluate(predictions, np.arange(len(self.truth)), {self.metric.name: self.metric})[
             self.metric.name
@@ -146,16 +137,17 @@ class Facts:
 
     @functools.cached_property
     def baseline_scores(self) -> dict[str, float]:
-        """Every metric of the baseline on those rows; empty without a baseline."""
+        """Every metric of the baseline on these rows; empty without a baseline."""
         if self.baseline is None:
             return {}
         return self._evaluate(self.baseline.take(self.rows), np.arange(len(self.truth)), self.metrics)
 
     @functools.cached_property
     def importance(self) -> list[tuple[str, float, float]]:
-        """Column, mean and standard deviation of what permuting it costs, the most costly first.
+        """For each column its name, and mean and standard deviation of the loss when it is shuffled, the largest first.
 
-        In points of a score, or as a share of the error (Breiman 2001), on a sample of the rows. All is predicted at
+        The loss is a difference of scores, or a share of the error (Breiman 2001), on a sample of the rows. All is
+        predicted at
         once: scikit-learn's own function, which predicts for each column and repeat, takes 1.46 s of CPU time on the
         sample table, where this takes 0.15 s.
         """

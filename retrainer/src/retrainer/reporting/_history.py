@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
-from ..gate import Metric, known_metric
+from ..gate import Metric, known_metric, shown_verdict
 from ..project import OwnMetric
 from ..registry import Record, Version
 from . import _pictures
@@ -26,10 +26,10 @@ def history(
     """Return the model history as one HTML page: its score over time, what was decided, and data sizes.
 
     Args:
-        versions: Of the registry, oldest first.
-        decisions: Likewise.
+        versions: The versions of the registry, oldest first.
+        decisions: The decisions of the registry, oldest first.
         project: The project's name.
-        own_metrics: The team's own by name, for their labels.
+        own_metrics: The team's own metrics by name, for their labels.
     """
     metric_of = partial(known_metric, own_metrics=own_metrics)
     known = {version.id: version for version in versions}
@@ -38,7 +38,7 @@ def history(
     count = Counter(record.verdict for record in shown_records)
     tiles = [Tile("versions trained", str(len(versions)))]
     tiles += [
-        Tile(verdict.replace("_", " "), str(count[verdict]))
+        Tile(shown_verdict(verdict), str(count[verdict]))
         for verdict in (*VERDICTS, "rolled_back")
         if count[verdict] or verdict == "promoted"
     ]
@@ -118,7 +118,7 @@ def _decisions_section(
             [
                 str(record.sequence),
                 Cell(moment(record.time), "whole"),
-                Cell(record.verdict.replace("_", " "), STYLES.get(record.verdict, "wait")),
+                Cell(shown_verdict(record.verdict), STYLES.get(record.verdict, "wait")),
                 Cell(version.id, "whole"),
                 Cell(f"{shown.label} {shown.format(_recorded_score(version, version.metric))}", "number"),
                 f"{_training_rows(version):,}" if _training_rows(version) else "",

@@ -62,20 +62,15 @@ _VERDICTS = {  # marker, colour and filling
 
 
 def draw(
-    title: str,
-    plot: Callable[[Any], object],
-    *,
-    alt: str,
-    size: tuple[float, float] = (4.4, 3.4),
-    **axes: Any,
+    title: str, plot: Callable[[Any], object], *, alt: str, size: tuple[float, float] = (4.4, 3.4), **axes: Any
 ) -> Picture:
     """Return a picture that can be put into a page.
 
     Args:
-        title: Above it.
-        plot: Draws on matplotlib's axes.
+        title: The title above the picture.
+        plot: A function that draws on matplotlib's axes.
         alt: A description of the picture.
-        size: Width and height in inches, of which a letter is about a tenth.
+        size: Width and height in inches; a letter is about a tenth of an inch wide.
         axes: Labels and limits of the axes.
     """
     import matplotlib
@@ -130,12 +125,12 @@ def _curve_style(name: str, colour: str) -> dict[str, Any]:
 
 
 def curves(models: Mapping[str, Sample], positive: int, alts: Sequence[str]) -> list[Picture]:
-    """Return ROC, precision over recall, and calibration; of more than two classes each against the rest.
+    """Return the curves of ROC, precision over recall, and calibration; of many classes, each against the rest.
 
     Args:
         models: The predictions of each model.
-        positive: The position of the class that two classes' curves are about.
-        alts: A description of each of the three.
+        positive: The position of the class that the curves of two classes are about.
+        alts: A description of each of the three pictures.
     """
     from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
@@ -151,14 +146,7 @@ def curves(models: Mapping[str, Sample], positive: int, alts: Sequence[str]) -> 
     rates: dict[str, Any] = {"xlabel": "false positive rate", "ylabel": "true positive rate"}
     return [
         draw("ROC", roc, alt=alts[0], **rates, **_UNIT),
-        draw(
-            "Precision and recall",
-            precision_recall,
-            alt=alts[1],
-            xlabel="recall",
-            ylabel="precision",
-            **_UNIT,
-        ),
+        draw("Precision and recall", precision_recall, alt=alts[1], xlabel="recall", ylabel="precision", **_UNIT),
         draw(
             "Calibration",
             lambda axes: _calibration(axes, models, positive),
@@ -249,28 +237,20 @@ def score_timeline(
     """Draw the score of each version over time, and which one was in production.
 
     Args:
-        axes: To draw on.
-        scored: For each version its time, its score on its own holdout, and the verdict.
-        champions: When the champion changed, and the score of the one in production from then on.
-        rollbacks: When production went back.
+        axes: The axes to draw on.
+        scored: The time, the score on its own holdout, and the verdict of each version.
+        champions: The times at which the champion changed, each with the score of the new champion.
+        rollbacks: The times of rollbacks.
     """
     if champions:
         until = (max(scored[-1][0], champions[-1][0]), champions[-1][1])
         axes.step(
-            *zip(*[*champions, until], strict=True),
-            where="post",
-            color=COLOURS["challenger"],
-            label="in production",
+            *zip(*[*champions, until], strict=True), where="post", color=COLOURS["challenger"], label="in production"
         )
     for verdict, (marker, colour, filling) in _VERDICTS.items():
         chosen = [(when, score) for when, score, one in scored if one == verdict]
         if chosen:
-            look = {
-                "color": COLOURS[colour],
-                "markerfacecolor": filling,
-                "linestyle": "none",
-                "label": verdict,
-            }
+            look = {"color": COLOURS[colour], "markerfacecolor": filling, "linestyle": "none", "label": verdict}
             axes.plot(*zip(*chosen, strict=True), marker=marker, **look)
     for when in rollbacks:
         axes.axvline(when, color=COLOURS["bad"], linestyle="dashed", label="rolled back")

@@ -16,14 +16,14 @@ CLASSES_SHOWN = 4
 COMPARED = {"promoted": ("✓", "Better"), "kept": ("=", "Not better")}
 HEADLINES = {
     "promoted": ("✓", "Promoted to production"),
-    "kept": ("=", "The champion stays"),
-    "staging": ("?", "To staging"),
+    "kept": ("=", "Not promoted, the champion stays"),
+    "staging": ("?", "In staging, not promoted"),
     "rejected": ("✕", "Rejected"),
 }
 
 
 def page(facts: Facts, parts: Sequence[Section]) -> str:
-    """Return the report as one HTML document, without a reference to anything outside."""
+    """Return the report as one HTML document, which needs no network."""
     mark, headline = _headline(facts)
     return render(
         "report.html.j2",
@@ -71,10 +71,8 @@ def _tiles(facts: Facts) -> list[Tile]:
         tiles.append(Tile(f"{metric.label}, {decision.baseline_name}", shown(metric, facts.baseline_scores)))
     if decision.improvement is not None:
         tiles.append(Tile("better by", difference(metric, decision.improvement)))
-    if decision.probability is not None:
-        shares = math.floor(1000 * min(decision.probability, 0.999)) / 10  # resampling never proves certainty
-        more = "over " if decision.probability > 0.999 else ""
-        tiles.append(Tile("probability of being better", f"{more}{shares:.1f} %"))
+    if decision.p_value is not None:
+        tiles.append(Tile("p-value", f"{decision.p_value:.4f}"))
     rows = decision.compared_rows if facts.compared else decision.holdout_rows
     tiles.append(Tile("rows new to both models" if facts.compared else "holdout rows", f"{rows:,}"))
     return tiles + list(_class_tiles(facts))
@@ -92,8 +90,8 @@ def _class_tiles(facts: Facts) -> Iterator[Tile]:
         beside, (other,) = "baseline", encode_labels(facts.truth, facts.baseline.take(facts.rows))
     f1 = {scores.name: scores.f1 for scores in by_class(other)} if other else {}
     for scores in classes:
-        compared = f"; {beside} {f1[scores.name]:.4f}" if scores.name in f1 else ""
-        yield Tile(f"F1 of {scores.name!r}, {scores.rows:,} rows{compared}", f"{scores.f1:.4f}")
+        compared = f", {beside} {f1[scores.name]:.4f}" if scores.name in f1 else ""
+        yield Tile(f"F1 of {scores.name!r} ({scores.rows:,} rows)", f"{scores.f1:.4f}{compared}")
 
 
 def _gauge(facts: Facts) -> Gauge | None:
@@ -109,10 +107,7 @@ def _gauge(facts: Facts) -> Gauge | None:
     recorded = decision.stored_champion
     simple = number(facts.baseline_scores.get(metric.name))
     threshold = floor.threshold if floor else None
-    values = [
-        own,
-        *(value for value in (threshold, recorded, simple) if value is not None and math.isfinite(value)),
-    ]
+    values = [own, *(value for value in (threshold, recorded, simple) if value is not None and math.isfinite(value))]
     if len(values) == 1:
         return None  # nothing to compare it with
     bounded = metric.greater_is_better and max(values) <= 1
@@ -123,14 +118,14 @@ def _gauge(facts: Facts) -> Gauge | None:
         lines.append(Mark(place, f"{floor.name} {metric.format(threshold)}", "ink", dashed=True))
         zone = (place, 100.0) if metric.greater_is_better else (0.0, place)
     if recorded is not None:
-        label = f"champion, recorded {metric.format(recorded)}"
+        label = f"champion, on its own holdout {metric.format(recorded)}"
         lines.append(Mark(at(recorded), label, dashed=True, above=False))
     elif math.isfinite(simple):  # two labels below the line would meet on a phone
         lines.append(Mark(at(simple), f"baseline {metric.format(simple)}", "muted", above=False))
     direction = "Further right is better" if metric.greater_is_better else "Further left is better"
     caption = f"{metric.label} on a scale from {metric.format(min(0.0, *values))}. {direction}."
     if recorded is not None:
-        caption += " The champion's recorded score is from its own holdout, so it is not compared."
+        caption += " The champion's score is from its own holdout, so it is not compared."
     said = f"challenger {metric.format(own)}"
     alt = f"{metric.label}: {'; '.join([said, *(line.label for line in lines)])}"
     return Gauge(alt, caption, Mark(at(own), said), lines, zone=zone)
@@ -146,8 +141,8 @@ def _gauge_of_improvement(facts: Facts, improvement: float, interval: tuple[floa
     required = f"required: more than {difference(metric, margin)}"
     caption = (
         f"The improvement by {metric.label} is {difference(metric, improvement)}. The bar is its confidence interval,"
-        f" from {lower} to {upper}, each end with {decision.confidence:.0%} confidence. For a promotion, the dot must"
-        " be in the shaded part and the whole bar to the right of the champion."
+        f" from {lower} to {upper}, each end with {decision.confidence * 100:g}% confidence. For a promotion, the dot"
+        " must be in the shaded part and the whole bar to the right of the champion."
     )
     return Gauge(
         f"{champion}, {challenger}, {required}, improvement {lower} to {upper}",

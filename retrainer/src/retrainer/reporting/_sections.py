@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..data import kind_of
+from ..errors import shell_command
 from ..gate import Array, Metric, Sample
 from ..monitoring import Drift
 from . import _pictures
@@ -19,6 +20,13 @@ IMPORTANCE_COLUMNS = 100  # beyond, importance is left out: its cost grows with 
 SLICE_COLUMNS, SLICE_VALUES, SLICE_ROWS = 4, 12, 30
 CLASSES_SHOWN = 10
 COLUMNS_SHOWN = 60
+_LINEAGE_LABELS = {
+    "data, digest": "data, SHA-256",
+    "data, fingerprint": "data, state of the source",
+    "identity": "rows are identified by",
+    "split, identity": "split, columns that identify a row",
+    "split, identity from": "split, rows are identified by",
+}
 
 
 def number(value: float | None) -> float:
@@ -50,7 +58,7 @@ def sections(facts: Facts) -> list[Section]:
 def _criteria(facts: Facts) -> Section:
     rows: list[list[str | Cell]] = [
         [
-            criterion.name,
+            criterion.label,
             Cell("passed", "good") if criterion.passed else Cell("failed", "bad"),
             Cell(criterion.detail[:1].upper() + criterion.detail[1:], "long"),
         ]
@@ -59,11 +67,11 @@ def _criteria(facts: Facts) -> Section:
     return Section(
         "criteria",
         "Criteria",
-        tables=[Table("The gate's criteria", ("criterion", "result", "found"), rows)],
+        tables=[Table("The gate's criteria", ("criterion", "result", "details"), rows)],
         notes=[
             "The page docs/promotion.md of the library explains each criterion, the p-value and the interval.",
             *(
-                f"On hold: {name} ({why}). A challenger must also be better than this version."
+                f"{name} is on hold ({why}): a challenger must be better than {name} and the champion."
                 for name, why in facts.held.items()
             ),
         ],
@@ -86,11 +94,11 @@ def scores(facts: Facts) -> Section:
     if facts.baseline_scores:
         columns[facts.decision.baseline_name] = facts.baseline_scores
     gains = ["better by"] if facts.compared else []
-    stored = ["champion, recorded"] if recorded else []
+    stored = ["champion, on its own holdout"] if recorded else []
     rows: list[list[str | Cell]] = []
     for name, value in facts.scores["challenger"].items():
         metric = facts.metrics[name]
-        row: list[str | Cell] = [f"{metric.label} (decides)" if metric == facts.metric else metric.label]
+        row: list[str | Cell] = [f"{metric.label} (decides the promotion)" if metric == facts.metric else metric.label]
         row += [shown(metric, found) for found in columns.values()]
         if gains:
             row.append(_better_by(metric, value, facts.scores["champion"].get(name, math.nan)))
@@ -99,9 +107,12 @@ def scores(facts: Facts) -> Section:
         rows.append(row)
     notes = []
     if gains:
-        notes.append("Differences of scores are in points; of errors and losses, in percent of the champion's.")
+        notes.append(
+            '"Better by" is the plain difference for scores, and for errors and losses a percentage of the champion\'s'
+            " value."
+        )
     if stored:
-        notes.append("The champion's recorded scores are from its own holdout, so they are not compared.")
+        notes.append("The champion's scores on its own holdout are of other rows, so they are not compared.")
     header = ("metric", *map(Number, [*columns, *gains, *stored]))
     caption = (
         "Both models are scored on rows neither has seen" if gains else "On the holdout, which the model has not seen"
@@ -174,11 +185,12 @@ def _confusion(coded: Sample) -> Table:
         for name, *line in zip(names, counts, shares, strict=True)
     ]
     columns = ("actually", *(Number(f"predicted {name}") for name in names))
-    return Table("Confusion matrix of the challenger: rows, and the share of the class", columns, rows)
+    caption = "Confusion matrix of the challenger: number of rows, and percent of the actual class"
+    return Table(caption, columns, rows)
 
 
 class ClassScores(NamedTuple):
-    """How well one class is predicted, and how many rows it has."""
+    """The scores of one class, and its number of rows."""
 
     name: str
     precision: float
@@ -216,9 +228,8 @@ def _threshold_sentence(facts: Facts) -> list[str]:
     how = "set in the settings"
     if tuned := threshold.get("tuned_for"):
         how = f"tuned for {facts.metrics[tuned].label} by cross-validation on the training rows"
-    return [
-        f"The challenger predicts {threshold['positive']!s} at or above a probability of {threshold['value']:g}, {how}."
-    ]
+    at = f"at or above a probability of {threshold['value']:g}, {how}"
+    return [f"The challenger predicts {str(threshold['positive'])!r} {at}."]
 
 
 def _thresholds(facts: Facts) -> Table:
@@ -237,8 +248,9 @@ def _thresholds(facts: Facts) -> Table:
         mark = " (this model)" if threshold == own else ""
         scores = [decides, *(f"{figure:.4f}" for figure in figures), f"{chosen.mean():.1%}"]
         rows.append([f"{threshold:g}{mark}", *scores])
-    columns = ("threshold", *map(Number, (f"{metric.label} (decides)", "precision", "recall", "F1", "rows chosen")))
-    return Table(f"If {coded.classes[positive]} were predicted at or above another probability", columns, rows)
+    name = repr(str(coded.classes[positive]))
+    figures = (f"{metric.label} (decides the promotion)", "precision", "recall", "F1", f"rows predicted {name}")
+    return Table(f"Other thresholds for {name}", ("threshold", *map(Number, figures)), rows)
 
 
 def _regression(facts: Facts) -> Iterator[Section]:
@@ -296,13 +308,14 @@ def _importance_section(facts: Facts) -> Section:
     ]
     what = f"{metric.label}: how much worse with the column shuffled"
     sampled = min(IMPORTANCE_ROWS, len(facts.X))
+    drawn = " drawn at random" if sampled < len(facts.X) else ""
     notes = [
-        f"Permutation importance on {sampled:,} holdout rows{' drawn at random' if sampled < len(facts.X) else ''},"
-        f" {IMPORTANCE_REPEATS} times each. Columns with the same information share their importance."
+        f"Permutation importance on {sampled:,} holdout rows{drawn}; each column was shuffled {IMPORTANCE_REPEATS}"
+        " times. Columns with the same information share their importance."
     ]
     if len(found) > IMPORTANCE_SHOWN:
         notes.append(f"{len(found) - IMPORTANCE_SHOWN} less important columns are left out.")
-    columns = ("column", Number("worse by"), Number("spread"), "of the largest")
+    columns = ("column", Number("worse by"), Number("standard deviation"), "of the largest")
     return Section(name, title, tables=[Table(what[:1].upper() + what[1:], columns, rows)], notes=notes)
 
 
@@ -310,7 +323,10 @@ def _slices(facts: Facts) -> list[Section]:
     names = facts.slices if facts.slices is not None else _low_cardinality_columns(facts.X)
     tables = [_slice(facts, name) for name in names if name in facts.X]
     tables = [table for table in tables if table.rows]
-    note = f"Values with at least {SLICE_ROWS} holdout rows, at most {SLICE_VALUES} of a column. Small slices vary."
+    note = (
+        f"Up to {SLICE_VALUES} values of each column, each with at least {SLICE_ROWS} holdout rows. In small slices,"
+        " differences may be chance."
+    )
     return [Section("slices", "Slices", tables=tables, notes=[note])] if tables else []
 
 
@@ -359,22 +375,25 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
                 index = "" if change.psi is None else f"{change.psi:.3f}"
                 row += [index, Cell(", ".join(change.reasons), "bad") if change.drifted else ""]
         rows.append(row)
-    columns = ("column", "kind", Number("missing"), "values", *((Number("PSI"), "changed") if drift else ()))
+    columns = ("column", "kind", Number("missing"), "values", *((Number("PSI"), "drift") if drift else ()))
     texts, notes = [], []
     if drift:
-        texts = [f"Compared with the champion's {drift.rows[0]:,} training rows: {drift.reason}"]
+        before, now = (f"{count:,}" for count in drift.rows)
+        texts = [f"Compared with the champion's {before} training rows: {drift.reason}"]
+        if drift.drifted is not None and not drift.gone and not any(column.drifted for column in drift.columns):
+            texts = [f"No column drifted between the champion's {before} training rows and these {now}."]
         notes = [
-            "PSI is the population stability index: below 0.1 a small change, above 0.25 a large one. The part that"
-            " chance explains is subtracted."
+            "PSI is the population stability index: below 0.1 a small change, above 0.25 a large one. The PSI shown is"
+            " already reduced by what chance alone would give."
         ]
         if drift.gone:
             notes.append(f"Removed columns: {', '.join(drift.gone)}.")
-    notes += map(str, lineage.get("unread", ()))
+    notes += map(str, lineage.get("reading_notes", ()))
     for name, count in lineage.get("split", {}).get("classes_left_out", {}).items():
         notes.append(f"Class {name!r} has too few rows to train and to score; its {count} rows are left out.")
     if len(profile["columns"]) > COLUMNS_SHOWN:
         notes.append(f"{len(profile['columns']) - COLUMNS_SHOWN} more columns are left out here.")
-    tables = [Table(f"The {profile['rows']:,} training rows", columns, rows)]
+    tables = [Table(f"Columns of the {profile['rows']:,} training rows", columns, rows)]
     if profile["left_out"]:
         left_out = [[name, Cell(reason, "long")] for name, reason in profile["left_out"].items()]
         tables.append(Table("Columns the model does not use", ("column", "why"), left_out))
@@ -407,8 +426,8 @@ def _lineage(facts: Facts) -> Section:
         "trained": moment(version.created_at),
         "run": facts.run,
         "run's page": facts.run_url,
-        "champion before": facts.champion.id if facts.champion else "",
-    } | dict(_flatten(version.lineage))
+        "previous champion": facts.champion.id if facts.champion else "",
+    } | dict(_flatten({name: value for name, value in version.lineage.items() if name != "reading_notes"}))
     rows: list[list[str | Cell]] = [[name, Cell(value, "long")] for name, value in known.items() if value]
     table = Table("Where this model comes from", ("what", "value"), rows)
     return Section("lineage", "Lineage", tables=[table])
@@ -421,11 +440,11 @@ def _flatten(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flatten(value, f"{label}, ")
         elif value is not None:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            yield label, text if len(text) <= 200 else f"{text[:200]}…"
+            yield _LINEAGE_LABELS.get(label, label), text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _rollback(facts: Facts) -> Section:
-    champion, code = facts.champion, f"{facts.project} registry rollback --reason …"
+    champion, code = facts.champion, shell_command(facts.project, "registry", "rollback").strip("`")
     if facts.decision.verdict == "promoted" and champion:
         text = f"This puts {champion.id} back into production immediately:"
         code += f" --to {champion.id}"

@@ -22,15 +22,15 @@ def tuning_page(
     trials: Sequence[Mapping[str, Any]],
     importance: Mapping[str, float],
 ) -> str:
-    """Return one HTML page about a search, without a reference to anything outside.
+    """Return one HTML page about a search, which needs no network.
 
     Args:
-        project: The project's name.
+        project: The name of the project.
         headline: The title.
         reason: The result in a sentence.
         metric: The metric of the scores.
-        trials: In order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: The importance of each parameter.
+        trials: The trials in order, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
+        importance: Maps each parameter to its importance.
     """
     states = [trial["state"] for trial in trials]
     names = [*importance] or sorted({name for trial in trials for name in trial["parameters"]})

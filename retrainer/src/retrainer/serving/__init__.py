@@ -6,3 +6,5 @@ Never: trains or decides; answers with a model whose digest is not the recorded 
 """
 
 from ._app import create_app, run
+
+__all__ = ["create_app", "run"]

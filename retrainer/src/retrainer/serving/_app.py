@@ -61,9 +61,7 @@ class Server:
             "requests", "Requests by path and status.", ["path", "status"], registry=self.metrics
         )
         self.seconds = prometheus.Histogram(
-            "predict_seconds",
-            "Time of a prediction, from the whole body to the answer.",
-            registry=self.metrics,
+            "predict_seconds", "Time of a prediction, from the whole body to the answer.", registry=self.metrics
         )
         self.rows = prometheus.Counter(
             "predicted_rows", "Rows predicted, by version.", ["version"], registry=self.metrics
@@ -100,20 +98,14 @@ class Server:
         self.stale.set(1 if trouble else 0)
 
     def predict(self, model: ProductionModel, body: bytes, content_type: str) -> bytes:
-        """Answer a request from one whole version.
+        """Return the answer to a request; all its predictions are of one version.
 
         Raises:
             RefusedError: the rows do not match the contract.
         """
         started = time.perf_counter()
         contract = model.model.contract
-        rows = read_rows(
-            body,
-            content_type,
-            contract,
-            max_rows=self.limits.max_rows,
-            max_bytes=self.limits.max_bytes,
-        )
+        rows = read_rows(body, content_type, contract, max_rows=self.limits.max_rows, max_bytes=self.limits.max_bytes)
         report = data.ReadReport()
         try:
             predictions = model.model.predict(rows, report=report)
@@ -144,19 +136,18 @@ class Server:
         decisions = self.registry.decisions() if self.registry else []
         put = [record for record in decisions if record.champion == model.version]
         decision = {"verdict": put[0].verdict, "reason": put[0].reason, "time": put[0].time} if put else None
-        return {
-            "version": model.version,
-            "metrics": dict(model.metrics),
-            "decision": decision,
-            "trouble": self.trouble,
-        }
+        return {"version": model.version, "metrics": dict(model.metrics), "decision": decision, "trouble": self.trouble}
 
 
 def create_app(project: Project) -> FastAPI:
-    """Return the application, which loads the model when it starts and follows promotions and rollbacks.
+    """Return the ASGI application. It loads the model at its start, and follows promotions and rollbacks.
 
     Args:
-        project: With the model to serve.
+        project: The project whose model is served.
+
+    Examples:
+        >>> sorted(route.path for route in create_app(project).routes)
+        ['/health', '/metrics', '/model', '/openapi.json', '/predict', '/ready']
     """
     server = Server(project)
 
@@ -364,7 +355,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def run(project: Project) -> None:
-    """Serve until stopped by SIGTERM or Ctrl-C; requests that are being answered are finished first."""
+    """Serve until stopped by SIGTERM or Ctrl-C; requests in progress are finished first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     limits = project.settings.serving
     if not limits.token and not _is_loopback(limits.host):

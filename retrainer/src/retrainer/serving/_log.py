@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 class RequestLog:
     """Collects rows, and writes a file when there are enough of them and at the end.
 
-    Every value is kept as text, as a CSV file has it: requests differ in types, and a contract reads either.
+    Every value is stored as text, as in a CSV file: requests differ in types, and a contract reads text too.
     """
 
     def __init__(self, folder: Location, *, settings: Settings, rows: int) -> None:

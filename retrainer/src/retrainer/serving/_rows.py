@@ -25,7 +25,7 @@ class RefusedError(Exception):
 
     Attributes:
         status: The HTTP status, 4xx.
-        problems: What is wrong, each with `reason`, and with `column` and `row` (from 0) where there is one.
+        problems: The problems, each with `reason`, and with `column` and `row` (from 0) where they are known.
     """
 
     def __init__(self, status: int, problems: Sequence[Mapping[str, Any]]) -> None:
@@ -37,17 +37,17 @@ class RefusedError(Exception):
 def read_rows(
     body: bytes, content_type: str, contract: data.Contract, *, max_rows: int, max_bytes: int
 ) -> pd.DataFrame:
-    """Return the rows of a body, as a file has them.
+    """Return the rows of a body, unread by a contract.
 
     Args:
-        body: As it was sent.
-        content_type: Of the body, without parameters; empty: JSON.
-        contract: Of the model that is to predict them.
-        max_rows: The most rows.
-        max_bytes: The largest table, decompressed.
+        body: The body as it was sent.
+        content_type: The content type without parameters; empty means JSON.
+        contract: The contract of the model that will predict them.
+        max_rows: The maximum number of rows.
+        max_bytes: The maximum size of the decompressed table, in bytes.
 
     Raises:
-        RefusedError: they cannot be read, are too many or too large, or miss columns.
+        RefusedError: the rows cannot be read, are too many or too large, or lack columns.
     """
     if content_type in ("", JSON):
         frame = _from_json(body, contract, max_rows)
@@ -112,11 +112,7 @@ def _from_json(body: bytes, contract: data.Contract, limit: int) -> pd.DataFrame
         if row.keys() != rows[0].keys():
             name = min(map(str, row.keys() ^ rows[0].keys()))
             problems.append(
-                {
-                    "row": number,
-                    "column": name,
-                    "reason": "in some rows only; give null where a value is missing",
-                }
+                {"row": number, "column": name, "reason": "in some rows only; give null where a value is missing"}
             )
             break
     columns: dict[str, Any] = {}

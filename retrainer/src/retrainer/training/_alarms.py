@@ -25,13 +25,13 @@ def leaking_columns(
     """Return an alarm for each column that by itself predicts the target.
 
     A tree learns from half of a sample of rows and explains at least 90 % of the target's variance in the other half;
-    or the mean of the other rows with its value does so of each row, where values are twice there or more.
+    or the means of other rows with the same value explain as much, where values repeat.
 
     Args:
-        X: What the pipeline gets of the training part, shape (n, features).
+        X: The inputs of the pipeline for the training rows, shape (n, features).
         y: The target, shape (n,).
         problem_type: Whether the target is a class or a number.
-        seed: Draws the sample.
+        seed: The seed of the sample.
         left_out: Columns that the pipeline does not use.
 
     Examples:
@@ -49,7 +49,7 @@ def leaking_columns(
         if explained >= GIVEN_AWAY:
             alarms.append(
                 f"Column {name!r} by itself explains {explained:.0%} of the target's variance. This may be leakage: a "
-                "value known only afterwards, or a copy of the target. If so, leave it out (data.drop)."
+                "value known only after the outcome, or a copy of the target. If so, leave it out (data.drop)."
             )
     return alarms
 
@@ -101,13 +101,13 @@ def shared_entities(
 ) -> list[str]:
     """Return an alarm for each column of entities with similar rows on both sides of the split.
 
-    An entity is what a text or an identifier's column names, with more than one row and no more than 20 on average.
+    Entities are the values of a text column or of an identifier, with more than one row each and at most 20 on average.
 
     Args:
-        training: The training rows as labelled.
-        holdout: The rows held out.
-        target: The column to predict.
-        problem_type: Whether that is a class or a number.
+        training: The training rows with labels.
+        holdout: The holdout rows with labels.
+        target: The name of the target.
+        problem_type: Whether the target is a class or a number.
     """
     alarms = []
     for name in map(str, training.columns.drop(target)):

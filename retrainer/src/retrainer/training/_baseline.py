@@ -14,12 +14,12 @@ _CLASSES = 10  # of many classes, only the most frequent are always answered
 
 @dataclass(frozen=True)
 class Baseline:
-    """An answer for every row that looks at nothing but the target of earlier rows.
+    """The predictions of the best rule that uses only the target of the training rows.
 
     Attributes:
-        name: For people: `always predicting 'no'`, or `guessing by class shares`.
-        predictions: Of n rows.
-        proper: Of numbers, the answer with the least squared error, where it is another.
+        name: The rule in words: `always predicting 'no'`, or `guessing by class shares`.
+        predictions: The predictions of n rows.
+        proper: In a regression, the predictions with the least squared error; None if these are `predictions`.
     """
 
     name: str
@@ -34,14 +34,14 @@ def baseline(
 
     For classes: always the same class, or a guess by class shares, which an average over classes favours. Both have the
     class shares as probabilities. Always predicting a rare class can be the best by cost or F1. By recall it would be
-    perfect, so there only the most frequent class is tried. For numbers: the mean, the median, and with a split by
-    time the last value, of all rows or of those with the same key.
+    perfect, so there only the most frequent class is tried. For numbers: the mean, the median, and with a split by time
+    the last value, of all rows or of rows with the same key.
 
     Args:
-        training: The training rows as labelled.
-        holdout: The n rows of the holdout as labelled.
-        target: The column to predict.
-        metric: Selects the best.
+        training: The training rows with labels.
+        holdout: The n holdout rows with labels.
+        target: The name of the target.
+        metric: The metric that selects the best rule.
         split: The settings with the time and key columns.
     """
     if metric.problem_type == "classification":

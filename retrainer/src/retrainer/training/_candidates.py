@@ -23,12 +23,12 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
     """Return the unfitted pipeline of this name, with the parameters of params.toml.
 
     Args:
-        name: Of an estimator of the project, those of models.py.
+        name: The name of an estimator in models.py.
         project: The project.
 
     Raises:
-        ConfigurationError: there is no such name, or params.toml sets a parameter that it does not have; the message
-            has the nearest.
+        ConfigurationError: there is no such name, or params.toml sets an unknown parameter; the message has the nearest
+            name.
     """
     settings, estimators = project.settings, project.estimators()
     if name not in estimators:
@@ -46,10 +46,10 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
 
 
 def tuned(project: Project) -> dict[str, dict[str, Any]]:
-    """Return the parameters of each estimator in params.toml; empty without the file.
+    """Return the entry of each estimator in params.toml by name; empty without the file.
 
     Raises:
-        ConfigurationError: it cannot be read, or names an estimator that does not exist.
+        ConfigurationError: params.toml cannot be read, or names an estimator that does not exist.
     """
     file = project.params_file
     try:
@@ -80,7 +80,7 @@ def check_parameters(names: Iterable[str], pipeline: Pipeline, *, where: str) ->
     """Check that the steps of a pipeline have these parameters.
 
     Raises:
-        ConfigurationError: they do not; the message has the nearest.
+        ConfigurationError: they lack one; the message has the nearest name.
     """
     known = [name for name in pipeline.get_params() if "__" in name]
     for name in names:
@@ -112,7 +112,7 @@ def translate_estimator_errors() -> Iterator[None]:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name most like this one; nothing where none is.
+    """Return a hint at the most similar known name; empty if no name is similar.
 
     Examples:
         >>> nearest("lineer", ["linear", "random_forest"])

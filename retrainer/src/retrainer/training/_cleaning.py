@@ -1,4 +1,4 @@
-"""The first step of every pipeline: columns become numbers, categories and text, and those that say nothing go."""
+"""The first step of every pipeline: columns become numbers, categories and text; others are left out."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,8 +28,8 @@ class Feature:
 
     Attributes:
         use: How the column is used.
-        reason: Why it is left out, otherwise empty.
-        categories: Of a category, sorted.
+        reason: The reason why it is left out; empty if it is used.
+        categories: The categories of a category column, sorted.
     """
 
     use: Use
@@ -41,19 +41,19 @@ class TableCleaner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Convert every column by its type, and leave out those without information.
 
     The result is a frame of float columns (numbers; booleans as 0 and 1; dates as year, month, day, weekday, hour and
-    seconds since 1970), category columns and text columns. Missing values stay missing; a category unknown from
-    training becomes missing. A table of numbers only is passed on without a copy.
+    seconds since 1970), category columns and text columns. Missing values stay missing; a new category becomes missing.
+    A table of numbers only is passed on without a copy.
 
-    Left out: empty and constant columns; identifiers, that is text of one word that differs in every row, or whole
-    numbers that do and whose column is named like an identifier; and what is neither number, text nor date.
+    Left out are empty and constant columns, columns that are neither number, text nor date, and identifiers: one-word
+    texts that differ in every row, or such whole numbers in a column named like an identifier.
 
     Args:
         keep: Columns that are not left out as identifiers.
 
     Attributes:
-        columns_: Name to `Feature`.
-        left_out_: Name to the reason.
-        feature_names_in_: Shape (n_features_in_,).
+        columns_: Maps each column to its `Feature`.
+        left_out_: Maps each column that is left out to the reason.
+        feature_names_in_: The names of the input columns, shape (n_features_in_,).
     """
 
     def __init__(self, keep: tuple[str, ...] = ()) -> None:
@@ -123,7 +123,7 @@ def _learn_feature(name: str, values: pd.Series, *, keep: bool) -> Feature:
     if len(known) == len(values) and (known.iloc[0] == known).all():
         return Feature("left out", "constant")
     if kind == "number" and not keep and is_number_identifier(name, values):
-        return Feature("left out", "identifier: a different whole number in every row")
+        return Feature("left out", "it is an identifier, a different whole number in every row")
     return Feature("date" if kind == "date" else "number")
 
 
@@ -137,9 +137,9 @@ def _learn_text(values: pd.Series, *, keep: bool) -> Feature:
         if sum(len(text.split()) for text in known) >= _WORDS * len(known):
             return Feature("text")
         if len(known) == rows and not keep and looks_like_sums(values):
-            return Feature("left out", f"figures such as {known[0]!r}, which cannot be read as numbers")
+            return Feature("left out", f"figures such as {known[0]!r} cannot be read as numbers")
         if len(known) == rows and not keep:
-            return Feature("left out", "identifier: a different text in every row")
+            return Feature("left out", "it is an identifier, a different value in every row")
     return Feature("category", categories=tuple(dict.fromkeys(known)))
 
 

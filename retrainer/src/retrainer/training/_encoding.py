@@ -20,7 +20,7 @@ TEXT_FEATURES = 30  # numbers that stand for a text
 class TextEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Turn text columns into numbers with skrub's StringEncoder: tf-idf of character n-grams, reduced by SVD.
 
-    skrub is imported only where there is text: that takes as long as a small training.
+    skrub is imported only if there are text columns, as its import takes as long as a small training.
     """
 
     def __init__(self, random_state: int | None = None) -> None:
@@ -52,21 +52,18 @@ def _stack_parts(parts: list[pd.DataFrame]) -> pd.DataFrame:
 class TreeEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Encode a cleaned table for trees; a table of numbers and few categories is passed on unchanged.
 
-    Of a time, trees get what repeats (month, weekday, hour, ...) and the year, not the seconds since 1970: by those
-    they learn "everything after that week is different". Categories become the mean target of their rows
-    (scikit-learn's TargetEncoder, cross-fitted on the training rows), text becomes numbers (`TextEncoder`).
+    Trees get the year and the repeating parts of a time (month, weekday, hour, ...), not the seconds since 1970: from
+    these they would learn that everything after a certain week is different. Categories become the mean target of their
+    rows (scikit-learn's TargetEncoder, cross-fitted on the training rows), text becomes numbers (`TextEncoder`).
 
     Args:
         native_categories: Columns with at most this many categories are not encoded, for estimators that accept them.
-        problem_type: What the target is.
-        random_state: Draws the folds of the target encoding.
+        problem_type: Whether the target is a class or a number.
+        random_state: The seed of the folds of the target encoding.
     """
 
     def __init__(
-        self,
-        native_categories: int = 0,
-        problem_type: ProblemType = "classification",
-        random_state: int | None = None,
+        self, native_categories: int = 0, problem_type: ProblemType = "classification", random_state: int | None = None
     ) -> None:
         self.native_categories = native_categories
         self.problem_type = problem_type
@@ -133,7 +130,7 @@ def linear_encoder(seed: int) -> ColumnTransformer:
 
 
 def unrepeated(X: pd.DataFrame) -> list[Any]:
-    """Return the names of the columns with the seconds since 1970 of a time, as `TableCleaner` made them."""
+    """Return the names of the columns with seconds since 1970, which `TableCleaner` made from times."""
     names = set(map(str, X.columns))
     return [
         name

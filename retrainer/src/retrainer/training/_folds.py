@@ -1,4 +1,4 @@
-"""Cross-validation on the training part, by which one of several candidates, or a threshold, is chosen."""
+"""Cross-validation on the training part, which selects one of several candidates, or a threshold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +23,16 @@ class FoldError(DataError):
 
 @dataclass(frozen=True)
 class FoldInputs:
-    """What cross-validation needs of the training part.
+    """The inputs of cross-validation, from the training part.
 
     Attributes:
         X: The inputs, n rows.
-        y: Shape (n,), the truth.
-        problem_type: What is predicted.
-        seed: Draws the folds.
-        groups: Shape (n,), see `data.group_codes`: rows of one group stay in one fold.
-        times: Shape (n,), see `data.times`: a fold is judged on later rows than it learned from, whatever the groups.
+        y: The truth, shape (n,).
+        problem_type: Whether the target is a class or a number.
+        seed: The seed of the folds.
+        groups: The group of each row, shape (n,): all rows of a group are in one fold; see `data.group_codes`.
+        times: The time of each row, shape (n,): each fold is scored on later rows than it was fitted on, whatever the
+            groups; see `data.times`.
         rows: The n rows with the columns that the metric reads; None if it reads none.
     """
 
@@ -55,11 +56,12 @@ def cross_validate_scores(
     """Return the mean scores over the folds at t thresholds, shape (t,); the pipeline itself is left unfitted.
 
     Args:
-        pipeline: Unfitted; cloned for each fold.
-        inputs: Of the training part.
-        metric: What to score.
-        thresholds: The positive class is predicted at or above each; None: as the pipeline predicts.
-        threads: The number of threads of each fit; set it when several run in parallel.
+        pipeline: The unfitted pipeline; it is cloned for each fold.
+        inputs: The inputs of the training part.
+        metric: The metric to compute.
+        thresholds: The thresholds at or above which the positive class is predicted; None takes the pipeline's own
+            predictions.
+        threads: The number of threads of each fit; set it if several fits run in parallel.
 
     Raises:
         FoldError: there are fewer than two folds, or none on which the metric is defined.
@@ -81,7 +83,7 @@ def fold_scores(
     thresholds: Sequence[float | None] = (None,),
     threads: int | None = None,
 ) -> Array:
-    """Return the scores of one of `make_folds`, shape (t,), nan where the metric is not defined on it."""
+    """Return the scores of one fold of `make_folds`, shape (t,); nan where the metric is not defined."""
     from sklearn.base import clone
 
     (train, test), y = fold, inputs.y
@@ -111,10 +113,10 @@ def mean_scores(scores: Sequence[Array], *, metric: str, rows: int) -> Array:
 
 
 def make_folds(inputs: FoldInputs, folds: int = FOLDS) -> list[tuple[Array, Array]]:
-    """Return pairs of positions to fit and to score, at most `folds`; the same inputs give the same folds.
+    """Return pairs of row positions to fit and to score on, at most `folds` pairs; the same inputs give the same folds.
 
     Raises:
-        FoldError: too few rows, too few of a class, or too few groups for two folds.
+        FoldError: there are too few rows, rows of a class, or groups for two folds.
     """
     from sklearn import model_selection
 

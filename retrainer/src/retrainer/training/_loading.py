@@ -1,4 +1,4 @@
-"""Models of the registry, ready to predict: loaded only when they are what was saved."""
+"""Models of the registry, ready to predict; they are loaded only if their digests match."""
 
 import io
 import warnings
@@ -33,7 +33,7 @@ def load_contract(registry: Registry, version: Version) -> Contract:
     if CONTRACT not in version.files:
         raise NoContractError(
             f"{version.id} was saved before models carried a contract, so how it reads a table is not known. "
-            "`retrain --accept-not-comparable` trains a replacement."
+            f"{registry.replace_champion}."
         )
     return Contract.from_json(registry.read_file(version, CONTRACT))
 
@@ -53,10 +53,10 @@ def load_model(registry: Registry, version: Version, *, project: Project) -> Mod
 
 
 def load_evaluated_model(registry: Registry, version: Version, *, project: Project) -> Model:
-    """Return the evaluated model of a version, which the gate compares: that of twin.joblib, or the only one.
+    """Return the evaluated model of a version, which the gate compares: the one in twin.joblib, or the only one.
 
     Raises:
-        RegistryError, DataError: see `load_model`; with other packages, its sibling of the same recipe is tried.
+        RegistryError, DataError: see `load_model`; with other packages, the other model of the version is tried.
     """
     return _load_verified(registry, version, registry.load_evaluated_model, project)
 
@@ -96,18 +96,18 @@ def predict_with_version(
     project: Project,
     entities: data.Identities | None = None,
 ) -> Champion:
-    """Predict rows with the champion through its own contract, and look up which of them it was trained on.
+    """Predict rows with the champion through its own contract, and find out which of them it was trained on.
 
-    Where the champion was refit on all rows, its evaluated model predicts, which never saw the holdout.
-    An obstacle means that the two models are not comparable; it is not an error: a column that is gone or holds
-    something else, a model that cannot be loaded, features.py code that fails.
+    If the champion was refit on all rows, its evaluated model predicts, which was never trained on the holdout. An
+    obstacle makes the two models not comparable, and is not an error: a missing or changed column, a model that cannot
+    be loaded, or features.py code that fails.
 
     Args:
-        registry: Where the champion is kept.
+        registry: The registry with the champion.
         champion: The version in production.
-        rows: As the challenger's contract read them, n of them.
-        project: For the name of the score that is shown of it, and the code it may import.
-        entities: Shape (n,), what each row is about, where all rows about the same are among the n: if the champion was
+        rows: n rows, as the challenger's contract read them.
+        project: The project, for the metric of the stored score and the code that the champion may import.
+        entities: The entity of each row, shape (n,), where all rows of an entity are among the n: if the champion was
             trained on one of them, none is new to it. None for single rows.
 
     Raises:
@@ -148,6 +148,7 @@ def _obstacle(error: Exception) -> str:
         return error.obstacle
     if isinstance(error, ProjectError):
         first, *more = (line.strip() for line in str(error).rstrip(".").splitlines())
+        first = "this table does not fit it:" if isinstance(error, data.SchemaError) else first
         return " ".join([first, "; ".join(more)]).strip()
     return f"it cannot predict these rows ({type(error).__name__}: {error})"
 

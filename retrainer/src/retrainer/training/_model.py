@@ -19,12 +19,12 @@ TRAINED_ROWS, EVALUATED_ROWS = "trained_rows.npy", "twin_rows.npy"
 
 @dataclass(frozen=True)
 class Model:
-    """A model that predicts rows as they are in the table.
+    """A model that predicts raw rows of a table.
 
     Attributes:
-        pipeline: Fitted.
-        contract: How it reads rows.
-        code: The features.py it was trained with.
+        pipeline: The fitted pipeline.
+        contract: The contract that reads the rows.
+        code: The features.py that the model was trained with.
     """
 
     pipeline: Any
@@ -40,8 +40,8 @@ class Model:
         """Return the inputs of the pipeline for these rows, shape (n, features).
 
         Args:
-            rows: n rows as they are in the table, or read by another contract.
-            report: Counts what is noticed; without one the rows are checked here.
+            rows: n raw rows of the table, or rows that another contract read.
+            report: Counts of what is noticed are added to it; without one the rows are checked here.
 
         Raises:
             SchemaError: the rows do not fit the contract.
@@ -67,8 +67,8 @@ class Model:
         """Return the files of a version besides the pipeline.
 
         Args:
-            trained: The identities of the rows it was trained on, shape (n,).
-            twin: Of the training rows of the evaluated model, shape (m,); None if it is the same model.
+            trained: The identities of the rows that the model was trained on, shape (n,).
+            twin: The identities of the training rows of the evaluated model, shape (m,); None if it is the same model.
         """
         files = {
             CONTRACT: self.contract.to_json().encode(),
@@ -85,12 +85,12 @@ def _npy_bytes(identities: Identities) -> bytes:
 
 
 def code_of_steps(pipeline: Any, project: Project) -> dict[str, str]:
-    """Return the team's own modules that steps of a pipeline come from, to their SHA-256."""
+    """Return the SHA-256 of each module of the team that a pipeline's steps come from, by name."""
     return data.local_modules(_step_modules(pipeline), project)
 
 
 def packages_of_steps(pipeline: Any) -> dict[str, str]:
-    """Return the packages that a pipeline needs to be loaded, to their versions."""
+    """Return the version of each package that a pipeline needs to be loaded, by name."""
     return package_versions(_step_modules(pipeline))
 
 

@@ -1,4 +1,4 @@
-"""The model in production as other code uses it: loaded once, verified, replaced when the registry names another."""
+"""The model in production for other code: loaded once, verified, and replaced when the registry names another one."""
 
 import logging
 import threading
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ProductionModel:
-    """One version that is, or was, in production; what it predicts does not change when another is promoted.
+    """A version that is, or was, in production; its predictions do not change when another one is promoted.
 
     Attributes:
-        version: Its id in the registry.
-        metrics: Its scores on the holdout of its training, by name.
+        version: The id in the registry.
+        metrics: The scores on the version's own holdout, by name.
         model: The fitted pipeline with its contract.
     """
 
@@ -38,7 +38,7 @@ class ProductionModel:
         """Return the predicted classes or values, shape (n,), with the index of the rows.
 
         Args:
-            rows: n rows as the table has them, before features(); with or without the target.
+            rows: n raw rows of the table, before features(), with or without the target.
 
         Raises:
             DataError: the rows do not fit the contract of the model, or there are none.
@@ -49,7 +49,7 @@ class ProductionModel:
         """Return the probability of each class, shape (n, k), with the index of the rows and a column for each class.
 
         Args:
-            rows: n rows as the table has them, before features(); with or without the target.
+            rows: n raw rows of the table, before features(), with or without the target.
 
         Raises:
             DataError: the rows do not fit the contract of the model, or it gives no probabilities.
@@ -71,7 +71,7 @@ class ProductionModel:
 
 
 class Production:
-    """Keeps the model in production loaded. May be used by several threads."""
+    """Keeps the model in production loaded; several threads may use it."""
 
     def __init__(self, registry: Registry, *, project: Project) -> None:
         """Follow the champion of a registry; nothing is loaded yet."""
@@ -91,7 +91,7 @@ class Production:
         """Return the model in production, asking the registry at most once a second.
 
         Raises:
-            RegistryError: there is none yet, or the first one cannot be loaded.
+            RegistryError: there is no model in production yet, or the first one cannot be loaded.
         """
         with self._lock:
             if self._loaded is None or time.monotonic() >= self._checked + CHECK_SECONDS:
@@ -100,7 +100,7 @@ class Production:
             return self._loaded
 
     def refresh(self) -> None:
-        """Read the registry now. Where a new champion cannot be loaded, the previous one stays, and `trouble` says why.
+        """Read the registry now. If a new champion cannot be loaded, the old one stays; `trouble` has the reason.
 
         Raises:
             RegistryError: there is no previous one.

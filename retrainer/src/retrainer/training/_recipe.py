@@ -1,7 +1,7 @@
-"""What a model is made by: an estimator of the settings, and the threshold from which a class is predicted.
+"""The recipe of a model: an estimator of the settings, and the threshold for the positive class.
 
 Both are chosen by the same cross-validation: the scores of each candidate at each possible threshold, averaged over the
-folds. Of one candidate this is the rule of scikit-learn's TunedThresholdClassifierCV (a test compares), with the
+folds. For one candidate this is the rule of scikit-learn's TunedThresholdClassifierCV (a test compares), with the
 project's own folds and the raw rows that a cost reads.
 """
 
@@ -26,8 +26,8 @@ class Recipe:
     """The estimator and threshold of a model, to train the same kind of model on other rows.
 
     Attributes:
-        estimator: A name in models.py.
-        threshold: The positive class is predicted at or above it; None: as the estimator predicts.
+        estimator: The name of the estimator in models.py.
+        threshold: The probability at or above which the positive class is predicted; None leaves that to the estimator.
     """
 
     estimator: str
@@ -42,10 +42,10 @@ def possible_thresholds(threshold: float | Literal["tuned"] | None) -> tuple[flo
 def best(scores: Mapping[str, Array], *, metric: Metric, thresholds: Sequence[float | None] = (None,)) -> Recipe:
     """Return the recipe with the best score in the direction of `metric`; nan never wins.
 
-    Of equal estimators the first, of equal thresholds the one nearest to 0.5.
+    In a tie the first estimator wins, and the threshold nearest to 0.5.
 
     Args:
-        scores: Of each estimator, shape (t,), one for each threshold.
+        scores: Maps each estimator to its scores, shape (t,), one for each threshold.
         metric: The metric of the scores.
         thresholds: The t thresholds.
 
@@ -70,8 +70,8 @@ def check_classes(classes: Sequence[Any], *, positive: Any) -> None:
     """Check, before anything is trained, that a threshold can decide between these classes.
 
     Raises:
-        ConfigurationError: there are not two.
-        PositiveClassError: the positive one is not among them, or has to be set.
+        ConfigurationError: there are not exactly two classes.
+        PositiveClassError: the positive class is not among them, or has to be set.
     """
     if len(classes) != 2:
         raise ConfigurationError(
@@ -106,7 +106,7 @@ def with_threshold(pipeline: Any, threshold: float, *, positive: Any) -> Any:
 
 
 def needs_probabilities(what: str, estimator: str = "the classifier") -> ConfigurationError:
-    """Return the error for an estimator without the probabilities that something needs."""
+    """Return the error about an estimator that lacks the probabilities for a setting."""
     return ConfigurationError(
         f"{what} needs probabilities, and {estimator} has no predict_proba. Choose an estimator with probabilities, "
         "or one of f1_score, accuracy and the like as gate.metric, and no train.threshold."

@@ -1,4 +1,4 @@
-"""Cores shared on purpose: what runs side by side gets a thread budget."""
+"""Limits on threads for fits that run in parallel."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,8 @@ from typing import Any
 def thread_budget(threads: int | None) -> Iterator[None]:
     """Limit OpenMP and BLAS to `threads` in this block; None does not limit them.
 
-    Fits side by side that each take every core slow each other down many times over, as OpenMP's threads spin
-    while they wait. OpenMP's limit holds for the calling thread only: enter the block in the thread that
-    fits.
+    Parallel fits that each use every core slow each other down severely, as OpenMP's threads spin while they wait.
+    OpenMP's limit is for the calling thread only, so enter the block in the thread that fits.
     """
     if threads is None:
         yield

@@ -1,7 +1,7 @@
-"""A model that was saved with other packages than are installed here: tried in a process of its own, before it is used.
+"""A model that was saved with other packages is tried in a process of its own before it is used.
 
 scikit-learn promises nothing for a pickle of another version: it may fail to load, end the process, or load and predict
-something else. So a version holds example rows with what the model predicted for them when it was saved.
+something else. So a version contains example rows, with the predictions at the time of saving.
 """
 
 import importlib
@@ -43,12 +43,11 @@ class OtherPackagesError(RegistryError):
         obstacle: The reason, as a clause about the model.
     """
 
-    def __init__(self, version: Version, obstacle: str) -> None:
-        """Say what is wrong with the version, and what to do."""
+    def __init__(self, version: Version, obstacle: str, *, otherwise: str) -> None:
+        """Name the version, the obstacle, and what to do in place of installing other packages."""
         self.obstacle = obstacle
         super().__init__(
-            f"{version.id} cannot be used here: {obstacle}. Install what it was saved with, or "
-            "`retrain --accept-not-comparable` trains a replacement."
+            f"{version.id} cannot be used here: {obstacle}. Install what it was saved with, or {otherwise}."
         )
 
 
@@ -56,8 +55,8 @@ def example_files(model: Model, rows: pd.DataFrame) -> dict[str, bytes]:
     """Return the files of a version with example rows and what the model predicts for them.
 
     Args:
-        model: Fitted.
-        rows: As the contract reads them, n of them; at most `COUNT` are taken, evenly.
+        model: The fitted model.
+        rows: n rows, as the contract read them; at most `COUNT` are taken, evenly.
     """
     taken = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(COUNT, len(rows))).round().astype(int))]
     examples = model.contract.read(taken.reset_index(drop=True))
@@ -77,13 +76,13 @@ def verify_in_subprocess(registry: Registry, version: Version, *, project: Proje
         return
     saved = f"was saved with {described(changed_packages(version.lineage))}"
     if trouble := _find_difference(registry, version, project):
-        raise OtherPackagesError(version, f"it {saved}, and {trouble}")
+        raise OtherPackagesError(version, f"it {saved}, and {trouble}", otherwise=registry.replace_champion)
     _tried.add(version.sha256)
     logger.info("%s %s, and predicts its example rows here as it did there", version.id, saved)
 
 
 def predict_examples(folder: str, package: str) -> None:
-    """Load the model in a folder and write what it predicts for the example rows: what the new process does."""
+    """Load the model in a folder, and write its predictions of the example rows; the new process runs this."""
     here = Path(folder)
     contract = Contract.from_json((here / CONTRACT).read_bytes())
     project: Project = importlib.import_module(package).project
@@ -123,7 +122,7 @@ def _find_difference(registry: Registry, version: Version, project: Project) -> 
 def difference(recorded: Predictions, found: Predictions) -> str | None:
     """Return how two predictions of the same n rows differ; None if only by rounding.
 
-    A label may be another where two classes are equally probable but for rounding.
+    Labels may differ where two classes are equally probable, apart from rounding.
     """
     other = np.asarray(recorded.labels) != np.asarray(found.labels)
     if recorded.probabilities is not None and found.probabilities is not None:

@@ -9,3 +9,17 @@ from ._proposal import propose
 from ._space import Plan, plan
 from ._study import TODAY, Found, Study, StudyInUseError, TimeLimitError, open_study
 from ._trial import Outcome, score_trial
+
+__all__ = [
+    "TODAY",
+    "Found",
+    "Outcome",
+    "Plan",
+    "Study",
+    "StudyInUseError",
+    "TimeLimitError",
+    "open_study",
+    "plan",
+    "propose",
+    "score_trial",
+]

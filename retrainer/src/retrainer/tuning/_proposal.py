@@ -26,28 +26,30 @@ _HEADER = (
 
 
 def propose(found: Found, *, project: Project, dry_run: bool = False) -> dict[str, Any]:
-    """Write the best parameters to params.toml, if they are better than those of today, and draw the page.
+    """Write the best parameters to params.toml if they are better than the current ones, and draw the page.
 
     Args:
-        found: By a search.
+        found: The result of the search.
         project: The project.
-        dry_run: Only show what would be written.
+        dry_run: Whether to leave params.toml unchanged.
 
     Returns:
-        The result: `reason` in a sentence, `diff` of params.toml, `page`, and what was found.
+        The facts of the search, with `reason` (a sentence), the `diff` of params.toml, and the path of the `page`.
     """
     file = project.params_file
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     after = before
     if found.parameters:
+        entries = tuned(project)
+        others = entries.get(found.estimator, {}).get("parameters", {})  # set by hand, and in use in each trial
         entry = {
             "study": found.study,
             "metric": found.metric,
             "score": found.score,
             "score_before": found.today,
-            "parameters": found.parameters,
+            "parameters": {**others, **found.parameters},
         }
-        after = _format_toml(tuned(project) | {found.estimator: entry})
+        after = _format_toml(entries | {found.estimator: entry})
     diff = "".join(
         difflib.unified_diff(
             before.splitlines(keepends=True),

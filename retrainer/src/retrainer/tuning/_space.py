@@ -21,10 +21,10 @@ class Plan:
     """The plan of a search.
 
     Attributes:
-        estimators: The ones to tune, one after another.
-        trials: For each study, earlier runs included.
-        seconds: For the trials of each estimator; None: without a limit.
-        workers: Trials in parallel; None: one for each core.
+        estimators: The names of the estimators to tune, one after another.
+        trials: The number of trials of each study, including earlier runs.
+        seconds: The time for the trials of each estimator, in seconds; None means no limit.
+        workers: The number of parallel trials; None means one for each core.
     """
 
     estimators: tuple[str, ...]
@@ -37,11 +37,11 @@ def plan(*, estimator: str | None, trials: int, time_limit: str | None, workers:
     """Return the plan of a search.
 
     Args:
-        estimator: The one to tune; None: each one of the settings with a search space.
-        trials: For each study.
-        time_limit: For all trials together, such as `2h`; each estimator gets an equal share.
-        workers: Trials in parallel.
-        project: With the estimators and their spaces.
+        estimator: The name of the estimator to tune; None means all in the settings with a search space.
+        trials: The number of trials of each study.
+        time_limit: The time for all trials together, such as `2h`; each estimator gets an equal share.
+        workers: The number of parallel trials.
+        project: The project, with its estimators and their spaces.
 
     Raises:
         ConfigurationError: there is nothing to search, or a space or the limit is impossible.
@@ -91,6 +91,8 @@ def space_of(name: str, *, project: Project) -> Space:
     """
     space = project.spaces(project.settings.problem_type)[name]
     where = f"spaces() of models.py, {name!r}"
+    if not isinstance(space, Mapping):
+        raise ConfigurationError(f"{where} is {space!r}: write a dict of parameters and what to search of each.")
     check_parameters(space, make_pipeline(name, project=project), where=where)
     for parameter, domain in space.items():
         if trouble := _describe_domain_error(domain):
@@ -107,7 +109,7 @@ def _describe_domain_error(domain: Any) -> str | None:
             return f"is {domain}: the lower end comes first, and both differ."
         if domain.log and domain.low <= 0:
             return f"is {domain}: on a logarithmic scale, the lower end must be above 0."
-    elif not isinstance(domain, list | tuple):
+    elif not isinstance(domain, list):
         return f"is {domain!r}: write a Range, or a list of choices."
     elif not domain:
         return "has no choices."
@@ -131,7 +133,7 @@ def distributions(space: Space) -> "dict[str, BaseDistribution]":
 
 
 def contains(space: Space, values: Mapping[str, Any]) -> bool:
-    """Return whether the space has all of these values."""
+    """Return whether the space contains all of these values."""
 
     def inside(domain: Any, value: Any) -> bool:
         if not isinstance(domain, Range):

@@ -19,7 +19,7 @@ import pandas as pd
 from ..errors import ProjectError, first_line
 from ..pipeline import selection_metric
 from ..project import Project, Space
-from ..training import FoldInputs, make_pipeline
+from ..training import FoldInputs, code_of_steps, make_pipeline
 from ._space import contains, distributions, space_of
 from ._trial import Outcome
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 TODAY = -1  # the number of the trial of the parameters of today
 COMPARED = 5  # complete trials, before one is given up
 NOISE = 2.0  # standard errors over the folds: what is better by less is not proposed
-_BASELINE, _ERROR, _STOPPED, _AGAIN = "baseline", "error", "stopped", "again"
+_BASELINE, _ERROR, _STOPPED, _AGAIN = "baseline", "error", "stopped", "again"  # of a trial
+_BASELINES = "baselines"  # of a study: the scores of each set of parameters that was the current one
 _SECONDS, _SCORES = "seconds", "scores"
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 _KILLED_TWICE = "The process was killed in this trial, twice: it may need too much memory."
@@ -47,17 +48,17 @@ class TimeLimitError(ProjectError):
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        estimator: Its name.
+        estimator: The name of the estimator.
         study: The id of the study.
         metric: The name of the metric.
-        today: The score of the parameters in use when the study began.
-        score: The best score; that of today where no trial is better beyond the noise of the folds.
-        parameters: Those with the best score; empty where these are today's.
-        trials: Each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
-        importance: Of each parameter, its share of the variance of the scores.
+        today: The score of the current parameters.
+        score: The best score; the current one where no trial is better beyond the noise of the folds.
+        parameters: The parameters with the best score; empty where these are the current ones.
+        trials: The trials, each with `trial`, `state`, `score`, `seconds`, `parameters` and `error`.
+        importance: Maps each parameter to its share of the variance of the scores.
     """
 
     estimator: str
@@ -106,6 +107,7 @@ def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Pro
         steps,
         sorted(space.items()),
         sorted(fixed.items()),
+        sorted(code_of_steps(pipeline, project).items()),
         settings.train.threshold,
         settings.seed,
     )
@@ -118,10 +120,11 @@ def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Pro
 
 
 class Study:
-    """The trials of a search: which parameters to try next, and what each found; the first has today's parameters."""
+    """The trials of a search: which parameters to try next, and the result of each; the first one has the current
+    parameters."""
 
     def __init__(self, file: Path, name: str, *, estimator: str, space: Space, project: Project) -> None:
-        """Read what earlier runs found; a trial that was cut off is tried again."""
+        """Read the results of earlier runs; an interrupted trial is repeated."""
         import optuna
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend
@@ -130,7 +133,9 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.id, self.estimator, self.metric = name, estimator, selection_metric(project)
         self._space, self._distributions = space, distributions(space)
-        self._seed, self._project = project.settings.seed, project
+        self._seed = project.settings.seed
+        parameters = make_pipeline(estimator, project=project).get_params()
+        self._today = {name: parameters[name] for name in space}
         self._running: dict[int, Trial | None] = {}
         self._study: OptunaStudy = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(file))),
@@ -145,15 +150,35 @@ class Study:
 
     @property
     def today(self) -> Mapping[str, Any] | None:
-        """The trial of the parameters of today, with `means` and `seconds`; None before it is complete."""
-        found: Mapping[str, Any] | None = self._study.user_attrs.get(_BASELINE)
+        """The trial of the current parameters, with `means` and `seconds`; None before it is complete.
+
+        Parameters that were proposed and adopted have been tried already.
+        """
+        for facts in self._baselines:
+            if facts["parameters"] == repr(self._today):
+                return facts
+        for trial in self._ended_trials():
+            if _is_complete(trial) and {name: trial.params[name] for name in self._today} == self._today:
+                return trial.user_attrs | {"means": list(trial.intermediate_values.values())}
+        return None
+
+    @property
+    def _baselines(self) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = self._study.user_attrs.get(_BASELINES, [])
         return found
 
     @property
     def count(self) -> int:
-        """The trials that ended or run, without those that were cut off."""
-        ended = len(self._ended_trials()) + (self.today is not None)
-        return ended + len(self._running)
+        """The number of trials that ended or are running, without interrupted ones."""
+        return len(self._ended_trials()) + len(self._baselines) + len(self._running)
+
+    def goes_on(self, trials: int) -> bool:
+        """Return whether there are fewer trials than this, or the current parameters have no score yet."""
+        return self.count < trials or self._today_is_next
+
+    @property
+    def _today_is_next(self) -> bool:
+        return TODAY not in self._running and self.today is None
 
     def _ended_trials(self) -> "list[FrozenTrial]":
         """Return the trials that ended, in their order: without that of today, and without those that were cut off."""
@@ -171,7 +196,7 @@ class Study:
         """Return the number and the parameters of the next trial."""
         from optuna.samplers import TPESampler
 
-        if self.today is None and TODAY not in self._running:
+        if self._today_is_next:
             self._running[TODAY] = None
             return TODAY, {}
         self._study.sampler = TPESampler(seed=(self._seed + self.count) % 2**32)
@@ -179,18 +204,22 @@ class Study:
         self._running[trial.number] = trial
         return trial.number, dict(trial.params)
 
-    def medians(self) -> list[float]:
-        """Return the medians of the complete trials' means after each fold; empty where these are too few."""
+    def medians(self, number: int) -> list[float]:
+        """Return the median of the complete trials' mean scores after each fold, by which a trial is pruned.
+
+        Empty if there are too few trials, and for the current parameters, which are never pruned.
+        """
+        if number == TODAY:
+            return []
         means = [list(trial.intermediate_values.values()) for trial in self._ended_trials() if _is_complete(trial)]
-        if self.today is not None:
-            means.append(self.today["means"])
+        means += [facts["means"] for facts in self._baselines]
         return np.median(means, axis=0).tolist() if len(means) >= COMPARED else []
 
     def tell(self, number: int, outcome: Outcome | Exception) -> None:
-        """Record what a trial found; one that failed counts, one that the time limit stopped does not.
+        """Record the result of a trial. A failed trial counts; one that the time limit stopped does not.
 
         Raises:
-            Exception: the parameters of today fail, so there is nothing to compare with.
+            Exception: the current parameters fail, so there is nothing to compare with.
         """
         from optuna.trial import TrialState
 
@@ -222,20 +251,20 @@ class Study:
         from optuna.trial import create_trial
 
         facts = {"means": outcome.means, _SECONDS: outcome.seconds, _SCORES: outcome.scores}
-        self._study.set_user_attr(_BASELINE, facts)
-        parameters = make_pipeline(self.estimator, project=self._project).get_params()
-        if contains(self._space, parameters):  # the search learns from them
+        self._study.set_user_attr(_BASELINES, [*self._baselines, facts | {"parameters": repr(self._today)}])
+        if contains(self._space, self._today):  # the search learns from them
             self._study.add_trial(
                 create_trial(
                     value=outcome.means[-1],
-                    params={name: parameters[name] for name in self._space},
+                    params=self._today,
                     distributions=self._distributions,
                     user_attrs={_BASELINE: True},
                 )
             )
 
     def best(self) -> tuple[float, dict[str, Any]]:
-        """Return the best score and its parameters; those of today (empty) where none is better beyond the noise."""
+        """Return the best score and its parameters; empty parameters where no trial is better than the current ones
+        beyond the noise."""
         assert self.today is not None
         score, parameters = self.today["means"][-1], {}
         for trial in self._ended_trials():
@@ -253,20 +282,20 @@ class Study:
         better = better[np.isfinite(better)]
         return len(better) > 1 and bool(better.mean() > NOISE * better.std(ddof=1) / np.sqrt(len(better)))
 
-    def found(self) -> Found:
-        """Return what was found so far."""
-        assert self.today is not None
-        score, parameters = self.best()
-        today = self.today["means"][-1]
-        first = {
-            "trial": "today",
-            "state": "complete",
-            "score": today,
-            "seconds": self.today[_SECONDS],
-            "parameters": {},
-            "error": "",
-        }
-        trials = [
+    def trials(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the trials that ended, first those of parameters that are or were the current ones."""
+        in_use = [
+            {
+                "trial": f"today {number}" if number > 1 else "today",
+                "state": "complete",
+                "score": facts["means"][-1],
+                "seconds": facts[_SECONDS],
+                "parameters": {},
+                "error": "",
+            }
+            for number, facts in enumerate(self._baselines, 1)
+        ]
+        others = [
             {
                 "trial": trial.number,
                 "state": _STATES[trial.state.name],
@@ -277,15 +306,15 @@ class Study:
             }
             for trial in self._ended_trials()
         ]
+        return *in_use, *others
+
+    def found(self) -> Found:
+        """Return the result so far."""
+        assert self.today is not None
+        score, parameters = self.best()
+        today = self.today["means"][-1]
         return Found(
-            self.estimator,
-            self.id,
-            self.metric.name,
-            today,
-            score,
-            parameters,
-            (first, *trials),
-            self._importance(),
+            self.estimator, self.id, self.metric.name, today, score, parameters, self.trials(), self._importance()
         )
 
     def _importance(self) -> dict[str, float]:

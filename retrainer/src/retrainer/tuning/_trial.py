@@ -16,14 +16,14 @@ from ..project import Project
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial found.
+    """The result of a trial.
 
     Attributes:
-        state: `complete`; `pruned` where it was worse than most; `stopped` by the time limit.
-        means: The mean score of the folds so far, after each of them.
-        seconds: How long it took.
+        state: `complete`; `pruned` if it was worse than most; `stopped` by the time limit.
+        means: The mean score of the folds so far, after each fold.
+        seconds: The duration in seconds.
         folds: The number of folds.
-        scores: Of a complete trial, the score of each fold, at the threshold that is best over all of them.
+        scores: The score of each fold of a complete trial, at the threshold that is best over all folds.
     """
 
     state: Literal["complete", "pruned", "stopped"]
@@ -50,12 +50,12 @@ def score_trial(
     """Score an estimator with some parameters by the cross-validation of a retrain.
 
     Args:
-        inputs: Of the training part.
-        estimator: Its name.
-        parameters: Those that differ from today's.
-        medians: Of the complete trials' means after each fold; empty where these are too few.
-        deadline: In seconds since the epoch; no fold begins after it.
-        threads: How many threads each fit may use.
+        inputs: The inputs of the training part.
+        estimator: The name of the estimator.
+        parameters: Parameters that differ from the current ones.
+        medians: The median of the complete trials' mean scores after each fold; empty if there are too few trials.
+        deadline: The time after which no fold begins, in seconds since 1970.
+        threads: The number of threads that each fit may use.
         project: The project.
 
     Raises:
