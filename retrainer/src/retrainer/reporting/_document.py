@@ -127,12 +127,14 @@ def moment(time: str) -> str:
         return time
 
 
+# The last two are those of decisions that earlier releases recorded.
+_VERDICT = re.compile("^(Promoted|Not promoted|In staging, not promoted|Rejected|Kept|Staging): ")
+
+
 def sentence(reason: str) -> str:
     """Return a reason without the verdict at its beginning."""
-    verdict, colon, rest = reason.partition(": ")
-    if not colon or " " in verdict:
-        return reason
-    return rest[:1].upper() + rest[1:]
+    rest = _VERDICT.sub("", reason)
+    return reason if rest == reason else rest[:1].upper() + rest[1:]
 
 
 def render(name: str, **content: Any) -> str:
