@@ -89,7 +89,7 @@ class ColumnsDifferError(TableError):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written.
+    """The format of a CSV file.
 
     Attributes:
         separator: The character between the fields.
@@ -513,7 +513,7 @@ def _title_lines(lines: list[str]) -> int:
 
 
 def _detect_column_formats(header: list[str], rest: list[list[str]], separator: str) -> dict[str, Any]:
-    """Return the decimal signs that the records prove, those they leave open, columns of text, and missing words."""
+    """Return the decimal signs that the records show, those they leave open, columns of text, and missing words."""
     signs: dict[str, str] = {}
     likely: dict[str, str] = {}
     words, marks, unproven = set(), set(), set()
