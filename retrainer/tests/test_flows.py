@@ -1,7 +1,6 @@
 """The flows as they run in production: against a real server, with a real receiver of messages."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
