@@ -33,7 +33,7 @@ def test_drift_a_collapsed_model_and_late_labels(terminal: Terminal) -> None:
     assert (collapsed["drifted"], collapsed["worse"], collapsed["labelled"]) == (False, True, 400)
     assert drifted["drifted_columns"] == ["z", "x"]
     assert Path(str(drifted["report"])).read_text().count("<svg") == 2
-    assert str(drifted["counts"]).startswith("This window counts: 2 of the last 5")
+    assert str(drifted["counts"]).startswith("This window counts. Of the last 5 windows, 2 drifted")
     assert (drifted["retrain"], drifted["triggered"]) == (True, False)
     assert "there is no deployment retrain/" in str(drifted["to_do"])
 

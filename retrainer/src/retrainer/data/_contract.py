@@ -349,8 +349,8 @@ class Contract:
             if len(self.columns[name].categories or ()) <= CATEGORIES_KEPT:  # more: new codes come with new customers
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells have values that were not in the training data, such "
-                    f"as {next(iter(counts))!r} (in training: {self.columns[name].example!r}). If this column has new "
-                    "values each time, leave it out (data.drop); otherwise check the source"
+                    f"as {next(iter(counts))!r} (a value in training: {self.columns[name].example!r}). If this column "
+                    "has new values each time, leave it out (data.drop); otherwise check the source"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
@@ -425,7 +425,7 @@ class Contract:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
             hint = f"; was it renamed to {near[0]!r}?" if near else ""
-            lines.append(f"column {name!r}, {_expected_text(self.columns[name])}, is missing{hint}")
+            lines.append(f"column {name!r} is missing ({_expected_text(self.columns[name])}){hint}")
         error = _not_as_trained_error(lines)
         error.gone = tuple(gone)
         raise error
