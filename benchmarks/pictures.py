@@ -21,8 +21,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 OUTPUT = TEMPLATE / "docs" / "pictures"
 ROWS = 20_000
-COLUMNS = 100
+COLUMNS = 90
 COLOURS = 64  # enough for a page of text
+REPORT, RUN = (640, 900), (900, 860)  # windows so small that text is readable in half of a README's width
 
 
 def main() -> None:
@@ -79,8 +80,8 @@ def picture(workspace: Workspace) -> None:
     run_url = next(word for word in plain.split() if "/runs/flow-run/" in word)
     browser = chromium()
     try:
-        shot(browser, report.as_uri(), "//h1", OUTPUT / "report.png")
-        shot(browser, run_url, "//*[contains(text(), 'compare_with_production')]", OUTPUT / "prefect.png")
+        shot(browser, REPORT, report.as_uri(), "//h1", OUTPUT / "report.png")
+        shot(browser, RUN, run_url, "//*[contains(text(), 'compare_with_production')]", OUTPUT / "prefect.png")
     finally:
         browser.quit()
 
@@ -99,12 +100,13 @@ def chromium() -> webdriver.Chrome:
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
         options.add_argument(argument)
-    options.add_argument("--window-size=1200,860")
+    options.add_argument("--force-device-scale-factor=2")
     return webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
 
 
-def shot(browser: webdriver.Chrome, url: str, until: str, path: Path) -> None:
+def shot(browser: webdriver.Chrome, size: tuple[int, int], url: str, until: str, path: Path) -> None:
     """Write a picture of the page once the element `until` (XPath) is there."""
+    browser.set_window_size(*size)
     browser.get(url)
     WebDriverWait(browser, 60).until(lambda one: one.find_elements("xpath", until))
     image = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")

@@ -219,6 +219,12 @@ def test_lint_and_format_find_nothing(bake: Bake, environment: Path, answers: di
     run(environment / "ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
 
 
+def test_what_the_commands_write_is_ignored_by_git(bake: Bake) -> None:
+    ignored = (bake().path / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+    assert {"/models/", "/predictions/", "/monitoring/", "/dry-run/", "/history.html"} <= {*ignored}
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_every_prompt_has_a_label_and_changes_something(bake: Bake, prompt: str) -> None:
     before, after = bake(), bake(**{prompt: other_answer(prompt)})

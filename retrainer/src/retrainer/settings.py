@@ -51,7 +51,7 @@ def length_of(text: str) -> int | datetime.timedelta:
     """Return a number of rows, or a duration: `500 rows`, `7 days`.
 
     Raises:
-        ValueError: the text is neither.
+        ValueError: the text has another form.
 
     Examples:
         >>> length_of("500 rows"), length_of("7 days")

@@ -161,7 +161,9 @@ def test_list_shows_whole_versions_in_a_narrow_terminal(
 def test_explain_gives_the_reason_and_every_criterion(settings: Settings, run: Run) -> None:
     first, second = retrain(), retrain()
 
-    assert second["reason"] in run("registry", "explain")[1]
+    latest = f"{second['version']}, the latest decision: {second['reason']}"
+    assert run("registry", "explain")[1].startswith(latest)
+    assert run("registry", "show")[1].startswith(f"{first['version']}, in production, trained ")
     text = run("registry", "explain", first["version"], "--markdown")[1]
     assert text.splitlines()[:3] == [f"### {first['version']}", "", first["reason"]]
     assert all(line.startswith("- ") for line in text.splitlines()[4:])

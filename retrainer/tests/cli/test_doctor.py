@@ -38,7 +38,7 @@ from retrainer.prefect import (
 )
 from retrainer.settings import ProblemType, Settings
 
-from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, now, run_command_line, use
+from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, forget, now, run_command_line, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -78,7 +78,8 @@ def found(name: str) -> doctor.Check:
 
 
 def faults(name: str) -> list[doctor.Check]:
-    """Return the checks of this name that are not ok."""
+    """Return the checks of this name that are not ok, of a command that reads the settings anew."""
+    forget()
     return [check for check in doctor.examine(PROJECT) if check.name == name and check.severity != "ok"]
 
 
@@ -125,6 +126,7 @@ def test_a_setting_that_cannot_be(
     with monkeypatch.context() as wrong:
         wrong.setenv(ENV_PREFIX + variable, value)
         assert part in found("settings").found
+    forget()
     assert faults("settings") == []
 
 
@@ -142,6 +144,7 @@ def test_a_source_without_the_target(settings: Settings, monkeypatch: pytest.Mon
     with monkeypatch.context() as wrong:
         wrong.setenv(f"{ENV_PREFIX}DATA__TARGET", "traget")
         assert "The nearest names: target" in found("data source").found
+    forget()
     assert faults("data source") == []
 
 

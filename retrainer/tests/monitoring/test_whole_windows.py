@@ -83,7 +83,7 @@ def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: S
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z', a number"),
+        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z', a number such as"),
         (lambda rows: rows.assign(z=None), "column 'z': 100% of 1,200 rows have no value"),
     ],
     ids=["renamed", "emptied"],

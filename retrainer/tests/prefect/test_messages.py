@@ -79,8 +79,9 @@ def test_a_run_of_a_terminal_that_failed_is_not_sent_to_the_team(
 
 
 def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
-    settings: Settings, receiver: Receiver
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_outcome, "url_for", lambda run: None)  # as without PREFECT_UI_URL
     asked = Cancelling(message="It ran for longer than 1 day, 0:00:00 (schedule.time_limit).")
     run = FlowRun(flow_id="9a2b0b4e-6f8e-4f0e-9d43-3f5d4bb7e6f1", name="quiet-otter", state=asked)
 
@@ -88,7 +89,7 @@ def test_of_a_cancelled_run_the_reason_is_told_for_which_it_was_cancelled(
         PROJECT, flow=flows.retrain, flow_run=run, state=Cancelling(message="Flow run was cancelled.")
     )
 
-    assert f"Why: {asked.message}" in receiver.payloads[0]["message"]
+    assert receiver.payloads[0]["message"].startswith(f"Run: quiet-otter\nWhy: {asked.message}\n")
 
 
 @pytest.mark.parametrize("verdict", ["promoted", "staging", "rejected"])

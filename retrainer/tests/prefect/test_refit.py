@@ -176,10 +176,11 @@ def test_a_run_that_is_killed_while_it_fits_once_more_leaves_production_as_it_wa
 
 
 def test_rows_in_the_gap_are_in_neither_part_and_in_what_serves(
-    settings: Settings, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(monkeypatch, SPLIT__GAP="48 hours")
     retrain()
+    assert f"{HELD_OUT} holdout rows, 47 rows in the gap between them" in caplog.text
     registry = open_registry(settings)
     champion = registry.champion()
     assert champion.lineage["split"]["rows_in_gap"] == 47

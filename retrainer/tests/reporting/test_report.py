@@ -129,7 +129,7 @@ CASES: dict[str, tuple[Callable[[], Facts], str]] = {
     "first promotion": (lambda: classified(champion=None), "Promoted to production"),
     "pair": (classified, "Promoted to production"),
     "kept": (lambda: classified(gate={"min_improvement": 0.9}), "Not promoted, the champion stays"),
-    "staging": (lambda: classified(gate={"floor": 0.999, "staging_floor": 0.1}), "To staging"),
+    "staging": (lambda: classified(gate={"floor": 0.999, "staging_floor": 0.1}), "In staging, not promoted"),
     "rejected": (lambda: classified(gate={"floor": 0.999, "staging_floor": 0.998}), "Rejected"),
     "not comparable": (lambda: classified(comparable=np.zeros(400, dtype=bool)), "Not promoted, the champion stays"),
     "several classes": (lambda: classified(classes=4), "Not promoted, the champion stays"),
@@ -187,7 +187,7 @@ def test_page_and_card_open_with_the_decision(case: tuple[Facts, str]) -> None:
     assert markdown == card(facts, sections(facts))
     assert rows_of_page(html) == rows_of_card(markdown)
     assert ["seed", "3"] in rows_of_card(markdown)
-    undo = "registry rollback --reason &#34;...&#34; --to 20261113-060000-bbbbbb"
+    undo = 'registry rollback --reason "..." --to 20261113-060000-bbbbbb'
     assert (undo in markdown) == (facts.decision.promoted and facts.champion is not None)
 
 
@@ -273,13 +273,13 @@ def test_the_first_screen_shows_whether_a_model_is_better_than_none_and_the_deci
     assert decision.promoted is signal
     for first in (text_of(html.partition('id="criteria"')[0]), markdown.partition("## Criteria")[0]):
         words = first.replace("\\", "")
-        assert ("Promoted to production" if signal else "To staging") in words
-        assert f"better than {simple.name} ({f1:.4f})" in words.lower()
+        assert ("Promoted to production" if signal else "In staging, not promoted") in words
+        assert f"{simple.name} ({f1:.4f})" in words.lower()
         assert ("not better than" in words.lower()) is not signal
         for position, name in enumerate(("no", "yes")):
             assert f"{own[position]:.4f}" in words
-            rows = f"F1 of '{name}', {(truth == name).sum():,} rows; baseline {without[position]:.4f}"
-            assert rows in words
+            assert f"F1 of '{name}' ({(truth == name).sum():,} rows)" in words
+            assert f"baseline {without[position]:.4f}" in words
 
 
 @pytest.mark.parametrize(("positive", "shown"), [(None, "yes"), ("yes", "yes"), ("no", "no")])
@@ -291,7 +291,7 @@ def test_curves_and_thresholds_are_of_the_positive_class(positive: str | None, s
     sure = facts.predictions.probabilities[:, classes.index(shown)]
 
     assert part.texts == [f"Curves and thresholds are for the class '{shown}'."]
-    assert part.tables[0].caption == f"If {shown} were predicted at or above another probability"
+    assert part.tables[0].caption == f"Other thresholds for '{shown}'"
     row = next(row for row in part.tables[0].rows if row[0] == "0.3")
     assert row[2:4] == [
         f"{precision_score(truth, sure >= 0.3):.4f}",

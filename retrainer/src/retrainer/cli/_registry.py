@@ -99,13 +99,14 @@ def _version_table(facts: list[dict[str, Any]], labels: dict[str, str], decision
 @registry_app.command
 def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
     """Show a version, by default the champion: its metrics and its lineage."""
-    shown = _registry().version(version)
+    registry = _registry()
+    shown, champion = registry.version(version), registry.champion()
+    role = ", in production" if champion and champion.id == shown.id else ""
     if as_json:
         write_json(vars(shown))
         return
-    write(
-        f"{shown.id}, trained {shown.created_at}; scores on its own {shown.lineage['rows']['holdout']:,} holdout rows:"
-    )
+    rows = f"{shown.lineage['rows']['holdout']:,}"
+    write(f"{shown.id}{role}, trained {shown.created_at}; scores on its own {rows} holdout rows:")
     for name, value in shown.metrics.items():
         write(f"  {name:<18} {value:.4f}")
     write_json(shown.lineage)
@@ -113,12 +114,12 @@ def show(version: VersionName = "champion", *, as_json: AsJson = False) -> None:
 
 @registry_app.command
 def explain(
-    version: Annotated[str | None, Parameter(help="A version; by default the one decided last.")] = None,
+    version: Annotated[str | None, Parameter(help="A version; by default that of the latest decision.")] = None,
     *,
     as_json: AsJson = False,
     markdown: Annotated[bool, Parameter(negative="", help="Print it as Markdown.")] = False,
 ) -> None:
-    """Explain a decision: the verdict, the reason, and each criterion with its numbers."""
+    """Explain a decision, by default the latest: the verdict, the reason, and each criterion with its numbers."""
     registry = _registry()
     record = _decision(registry, version)
     if as_json:
@@ -140,7 +141,7 @@ def explain(
         reason, *lines = map(escaped, text.splitlines())
         print("\n".join([f"### {record.version}\n\n{reason}\n", *(f"- {line}" for line in lines)]))
     else:
-        write(f"{record.version} {text}")
+        write(f"{record.version}{'' if version else ', the latest decision:'} {text}")
 
 
 @registry_app.command

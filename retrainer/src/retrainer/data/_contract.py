@@ -70,7 +70,7 @@ class ContractError(DataError):
 
 @dataclass
 class Unread:
-    """Cells of one column that could not be read: how many of how many with a value, and the first of them."""
+    """The cells of one column that could not be read: their number, that of all cells, and an example."""
 
     cells: int
     known: int
@@ -84,12 +84,12 @@ class ReadReport:
 
     Attributes:
         rows: The number of rows read.
-        unread: For each column, the cells that could not be read and are treated as missing.
-        missing: For each column, the number of missing cells without unread ones.
-        new_categories: For each column, its new values with their number of rows.
+        unread: Maps each column to its cells that could not be read and are treated as missing.
+        missing: Maps each column to its number of missing cells, without unread ones.
+        new_categories: Maps each column to its new values, with their numbers of rows.
         new_columns: Names of columns that are new since training; they are ignored.
-        spans: For each column, its smallest and largest number.
-        middles: For each column, the median of its numbers in the first batch with enough of them.
+        spans: Maps each column to its smallest and largest number.
+        middles: Maps each column to the median of its numbers, from the first batch with enough of them.
         guesses: Sentences on how the table was read that a person should check; of `learn_columns`.
         totals: Columns whose last number is the sum of the others, as in a row of totals.
     """
@@ -156,7 +156,7 @@ class Contract:
         columns: Every column of the training table by name, including the target.
         inputs: The columns that `features()` is given, in order.
         target: The column that is predicted.
-        problem_type: What is predicted.
+        problem_type: Whether the target is a class or a number.
         classes: The classes of the target, in order; None for a regression.
         identity: The columns whose values identify a row; empty where all inputs do. A column that counts the
             rows does not.
@@ -223,7 +223,7 @@ class Contract:
                 training keep their type.
 
         Raises:
-            SchemaError: columns are missing; ten are named, the others counted.
+            SchemaError: columns are missing; the message names ten and counts the others.
             DuplicateColumnsError: two columns have the same name.
         """
         part = ReadReport(len(frame))
@@ -317,7 +317,7 @@ class Contract:
             )
 
     def _scaled(self, report: ReadReport) -> Iterator[str]:
-        """Name the columns whose numbers are all beyond those of training, and among them times or over a thousand."""
+        """Name the columns whose numbers are all about 1,000 times smaller or larger than in training."""
         for name, (least, most) in report.spans.items():
             low, high = self.columns[name].minimum, self.columns[name].maximum
             if not isinstance(low, float) or not isinstance(high, float) or (least <= high and most >= low):
@@ -331,7 +331,7 @@ class Contract:
                     )
 
     def _other_units(self, report: ReadReport) -> Iterator[str]:
-        """Name the columns whose numbers are mostly of another size than in training, as cents are beside euros."""
+        """Name the columns whose median differs much from that in training, as between cents and euros."""
         for name, middle in report.middles.items():
             before = self.columns[name].middle
             if before and middle and before * middle > 0 and not 1 / UNITS < middle / before < UNITS:
@@ -406,7 +406,7 @@ class Contract:
             raise ContractError(f"The contract cannot be read by this release: {error}.") from None
 
     def _decimal_signs(self, frame: pd.DataFrame) -> dict[str, str]:
-        """Return the decimal signs that the file of a frame proves; a frame without a file speaks for itself."""
+        """Return the decimal signs that the file of a frame shows; without a file, those that the frame shows."""
         if self.decimal:
             return {"": self.decimal}
         if SIGNS in frame.attrs:
@@ -521,9 +521,9 @@ def _open_signs(frame: pd.DataFrame, columns: Mapping[str, Column], how: ReadSet
 
 
 def _either_way_round(columns: Mapping[str, Column], parts: Mapping[str, pd.Series]) -> tuple[list[str], bool | None]:
-    """Return the columns of dates that do not prove the order of day and month, and whether others have months first.
+    """Return the date columns that do not show the order of day and month, and whether others have months first.
 
-    None where no column, or not all alike, prove it.
+    The order is None if no column shows it, or if columns differ.
     """
     strokes = {name: column.date_format[:2] for name, column in columns.items() if column.kind == "date"
                and re.match(r"%d([-/])%m|%m([-/])%d", column.date_format)}  # fmt: skip

@@ -44,7 +44,7 @@ class Snapshot:
 
     Attributes:
         source: The source, without passwords and keys.
-        paths: Its local files, in the order of reading.
+        paths: The local files, in the order of reading.
         digest: The SHA-256 of the file; of several files, the SHA-256 of their digests in order.
         rows: The number of rows in all files.
         fingerprint: A text that changes with the content of the source; None where there is none.
@@ -68,7 +68,7 @@ def resolve(source: Location | str, *, as_of: datetime.datetime | None) -> Locat
         as_of: The date and time to fill in, in the time zone of the dates; by default now, in UTC.
 
     Raises:
-        ConfigurationError: a placeholder is none of these.
+        ConfigurationError: a placeholder has another form.
 
     Examples:
         >>> resolve("trips/{as_of-1month:%Y-%m}.parquet", as_of=datetime.datetime(2026, 3, 31))
@@ -82,7 +82,7 @@ def fill_in_query(query: str | None, *, as_of: datetime.datetime | None) -> str 
     """Fill in the dates of a query, as `resolve` does; a query without `{as_of` is not changed.
 
     Raises:
-        ConfigurationError: a placeholder is none of these.
+        ConfigurationError: a placeholder has another form.
     """
     if query is None or "{as_of" not in query:
         return query

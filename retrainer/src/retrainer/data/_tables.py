@@ -89,7 +89,7 @@ class ColumnsDifferError(TableError):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written.
+    """The format of a CSV file.
 
     Attributes:
         separator: The character between the fields.
@@ -115,10 +115,8 @@ class Dialect:
 
     def __str__(self) -> str:
         """Return the dialect in words, for the log."""
-        sign = self.signs.get("")
-        decimal = f"decimal sign {sign!r}" if sign else "no decimals"
-        if self.unproven:
-            decimal = f"decimal sign {sign or '.'!r} (assumed)"
+        sign = ("," if self.signs else ".") if self.unproven else self.signs.get("")
+        decimal = f"decimal sign {sign!r}{' (assumed)' if self.unproven else ''}" if sign else "no decimals"
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
         return f"separator {self.separator!r}, {decimal}, encoding {self.encoding}, {len(self.header)} columns{skipped}"
 
@@ -513,7 +511,7 @@ def _title_lines(lines: list[str]) -> int:
 
 
 def _detect_column_formats(header: list[str], rest: list[list[str]], separator: str) -> dict[str, Any]:
-    """Return the decimal signs that the records prove, those they leave open, columns of text, and missing words."""
+    """Return the decimal signs that the records show, those they leave open, columns of text, and missing words."""
     signs: dict[str, str] = {}
     likely: dict[str, str] = {}
     words, marks, unproven = set(), set(), set()

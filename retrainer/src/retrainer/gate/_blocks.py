@@ -34,7 +34,7 @@ def blocks_of_time(
     """Return the block of each row, shape (n,), and a description; None where each row is a block.
 
     Args:
-        y: Shape (n,), the truth.
+        y: The truth, shape (n,).
         champion: Predictions of the n rows.
         challenger: Predictions of the n rows.
         times: Microseconds since 1970, shape (n,).

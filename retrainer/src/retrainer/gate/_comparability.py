@@ -48,7 +48,7 @@ def find_obstacle(champion: Champion, challenger: Predictions, y: Array) -> str 
     Args:
         champion: The model in production.
         challenger: Predictions of the holdout's n rows.
-        y: Shape (n,), the truth.
+        y: The truth, shape (n,).
     """
     if champion.obstacle is not None or champion.predictions is None:
         return champion.obstacle or "it has no predictions of the holdout"

@@ -187,7 +187,7 @@ def _allowed(metric: Metric, bound: float) -> str:
 
 
 def required(metric: Metric, improvement: float, margin: float) -> str:
-    """Return what is required of an improvement, beside one that is named before."""
+    """Return what is required, for the parenthesis after an improvement."""
     better = "" if improvement > TINY else "better by "
     return f"required: {better}more than {metric.format_difference(margin)}"
 

@@ -366,12 +366,12 @@ def _bin_codes(values: pd.Series, learned: Mapping[str, Any]) -> Counts:
 def _design_effect(cells: Counts, units: _Units | None) -> float:
     """Return how many times more rows are needed than if each stood for itself: 1 where units do not matter.
 
-    It is the mean over cells of the variance of a cell's share between units over that between rows. Where all rows are
-    in one cell, nothing tells how alike those of one unit are, and they are taken to be the same.
+    It is the mean over cells of the variance of a cell's share between units over that between rows. If all rows are in
+    one cell, the similarity within units is unknown, and the rows of a unit count as equal.
 
     Args:
-        cells: Shape (m,), the cell of each row; a negative one is not counted.
-        units: Those of the m rows.
+        cells: The cell of each row, shape (m,); a negative one is not counted.
+        units: The units of the m rows.
     """
     if units is None:
         return 1.0

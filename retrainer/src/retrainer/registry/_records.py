@@ -77,7 +77,7 @@ class Damaged(RegistryError):
     """A file of the registry is missing or damaged."""
 
     def __init__(self, path: str, what: str, fix: str) -> None:
-        """Say what is wrong with `path`, and what to do."""
+        """Name the path, the damage and the fix."""
         self.problem = Problem("error", path, what, fix)
         super().__init__(str(self.problem))
 

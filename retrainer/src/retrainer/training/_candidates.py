@@ -27,8 +27,8 @@ def make_pipeline(name: str, *, project: Project) -> Pipeline:
         project: The project.
 
     Raises:
-        ConfigurationError: there is no such name, or params.toml sets an unknown parameter; the message has the nearest
-            name.
+        ConfigurationError: there is no such estimator, or params.toml sets an unknown parameter; the message has the
+            nearest name.
     """
     settings, estimators = project.settings, project.estimators()
     if name not in estimators:

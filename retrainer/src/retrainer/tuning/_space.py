@@ -71,7 +71,7 @@ def parse_seconds(text: str) -> float:
     """Return the seconds of `90s`, `30m` or `2h`.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: the text has another form.
 
     Examples:
         >>> parse_seconds("30m")

@@ -120,8 +120,7 @@ def _study_digest(inputs: FoldInputs, estimator: str, space: Space, project: Pro
 
 
 class Study:
-    """The trials of a search: which parameters to try next, and the result of each; the first one has the current
-    parameters."""
+    """The trials of a search: the parameters and result of each; the first one has the current parameters."""
 
     def __init__(self, file: Path, name: str, *, estimator: str, space: Space, project: Project) -> None:
         """Read the results of earlier runs; an interrupted trial is repeated."""
@@ -263,8 +262,7 @@ class Study:
             )
 
     def best(self) -> tuple[float, dict[str, Any]]:
-        """Return the best score and its parameters; empty parameters where no trial is better than the current ones
-        beyond the noise."""
+        """Return the best score and its parameters; these are empty where no trial is better beyond the noise."""
         assert self.today is not None
         score, parameters = self.today["means"][-1], {}
         for trial in self._ended_trials():
