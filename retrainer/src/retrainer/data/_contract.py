@@ -503,16 +503,21 @@ def learn_columns(
             "assumed. Set data.read.day_first."
             for name in (either if month_first is None else ())
         ]
-    report.guesses += [
-        f"Column {name!r}: no cell of the file proves the decimal sign; numbers such as {columns[name].example} may be "
-        "thousands. Set data.read.decimal."
-        for name in sorted(frame.attrs.get(OPEN_ATTRIBUTE, ()) if not how.decimal else ())
-        if columns[name].kind == "number"
-    ]
+    report.guesses += _open_signs(frame, columns, how)
     report.guesses += _guesses(columns, report, target=target, how=how)
     for said in [describe_unread(name, cells, columns[name]) for name, cells in report.unread.items()] + report.guesses:
         logger.warning("%s", said)
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
+
+
+def _open_signs(frame: pd.DataFrame, columns: Mapping[str, Column], how: ReadSettings) -> Iterator[str]:
+    """Say which decimals may be thousands, because no column of the file proves the sign."""
+    named = () if how.decimal else sorted(frame.attrs.get(OPEN_ATTRIBUTE, ()))
+    if first := next((name for name in named if columns[name].kind == "number"), None):
+        yield (
+            f"Column {first!r}{f' and {len(named) - 1} more' if named[1:] else ''}: no cell of the file proves the "
+            f"decimal sign; numbers such as {columns[first].example} may be thousands. Set data.read.decimal."
+        )
 
 
 def _either_way_round(columns: Mapping[str, Column], parts: Mapping[str, pd.Series]) -> tuple[list[str], bool | None]:
