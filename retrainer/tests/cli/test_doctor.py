@@ -126,7 +126,6 @@ def test_a_setting_that_cannot_be(
     with monkeypatch.context() as wrong:
         wrong.setenv(ENV_PREFIX + variable, value)
         assert part in found("settings").found
-    forget()
     assert faults("settings") == []
 
 
@@ -144,7 +143,6 @@ def test_a_source_without_the_target(settings: Settings, monkeypatch: pytest.Mon
     with monkeypatch.context() as wrong:
         wrong.setenv(f"{ENV_PREFIX}DATA__TARGET", "traget")
         assert "The nearest names: target" in found("data source").found
-    forget()
     assert faults("data source") == []
 
 
