@@ -390,7 +390,7 @@ class Contract:
                 name: Column(
                     **facts
                     | {
-                        "number_format": NumberFormat(**facts["number_format"]),
+                        "number_format": _read_number_format(facts["number_format"]),
                         "categories": None if facts["categories"] is None else tuple(facts["categories"]),
                         "words": tuple(facts.get("words", ())),
                         "absent": tuple(facts.get("absent", ())),
@@ -605,6 +605,11 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
         f"Column {name!r}: {unread.cells:,} of {unread.known:,} cells cannot be read as a {column.kind}, such as "
         f"{unread.example!r} (row {unread.row:,}): treated as missing."
     )
+
+
+def _read_number_format(facts: Mapping[str, str]) -> NumberFormat:
+    """Return a stored format; earlier releases stored the sign of thousands too, which the decimal sign decides."""
+    return NumberFormat(**{name: value for name, value in facts.items() if name != "thousands"})
 
 
 def _expected_text(column: Column) -> str:
