@@ -218,8 +218,8 @@ def main() -> None:
         f"Printed by `python benchmarks/tuning.py --tables tables --seconds {options.seconds:g}"
         f" --seeds {options.seeds}` with Python {platform.python_version()}: {options.seconds:g} s of processor time"
         f" for each search of `{ESTIMATOR}`, one thread; draws of each table: {options.seeds}; 2,000 rows to learn"
-        f" from, or four fifths of a smaller table. Scores are means over the draws and {FITS} fits of each, on rows that"
-        " no trial saw. Lower is better: below 0 % tuned is better. The last column has the trials of `tune` and"
+        f" from, or four fifths of a smaller table. Scores are means over the draws and {FITS} fits of each, on rows"
+        " that no trial saw. Lower is better: below 0 % tuned is better. The last column has the trials of `tune` and"
         " RandomizedSearchCV, and the searches of nine candidates of HalvingRandomSearchCV.",
         "",
         *as_markdown(found),

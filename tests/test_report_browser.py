@@ -19,7 +19,7 @@ pytestmark = pytest.mark.long
 PHONE, DESK = 390, 1280
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 HOSTILE = "<img src=x onerror=alert(1)>"
-NAMES = ("first", "pair", "rejected", "regression", "history")
+NAMES = ("first", "pair", "rejected", "regression", "history", "drift")
 
 # What stands across the edge of the page, where no scroll bar of its own reaches it.
 OVERFLOWING = """
@@ -63,7 +63,7 @@ class Report:
 def reports(
     bake: Bake, environment: Path, server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Report]:
-    """Retrain until every kind of report is there: five runs of two projects."""
+    """Retrain and monitor until every kind of report is there: six runs of two projects."""
     runner = Runner(environment, server)
 
     def copy(**answers: str) -> Project:
@@ -106,6 +106,11 @@ def reports(
     )
     retrain(numbers, "promoted", ESTIMATORS='["linear"]')
     found["regression"] = retrain(numbers, "promoted", "Errors", "Slices", **boosting)
+    write_table(numbers.path / "new.csv", rows=1200, left=None, calls=lambda row: row % 7 + 5, spent=lambda row: row)
+    window = runner.command(numbers, "monitor", "--source", "new.csv", "--json")
+    words = ("upper bar in training", *window["drifted_columns"])
+    drawn = ("Drifted columns", "Columns", "Windows")
+    found["drift"] = Report(Path(window["report"]), "The new data have drifted", words, drawn)
     return found
 
 
@@ -171,7 +176,7 @@ def test_a_report_is_drawn_whole_and_without_network(
     seen = text_of(browser, "body")
     assert [word for word in report.words if word not in seen] == []
     assert set(report.sections) <= set(text_of(browser, "h2").splitlines())
-    assert len(browser.find_elements("tag name", "svg")) >= (2 if name == "history" else 3)
+    assert len(browser.find_elements("tag name", "svg")) >= {"history": 2, "drift": 1}.get(name, 3)
     assert browser.execute_script(EMPTY_PICTURES) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.execute_script(OVERFLOWING) == []

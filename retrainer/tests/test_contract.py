@@ -352,7 +352,11 @@ def corrected(month: int) -> pd.DataFrame:
     return table.sample(frac=1, random_state=month)
 
 
-@pytest.mark.parametrize("table", [growing, rolling, corrected], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "table",
+    [rolling, pytest.param(growing, marks=pytest.mark.long), pytest.param(corrected, marks=pytest.mark.long)],
+    ids=lambda make: make.__name__,
+)
 def test_ten_monthly_retrains_count_no_row_as_unseen_that_was_trained_on(
     project: Project, table: Callable[[int], pd.DataFrame]
 ) -> None:
@@ -476,6 +480,7 @@ def test_each_version_predicts_through_its_own_feature_code(copy: Copy) -> None:
     pd.testing.assert_frame_equal(before, after)
 
 
+@pytest.mark.long
 def test_a_change_of_what_features_imports_is_found_by_doctor_whose_fix_ends_it(copy: Copy) -> None:
     def found() -> list[str]:
         checks = copy.run("doctor", code=2)  # nothing is deployed

@@ -1,7 +1,6 @@
 """The flows as they run in production: against a real server, with a real receiver of messages."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def test_a_first_model_that_is_no_better_than_no_model_goes_to_staging(
     recorded = retrain()
 
     assert recorded["verdict"] == "staging"
-    assert re.search(r"not (surely )?better than always predicting", receiver.payloads[-1]["message"])
+    assert "always predicting" in receiver.payloads[-1]["message"]
     registry = open_registry(settings)
     assert registry.champion() is None
     for name in ("report.html", "card.md"):
@@ -107,7 +106,7 @@ def test_a_rollback_stays_until_it_is_released(settings: Settings, receiver: Rec
     assert again["held"] == {second["version"]: "the customers complained"}
     assert f"On hold: {second['version']}" in receiver.payloads[-1]["message"]
     report = attached(registry, registry.version(again["version"]), "report.html")
-    assert f"{second['version']} (the customers complained)" in report
+    assert f"{second['version']} is on hold (the customers complained)" in report
     registry.release(second["version"], reason="it was the weather")
     assert retrain()["verdict"] == "promoted"
 
@@ -273,7 +272,7 @@ def test_scoring_the_same_table_twice_gives_the_same_file(settings: Settings) ->
 
 
 def test_without_a_champion_there_is_nothing_to_score_with(settings: Settings, receiver: Receiver) -> None:
-    with pytest.raises(RegistryError, match="Run `retrain`"):
+    with pytest.raises(RegistryError, match="Run `churn retrain`"):
         score()
 
     assert receiver.payloads[-1]["title"] == f"{settings.project}: score failed"

@@ -78,7 +78,7 @@ class Terminal:
     def decision(self) -> dict[str, Any]:
         """Return the last decision, as its file has it."""
         files = sorted((self.root / "models" / "decisions").glob("*.json"))
-        return dict(json.loads(files[-1].read_text()))
+        return dict(json.loads(files[-1].read_text())["decision"])
 
     def refused(self, command: str, content: Any, name: str = "new.csv") -> str:
         """Type a command that fails; return its error, which is the last that it says, and no traceback."""
@@ -160,7 +160,7 @@ def test_a_frequent_word_of_missingness_is_a_class_and_a_category(terminal: Term
 
 def test_an_inch_mark_is_no_quote(terminal: Terminal) -> None:
     screens = np.asarray(['27" flat', '24" wide', '"none"'])[LEVEL]
-    rows = [f"{screen},{row},{level * 100}" for row, (screen, level) in enumerate(zip(screens, LEVEL, strict=True))]
+    rows = [f"{screen},{x},{level * 100}" for screen, x, level in zip(screens, MONEY % 7, LEVEL, strict=True)]
     terminal.retrain("\n".join(["screen,x,target", *rows]))
 
     found = terminal.score("\n".join(["screen,x,target", *rows[:15]]))
@@ -232,7 +232,7 @@ def test_codes_without_their_zeros_and_values_mostly_unknown_are_refused(termina
         assert "column 'code'" in said
     said = terminal.refused("score", frame(code=codes, city=np.char.upper(city)))
     assert "column 'city'" in said
-    assert "unknown from training, such as" in said
+    assert "'ROME'" in said or "'OSLO'" in said or "'BERN'" in said
 
 
 def test_folders_named_like_values_are_columns(terminal: Terminal) -> None:
@@ -291,10 +291,10 @@ def test_columns_carried_over_have_a_name_of_their_own(terminal: Terminal) -> No
 
 
 def test_an_error_over_many_columns_names_ten_and_counts_the_rest(terminal: Terminal) -> None:
-    wide = pd.DataFrame({f"column_{number:03}": RNG.normal(size=ROWS) for number in range(200)})
-    terminal.retrain(wide.assign(target=MONEY))
+    wide = pd.DataFrame({f"column_{number:03}": RNG.normal(size=ROWS) for number in range(60)})
+    terminal.retrain(wide.assign(target=wide.iloc[:, 0] * 9))
 
-    for changed, more in ((wide[["column_000"]], "189 more"), (wide.map("n{:.0f}".format), "190 more")):
+    for changed, more in ((wide[["column_000"]], "49 more"), (wide.map("n{:.0f}".format), "50 more")):
         said = terminal.refused("score", changed)
         assert more in said
         assert len(said) < 3000
@@ -462,7 +462,7 @@ def test_whole_numbers_of_18_digits_with_gaps_are_kept(terminal: Terminal) -> No
 def test_a_sentinel_too_large_is_named(terminal: Terminal, sentinel: float) -> None:
     said = terminal.refused("retrain", frame(amount=np.where(ROW < 2, sentinel, MONEY), target=MONEY))
 
-    assert "'amount' (2 of 240 rows)" in said
+    assert re.search(r"'amount' \(2 of \d+ rows\)", said)
 
 
 # --- a guess is shown, and overruled by a setting

@@ -38,7 +38,7 @@ from retrainer.prefect import (
 )
 from retrainer.settings import ProblemType, Settings
 
-from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, now, run_command_line, use
+from ..conftest import ENV_PREFIX, PACKAGE, PROJECT, Receiver, forget, now, run_command_line, use
 
 pytestmark = pytest.mark.parametrize("settings", ["classification"], indirect=True)
 
@@ -78,7 +78,8 @@ def found(name: str) -> doctor.Check:
 
 
 def faults(name: str) -> list[doctor.Check]:
-    """Return the checks of this name that are not ok."""
+    """Return the checks of this name that are not ok, of a command that reads the settings anew."""
+    forget()
     return [check for check in doctor.examine(PROJECT) if check.name == name and check.severity != "ok"]
 
 

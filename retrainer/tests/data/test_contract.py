@@ -157,9 +157,9 @@ def test_every_missing_column_is_named_with_what_was_expected() -> None:
 
     assert str(error.value).splitlines() == [
         "The table does not match the training data:",
-        "  column 'amount', a number such as '0.5', is missing; was it renamed to 'amounts'?",
-        "  column 'since', a date such as '2026-01-01 00:00:00' written as %d/%m/%Y, is missing",
-        "  column 'vip', a boolean such as 'True', is missing",
+        "  column 'amount' is missing (a number such as '0.5'); was it renamed to 'amounts'?",
+        "  column 'since' is missing (a date such as '2026-01-01 00:00:00' written as %d/%m/%Y)",
+        "  column 'vip' is missing (a boolean such as 'True')",
     ]
 
 
@@ -415,7 +415,7 @@ def test_a_column_without_an_example_is_described_by_its_kind() -> None:
     contract = learned()
     columns = contract.columns | {"plan": Column("text")}
 
-    with pytest.raises(SchemaError, match="column 'plan', text, is missing"):
+    with pytest.raises(SchemaError, match=r"column 'plan' is missing \(text\)"):
         replace(contract, columns=columns).read(table().drop(columns="plan"))
 
 

@@ -79,7 +79,7 @@ def test_a_champion_far_from_its_recorded_score(stored: float, expected: int) ->
     said = judged(y, labels, "accuracy", champion)
 
     assert len(said) == expected
-    assert all(f"changed from {stored:.4f} (1,000 holdout rows" in alarm for alarm in said)
+    assert all(f"was {stored:.4f} when it was trained (1,000 holdout rows)" in alarm for alarm in said)
 
 
 def test_few_rows_or_an_unknown_number_of_them_prove_nothing() -> None:
@@ -176,7 +176,9 @@ def test_only_rows_new_to_the_champion_say_whether_it_changed() -> None:
 
     (said,) = judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), ~half, **options))
 
-    assert "from 0.9000 (1,000 holdout rows when it was recorded) to 0.7000 (1,000 holdout rows now)" in said
+    assert (
+        "was 0.9000 when it was trained (1,000 holdout rows) and is 0.7000 on this table (1,000 holdout rows)" in said
+    )
     assert judged(y, right, "accuracy", Champion(Predictions(right, None, CLASSES), half, **options))
     assert judged(y, right, "accuracy", Champion(None, obstacle="it is gone", **options)) == ()
 

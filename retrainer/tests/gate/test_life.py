@@ -156,7 +156,7 @@ def test_a_threshold_lives_a_whole_life_as_a_part_of_the_model(
     assert ((scored["probability_yes"] >= 0.5) != (labels == "yes")).any()
     for name in ("report.html", "card.md"):
         text = attached(registry, by_threshold, name)
-        assert f"predicts yes at or above a probability of {found['value']:g}" in text
+        assert f"at or above a probability of {found['value']:g}" in text
         assert ("tuned for cost of a customer" in text) == (threshold == "tuned")
     registry.rollback(reason="to look again")
     rows = make_customers(noise=0.8)

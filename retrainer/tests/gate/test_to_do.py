@@ -17,6 +17,7 @@ FACTS: dict[str, Any] = {
 }
 EXPLAIN = "`churn registry explain v7` has the numbers."
 PROMOTE = 'To put v7 into production: `churn registry promote v7 --reason "..."`.'
+WAIT = "do not promote v7 before that."
 BACK = 'To return to v1: `churn registry rollback --reason "..."`.'
 
 
@@ -43,8 +44,16 @@ BACK = 'To return to v1: `churn registry rollback --reason "..."`.'
             f"not urgent, v1 stays in production. {EXPLAIN} {PROMOTE} To end the hold: "
             '`churn registry release v6 --reason "..."`.',
         ),
-        ("alarm", {"alarms": ["A leak."]}, f"do not promote v7 before the alarm is explained. {EXPLAIN} {PROMOTE}"),
-        ("alarm", {"alarms": ["A.", "B."]}, f"do not promote v7 before the alarms are explained. {EXPLAIN} {PROMOTE}"),
+        (
+            "alarm",
+            {"alarms": ["A leak."]},
+            f"find the cause of the alarm, and do not promote v7 before that. {EXPLAIN} {PROMOTE}",
+        ),
+        (
+            "alarm",
+            {"alarms": ["A.", "B."]},
+            f"find the cause of the alarms, and do not promote v7 before that. {EXPLAIN} {PROMOTE}",
+        ),
         (
             "baseline",
             {"alarms": ["A leak."]},

@@ -83,7 +83,7 @@ def test_what_drifted_is_named_most_first_and_drawn_as_it_was_and_is(settings: S
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z': expected"),
+        (lambda rows: rows.rename(columns={"z": "zz"}), "column 'z' is missing (a number such as"),
         (lambda rows: rows.assign(z=None), "column 'z': 100% of 1,200 rows have no value"),
     ],
     ids=["renamed", "emptied"],
@@ -96,7 +96,7 @@ def test_a_column_that_does_not_fit_is_named_with_what_cures_it(
     window = watched(spoil(line(seed=1)))
 
     assert (window["drifted"], window["drifted_columns"], window["misfit"]) == (True, ["z"], True)
-    assert window["counts"].startswith("This window counts: 1 of the last 5")
+    assert window["counts"].startswith("This window counts. Of the last 5 windows, 1 drifted")
     assert said in window["reason"]
     assert "Correct the table or its query" in window["reason"]
     page = (settings.root / "monitoring" / "drift.html").read_text()

@@ -151,7 +151,10 @@ def test_a_renamed_column_is_told_by_retrain_and_monitor_at_once(settings: Setti
         assert f"In production: {champion}" in payload["message"]
         assert "To do: correct the table or its query" in payload["message"]
     assert "was it renamed to 'used'?" in watched["message"]
-    assert "This window counts: 1 of the last 5 drifted or are worse; 2 start a retrain." in watched["message"]
+    assert (
+        "This window counts. Of the last 5 windows, 1 drifted or scored worse; a retrain starts at 2."
+        in watched["message"]
+    )
 
     flows.monitor(source="new.csv")
     pd.read_csv(settings.root / "new.csv")[:300].to_csv(settings.root / "later.csv", index=False)
@@ -245,7 +248,7 @@ def test_a_decision_has_every_line_that_applies(settings: Settings) -> None:
         return str(_messages.decision_message(project="churn", run=OTTER, decision=decision)).splitlines()
 
     assert lines() == [
-        "churn: v2 waits in staging, v1 stays in production",
+        "churn: v2 waits in staging, v1 stays in production, 2 alarms",
         "Run: quiet-otter http://ui",
         "Why: Staging: below the floor.",
         "Alarm: A class is hardly seen.",

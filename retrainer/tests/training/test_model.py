@@ -81,7 +81,7 @@ def test_the_rows_a_model_was_trained_on_are_looked_up(registry: Registry) -> No
 @pytest.mark.parametrize(
     ("change", "obstacle"),
     [
-        (lambda table: table.drop(columns="age"), "column 'age', a number .*, is missing"),
+        (lambda table: table.drop(columns="age"), "column 'age' is missing \\(a number .*\\)"),
         (lambda table: table.rename(columns={"age": "ages"}), "was it renamed to 'ages'"),
         (lambda table: table.assign(age=None), "column 'age': 100% of 600 rows have no value"),
         (

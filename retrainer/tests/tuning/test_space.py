@@ -41,6 +41,27 @@ def test_an_impossible_space_is_named(space: Any, message: str) -> None:
         plan(space)
 
 
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ImportError("no name"), "models.py has no spaces"),
+        (KeyError("x"), r"spaces\(\) in models.py failed \(KeyError"),
+    ],
+)
+def test_a_models_file_without_working_spaces_is_named(error: Exception, message: str) -> None:
+    def spaces(problem_type: str) -> Any:
+        raise error
+
+    with pytest.raises(ConfigurationError, match=message):
+        tuning.plan(
+            estimator=None,
+            trials=3,
+            time_limit=None,
+            workers=None,
+            project=dataclasses.replace(now(), spaces=spaces),
+        )
+
+
 def test_a_plan_has_the_estimators_with_a_space_and_their_share_of_the_time() -> None:
     spaces = {name: {"model__random_state": Range(0, 9)} for name in ("linear", "random_forest")}
 

@@ -106,7 +106,7 @@ def _check_source(project: Project) -> Check:
     state = data.fingerprint(source, settings=settings)
     if (head := data.head(source, settings=settings, rows=HEAD_ROWS)) is not None:
         data.require_target(head, settings=settings, code=data.current_code(project))
-    seen = "read again only when it changed" if state else "read again by every run"
+    seen = "read again only if it changes" if state else "read again by every run"
     return Check("data source", "ok", f"{settings.data.source}, {seen}")
 
 

@@ -349,8 +349,8 @@ class Contract:
             if len(self.columns[name].categories or ()) <= CATEGORIES_KEPT:  # more: new codes come with new customers
                 yield (
                     f"column {name!r}: {new:,} of {known:,} cells have values that were not in the training data, such "
-                    f"as {next(iter(counts))!r} (in training: {self.columns[name].example!r}). If this column has new "
-                    "values each time, leave it out (data.drop); otherwise check the source"
+                    f"as {next(iter(counts))!r} (a value in training: {self.columns[name].example!r}). If this column "
+                    "has new values each time, leave it out (data.drop); otherwise check the source"
                 )
 
     def identities(self, frame: pd.DataFrame) -> Identities:
@@ -390,7 +390,7 @@ class Contract:
                 name: Column(
                     **facts
                     | {
-                        "number_format": NumberFormat(**facts["number_format"]),
+                        "number_format": _read_number_format(facts["number_format"]),
                         "categories": None if facts["categories"] is None else tuple(facts["categories"]),
                         "words": tuple(facts.get("words", ())),
                         "absent": tuple(facts.get("absent", ())),
@@ -425,7 +425,7 @@ class Contract:
             near = [other for other in new if other.casefold() == name.casefold()]
             near = near or difflib.get_close_matches(name, new, n=1)
             hint = f"; was it renamed to {near[0]!r}?" if near else ""
-            lines.append(f"column {name!r}, {_expected_text(self.columns[name])}, is missing{hint}")
+            lines.append(f"column {name!r} is missing ({_expected_text(self.columns[name])}){hint}")
         error = _not_as_trained_error(lines)
         error.gone = tuple(gone)
         raise error
@@ -503,16 +503,21 @@ def learn_columns(
             "assumed. Set data.read.day_first."
             for name in (either if month_first is None else ())
         ]
-    report.guesses += [
-        f"Column {name!r}: no cell of the file proves the decimal sign; numbers such as {columns[name].example} may be "
-        "thousands. Set data.read.decimal."
-        for name in sorted(frame.attrs.get(OPEN_ATTRIBUTE, ()) if not how.decimal else ())
-        if columns[name].kind == "number"
-    ]
+    report.guesses += _open_signs(frame, columns, how)
     report.guesses += _guesses(columns, report, target=target, how=how)
     for said in [describe_unread(name, cells, columns[name]) for name, cells in report.unread.items()] + report.guesses:
         logger.warning("%s", said)
     return columns, pd.DataFrame(parts, index=frame.index, copy=False), report
+
+
+def _open_signs(frame: pd.DataFrame, columns: Mapping[str, Column], how: ReadSettings) -> Iterator[str]:
+    """Say which decimals may be thousands, because no column of the file proves the sign."""
+    named = () if how.decimal else sorted(frame.attrs.get(OPEN_ATTRIBUTE, ()))
+    if first := next((name for name in named if columns[name].kind == "number"), None):
+        yield (
+            f"Column {first!r}{f' and {len(named) - 1} more' if named[1:] else ''}: no cell of the file proves the "
+            f"decimal sign; numbers such as {columns[first].example} may be thousands. Set data.read.decimal."
+        )
 
 
 def _either_way_round(columns: Mapping[str, Column], parts: Mapping[str, pd.Series]) -> tuple[list[str], bool | None]:
@@ -600,6 +605,11 @@ def describe_unread(name: str, unread: Unread, column: Column) -> str:
         f"Column {name!r}: {unread.cells:,} of {unread.known:,} cells cannot be read as a {column.kind}, such as "
         f"{unread.example!r} (row {unread.row:,}): treated as missing."
     )
+
+
+def _read_number_format(facts: Mapping[str, str]) -> NumberFormat:
+    """Return a stored format; earlier releases stored the sign of thousands too, which the decimal sign decides."""
+    return NumberFormat(**{name: value for name, value in facts.items() if name != "thousands"})
 
 
 def _expected_text(column: Column) -> str:

@@ -115,10 +115,8 @@ class Dialect:
 
     def __str__(self) -> str:
         """Return the dialect in words, for the log."""
-        sign = self.signs.get("")
-        decimal = f"decimal sign {sign!r}" if sign else "no decimals"
-        if self.unproven:
-            decimal = f"decimal sign {sign or '.'!r} (assumed)"
+        sign = ("," if self.signs else ".") if self.unproven else self.signs.get("")
+        decimal = f"decimal sign {sign!r}{' (assumed)' if self.unproven else ''}" if sign else "no decimals"
         skipped = f", {self.skipped} lines before the header left out" if self.skipped else ""
         return f"separator {self.separator!r}, {decimal}, encoding {self.encoding}, {len(self.header)} columns{skipped}"
 

@@ -79,9 +79,9 @@ def check_confidence(criteria: Criteria, found: Comparison, *, note: str = "") -
         found.p_value <= allowed + TINY and found.lower > TINY,
         found.p_value,
         allowed,
-        f"p-value {found.p_value:.4f} (limit {allowed:.4f}{note}; {found.method}); one-sided {confidence * 100:g}% "
-        f"bounds of the improvement: at least {metric.format_difference(found.lower)}, at most "
-        f"{metric.format_difference(found.upper)}",
+        f"p-value {found.p_value:.4f} (limit {allowed:.4f}{note}; {found.method}); the improvement is at least "
+        f"{metric.format_difference(found.lower)} ({confidence * 100:g}% confidence), and at most "
+        f"{metric.format_difference(found.upper)} (the same confidence)",
     )
 
 
@@ -183,7 +183,9 @@ def beside(metric: Metric, improvement: float, other: str) -> str:
 
 
 def _allowed(metric: Metric, bound: float) -> str:
-    return f"allowed: worse by at most {metric.format_difference(bound)}"
+    return (
+        f"allowed: worse by at most {metric.format_difference(bound)}" if bound > TINY else "allowed: no worse at all"
+    )
 
 
 def required(metric: Metric, improvement: float, margin: float) -> str:

@@ -199,7 +199,8 @@ def get_metric(
         return _for_positive_class(metric, positive)
     possible = _metric_names(problem_type, own_metrics)
     shown = ", ".join([*possible[:SHOWN], "…"] if len(possible) > SHOWN else possible)
-    which = f"Metrics for {problem_type}: {shown}; or one of your own in metrics.py. docs/promotion.md lists them."
+    built_in = f"Metrics for {problem_type}: {shown}; docs/promotion.md lists all."
+    which = f"{built_in} Metrics of your own are in metrics.py."
     if known:
         raise UnknownMetricError(
             f"{setting}: metric {name!r} measures a {metric.problem_type}, and problem_type is {problem_type}. {which}"

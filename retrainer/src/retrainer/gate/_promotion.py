@@ -121,7 +121,8 @@ def _check_skill(question: Question, challenger: Predictions, baseline: Rival, g
             continue
         compared, _ = compare_by_evidence(by_look, found.pair)
         criteria = Criteria(gate, look)
-        note = ", half of the usual because two scores are tested" if len(looks) > 1 else ""
+        names = " and ".join(each.label for each, _ in looks)
+        note = f": shared between two tests, by {names}" if len(looks) > 1 else ""
         known = check_confidence(criteria, compared, note=note) and compared.improvement > TINY
         difference = "" if look is metric else f"by {look.label} {signed(look, compared.improvement)}, "
         said.append(difference + criteria.checked[-1].detail)

@@ -214,7 +214,7 @@ def _decide_by_criteria(
     if found.improvement < 0:
         if found.upper >= -TINY:
             return keep("regression", f"not better. {difference}, which may be chance")
-        return keep("regression", f"worse. {difference}, more than chance explains")
+        return keep("regression", f"worse. {difference}, and chance does not explain it")
     if not enough:
         return keep("marginal", f"too small an improvement. {difference} {needed}")
     if not sure:
@@ -222,7 +222,7 @@ def _decide_by_criteria(
         return keep("uncertain", f"uncertain. {difference}, which may be chance {doubt}")
     if failed_guards:
         return keep("guarded", f"a guard failed. {guards}. Overall, {overall}")
-    sure_by = f"more than chance explains (p-value {found.p_value:.4f})"
+    sure_by = f"chance does not explain it (p-value {found.p_value:.4f})"
     reason = f"better than the champion. {difference} {needed}, and {sure_by}"
     return _finish_decision(draft, criteria, "promoted", "improvement", reason)
 

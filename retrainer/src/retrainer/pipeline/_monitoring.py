@@ -22,8 +22,8 @@ LEAST_LABELS = 30  # fewer say little about a score
 UNUSUAL = 0.05  # a score so unlikely by chance is mentioned, though it is no violation
 MISFIT = "the columns do not fit"
 NO_CURE = (
-    "Production is unchanged. Correct the table or its query; a retrain helps only if the training table changed in the"
-    " same way."
+    "Production is unchanged. Correct the table or its query. Retrain only if the training table has changed in the"
+    " same way as this table."
 )
 TIME_BLOCKS = 20  # of a window, by a split by time: rows of one block are alike
 
@@ -96,8 +96,8 @@ def _record_window(window: monitoring.Window, found: monitoring.Drift, settings:
     decided = [each.violates for each in windows if each.violates is not None][-settings.monitor.windows :]
     violations, rule = sum(decided) if window.violates else 0, settings.monitor
     counts = (
-        f"This window counts: {violations} of the last {rule.windows} drifted or are worse; {rule.needed} start a "
-        "retrain."
+        f"This window counts. Of the last {rule.windows} windows, {violations} drifted or scored worse; a retrain "
+        f"starts at {rule.needed}."
     )
     return asdict(window) | {
         "violations": violations,

@@ -41,7 +41,7 @@ def _about_staged(facts: Mapping[str, Any], project: str) -> str:
             f"do not promote {version}, it is not better than a prediction without a model. Check the data. {numbers}"
         )
     if alarms := facts["alarms"]:
-        urgency = f"do not promote {version} before the alarm{'s are' if len(alarms) > 1 else ' is'} explained."
+        urgency = f"find the cause of the alarm{'s' * (len(alarms) > 1)}, and do not promote {version} before that."
     else:
         stays = f"{facts['champion']} stays in production" if facts["champion"] else "no model is in production yet"
         urgency = f"not urgent, {stays}."

@@ -124,8 +124,8 @@ BY_HAND = {
 }
 ROLLBACK = f" To return to {{before}}: {REGISTRY('rollback')}."
 HOLD_RULE = (
-    " {held} is on hold: a challenger must be better than {held} and the champion. To end the hold:"
-    f" {REGISTRY('release', '{held}')}."
+    " {held} is on hold: until the hold ends, a new model is promoted only if it is better than {held} and the"
+    f" champion. To end the hold: {REGISTRY('release', '{held}')}."
 )
 OVERRULED = {"kept": "did not promote it", "staging": "put it into staging", "rejected": "rejected it"}
 
@@ -152,12 +152,16 @@ def decision_message(*, project: str, run: Run, decision: dict[str, Any]) -> Mes
     """Return the message about a decision; `decision` is the result of the record task."""
     champion = decision["champion"]
     production = f"{champion} stays in production" if champion else "no model is in production yet"
+    what, alarms = (
+        DECIDED[decision["verdict"]].format(version=decision["version"], production=production),
+        decision["alarms"],
+    )
     return message(
         "decided",
         project=project,
-        what=DECIDED[decision["verdict"]].format(version=decision["version"], production=production),
+        what=f"{what}, {len(alarms)} alarm{'s' * (len(alarms) > 1)}" if alarms else what,
         run=_name_and_url(run),
-        alarms="\n".join(f"Alarm: {alarm}" for alarm in decision["alarms"]),
+        alarms="\n".join(f"Alarm: {alarm}" for alarm in alarms),
         failed=(decision["refit"] or {}).get("failed", ""),
         report=_report_text(decision),
         **_production_fields(champion, decision["held"]),

@@ -22,10 +22,9 @@ CLASSES_SHOWN = 10
 COLUMNS_SHOWN = 60
 _LINEAGE_LABELS = {
     "data, digest": "data, SHA-256",
-    "data, fingerprint": "data, state of the source",
-    "identity": "rows are identified by",
+    "data, fingerprint": "data, fingerprint of the source, which changes with it",
     "split, identity": "split, columns that identify a row",
-    "split, identity from": "split, rows are identified by",
+    "split, identity from": "split, how these columns were chosen",
 }
 
 
@@ -69,7 +68,7 @@ def _criteria(facts: Facts) -> Section:
         "Criteria",
         tables=[Table("The gate's criteria", ("criterion", "result", "details"), rows)],
         notes=[
-            "The page docs/promotion.md of the library explains each criterion, the p-value and the interval.",
+            "The library's docs/promotion.md explains each criterion, the p-value and the bounds of the improvement.",
             *(
                 f"{name} is on hold ({why}): a challenger must be better than {name} and the champion."
                 for name, why in facts.held.items()
@@ -108,14 +107,16 @@ def scores(facts: Facts) -> Section:
     notes = []
     if gains:
         notes.append(
-            '"Better by" is the plain difference for scores, and for errors and losses a percentage of the champion\'s'
-            " value."
+            'For scores, "better by" is the difference. For errors and losses, it is the difference in percent of the'
+            " champion's value."
         )
     if stored:
-        notes.append("The champion's scores on its own holdout are of other rows, so they are not compared.")
+        notes.append("The champion's own holdout may have other rows, so those scores are not compared.")
     header = ("metric", *map(Number, [*columns, *gains, *stored]))
     caption = (
-        "Both models are scored on rows neither has seen" if gains else "On the holdout, which the model has not seen"
+        "Both models are scored on rows that are new to both"
+        if gains
+        else "On the holdout, which the model has not seen"
     )
     tables = [Table(caption, header, rows)]
     return Section("metrics", "Metrics", _serving_model_text(facts), tables, notes=notes)
@@ -184,7 +185,7 @@ def _confusion(coded: Sample) -> Table:
         [name, *(Cell(f"{count:,} ({share:.0%})", heat=share) for count, share in zip(*line, strict=True))]
         for name, *line in zip(names, counts, shares, strict=True)
     ]
-    columns = ("actually", *(Number(f"predicted {name}") for name in names))
+    columns = ("actual class", *(Number(f"predicted {name}") for name in names))
     caption = "Confusion matrix of the challenger: number of rows, and percent of the actual class"
     return Table(caption, columns, rows)
 
@@ -306,12 +307,12 @@ def _importance_section(facts: Facts) -> Section:
         ]
         for column, cost, spread in found[:IMPORTANCE_SHOWN]
     ]
-    what = f"{metric.label}: how much worse with the column shuffled"
+    what = f"{metric.label}: the loss when a column is shuffled"
     sampled = min(IMPORTANCE_ROWS, len(facts.X))
     drawn = " drawn at random" if sampled < len(facts.X) else ""
     notes = [
         f"Permutation importance on {sampled:,} holdout rows{drawn}; each column was shuffled {IMPORTANCE_REPEATS}"
-        " times. Columns with the same information share their importance."
+        " times. If two columns hold the same information, the importance is divided between them."
     ]
     if len(found) > IMPORTANCE_SHOWN:
         notes.append(f"{len(found) - IMPORTANCE_SHOWN} less important columns are left out.")
@@ -324,8 +325,8 @@ def _slices(facts: Facts) -> list[Section]:
     tables = [_slice(facts, name) for name in names if name in facts.X]
     tables = [table for table in tables if table.rows]
     note = (
-        f"Up to {SLICE_VALUES} values of each column, each with at least {SLICE_ROWS} holdout rows. In small slices,"
-        " differences may be chance."
+        f"At most {SLICE_VALUES} values of a column are shown. Every value shown has {SLICE_ROWS} holdout rows or more."
+        " In small slices, differences may be chance."
     )
     return [Section("slices", "Slices", tables=tables, notes=[note])] if tables else []
 
@@ -383,8 +384,8 @@ def _data(profile: Mapping[str, Any], drift: Drift | None, lineage: Mapping[str,
         if drift.drifted is not None and not drift.gone and not any(column.drifted for column in drift.columns):
             texts = [f"No column drifted between the champion's {before} training rows and these {now}."]
         notes = [
-            "PSI is the population stability index: below 0.1 a small change, above 0.25 a large one. The PSI shown is"
-            " already reduced by what chance alone would give."
+            "PSI is the population stability index: below 0.1 a small change, above 0.25 a large one. The part that"
+            " chance would produce is already subtracted."
         ]
         if drift.gone:
             notes.append(f"Removed columns: {', '.join(drift.gone)}.")

@@ -46,7 +46,7 @@ def plan(*, estimator: str | None, trials: int, time_limit: str | None, workers:
     Raises:
         ConfigurationError: there is nothing to search, or a space or the limit is impossible.
     """
-    spaces, known = project.spaces(project.settings.problem_type), project.estimators()
+    spaces, known = _spaces_of(project), project.estimators()
     for name in spaces:
         if name not in known:
             raise ConfigurationError(
@@ -89,7 +89,7 @@ def space_of(name: str, *, project: Project) -> Space:
     Raises:
         ConfigurationError: it is empty or impossible, or the estimator lacks one of its parameters.
     """
-    space = project.spaces(project.settings.problem_type)[name]
+    space = _spaces_of(project)[name]
     where = f"spaces() of models.py, {name!r}"
     if not isinstance(space, Mapping):
         raise ConfigurationError(f"{where} is {space!r}: write a dict of parameters and what to search of each.")
@@ -98,6 +98,19 @@ def space_of(name: str, *, project: Project) -> Space:
         if trouble := _describe_domain_error(domain):
             raise ConfigurationError(f"{parameter} ({where}) {trouble}")
     return space
+
+
+def _spaces_of(project: Project) -> Mapping[str, Space]:
+    """Return what the team's `spaces()` returns; a models.py of an earlier release has none."""
+    try:
+        return project.spaces(project.settings.problem_type)
+    except ImportError:
+        raise ConfigurationError(
+            "models.py has no spaces(). Write one that returns, for each estimator to tune, a dict of its parameters, "
+            'such as {"linear": {"model__C": Range(0.01, 100.0, log=True)}}.'
+        ) from None
+    except Exception as error:
+        raise ConfigurationError(f"spaces() in models.py failed ({type(error).__name__}: {error}).") from error
 
 
 def _describe_domain_error(domain: Any) -> str | None:
