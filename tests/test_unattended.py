@@ -537,7 +537,7 @@ def test_drift_that_stays_retrains_by_itself(unattended: Any) -> None:
 
     second = champion(life.project)["version"]
     assert second != first
-    assert f"In production: {second}" in life.message(f"{second} promoted")
+    assert f"In production: {second}" in life.message(f"{second} promoted, 3 alarms")
     assert [run["id"] for run in life.runs()] == [triggered["id"]]
 
 
