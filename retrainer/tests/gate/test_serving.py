@@ -173,6 +173,33 @@ def test_a_refit_that_went_wrong_is_seen_on_rows_newer_than_it(
     assert any("is worse than the evaluated model" in alarm for alarm in again.decision.alarms) is spoilt
 
 
+@pytest.mark.parametrize("settings", ["regression"], indirect=True)
+@pytest.mark.parametrize("spoilt", [True, False])
+def test_a_version_on_hold_is_compared_as_it_would_serve(
+    spoilt: bool, by_time: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two champions whose refit went wrong, or only of the first, the second is rolled back."""
+    use(monkeypatch, GATE__MIN_IMPROVEMENT="0.05")  # more than some more rows are worth
+    real = pipeline._training._fit_recipe  # type: ignore[attr-defined]
+    wrong = [True, spoilt]
+    fits = iter([fit for bad in wrong for fit in (False, bad)])
+
+    def fit(part: Any, *more: Any) -> Any:
+        return real(_shuffled(part) if next(fits) else part, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("retrainer.pipeline._training._fit_recipe", fit)
+        patched.setattr("retrainer.pipeline._training._judge_refit", lambda *given, **more: None)
+        retrain_steps(weeks(8), now())
+        assert retrain_steps(weeks(10), now())[0].decision.promoted
+    open_registry(now().settings).rollback(reason="its errors were large")
+
+    again, _ = retrain_steps(weeks(12), now())
+
+    assert again.decision.promoted is spoilt
+    assert (again.decision.kind == "held") is not spoilt
+
+
 def test_an_alarm_lets_a_challenger_wait_where_that_is_set() -> None:
     decision = decide(asked(), model(0.5), None)
 
