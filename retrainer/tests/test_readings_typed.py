@@ -468,7 +468,7 @@ def test_a_sentinel_too_large_is_named(terminal: Terminal, sentinel: float) -> N
 # --- a guess is shown, and overruled by a setting
 
 
-def test_how_a_file_is_read_is_said_and_overruled(terminal: Terminal) -> None:
+def test_how_a_file_is_read_is_said_and_overruled(terminal: Terminal, caplog: pytest.LogCaptureFixture) -> None:
     lines = [f"{3 + row % 9:02}/{1 + row % 12:02}/2024;K\xf6ln;{row},5;{row}" for row in ROW]
     text = "\n".join(["day;city;amount;target", *lines]).encode("latin-1")
     facts = terminal.retrain(text)
@@ -477,6 +477,8 @@ def test_how_a_file_is_read_is_said_and_overruled(terminal: Terminal) -> None:
     assert any("data.read.day_first" in alarm for alarm in facts["alarms"])
     assert said in json.dumps(terminal.json("registry", "show"))
     assert said in Path(facts["report"]).read_text()
-    assert said in terminal.type("score", "--source", "table.csv")[2]
+    caplog.clear()
+    terminal.type("score", "--source", "table.csv")
+    assert said in caplog.text
     terminal.set(DATA__READ__DAY_FIRST="true")
     assert not any("data.read" in alarm for alarm in terminal.retrain(text)["alarms"])

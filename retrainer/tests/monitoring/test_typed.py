@@ -22,6 +22,7 @@ def watched(terminal: Terminal, table: pd.DataFrame, name: str = "new.csv") -> d
 
 
 def test_drift_a_collapsed_model_and_late_labels(terminal: Terminal) -> None:
+    terminal.set(PROJECT="not-deployed")
     terminal.retrain(line())
     late = line(seed=1).assign(target=lambda rows: -rows["target"])
     late.loc[400:, "target"] = None
