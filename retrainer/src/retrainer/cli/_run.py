@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ProjectError, translate_file_errors
-from ._context import current_flows
+from ..errors import ProjectError, shell_command, translate_file_errors
+from ._context import current_flows, current_project
 
 if TYPE_CHECKING:
     import httpx
@@ -91,8 +91,9 @@ def lost_server_error(error: "httpx.HTTPError") -> Exception:
     if not str(error.request.url).startswith(url):
         return error
     where = f"{type(error).__name__} at {error.request.url.netloc.decode()}"
+    listed = shell_command(current_project().settings.project, "registry", "list")
     return ProjectError(
-        f"The Prefect server stopped answering during the run ({where}), which ends it. If `registry list` shows no"
+        f"The Prefect server stopped answering during the run ({where}), which ends it. If {listed} shows no"
         " decision of this run, none was recorded: start the server (make server), and run this again."
     )
 
